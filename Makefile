@@ -1,0 +1,45 @@
+# Two commands matter: `make demo` and `make test`. Everything runs in .venv, made from requirements.lock.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help demo test lint check mlflow server clean
+
+help:
+	@echo "make demo    install, run the pipeline on the embedded corpus, dub a clip: about 10 minutes"
+	@echo "make test    install, run every test: about 10 minutes"
+	@echo "make lint    ruff and mypy"
+	@echo "make check   lint, types, dependencies, tests: what .ci/run calls"
+	@echo "make mlflow  open the MLflow pages on port 5000"
+	@echo "make server  a Prefect server with its pages on port 4200"
+
+.venv/.installed: requirements.lock
+	@echo "installing requirements.lock into .venv (two to four minutes)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+demo: .venv/.installed
+	python -m tasks.config
+	python -m flows demo
+
+test: .venv/.installed
+	python -m pytest
+
+lint: .venv/.installed
+	ruff check .
+	ruff format --check .
+	mypy
+
+check: lint test
+	python -m pip check
+
+mlflow: .venv/.installed
+	python -m mlflow server --backend-store-uri sqlite:///$(CURDIR)/mlflow.db --port 5000
+
+server: .venv/.installed
+	prefect server start

@@ -1,0 +1,1 @@
+"""In what order, how parallel, when, and watched by whom: the only importer of Prefect."""

@@ -1,0 +1,12 @@
+"""Flow `acquire`: one task a raw shard."""
+
+from flows import engine
+from model.params import Params
+from tasks import acquire
+
+
+@engine.stage_flow("acquire")
+def run(p: Params) -> None:
+    planned, refused = acquire.plan(p)
+    ran = engine.run_units("acquire", planned, acquire.build)
+    engine.done("acquire", f"{ran}: {acquire.collect(planned, refused, p)}")

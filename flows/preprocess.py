@@ -1,0 +1,12 @@
+"""Flow `preprocess`: one task a shard."""
+
+from flows import engine
+from model.params import Params
+from tasks import preprocess
+
+
+@engine.stage_flow("preprocess")
+def run(p: Params) -> None:
+    planned, refused = preprocess.plan(p)
+    ran = engine.run_units("preprocess", planned, preprocess.build)
+    engine.done("preprocess", f"{ran}: {preprocess.collect(planned, refused)}")

@@ -1,0 +1,217 @@
+"""Both networks, both optimisers and the joint step: the one object that a trainer drives.
+
+Shape letters: B batch, S side of the face crop, F MFCC coefficients, W MFCC columns, D embedding size
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.discriminator import SyncDiscriminator, distance
+from model.generator import Generator
+from model.losses import contrastive, lip_weighted_l1, mouth_l1, zero_gradient_share
+from model.samples import Batch, generator_input, pictures
+
+PRECISIONS = ("bf16", "fp32")
+PAIRS = ("right", "generated", "wrong")  # what the discriminator sees; only the first is in sync
+
+
+class Gan:
+    """Generator and sync discriminator, trained together.
+
+    The discriminator sees three pairs of face and sound: real + right, generated + right, real + wrong. Only the first
+    is in sync. The wrong sound is the sample's own `negative_BFW`, never that of another sample of the batch. Its loss
+    is contrastive, the mean of the synced and the unsynced side. Then the generator minimises
+    `l1_weight` x lip-weighted L1 + `sync_weight` x contrastive(generated + right, called in sync).
+
+    width, size                    see model.generator
+    margin                         of the contrastive loss
+    lip_alpha                      weight of a pixel in the lip box; 1 is plain L1
+    learning_rate                  Adam's, of the generator
+    discriminator_learning_rate    Adam's, of the discriminator
+    precision                      "bf16" (autocast; losses in float32) or "fp32"
+    channels_last                  memory layout of the weights; the pictures come in it anyway
+    Errors:  ValueError for an unknown precision, a width or a size that cannot be built
+    Source:  Rudrabha/LipGAN @ 7489174, train.py. There a coin decides which of the two unsynced pairs a batch trains
+             on: on average the weights here.
+    Differs: One forward pass of the generator serves both networks, so the discriminator's generated faces are made
+             with the batch's statistics and not the running ones; it takes one step on three pairs and not two.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: float,
+        size: int,
+        margin: float,
+        l1_weight: float,
+        sync_weight: float,
+        lip_alpha: float,
+        learning_rate: float,
+        discriminator_learning_rate: float,
+        device: torch.device | str,
+        precision: str,
+        channels_last: bool,
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+        self.margin, self.lip_alpha = margin, lip_alpha
+        self.l1_weight, self.sync_weight = l1_weight, sync_weight
+        self.device, self.precision = torch.device(device), precision
+        self.generator = Generator(width, size).to(self.device)
+        self.discriminator = SyncDiscriminator(width, size).to(self.device)
+        if channels_last:
+            for network in (self.generator, self.discriminator):
+                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+        self.generator_optimizer = adam(self.generator, learning_rate)
+        self.discriminator_optimizer = adam(self.discriminator, discriminator_learning_rate)
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """Train both networks on one batch, which lies on the device.
+
+        Returns 0-dim float32 tensors on the device, detached. Nothing here waits for the device: read them seldom.
+            l1, mouth_l1          of the generated faces: whole, inside the lip box; [0, 1]
+            weighted_l1           the lip-weighted L1 that the generator's loss takes
+            sync_loss             contrastive loss of the generated faces, called in sync
+            g_loss, d_loss        what each network minimised
+            d_loss_right, d_loss_generated, d_loss_wrong         the loss of each kind of pair
+            distance_right, distance_generated, distance_wrong   the mean distance of each kind; [0, 2]
+            zero_gradient_share   of the pairs not in sync: those a margin apart already; [0, 1]
+            g_grad_norm, d_grad_norm
+            finite                1, or 0 where a gradient was not finite. That network's weights were then left alone;
+                                  its batch-norm statistics may be spoilt, so go back to a checkpoint
+        """
+        self.generator.train()
+        real_B3SS = pictures(batch.target_BSS3)
+        generated_B3SS = self._generated(batch, real_B3SS)
+        d_loss, d_metrics = self._discriminator_loss(generated_B3SS.detach(), real_B3SS, batch)
+        d_norm = update(self.discriminator, self.discriminator_optimizer, d_loss)
+        g_loss, g_metrics = self._generator_loss(generated_B3SS, real_B3SS, batch)
+        g_norm = update(self.generator, self.generator_optimizer, g_loss)
+        finite = (d_norm.isfinite() & g_norm.isfinite()).float()
+        return d_metrics | g_metrics | {"d_grad_norm": d_norm, "g_grad_norm": g_norm, "finite": finite}
+
+    @torch.no_grad()
+    def measure(self, batch: Batch) -> dict[str, Tensor]:
+        """The losses and distances of `step` in eval mode; nothing is trained. For validation."""
+        self.generator.eval()
+        real_B3SS = pictures(batch.target_BSS3)
+        generated_B3SS = self._generated(batch, real_B3SS)
+        _, d_metrics = self._discriminator_loss(generated_B3SS, real_B3SS, batch)
+        _, g_metrics = self._generator_loss(generated_B3SS, real_B3SS, batch)
+        return d_metrics | g_metrics
+
+    @torch.no_grad()
+    def generate(self, faces_B6SS: Tensor, mfcc_BFW: Tensor) -> Tensor:
+        """Faces in eval mode.  Shape: (B, 6, S, S) in [0, 1], (B, 12, 35) -> (B, 3, S, S) float32 in [0, 1]"""
+        self.generator.eval()
+        with self._autocast():
+            return self.generator(faces_B6SS.to(self.device), mfcc_BFW.to(self.device))
+
+    def set_learning_rate(self, factor: float) -> None:
+        """Both learning rates become `factor` times what this object was made with."""
+        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+            for group in optimizer.param_groups:
+                group["lr"] = factor * optimizer.defaults["lr"]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training needs to go on, bit for bit. `torch.load(weights_only=True)` reads it."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        match_layout(self.generator_optimizer)
+        match_layout(self.discriminator_optimizer)
+
+    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        return {
+            "generator": self.generator,
+            "discriminator": self.discriminator,
+            "generator_optimizer": self.generator_optimizer,
+            "discriminator_optimizer": self.discriminator_optimizer,
+        }
+
+    def _autocast(self) -> torch.autocast:
+        """A block of its own for every pass: within one, autocast goes on using the bf16 copies of weights it made,
+        also after an optimiser has changed the weights."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def _generated(self, batch: Batch, real_B3SS: Tensor) -> Tensor:
+        faces_B6SS = generator_input(pictures(batch.identity_BSS3), real_B3SS)
+        with self._autocast():
+            return self.generator(faces_B6SS, batch.mfcc_BFW)
+
+    def _discriminator_loss(
+        self, generated_B3SS: Tensor, real_B3SS: Tensor, batch: Batch
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        # every face and every sound is embedded once; no layer looks across samples, so they may share a pass
+        with self._autocast():
+            faces_2BD = self.discriminator.embed_faces(torch.cat([generated_B3SS, real_B3SS]))
+            sounds_2BD = self.discriminator.embed_audio(torch.cat([batch.mfcc_BFW, batch.negative_BFW]))
+        generated_BD, real_BD = faces_2BD.chunk(2)
+        right_BD, wrong_BD = sounds_2BD.chunk(2)
+        pairs = ((real_BD, right_BD), (generated_BD, right_BD), (real_BD, wrong_BD))
+        distances = {kind: distance(face_BD, sound_BD) for kind, (face_BD, sound_BD) in zip(PAIRS, pairs, strict=True)}
+        losses = {
+            kind: contrastive(distance_B, torch.full_like(distance_B, kind == "right"), self.margin)
+            for kind, distance_B in distances.items()
+        }
+        d_loss = losses["right"] / 2 + (losses["generated"] + losses["wrong"]) / 4
+        negative_2B = torch.cat([distances["generated"], distances["wrong"]]).detach()
+        metrics = {"d_loss": d_loss.detach(), "zero_gradient_share": zero_gradient_share(negative_2B, self.margin)}
+        metrics |= {f"d_loss_{kind}": loss.detach() for kind, loss in losses.items()}
+        metrics |= {f"distance_{kind}": distance_B.detach().mean() for kind, distance_B in distances.items()}
+        return d_loss, metrics
+
+    def _generator_loss(
+        self, generated_B3SS: Tensor, real_B3SS: Tensor, batch: Batch
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        with self._autocast():
+            distance_B = self.discriminator(generated_B3SS, batch.mfcc_BFW)
+        sync_loss = contrastive(distance_B, torch.ones_like(distance_B), self.margin)
+        weighted_l1 = lip_weighted_l1(generated_B3SS, real_B3SS, batch.mouth_B4, self.lip_alpha)
+        g_loss = self.l1_weight * weighted_l1 + self.sync_weight * sync_loss
+        shown_B3SS = generated_B3SS.detach()
+        return g_loss, {
+            "l1": F.l1_loss(shown_B3SS, real_B3SS),
+            "mouth_l1": mouth_l1(shown_B3SS, real_B3SS, batch.mouth_B4),
+            "weighted_l1": weighted_l1.detach(),
+            "sync_loss": sync_loss.detach(),
+            "g_loss": g_loss.detach(),
+        }
+
+
+def adam(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
+    """Adam in its fused form: one call for all weights, no wait for the device, and it can skip a step there."""
+    return torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+
+
+def update(network: nn.Module, optimizer: torch.optim.Adam, loss: Tensor) -> Tensor:
+    """One step of one network; returns the norm of its gradient, 0-dim. No gradient is left behind.
+
+    Only `network` gets a gradient, though the generator's loss runs through the discriminator. Where the norm is not
+    finite, weights and moments stay as they are.
+    """
+    parameters = list(network.parameters())
+    loss.backward(inputs=parameters)
+    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    # what torch.amp.GradScaler sets: the fused kernel then skips on the device, without a word to the host
+    optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
+    optimizer.step()
+    optimizer.zero_grad()
+    return norm
+
+
+def match_layout(optimizer: torch.optim.Optimizer) -> None:
+    """Lay out Adam's moments in memory as their weights are.
+
+    Loaded moments keep the strides of their file. The fused kernel on a CPU walks weights and moments side by side in
+    the order of memory and does not look at strides: with unlike ones it would silently mix up their elements.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter).copy_(value)

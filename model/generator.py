@@ -1,0 +1,168 @@
+"""The generator: a face with its mouth masked, another frame of the face and a sound -> the face that says it.
+
+Shape letters: B batch, C channels, S side of the face crop, F MFCC coefficients, W MFCC columns
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.samples import NUM_MFCC
+from model.timing import WINDOW
+
+LEVELS = 5  # times the face encoder halves the picture
+BATCH_NORM_EPS = 1e-3  # Keras's default
+BATCH_NORM_MOMENTUM = 0.2  # the share of the new batch; Keras names the share of the old, 0.8
+
+
+class Generator(nn.Module):
+    """LipGAN's residual generator. At size 96, 71.3 million parameters at width 1 and 1.1 million at width 1/8.
+
+    Shape:   faces_B6SS (B, 6, S, S) in [0, 1], from model.samples.generator_input; mfcc_BFW (B, 12, 35) float
+             ->  (B, 3, S, S) float32 in [0, 1]
+    width    multiplies every number of channels, see `scaled`
+    size     S, a multiple of 32
+    Errors:  ValueError for such a width, size or shape of input
+    Source:  Rudrabha/LipGAN @ 7489174, generator.py, `create_model_residual`
+    Differs: At sizes other than 96 the five halvings stay; the lowest map is S/32 wide instead of 3, and so are
+             the kernels that join it to the 1 x 1 code (92.5 million parameters at width 1, size 192).
+             Convolutions before a batch norm have no bias, which the norm would take away again. Padding is
+             symmetric where TensorFlow's "same" is not, so Keras weights do not carry over.
+             A batch of one can be trained on, see `BatchNorm`.
+    """
+
+    def __init__(self, width: float = 1.0, size: int = 96) -> None:
+        super().__init__()
+        bottom = bottom_size(size)
+        c16, c32, c64, c128, c256, c512 = (scaled(c, width) for c in (16, 32, 64, 128, 256, 512))
+        self.size = size
+        self.encoder = nn.ModuleList(
+            [
+                conv(6, c32, kernel=7),  # (B, C, S, S)
+                nn.Sequential(conv(c32, c64, kernel=5, stride=2), *residuals(c64, 2)),  # S/2
+                nn.Sequential(conv(c64, c128, stride=2), *residuals(c128, 3)),  # S/4
+                nn.Sequential(conv(c128, c256, stride=2), *residuals(c256, 2)),  # S/8
+                nn.Sequential(conv(c256, c512, stride=2), *residuals(c512, 2)),  # S/16
+                conv(c512, c512, stride=2),  # S/32, 3 x 3 at size 96
+            ]
+        )
+        self.face_code = nn.Sequential(
+            conv(c512, c512, kernel=bottom, padding=0),  # 1 x 1
+            conv(c512, c512, kernel=1),
+        )
+        self.audio_code = nn.Sequential(
+            conv(1, c128),
+            *residuals(c128, 3),  # (B, C, 12, 35)
+            nn.ZeroPad2d((0, 0, 1, 0)),
+            conv(c128, c256, stride=(1, 2)),
+            *residuals(c256, 2),  # (B, C, 13, 18)
+            conv(c256, c512, stride=2),
+            *residuals(c512, 2),  # (B, C, 7, 9)
+            conv(c512, c512, stride=2),
+            *residuals(c512, 1),  # (B, C, 4, 5)
+            conv(c512, c512, kernel=(4, 5), padding=0),
+            conv(c512, c512, kernel=1),  # 1 x 1
+        )
+        # each level is concatenated with the encoder's map of its size, and the next one reads both
+        self.decoder = nn.ModuleList(
+            [
+                up(2 * c512, c512, bottom=bottom),  # 1 x 1 to S/32
+                nn.Sequential(up(2 * c512, c512), *residuals(c512, 2)),  # S/16
+                nn.Sequential(up(2 * c512, c256), *residuals(c256, 2)),  # S/8
+                nn.Sequential(up(2 * c256, c128), *residuals(c128, 2)),  # S/4
+                nn.Sequential(up(2 * c128, c64), *residuals(c64, 2)),  # S/2
+                up(2 * c64, c32),  # S
+            ]
+        )
+        self.picture = nn.Sequential(conv(2 * c32, c16), conv(c16, c16), nn.Conv2d(c16, 3, 1))
+
+    def forward(self, faces_B6SS: Tensor, mfcc_BFW: Tensor) -> Tensor:
+        if faces_B6SS.shape[1:] != (6, self.size, self.size):
+            raise ValueError(f"faces must be (B, 6, {self.size}, {self.size}), got {tuple(faces_B6SS.shape)}")
+        check_mfcc(mfcc_BFW)
+        maps, x = [], faces_B6SS
+        for level in self.encoder:
+            x = level(x)
+            maps.append(x)
+        x = torch.cat([self.face_code(x), self.audio_code(mfcc_BFW.unsqueeze(1))], dim=1)
+        for level, skip in zip(self.decoder, reversed(maps), strict=True):
+            x = torch.cat([skip, level(x)], dim=1)
+        # the sigmoid in float32: above 1/2 a bf16 holds no steps finer than 1/256
+        return torch.sigmoid(self.picture(x).float())
+
+
+class Residual(nn.Module):
+    """Two convolutions whose result is added to what went in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = conv(channels, channels)
+        self.second = conv(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.second(self.first(x)) + x)
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation with Keras's constants, that can also be trained on one value a channel.
+
+    Differs: On a 1 x 1 map a batch of one has nothing to normalise by: torch raises, Keras returns the bias and so
+             loses the sound. Here the running statistics normalise it, and stay as they are.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.shape[0] * x.shape[2] * x.shape[3] == 1:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+def conv(
+    c_in: int,
+    c_out: int,
+    *,
+    kernel: int | tuple[int, int] = 3,
+    stride: int | tuple[int, int] = 1,
+    padding: int | None = None,
+) -> nn.Module:
+    """Convolution, batch norm, ReLU; padded to keep the size unless told otherwise (square kernels)."""
+    if padding is None:
+        assert isinstance(kernel, int), kernel
+        padding = kernel // 2
+    return nn.Sequential(
+        nn.Conv2d(c_in, c_out, kernel, stride, padding, bias=False), BatchNorm(c_out), nn.ReLU(inplace=True)
+    )
+
+
+def up(c_in: int, c_out: int, *, bottom: int | None = None) -> nn.Module:
+    """Transposed convolution to twice the size, or from 1 x 1 to `bottom`; then batch norm, ReLU."""
+    if bottom is None:
+        grow = nn.ConvTranspose2d(c_in, c_out, 3, stride=2, padding=1, output_padding=1, bias=False)
+    else:
+        grow = nn.ConvTranspose2d(c_in, c_out, bottom, bias=False)
+    return nn.Sequential(grow, BatchNorm(c_out), nn.ReLU(inplace=True))
+
+
+def residuals(channels: int, num_blocks: int) -> list[nn.Module]:
+    return [Residual(channels) for _ in range(num_blocks)]
+
+
+def scaled(channels: int, width: float) -> int:
+    """`channels` times `width` in whole eights, at least 8, which is what matrix units like."""
+    if width <= 0:
+        raise ValueError(f"width must be above 0, got {width}")
+    return max(8, round(channels * width / 8) * 8)
+
+
+def bottom_size(size: int) -> int:
+    """Side of the lowest face map; a face that does not divide into it is a ValueError."""
+    if size < 2**LEVELS or size % 2**LEVELS:
+        raise ValueError(f"size must be a multiple of {2**LEVELS}, got {size}")
+    return size // 2**LEVELS
+
+
+def check_mfcc(mfcc_BFW: Tensor) -> None:
+    if mfcc_BFW.shape[1:] != (NUM_MFCC, WINDOW):
+        raise ValueError(f"mfcc must be (B, {NUM_MFCC}, {WINDOW}), got {tuple(mfcc_BFW.shape)}")

@@ -1,0 +1,63 @@
+"""Loss terms. All take and give float32, on the device of what they are given, without a loop over the batch.
+
+Shape letters: B batch, S side of the face crop
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def contrastive(distance_B: Tensor, synced_B: Tensor, margin: float) -> Tensor:
+    """Pull pairs in sync to distance 0, push the others `margin` apart; the mean over the batch, 0-dim.
+
+    d^2 where in sync, max(0, margin - d)^2 where not.
+    Shape:  distance_B (B,) >= 0; synced_B (B,) bool, or float in [0, 1] for doubt
+    Source: Hadsell et al. 2006, eq. 4, as LipGAN uses it: its paper has margin 2, its code 1. Unrelated vectors of
+            length 1 are about 1.41 apart, so margin 1 gives most negatives no gradient at all.
+    """
+    synced_B = synced_B.to(distance_B.dtype)
+    return (synced_B * distance_B.square() + (1 - synced_B) * F.relu(margin - distance_B).square()).mean()
+
+
+def zero_gradient_share(negative_distance_B: Tensor, margin: float) -> Tensor:
+    """Share of the out-of-sync pairs that teach nothing, being `margin` apart already: 0-dim in [0, 1]."""
+    return (negative_distance_B >= margin).float().mean()
+
+
+def lip_mask(mouth_B4: Tensor, size: int) -> Tensor:
+    """Which pixels lie in the lip boxes (left, top, right, bottom; the last two exclusive).
+
+    Shape: (B, 4) int -> (B, 1, S, S) bool
+    """
+    at_S = torch.arange(size, device=mouth_B4.device)
+    left_B1, top_B1, right_B1, bottom_B1 = mouth_B4.split(1, dim=1)
+    in_column_BS = (at_S >= left_B1) & (at_S < right_B1)
+    in_row_BS = (at_S >= top_B1) & (at_S < bottom_B1)
+    return (in_row_BS.unsqueeze(2) & in_column_BS.unsqueeze(1)).unsqueeze(1)
+
+
+def weighted_l1(generated_B3SS: Tensor, target_B3SS: Tensor, weight_B1SS: Tensor) -> Tensor:
+    """Each picture's mean absolute difference by these weights, then the mean over pictures: 0-dim.
+
+    A picture's weights are divided by their own sum: equal weights are plain L1, and what else is in the batch does
+    not change what a picture counts. A picture without any weight counts as 0.
+    """
+    difference_B1SS = (generated_B3SS.float() - target_B3SS.float()).abs().mean(dim=1, keepdim=True)
+    weight_B1SS = weight_B1SS.float()
+    total_B = (difference_B1SS * weight_B1SS).sum(dim=(1, 2, 3))
+    return (total_B / weight_B1SS.sum(dim=(1, 2, 3)).clamp_min(1e-6)).mean()
+
+
+def lip_weighted_l1(generated_B3SS: Tensor, target_B3SS: Tensor, mouth_B4: Tensor, alpha: float) -> Tensor:
+    """L1 in which a pixel of the lip box weighs `alpha` times any other; alpha 1 is plain L1. 0-dim in [0, 1].
+
+    Source: LipGAN's authors: alpha > 1 makes the first epochs shape the mouth, which is 4 % of the face.
+    """
+    mask_B1SS = lip_mask(mouth_B4, target_B3SS.shape[-1])
+    return weighted_l1(generated_B3SS, target_B3SS, 1 + (alpha - 1) * mask_B1SS.float())
+
+
+def mouth_l1(generated_B3SS: Tensor, target_B3SS: Tensor, mouth_B4: Tensor) -> Tensor:
+    """L1 inside the lip boxes alone: 0-dim in [0, 1], lower is better."""
+    return weighted_l1(generated_B3SS, target_B3SS, lip_mask(mouth_B4, target_B3SS.shape[-1]))

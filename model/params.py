@@ -1,0 +1,126 @@
+"""The schema of params.yaml, section for section: names, types, units, ranges. tasks.config loads and checks it."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Smallest and largest allowed value, both included; `step` demands a multiple."""
+
+    low: float
+    high: float
+    step: int = 1
+
+
+Count = Annotated[int, Range(1, 10**9)]
+Share = Annotated[float, Range(0, 1)]
+Rate = Annotated[float, Range(0, 1)]
+Weight = Annotated[float, Range(0, 1e6)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumShards:
+    """Shards each split is spread over by the hash of the video id; changing one rebuilds that split."""
+
+    train: Annotated[int, Range(1, 10_000)]
+    val: Annotated[int, Range(1, 10_000)]
+    test: Annotated[int, Range(1, 10_000)]
+    hard: Annotated[int, Range(1, 10_000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusParams:
+    name: Literal["synthetic", "folder"]
+    size: Literal["demo", "tiny"]
+    folder: str
+    licence: str
+    val_share: Share
+    test_share: Share
+    num_shards: NumShards
+
+    def __post_init__(self) -> None:
+        if self.val_share + self.test_share >= 1:
+            raise ValueError("corpus.val_share + corpus.test_share must be below 1: nothing is left to train on")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandmarkParams:
+    num_identities: Annotated[int, Range(10, 100_000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceParams:
+    size: Annotated[int, Range(96, 192, 96)]  # px, side of the square crop
+    choose: Literal["largest", "central"]
+    detect_px: Annotated[int, Range(160, 10_000)]  # px, long side
+    smooth_frames: Annotated[int, Range(1, 99)]  # odd
+    min_found: Share
+    min_frames: Annotated[int, Range(2, 15_000)]
+    max_frames: Annotated[int, Range(2, 15_000)]  # a mosaic of 15,000 frames is still a legal JPEG
+    jpeg_quality: Annotated[int, Range(50, 100)]
+
+    def __post_init__(self) -> None:
+        if self.smooth_frames % 2 != 1:
+            raise ValueError(f"faces.smooth_frames must be odd, got {self.smooth_frames}")
+        if self.max_frames < self.min_frames:
+            raise ValueError(f"faces.max_frames is {self.max_frames}, below faces.min_frames {self.min_frames}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelParams:
+    width: Annotated[float, Range(0.03125, 2)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainParams:
+    num_steps: Count
+    batch_size: Annotated[int, Range(1, 65_536)]
+    lr: Rate
+    lr_discriminator: Rate
+    warmup_steps: Annotated[int, Range(0, 10**9)]
+    decay_from: Share
+    lip_alpha: Annotated[float, Range(1, 1000)]
+    sync_weight: Weight
+    margin: Annotated[float, Range(0.1, 2)]  # distances on the unit sphere end at 2
+    identity_min_frames: Annotated[int, Range(1, 1000)]
+    negative_min_frames: Annotated[int, Range(2, 1000)]  # 1 would be the neighbour: nearly in sync
+    windows_per_clip: Annotated[int, Range(1, 10_000)]  # samples drawn from a clip each time it is decoded
+    clips_in_flight: Annotated[int, Range(1, 10_000)]  # clips whose samples are mixed with one another
+    flip: bool
+    precision: Literal["bf16", "fp32"]
+    log_every: Count
+    val_every: Count
+    val_samples: Annotated[int, Range(1, 100_000)]
+    checkpoint_every: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateParams:
+    splits: list[Literal["train", "val", "test", "hard"]]
+    max_lag: Annotated[int, Range(1, 50)]  # frames
+    num_pairs: Annotated[int, Range(2, 1_000_000)]
+    num_bootstrap: Annotated[int, Range(10, 1_000_000)]
+    strips: Annotated[int, Range(0, 100)]  # clips shown as pictures
+
+    def __post_init__(self) -> None:
+        if not self.splits or self.splits[0] != "test":
+            raise ValueError("evaluate.splits must begin with test: the headline is measured on it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    seed: Annotated[int, Range(0, 2**31)]
+    corpus: CorpusParams
+    landmarks: LandmarkParams
+    faces: FaceParams
+    model: ModelParams
+    train: TrainParams
+    evaluate: EvaluateParams
+
+    def __post_init__(self) -> None:
+        if 2 * self.train.identity_min_frames > self.faces.min_frames:
+            raise ValueError(
+                f"train.identity_min_frames is {self.train.identity_min_frames}; at most half of faces.min_frames "
+                f"({self.faces.min_frames}), or short clips have no identity frame"
+            )

@@ -1,0 +1,70 @@
+"""What one training sample is, and how its bytes become what the networks see, in training and inference alike.
+
+Shape letters: B batch, S side of the square face crop, F MFCC coefficients, W MFCC columns of a window
+
+A picture is RGB; as bytes uint8 (B, S, S, 3), as the networks see it float (B, 3, S, S) in [0, 1].
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+NUM_MFCC = 12  # coefficients 1..12; C0, the loudness, is left out
+
+
+class Batch(NamedTuple):
+    """B samples as the loader delivers them; a sample is one target frame with what belongs to it.
+
+    Shape:  identity_BSS3   (B, S, S, 3) uint8, another frame of the clip: who it is
+            target_BSS3     (B, S, S, 3) uint8, the frame to generate
+            mfcc_BFW        (B, 12, 35) float32, the sound of the target frame
+            negative_BFW    (B, 12, 35) float32, sound that does not belong to the target frame
+            mouth_B4        (B, 4) int16, box of the target's lips: left, top, right, bottom in pixels of the
+                            crop, right and bottom exclusive
+    """
+
+    identity_BSS3: Tensor
+    target_BSS3: Tensor
+    mfcc_BFW: Tensor
+    negative_BFW: Tensor
+    mouth_B4: Tensor
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on `device`; copies from pinned memory do not wait."""
+        return Batch(*(part.to(device, non_blocking=True) for part in self))
+
+
+def pictures(frames_BSS3: Tensor | np.ndarray) -> Tensor:
+    """Bytes to what the networks see.  Shape: (B, S, S, 3) uint8 -> (B, 3, S, S) float32 in [0, 1]
+
+    The result lies in memory as the bytes did, colour innermost: it is `channels_last` without a copy.
+    """
+    frames_BSS3 = torch.as_tensor(frames_BSS3)
+    if frames_BSS3.dtype != torch.uint8 or frames_BSS3.ndim != 4 or frames_BSS3.shape[3] != 3:
+        got = f"{tuple(frames_BSS3.shape)} {frames_BSS3.dtype}"
+        raise ValueError(f"frames must be (B, S, S, 3) uint8, got {got}")
+    return frames_BSS3.permute(0, 3, 1, 2).float() / 255
+
+
+def frame_bytes(pictures_B3SS: Tensor) -> Tensor:
+    """The inverse of `pictures`, to the nearest byte.  Shape: (B, 3, S, S) in [0, 1] -> (B, S, S, 3) uint8"""
+    frames_BSS3 = pictures_B3SS.float().permute(0, 2, 3, 1)
+    return (frames_BSS3 * 255).round().clamp(0, 255).to(torch.uint8).contiguous()
+
+
+def mask_lower_half(pictures_B3SS: Tensor) -> Tensor:
+    """A copy with rows S // 2 and below at zero: what is left tells the pose, not the mouth."""
+    masked_B3SS = pictures_B3SS.clone()
+    masked_B3SS[:, :, masked_B3SS.shape[2] // 2 :] = 0
+    return masked_B3SS
+
+
+def generator_input(identity_B3SS: Tensor, target_B3SS: Tensor) -> Tensor:
+    """The six channels the generator sees: first the identity frame, then the target, masked *here*.
+
+    Shape:  two (B, 3, S, S) in [0, 1] -> (B, 6, S, S)
+    Source: the order of LipGAN's train.py
+    """
+    return torch.cat([identity_B3SS, mask_lower_half(target_B3SS)], dim=1)

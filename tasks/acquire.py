@@ -1,0 +1,72 @@
+"""Stage `acquire`: a corpus -> raw shards and a clip table, with a row for everything that came in.
+
+reads   the corpus: `synthetic` is made here (tasks/synthetic), `folder` is a folder of videos (tasks/acquire_folder.py)
+writes  data/raw/<split>-*.tar, data/clips.parquet
+
+    python -m flows acquire
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from model.params import Params
+from tasks import acquire_folder, acquire_synthetic, index, paths, shards, units
+from tasks.stage import UserError
+from tasks.units import Unit
+
+CORPORA = {"synthetic": acquire_synthetic, "folder": acquire_folder}
+
+
+def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
+    """One unit a raw shard, and the rows of the clips that are refused without a look inside.
+
+    Errors: UserError where the corpus is not there or nothing of it can be used.
+    """
+    wanted, refused = CORPORA[p.corpus.name].clips(p)
+    if not wanted:
+        why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(refused).items()) or "there is none"
+        raise UserError(f"corpus {p.corpus.name}: no clip can be used: {why}")
+    counts = p.corpus.num_shards
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for clip in wanted:
+        num_shards = getattr(counts, clip["split"])
+        groups[shards.shard_name(clip["split"], shards.shard_of(clip["video"], num_shards), num_shards)].append(clip)
+    planned = [
+        Unit(
+            stage="acquire",
+            name=name,
+            inputs={
+                "corpus": p.corpus.name,
+                "clips": [clip["inputs"] for clip in sorted(group, key=lambda clip: clip["clip"])],
+                **CORPORA[p.corpus.name].versions(),
+            },
+            hints={"folder": p.corpus.folder},
+            size=len(group),
+        )
+        for name, group in sorted(groups.items())
+    ]
+    return planned, refused
+
+
+def build(unit: Unit, folder: Path) -> None:
+    """One raw shard: shard.tar, and rows.json with its clips' rows of the clip table."""
+    made = [CORPORA[unit.inputs["corpus"]].fetch(clip, unit.hints) for clip in unit.inputs["clips"]]
+    spans = shards.write(folder / "shard.tar", ((row["clip"], members) for row, members in made))
+    rows = []
+    for row, _ in made:
+        span = spans[row["clip"]]
+        place = {"shard": unit.name, "offset": span.offset, "size": span.size, "member_sha256": span.sha256}
+        rows.append(row | place | {"status": "kept", "reason": "", "detail": ""})
+    (folder / "rows.json").write_text(json.dumps(rows))
+
+
+def collect(planned: Sequence[Unit], refused: list[dict[str, Any]], p: Params) -> str:
+    """Fill data/raw and write the clip table; return one line for people."""
+    units.collect(planned, "shard.tar", paths.RAW)
+    rows = [row for unit in planned for row in json.loads((unit.folder / "rows.json").read_text())]
+    index.write(paths.CLIPS, [*rows, *refused], index.CLIPS_SCHEMA)
+    why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(refused).items()) or "none"
+    return f"{len(rows)} clips of corpus {p.corpus.name} in {len(planned)} raw shards; refused {len(refused)} ({why})"

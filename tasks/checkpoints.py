@@ -1,0 +1,45 @@
+"""Weights as safetensors with a readable JSON beside them, and the state a training run goes on from.
+
+`<name>.safetensors` and `<name>.json` hold no date and no path: same training, same bytes.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from tasks.stage import UserError, all_or_nothing, write_atomic
+
+
+def save(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
+    """The JSON first: weights that exist have their description."""
+    write_atomic(path.with_suffix(".json"), json.dumps(about, indent=2, sort_keys=True) + "\n")
+    with all_or_nothing(path) as partial:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, str(partial))
+
+
+def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Weights and their description.  Errors: UserError where either is missing or damaged."""
+    try:
+        return load_file(str(path)), json.loads(path.with_suffix(".json").read_text())
+    except FileNotFoundError as error:
+        missing = path if not path.is_file() else path.with_suffix(".json")
+        raise UserError(f"{missing}: no such file; train with `dvc repro`, or name another checkpoint") from error
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: damaged ({error}); run `dvc checkout`") from error
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    with all_or_nothing(path) as partial:
+        torch.save(state, partial)
+
+
+def load_state(path: Path) -> dict[str, Any] | None:
+    """The state of an interrupted run, None where there is none. Nothing in it is executed."""
+    if not path.is_file():
+        return None
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state

@@ -1,0 +1,83 @@
+"""The two tables: data/clips.parquet (what came in) and data/index.parquet (what became of it).
+
+One row for every clip that came in, kept or refused by name. Sorted by clip, zstd, no dates: same rows, same bytes.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.stage import REASONS, UserError, all_or_nothing
+
+CAME_IN = [
+    ("clip", pa.string()),  # <part>/<video>/<clip>
+    ("video", pa.string()),  # what is withdrawn or split as one: a programme, a speaker, a file
+    ("split", pa.string()),
+    ("corpus", pa.string()),
+    ("licence", pa.string()),
+    ("source", pa.string()),  # where it came from: file in the folder, or how it was made
+    ("source_sha256", pa.string()),  # of the bytes of the video as it came
+    ("text", pa.string()),  # words, upper case, if known
+    ("status", pa.string()),  # kept | refused
+    ("reason", pa.string()),  # a word of tasks.stage.REASONS, or empty
+    ("detail", pa.string()),
+    ("shard", pa.string()),  # file name; empty when refused
+    ("offset", pa.int64()),
+    ("size", pa.int64()),
+    ("member_sha256", pa.string()),  # of the clip's bytes in the shard
+]
+CLIPS_SCHEMA = pa.schema(CAME_IN)
+INDEX_SCHEMA = pa.schema(
+    [
+        *CAME_IN,
+        ("case", pa.string()),  # label of a synthetic clip: clean, music, profile, ...
+        ("num_frames", pa.int64()),
+        ("duration_s", pa.float64()),
+        ("found_share", pa.float64()),  # of the frames, those in which the detector saw the face
+        ("found", pa.binary()),  # T bits, numpy.packbits: those frames, so that an epoch is drawn without a shard read
+        ("face_px", pa.float64()),  # median width of the detector's box in the frame
+        ("algorithms", pa.string()),  # versions of ours that decide the bytes
+    ]
+)
+
+
+def write(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None:
+    ordered = sorted(rows, key=lambda row: row["clip"])
+    for row in ordered:
+        assert (row["status"] == "refused") == (row["reason"] in REASONS), row
+    with all_or_nothing(path) as partial:
+        pq.write_table(pa.Table.from_pylist(ordered, schema), partial, compression="zstd")
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    try:
+        return pq.read_table(path).to_pylist()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such table; run `dvc repro`") from None
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{path}: not a clip table ({error}); run `dvc checkout`") from error
+
+
+def kept(rows: Iterable[dict[str, Any]], split: str | None = None) -> list[dict[str, Any]]:
+    return [row for row in rows if row["status"] == "kept" and split in (None, row["split"])]
+
+
+def refused_by_reason(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
+    return dict(sorted(Counter(row["reason"] for row in rows if row["status"] == "refused").items()))
+
+
+def demand_splits(rows: list[dict[str, Any]], splits: Iterable[str], where: Path) -> None:
+    """UserError where nothing, or nothing of a needed split, is left."""
+    why = ", ".join(f"{reason} {n}" for reason, n in refused_by_reason(rows).items())
+    if not kept(rows):
+        raise UserError(f"{where}: all {len(rows)} clips refused ({why}); `data/index.parquet` has a line for each")
+    for split in splits:
+        if not kept(rows, split):
+            raise UserError(
+                f"{where}: no clip in split {split}, {len(kept(rows))} in others, refused: {why or 'none'}; add "
+                "videos, or change corpus.val_share and corpus.test_share"
+            )

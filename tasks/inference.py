@@ -1,0 +1,76 @@
+"""A trained generator at work: face crops and sound in, face crops that say the sound out. Evaluation and dubbing
+both call this, with crops and sound from the code that made the training shards.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from model import timing
+from model.generator import Generator
+from model.samples import frame_bytes, generator_input, pictures
+from tasks import checkpoints
+from tasks.stage import UserError
+
+BATCH = 32  # frames generated at a time
+
+
+class LipSync:
+    """The generator of a checkpoint."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        weights, self.about = checkpoints.load(checkpoint)
+        self.size: int = self.about["params"]["faces"]["size"]
+        self.device = torch.device(os.environ.get("LIPGAN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.generator = Generator(self.about["params"]["model"]["width"], self.size)
+        load_weights(self.generator, weights, checkpoint)
+        self.generator.to(self.device).eval()
+
+    @torch.inference_mode()
+    def generate(self, identity_SS3: np.ndarray, faces_TSS3: np.ndarray, windows_TFW: np.ndarray) -> np.ndarray:
+        """Faces that say the sound: pose of `faces`, person of `identity`, mouth of the sound.
+
+        The lower half of `faces` is hidden from the network.
+        Shape: (S, S, 3), (T, S, S, 3) uint8 RGB; windows_TFW (T, 12, 35)  ->  (T, S, S, 3) uint8
+        """
+        assert len(faces_TSS3) == len(windows_TFW)
+        identity_13SS = pictures(identity_SS3[None])
+        made = []
+        for start in range(0, len(faces_TSS3), BATCH):
+            target_B3SS = pictures(faces_TSS3[start : start + BATCH])
+            faces_B6SS = generator_input(identity_13SS.expand_as(target_B3SS), target_B3SS)
+            faces_B6SS = faces_B6SS.contiguous(memory_format=torch.channels_last)
+            sound_BFW = torch.from_numpy(np.ascontiguousarray(windows_TFW[start : start + BATCH]))
+            made.append(
+                frame_bytes(self.generator(faces_B6SS.to(self.device), sound_BFW.to(self.device))).cpu().numpy()
+            )
+        return np.concatenate(made)
+
+
+def load_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], checkpoint: Path) -> None:
+    """Errors: UserError where the weights are of another network."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        line = str(error).splitlines()[1].strip() if len(str(error).splitlines()) > 1 else str(error)
+        raise UserError(f"{checkpoint}: weights do not fit the network its .json describes: {line}") from error
+
+
+def windows(mfcc_FW: np.ndarray, frames_N: np.ndarray) -> np.ndarray:
+    """The sound of each frame.  Shape: (12, columns), (N,) int -> (N, 12, 35)"""
+    columns_NW = timing.window_columns(frames_N, mfcc_FW.shape[1])
+    return mfcc_FW[:, columns_NW].transpose(1, 0, 2)
+
+
+def identity_frame(found_T: np.ndarray) -> int:
+    """The frame that shows who it is: the middle one of those in which the detector saw the face."""
+    seen = np.flatnonzero(found_T)
+    return int(seen[len(seen) // 2])
+
+
+def describe(about: dict[str, Any]) -> str:
+    lineage, loop = about["lineage"], about["loop"]
+    return f"step {loop['step']}, width {about['params']['model']['width']:g}, corpora {', '.join(lineage['corpora'])}"

@@ -1,0 +1,314 @@
+"""Video and sound files as arrays. Only this module (reading) and tasks/mp4.py (writing) use PyAV.
+
+Pictures are RGB uint8 (H, W, 3) at 25 frames/s whatever the file's rate is; sound is float32 mono, 16 kHz.
+Picture 0 and sample 0 are the same moment: the time of the first picture that can be decoded.
+A source is a path or a binary file object that can seek (read from its start each time); nothing else is ever
+opened: no address, no playlist, no picture sequence.
+Pixels are taken as square; interlaced pictures stay as they are.
+"""
+
+import contextlib
+import itertools
+import logging
+import re
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from model.timing import FPS, SAMPLE_RATE_HZ, num_samples
+from tasks.mp4 import ACCURATE, colour_matrix
+from tasks.mp4 import encode_video as encode_video
+from tasks.stage import REASONS
+
+log = logging.getLogger(__name__)
+
+Source = Path | str | BinaryIO
+Block = tuple[np.ndarray, float | None, int]  # mono float32 (n,), start in s if known, rate in Hz
+
+VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".avi")
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
+# demuxers; the others play text, or open further files and addresses
+FORMATS = "mov,mp4,matroska,webm,mpeg,mpegvideo,mpegts,avi,wav,mp3,flac,ogg,aac,png_pipe,jpeg_pipe"
+WHOLE = 0.9  # of the promised length: a file that gives less is truncated
+JUMP_S = 60.0  # a time stamp further ahead than this is broken: no talking head stands still so long
+GAP_S = 0.04  # sound is moved to its time stamp when it is further off than this (stamps are rounded)
+RATES_HZ = range(4_000, 384_001)  # others are damage; to change them takes gigabytes
+UNSPECIFIED = 2  # matrix coefficients in ISO/IEC 23091-2
+
+
+class MediaError(Exception):
+    """This file cannot be used. `reason` is one of "unreadable", "truncated", "no_sound", "empty_file"."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        assert reason in REASONS, reason
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the container promises; nothing is decoded. 0 stands where it does not say."""
+
+    has_video: bool
+    has_sound: bool
+    duration_s: float  # of the pictures, or of the sound where there are none
+    fps: float
+    width: int  # as stored, before any rotation
+    height: int
+    num_frames: int  # at 25 frames/s
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    frames: np.ndarray  # RGB uint8 (T, H, W, 3), T >= 1, 25 frames/s
+    num_promised: int  # frames at 25 frames/s that the container promises, 0 where it does not say
+
+
+def is_image(path: Path | str) -> bool:
+    """Whether the name is a picture's; `frames` gives it as one frame."""
+    return Path(path).suffix.lower() in IMAGE_ENDINGS
+
+
+def read_image(source: Source) -> np.ndarray:
+    """One picture, upright.  Shape: -> (H, W, 3) uint8 RGB.  Errors: MediaError."""
+    with contextlib.closing(frames(source)) as pictures:
+        return next(pictures)
+
+
+def probe(source: Source) -> Probe:
+    """What the file says of itself. Errors: MediaError unreadable, empty_file."""
+    with _opened(source) as container:
+        video, audio = _video_stream(container), _audio_stream(container)
+        duration_s = _promised_s(container, video or audio)
+        return Probe(
+            has_video=video is not None,
+            has_sound=audio is not None,
+            duration_s=duration_s,
+            fps=float(video.average_rate or video.guessed_rate or 0) if video else 0.0,
+            width=video.width if video else 0,
+            height=video.height if video else 0,
+            num_frames=round(duration_s * FPS) if video else 0,
+        )
+
+
+def frames(source: Source) -> Generator[np.ndarray]:
+    """The pictures at 25 frames/s, one at a time: each the last one on screen at the middle of its frame.
+
+    This is `model.timing.source_frames` applied while decoding. Rotation in the file is applied; a later
+    change of size is scaled to the first size. Every array is the caller's own.
+    Shape: yields (H, W, 3) uint8 RGB
+    Errors: MediaError unreadable, empty_file before the first picture; truncated after the last one that
+            could be decoded, where these are less than 90 % of those promised.
+    """
+    with _opened(source) as container:
+        stream = _video_stream(container)
+        if stream is None:
+            raise MediaError("unreadable", "there is no video stream that can be decoded")
+        promised_s = _promised_s(container, stream)
+        shown: av.VideoFrame | None = None
+        times_s: list[float] = []
+        size, num_out = (0, 0), 0
+        for frame, time_s in _timed_pictures(container, stream):
+            while shown and (num_out + 0.5) / FPS + 1e-9 < time_s:
+                yield _rgb(shown, size)
+                num_out += 1
+            size = size if shown else (frame.width, frame.height)
+            shown = frame
+            times_s.append(time_s)
+        if shown is None:
+            raise MediaError("unreadable", "no video frame could be decoded")
+        usual_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1 / FPS
+        num_frames = max(1, round((times_s[-1] + usual_s) * FPS))
+        for _ in range(num_out, num_frames):
+            yield _rgb(shown, size)
+        num_promised = round(promised_s * FPS)
+        if num_frames < WHOLE * num_promised:
+            raise MediaError("truncated", f"{num_frames} of {num_promised} frames could be decoded")
+
+
+def decode_video(source: Source, max_frames: int) -> Video:
+    """The first `max_frames` pictures at 25 frames/s in one array. Errors: as `frames`.
+
+    To refuse a clip as too long, ask for one frame more than it may have.
+    """
+    promised = probe(source).num_frames
+    with contextlib.closing(frames(source)) as pictures:
+        return Video(np.stack(list(itertools.islice(pictures, max_frames))), promised)
+
+
+def decode_sound(source: Source) -> np.ndarray:
+    """The sound of a video or sound file; sample 0 is the time of the first picture, if there is one.
+
+    Sound before it is cut, a later start and gaps are filled with silence. Channels are averaged before the
+    rate is changed: FFmpeg's own stereo-to-mono mix in float gives peaks of 1.4.
+    Shape: -> (samples,) float32, about [-1, 1], 16 kHz; as long as the file's sound: see `fit`
+    Errors: MediaError unreadable, empty_file, no_sound. Damage leaves a gap or an early end, not an error.
+    """
+    start_s = _first_picture_s(source)
+    with _opened(source) as container:
+        stream = _audio_stream(container)
+        if stream is None:
+            raise MediaError("no_sound", "there is no sound stream that can be decoded")
+        blocks = list(_resampled(_placed(_mono_blocks(container, stream), start_s)))
+    if not blocks:
+        raise MediaError("no_sound", "no sample of the sound could be decoded")
+    return np.concatenate(blocks)
+
+
+def fit(sound: np.ndarray, num_frames: int) -> np.ndarray:
+    """Cut, or padded with silence, to the 640 samples of each frame.  Shape: (n,) -> (num_frames * 640,)"""
+    whole = np.zeros(num_samples(num_frames), sound.dtype)
+    given = sound[: len(whole)]
+    whole[: len(given)] = given
+    return whole
+
+
+@contextlib.contextmanager
+def _opened(source: Source) -> Iterator[InputContainer]:
+    """The file as a container; every error of FFmpeg inside the block is a MediaError."""
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(Path(source).open("rb")) if isinstance(source, str | Path) else source
+        file.seek(0)
+        if not file.read(1):
+            raise MediaError("empty_file", "the file has no bytes")
+        file.seek(0)
+        nameless = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)  # the bytes say what it is
+        try:
+            options = {"format_whitelist": FORMATS}
+            yield stack.enter_context(av.open(nameless, "r", options=options, metadata_errors="replace"))
+        except av.FFmpegError as error:
+            raise MediaError("unreadable", f"FFmpeg says: {error.strerror}") from error
+
+
+def _video_stream(container: InputContainer) -> VideoStream | None:
+    """The first one of moving pictures that has a decoder: the cover of an album is not a video."""
+    moving = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+    return next((s for s in moving if s.codec_context), None)
+
+
+def _audio_stream(container: InputContainer) -> AudioStream | None:
+    return next((s for s in container.streams.audio if s.codec_context), None)
+
+
+def _promised_s(container: InputContainer, stream: VideoStream | AudioStream | None) -> float:
+    """Length of one stream as the container tells it; 0 where it does not, as in live recordings."""
+    if stream is None:
+        return 0.0
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    end_s = 0.0  # the length of the whole file may be that of the other stream
+    if tag := re.fullmatch(r"(\d\d):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", "")):  # Matroska
+        end_s = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
+    elif len(container.streams) == 1 and container.duration:
+        end_s = container.duration / av.time_base
+    start_s = float(stream.start_time * stream.time_base) if stream.start_time and stream.time_base else 0.0
+    return max(0.0, end_s - start_s)
+
+
+def _decoded(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Any]:
+    """Frames of one stream in the order they are shown, to the end or to where the file breaks off.
+
+    What cannot be decoded before the first frame is passed over: a recording may start between key frames.
+    Later, pictures end at the first failure, since the next are built on it; sound goes on behind the gap.
+    """
+    stream.codec_context.thread_count = 1  # a damaged file gives the same frames each time
+    packets = container.demux(stream)
+    any_yet = False
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError as error:
+            log.warning("reading stops at damage: %s", error)
+            return
+        if packet is None:
+            return
+        try:
+            decoded = packet.decode()
+        except av.FFmpegError as error:
+            if any_yet and isinstance(stream, VideoStream):
+                log.warning("decoding stops at damage: %s", error)
+                return
+            continue
+        any_yet = any_yet or bool(decoded)
+        yield from decoded
+
+
+def _timed_pictures(container: InputContainer, stream: VideoStream) -> Iterator[tuple[av.VideoFrame, float]]:
+    """Decoded pictures with their start in s after the first one's, never falling."""
+    usual_s = float(1 / (stream.average_rate or FPS))
+    first_s, last_s = None, -usual_s
+    for frame in _decoded(container, stream):
+        first_s = (frame.time or 0.0) if first_s is None else first_s
+        time_s = last_s + usual_s if frame.time is None else max(frame.time - first_s, last_s, 0.0)
+        if time_s > last_s + JUMP_S:
+            log.warning("decoding stops at a time stamp %.0f s ahead", time_s - last_s)
+            return
+        yield frame, time_s
+        last_s = time_s
+
+
+def _rgb(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+    """Shape: -> (H, W, 3) uint8, upright; size is (width, height) as stored."""
+    matrix = colour_matrix(frame.height) if frame.colorspace == UNSPECIFIED else None
+    # without threads=1 PyAV >= 17 is 10-40 times slower here
+    rgb = frame.reformat(*size, format="rgb24", src_colorspace=matrix, interpolation=ACCURATE, threads=1)
+    return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), round(frame.rotation / 90)))
+
+
+def _first_picture_s(source: Source) -> float | None:
+    with _opened(source) as container:
+        stream = _video_stream(container)
+        frame = next(_decoded(container, stream), None) if stream else None
+        return frame.time if frame else None
+
+
+def _mono_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Block]:
+    for frame in _decoded(container, stream):
+        if frame.sample_rate not in RATES_HZ:
+            continue
+        samples = frame.to_ndarray()
+        if frame.format.is_packed:
+            samples = samples.reshape(-1, len(frame.layout.channels)).T
+        if samples.dtype == np.uint8:
+            samples = (samples.astype(np.float32) - 128) / 128
+        elif np.issubdtype(samples.dtype, np.integer):
+            samples = samples.astype(np.float32) / (np.iinfo(samples.dtype).max + 1)
+        mono = samples.mean(axis=0, dtype=np.float32)
+        yield np.nan_to_num(mono, posinf=0, neginf=0), frame.time, frame.sample_rate
+
+
+def _placed(blocks: Iterable[Block], start_s: float | None) -> Iterator[tuple[np.ndarray, int]]:
+    """(sound, rate) without a gap or an overlap from `start_s` on; None: from the first block on."""
+    end_s, aligned = start_s, False
+    for block, time_s, rate_hz in blocks:
+        end_s = (time_s or 0.0) if end_s is None else end_s
+        late_s = 0.0 if time_s is None else time_s - end_s
+        if late_s > JUMP_S or (late_s < -JUMP_S and aligned):
+            late_s = 0.0  # a broken time stamp
+        if abs(late_s) > GAP_S or not aligned:
+            late = round(late_s * rate_hz)
+            block = np.concatenate([np.zeros(max(late, 0), np.float32), block[max(-late, 0) :]])
+        if len(block):
+            aligned = True
+            end_s += len(block) / rate_hz
+            yield block, rate_hz
+
+
+def _resampled(blocks: Iterable[tuple[np.ndarray, int]]) -> Iterator[np.ndarray]:
+    """Sound at 16 kHz; without a change of rate, the samples as they are."""
+    for rate_hz, group in itertools.groupby(blocks, key=lambda block: block[1]):
+        resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE_HZ)
+        for block, _ in group:
+            frame = av.AudioFrame.from_ndarray(block[None], format="fltp", layout="mono")
+            frame.sample_rate = rate_hz
+            yield from (out.to_ndarray()[0] for out in resampler.resample(frame))
+        yield from (out.to_ndarray()[0] for out in resampler.resample(None) if out)

@@ -1,0 +1,36 @@
+"""Every path of the project, relative to the folder that holds dvc.yaml (the folder the stages are run in)."""
+
+import os
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+RAW = Path("data/raw")
+CLIPS = Path("data/clips.parquet")
+SHARDS = Path("data/shards")
+INDEX = Path("data/index.parquet")
+LANDMARKS = Path("models/landmarks.dat")
+GENERATOR = Path("models/generator.safetensors")
+DISCRIMINATORS = Path("models/discriminators.safetensors")
+REPORTS = Path("reports")
+PREPROCESS_REPORT = REPORTS / "preprocess.json"
+TRAIN_CURVE = REPORTS / "plots/train.csv"
+METRICS = REPORTS / "metrics.json"
+METRICS_BY_CLIP = REPORTS / "plots/clips.csv"
+LAG_CURVE = REPORTS / "plots/lag.csv"
+STRIPS = REPORTS / "strips"
+REPORT = REPORTS / "report.html"
+DUBBED = Path("out/demo.mp4")
+
+
+def main_repository() -> Path:
+    """The repository whose caches and MLflow store are used: of a git worktree, the one it was made from."""
+    here = Path.cwd()
+    git = here / ".git"
+    if git.is_file():  # a worktree: "gitdir: <main>/.git/worktrees/<name>"
+        return Path(git.read_text().removeprefix("gitdir:").strip()).resolve().parents[2]
+    return here
+
+
+def cache() -> Path:
+    """Unit cache and training state: outside DVC's outs, shared by the worktrees of a repository."""
+    return Path(os.environ.get("LIPGAN_CACHE") or main_repository() / ".cache")

@@ -1,0 +1,126 @@
+"""Stage `preprocess`: raw shards -> shards of face crops, landmarks and MFCCs, and the index of every clip.
+
+reads   data/raw/*.tar, data/clips.parquet, models/landmarks.dat
+writes  data/shards/*.tar, data/index.parquet, reports/preprocess.json
+
+    python -m flows preprocess
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model import faces, timing
+from model.params import FaceParams, Params
+from tasks import config, features, index, landmarks, media, paths, shards, units
+from tasks.stage import Refusal, UserError, write_atomic
+from tasks.units import Unit
+
+PROVENANCE = ("clip", "video", "split", "corpus", "licence", "source", "source_sha256", "text")
+
+
+def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
+    """One unit a shard of the clip table, and the rows that were refused before."""
+    if not paths.LANDMARKS.is_file():
+        raise UserError(f"{paths.LANDMARKS}: no such file; run `dvc repro landmarks`")
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    rows = index.read(paths.CLIPS)
+    for row in index.kept(rows):
+        groups[row["shard"]].append(row)
+    landmarks_sha256 = units.sha256_file(paths.LANDMARKS)
+    planned = [
+        Unit(
+            stage="preprocess",
+            name=name,
+            inputs={
+                "clips": [{name: row[name] for name in PROVENANCE} for row in group],
+                "faces": config.as_dict(p.faces),
+                "algorithms": algorithms(),
+                "landmarks": landmarks_sha256,
+                "libraries": units.library_versions("dlib-bin", "opencv-python-headless", "librosa", "numpy", "av"),
+            },
+            hints={"places": [[row["offset"], row["size"]] for row in group]},
+            size=len(group),
+        )
+        for name, group in sorted(groups.items())
+    ]
+    return planned, [row for row in rows if row["status"] == "refused"]
+
+
+def algorithms() -> str:
+    """Versions of our own code that decide the bytes of a shard."""
+    return f"faces {faces.FACES_VERSION}, mfcc {features.MFCC_VERSION}, shards {shards.SHARDS_VERSION}"
+
+
+def build(unit: Unit, folder: Path) -> None:
+    """One shard: shard.tar with the clips that are kept, rows.json with an index row for every clip."""
+    p = FaceParams(**unit.inputs["faces"])
+    predictor = landmarks.Predictor(paths.LANDMARKS)
+    rows, samples = [], []
+    for about, (offset, size) in zip(unit.inputs["clips"], unit.hints["places"], strict=True):
+        raw = shards.read(paths.RAW / unit.name, offset, size)
+        row = about | {"algorithms": unit.inputs["algorithms"]}
+        try:
+            clip = read_clip(raw, p, predictor)
+        except Refusal as refusal:
+            rows.append(row | {"status": "refused", "reason": refusal.reason, "detail": refusal.detail})
+            continue
+        samples.append((about["clip"], shards.encode(clip, about, p.jpeg_quality)))
+        rows.append(row | {"status": "kept", "reason": "", "detail": "", "shard": unit.name, **figures(clip)})
+    spans = shards.write(folder / "shard.tar", samples)
+    for row in rows:
+        if span := spans.get(row["clip"]):
+            row |= {"offset": span.offset, "size": span.size, "member_sha256": span.sha256}
+    (folder / "rows.json").write_text(json.dumps(rows))
+
+
+def read_clip(raw: dict[str, bytes], p: FaceParams, predictor: landmarks.Predictor) -> shards.Clip:
+    """A clip's faces, landmarks and MFCCs from the members of a raw shard.  Errors: Refusal."""
+    about = json.loads(raw["json"])
+    [extension] = raw.keys() - {"json", "txt"}
+    try:
+        clip = features.of_video(raw[extension], p, predictor)
+    except media.MediaError as error:
+        raise Refusal(error.reason, error.detail) from error
+    return shards.Clip(**clip, truth=about.get("truth"))
+
+
+def figures(clip: shards.Clip) -> dict[str, Any]:
+    """Measured columns of the index."""
+    return {
+        "case": (clip.truth or {}).get("case", ""),
+        "num_frames": len(clip.faces_TSS3),
+        "duration_s": len(clip.faces_TSS3) / timing.FPS,
+        "found_share": float(clip.found_T.mean()),
+        "found": np.packbits(clip.found_T).tobytes().hex(),
+        "face_px": float(np.median(clip.boxes_T4[:, 2] - clip.boxes_T4[:, 0])),
+    }
+
+
+def collect(planned: Sequence[Unit], refused: list[dict[str, Any]]) -> str:
+    """Fill data/shards, write the index and the report; return one line for people.
+
+    Errors: UserError where nothing is left, or nothing of a split that training and evaluation need.
+    """
+    rows = [row for unit in planned for row in json.loads((unit.folder / "rows.json").read_text())]
+    rows = [row | {"found": bytes.fromhex(row["found"])} if "found" in row else row for row in rows] + refused
+    units.collect(planned, "shard.tar", paths.SHARDS)
+    index.write(paths.INDEX, rows, index.INDEX_SCHEMA)
+    kept = index.kept(rows)
+    report = {
+        "kept": len(kept),
+        "refused": len(rows) - len(kept),
+        "refused_by_reason": index.refused_by_reason(rows),
+        "kept_by_split": {split: len(index.kept(rows, split)) for split in ("train", "val", "test", "hard")},
+        "frames": sum(row["num_frames"] for row in kept),
+        "frames_with_a_face": sum(round(row["num_frames"] * row["found_share"]) for row in kept),
+        "hours": round(sum(row["duration_s"] for row in kept) / 3600, 4),
+    }
+    write_atomic(paths.PREPROCESS_REPORT, json.dumps(report, indent=2) + "\n")
+    index.demand_splits(rows, ("train", "val", "test"), paths.INDEX)
+    why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(rows).items()) or "none"
+    return f"kept {len(kept)} clips, {report['frames']} frames; refused {report['refused']} ({why})"

@@ -1,0 +1,176 @@
+"""Shards: WebDataset tars of clips, byte for byte the same for the same clips, and the way back to one clip.
+
+Names      <split>-<shard>-of-<shards>.tar, a clip goes to sha256(video id) % shards of its split
+Raw        <key>.<mp4, mov, ...>, <key>.txt (words, may lack), <key>.json (provenance; truth of synthetic clips)
+Processed  <key>.faces.jpg     mosaic of S x S face crops, RGB, 25 to a row: one row is one second
+           <key>.landmarks.npy float16 (T, 68, 2), pixels in the crop
+           <key>.mfcc.npy      float32 (12, 4 T)
+           <key>.json          clip, video, split, num_frames, found (T of 0 and 1), boxes (T x 4, px), truth if known
+Keys are <part>/<video>/<clip>; a dot in the last part would end WebDataset's key early and is refused.
+"""
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from model import timing
+from tasks.stage import UserError
+
+SHARDS_VERSION = 1  # raise it when the layout above changes
+
+
+def shard_of(video: str, num_shards: int) -> int:
+    """Stable: one more video, or one less, moves no other."""
+    return int(hashlib.sha256(video.encode()).hexdigest(), 16) % num_shards
+
+
+def shard_name(split: str, shard: int, num_shards: int) -> str:
+    return f"{split}-{shard:06d}-of-{num_shards:06d}.tar"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a clip's members lie in its shard, and their hash."""
+
+    offset: int
+    size: int
+    sha256: str
+
+
+def write(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> dict[str, Span]:
+    """Write (key, {extension: bytes}) samples; return where each one lies.
+
+    `mtime=0`, the integer, keeps the tar free of dates and of PAX headers.
+    """
+    import webdataset as wds  # here, so that a training machine, which only reads, needs none
+
+    with wds.TarWriter(str(path), mtime=0, user="", group="") as tar:
+        for key, members in samples:
+            assert "." not in key.rsplit("/", 1)[-1], f"{key}: a dot in a key's last part"
+            tar.write({"__key__": key, **members})
+    starts: dict[str, int] = {}
+    with tarfile.open(path, "r:") as tar_read:
+        for member in tar_read:
+            starts.setdefault(key_of(member.name), member.offset)
+        end_of_last = tar_read.offset
+    spans = {}
+    with path.open("rb") as file:
+        for (key, start), end in zip(starts.items(), [*list(starts.values())[1:], end_of_last], strict=False):
+            file.seek(start)
+            spans[key] = Span(start, end - start, hashlib.sha256(file.read(end - start)).hexdigest())
+    return spans
+
+
+def key_of(member: str) -> str:
+    folder, _, base = member.rpartition("/")
+    return f"{folder}/{base.split('.', 1)[0]}" if folder else base.split(".", 1)[0]
+
+
+def read(path: Path, offset: int, size: int) -> dict[str, bytes]:
+    """One clip's members, by extension, in one read of the shard.
+
+    Errors: UserError where the bytes at the place the index names are no clip: shard and index do not fit.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            region = file.read(size)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such shard, but the index names it; run `dvc repro`") from None
+    if len(region) != size:
+        raise UserError(f"{path}: ends before byte {offset + size}; run `dvc checkout` or `dvc repro`")
+    try:
+        with tarfile.open(fileobj=io.BytesIO(region), mode="r:") as tar:
+            members = {}
+            for member in tar:
+                body = tar.extractfile(member)
+                assert body is not None
+                members[member.name.rsplit("/", 1)[-1].split(".", 1)[1]] = body.read()
+    except (tarfile.TarError, IndexError, AssertionError) as error:
+        raise UserError(
+            f"{path}: no clip at byte {offset} ({error}): not the shard the index was made with; "
+            "run `dvc checkout` or `dvc repro`"
+        ) from error
+    return members
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What training and evaluation see of a clip."""
+
+    faces_TSS3: np.ndarray  # uint8 RGB
+    mfcc_FW: np.ndarray  # float32 (12, 4 T)
+    landmarks_T682: np.ndarray  # float32, px in the crop
+    found_T: np.ndarray  # bool: the detector saw the face itself in this frame
+    boxes_T4: np.ndarray  # float32, px in the frame: the detector's box, smoothed
+    truth: dict | None  # of synthetic clips: see tasks.synthetic.clip
+
+
+def encode(clip: Clip, provenance: Mapping[str, object], jpeg_quality: int) -> dict[str, bytes]:
+    """A clip as the members of a processed shard."""
+    about = dict(provenance) | {
+        "num_frames": len(clip.faces_TSS3),
+        "fps": timing.FPS,
+        "size": clip.faces_TSS3.shape[1],
+        "found": clip.found_T.astype(int).tolist(),
+        "boxes": clip.boxes_T4.round(2).tolist(),
+    }
+    if clip.truth is not None:
+        about["truth"] = clip.truth
+    return {
+        "faces.jpg": encode_mosaic(clip.faces_TSS3, jpeg_quality),
+        "landmarks.npy": _npy(clip.landmarks_T682.astype(np.float16)),
+        "mfcc.npy": _npy(clip.mfcc_FW.astype(np.float32)),
+        "json": json.dumps(about, sort_keys=True).encode(),
+    }
+
+
+def decode(members: Mapping[str, bytes]) -> Clip:
+    about = json.loads(members["json"])
+    return Clip(
+        faces_TSS3=decode_mosaic(members["faces.jpg"], about["num_frames"], about["size"]),
+        mfcc_FW=np.load(io.BytesIO(members["mfcc.npy"])),
+        landmarks_T682=np.load(io.BytesIO(members["landmarks.npy"])).astype(np.float32),
+        found_T=np.array(about["found"], bool),
+        boxes_T4=np.array(about["boxes"], np.float32),
+        truth=about.get("truth"),
+    )
+
+
+def encode_mosaic(faces_TSS3: np.ndarray, quality: int) -> bytes:
+    """All faces of a clip as one JPEG, a second to a row. 4:4:4, and S is a multiple of 8: no face bleeds into
+    its neighbour.  Shape: (T, S, S, 3) uint8 RGB
+    """
+    num_frames, size = faces_TSS3.shape[:2]
+    rows = -(-num_frames // timing.FPS)
+    padded = np.zeros((rows * timing.FPS, size, size, 3), np.uint8)
+    padded[:num_frames] = faces_TSS3
+    mosaic = padded.reshape(rows, timing.FPS, size, size, 3).transpose(0, 2, 1, 3, 4)
+    mosaic = mosaic.reshape(rows * size, timing.FPS * size, 3)
+    flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    done, jpeg = cv2.imencode(".jpg", mosaic[..., ::-1], flags)
+    assert done
+    return jpeg.tobytes()
+
+
+def decode_mosaic(jpeg: bytes, num_frames: int, size: int) -> np.ndarray:
+    """The inverse of `encode_mosaic`.  Shape: -> (T, S, S, 3) uint8 RGB"""
+    mosaic = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if mosaic is None:
+        raise UserError("a clip's faces.jpg is damaged; run `dvc checkout` or `dvc repro`")
+    rows = mosaic.shape[0] // size
+    faces = mosaic.reshape(rows, size, timing.FPS, size, 3).transpose(0, 2, 1, 3, 4)
+    return np.ascontiguousarray(faces.reshape(-1, size, size, 3)[:num_frames])
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()

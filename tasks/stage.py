@@ -1,0 +1,58 @@
+"""What every stage shares: errors, the ledger of refused clips, outputs that are whole or absent."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class UserError(Exception):
+    """The input or the parameters are wrong. Shown as one line, without a traceback; exit status 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Exception):
+    """Why one clip was left out. `reason` is a word of REASONS, because it is counted."""
+
+    reason: str
+    detail: str
+
+    def __post_init__(self) -> None:
+        assert self.reason in REASONS, self.reason
+
+
+# reason -> what it means; a word once used keeps its meaning
+REASONS = {
+    "not_a_video": "the file's name has no ending of a video",
+    "empty_file": "the file has no bytes",
+    "duplicate": "another clip has the same bytes or the same id",
+    "unreadable": "no video frame could be decoded",
+    "truncated": "the container promises clearly more than could be decoded",
+    "no_sound": "there is no sound stream, or no sample in it",
+    "no_face": "the detector found a face in too few frames",
+    "too_short": "fewer frames than an identity frame at its distance needs",
+    "too_long": "more frames than one clip may have",
+}
+
+
+@contextmanager
+def all_or_nothing(out: Path) -> Iterator[Path]:
+    """Yield a path beside `out` (a file or a folder to make) that takes its place only if the block ends well."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    partial = scratch / out.name
+    try:
+        yield partial
+        if out.is_dir() and not out.is_symlink():
+            shutil.rmtree(out)
+        os.replace(partial, out)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_atomic(path: Path, text: str) -> None:
+    with all_or_nothing(path) as partial:
+        partial.write_text(text)

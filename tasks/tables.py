@@ -1,0 +1,20 @@
+"""Small CSV tables that `dvc plots` and people read."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.stage import write_atomic
+
+
+def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """A column a name, in the order they first appear; floats with six digits; empty where a row lacks one."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    table = csv.DictWriter(text, names, lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        table.writerow({name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()})
+    write_atomic(path, text.getvalue())

@@ -1,0 +1,98 @@
+"""A workspace with the tiny corpus, built once by the real stages (without Prefect), and copied for who changes it."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks import acquire, config, landmarks, paths, preprocess, units
+
+ROOT = Path(__file__).parents[1]
+REAL = ROOT.parent / "shared/real"
+
+os.environ.update(LIPGAN_TRACKING="off", DVC_NO_ANALYTICS="1", DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true")
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+TINY = {
+    "corpus.size": "tiny",
+    "corpus.num_shards": {"train": 2, "val": 1, "test": 1, "hard": 1},
+    "landmarks.num_identities": 30,
+    "faces.min_frames": 12,
+    "train.num_steps": 6,
+    "train.batch_size": 4,
+    "train.warmup_steps": 2,
+    "train.windows_per_clip": 8,
+    "train.log_every": 2,
+    "train.val_every": 4,
+    "train.val_samples": 8,
+    "train.checkpoint_every": 2,
+    "train.precision": "fp32",
+    "evaluate.num_pairs": 20,
+    "evaluate.num_bootstrap": 50,
+    "evaluate.strips": 1,
+}
+
+
+def params_text(changes: dict) -> str:
+    """params.yaml of the repository with some values changed: {"train.lr": 0.1}."""
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for name, value in changes.items():
+        *sections, last = name.split(".")
+        place = values
+        for section in sections:
+            place = place[section]
+        place[last] = value
+    return yaml.safe_dump(values)
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    """An empty project folder to run stages in; its unit cache is its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIPGAN_CACHE", str(tmp_path / ".cache"))
+    (tmp_path / "params.yaml").write_text(params_text(TINY))
+    return tmp_path
+
+
+def run_acquire(p):
+    planned, refused = acquire.plan(p)
+    for unit in planned:
+        units.make(acquire.build, unit)
+    return acquire.collect(planned, refused, p)
+
+
+def run_preprocess(p):
+    planned, refused = preprocess.plan(p)
+    for unit in planned:
+        units.make(preprocess.build, unit)
+    return preprocess.collect(planned, refused)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory):
+    """The tiny corpus after acquire, landmarks and preprocess. Read it, do not write to it."""
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "params.yaml").write_text(params_text(TINY))
+    before = Path.cwd()
+    os.chdir(folder)
+    os.environ["LIPGAN_CACHE"] = str(folder / ".cache")
+    try:
+        p = config.load(Path("params.yaml"))
+        run_acquire(p)
+        landmarks.run(paths.LANDMARKS, p.landmarks.num_identities, p.seed)
+        run_preprocess(p)
+    finally:
+        os.chdir(before)
+        del os.environ["LIPGAN_CACHE"]
+    return folder
+
+
+@pytest.fixture
+def tiny(tiny_folder, tmp_path, monkeypatch):
+    """A copy of the tiny project folder, current directory and unit cache in it."""
+    shutil.copytree(tiny_folder, tmp_path / "tiny", symlinks=True)
+    monkeypatch.chdir(tmp_path / "tiny")
+    monkeypatch.setenv("LIPGAN_CACHE", str(tmp_path / "tiny/.cache"))
+    return tmp_path / "tiny"

@@ -1,0 +1,89 @@
+import hashlib
+import random
+import tarfile
+
+import numpy as np
+import pytest
+import webdataset as wds
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks import shards
+from tasks.stage import UserError
+
+SAMPLES = [(f"main/{k}/00001", {"json": b"{}", "mfcc.npy": bytes([k] * (100 + 600 * k))}) for k in range(4)]
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_same_clips_give_the_same_bytes(tmp_path):
+    shards.write(tmp_path / "a.tar", SAMPLES)
+    shards.write(tmp_path / "b.tar", [(key, dict(reversed(members.items()))) for key, members in SAMPLES])
+    assert digest(tmp_path / "a.tar") == digest(tmp_path / "b.tar")
+
+
+def test_a_shard_holds_no_date_and_no_user(tmp_path):
+    shards.write(tmp_path / "a.tar", SAMPLES)
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        assert {(m.mtime, m.uid, m.gid, m.uname, m.gname) for m in tar} == {(0, 0, 0, "", "")}
+
+
+def test_each_clip_is_read_back_from_its_place(tmp_path):
+    spans = shards.write(tmp_path / "a.tar", SAMPLES)
+    for key, members in random.Random(0).sample(SAMPLES, 4):
+        assert shards.read(tmp_path / "a.tar", spans[key].offset, spans[key].size) == members
+
+
+def test_webdataset_itself_reads_the_shard(tmp_path):
+    shards.write(tmp_path / "a.tar", SAMPLES)
+    read = list(wds.WebDataset(str(tmp_path / "a.tar"), shardshuffle=False))
+    assert [s["__key__"] for s in read] == [key for key, _ in SAMPLES]
+    assert read[2]["mfcc.npy"] == SAMPLES[2][1]["mfcc.npy"]
+
+
+def test_a_shard_may_be_empty(tmp_path):
+    assert shards.write(tmp_path / "a.tar", []) == {}
+
+
+@pytest.mark.parametrize(("offset", "size"), [(512, 512), (0, 10**9), (10**8, 512)])
+def test_a_shard_that_does_not_fit_the_index_is_named(tmp_path, offset, size):
+    shards.write(tmp_path / "a.tar", [("main/1/00001", {"bin": bytes(range(1, 256)) * 8})])
+    with pytest.raises(UserError, match=r"a\.tar.*dvc"):
+        shards.read(tmp_path / "a.tar", offset, size)
+
+
+def test_a_missing_shard_is_named(tmp_path):
+    with pytest.raises(UserError, match="no such shard, but the index names it"):
+        shards.read(tmp_path / "none.tar", 0, 512)
+
+
+@given(videos=st.sets(st.text("0123456789", min_size=1, max_size=19), min_size=2, max_size=60), num=st.integers(1, 20))
+def test_one_more_video_moves_no_other(videos, num):
+    before = {video: shards.shard_of(video, num) for video in sorted(videos)[1:]}
+    after = {video: shards.shard_of(video, num) for video in videos}
+    assert all(after[video] == place for video, place in before.items())
+    assert all(0 <= place < num for place in after.values())
+
+
+@pytest.mark.parametrize("num_frames", [1, 24, 25, 26, 80])
+def test_a_mosaic_gives_back_every_face_in_order(num_frames):
+    ramp = np.linspace(0, 1, 96)[:, None] * np.linspace(0, 1, 96)
+    colours = np.random.default_rng(0).integers(40, 215, (num_frames, 1, 1, 3))
+    faces = (colours * (0.5 + 0.5 * ramp[None, :, :, None])).astype(np.uint8)
+    back = shards.decode_mosaic(shards.encode_mosaic(faces, 95), num_frames, 96)
+    assert back.shape == faces.shape
+    assert np.abs(back.astype(int) - faces).max() <= 6
+
+
+def test_a_face_in_a_mosaic_does_not_bleed_into_its_neighbour():
+    faces = np.zeros((2, 96, 96, 3), np.uint8)
+    faces[1] = 255
+    back = shards.decode_mosaic(shards.encode_mosaic(faces, 95), 2, 96)
+    assert back[0].max() <= 1 and back[1].min() >= 254
+
+
+def test_a_dot_in_the_last_part_of_a_key_is_refused(tmp_path):
+    with pytest.raises(AssertionError, match="a dot in a key"):
+        shards.write(tmp_path / "a.tar", [("main/1/00001.x", {"json": b"{}"})])
