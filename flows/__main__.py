@@ -30,6 +30,11 @@ def parser() -> argparse.ArgumentParser:
         example = f"example:\n  python -m flows {name}\n  dvc repro {name}     the same, only if something changed"
         stage = commands.add_parser(name, help=what, description=what, epilog=example, formatter_class=Raw)
         stage.add_argument("--params", type=Path, default=paths.PARAMS, help="default: %(default)s")
+    what = "the whole pipeline, then a dubbed clip: what `make demo` runs"
+    demo = commands.add_parser(
+        "demo", help=what, description=what, epilog="example:\n  python -m flows demo", formatter_class=Raw
+    )
+    demo.add_argument("--params", type=Path, default=paths.PARAMS, help="default: %(default)s")
     dub = commands.add_parser(
         "dub",
         help="a face and a sound -> a lip-synced mp4",
@@ -51,6 +56,8 @@ class Raw(argparse.RawDescriptionHelpFormatter):
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # errors are told here, once: Prefect would show a traceback for a mistyped parameter too
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     try:

@@ -25,7 +25,7 @@ from tasks.units import Build, Unit
 RUNNERS = ("processes", "threads")
 
 
-def run_units(what: str, planned: Sequence[Unit], build: Build) -> str:
+def run_units(what: str, planned: Sequence[Unit], build: Build, of: str = "clip") -> str:
     """Build the units that are missing; return "ran 1, kept 15". To be called inside a flow.
 
     Prefect keeps no result and no cache: DVC deletes outs before a run, and a task that Prefect calls Cached would
@@ -36,7 +36,7 @@ def run_units(what: str, planned: Sequence[Unit], build: Build) -> str:
     if not missing:
         return summary
     workers = min(num_workers(), len(missing))
-    with pool(runner(), workers) as executor, bar(sum(unit.size for unit in missing), what, "clip") as shown:
+    with pool(runner(), workers) as executor, bar(sum(unit.size for unit in missing), what, of) as shown:
 
         def work(number: int) -> int:
             """Runs in a thread of Prefect's; the number is all that Prefect sees."""
@@ -46,7 +46,9 @@ def run_units(what: str, planned: Sequence[Unit], build: Build) -> str:
                 raise RuntimeError(f"a worker process died at {missing[number].name}; is memory short?") from error
             return number
 
-        one_unit = task(name=what, task_run_name=f"{what}-{{number}}", cache_policy=NO_CACHE, persist_result=False)(work)
+        one_unit = task(name=what, task_run_name=f"{what}-{{number}}", cache_policy=NO_CACHE, persist_result=False)(
+            work
+        )
         futures = [one_unit.submit(number) for number in range(len(missing))]
         for future in as_completed(futures):
             shown.update(missing[future.result()].size)

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as as_bytes
 
 from tasks.stage import UserError, all_or_nothing, write_atomic
 
@@ -18,7 +19,7 @@ def save(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) ->
     """The JSON first: weights that exist have their description."""
     write_atomic(path.with_suffix(".json"), json.dumps(about, indent=2, sort_keys=True) + "\n")
     with all_or_nothing(path) as partial:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, str(partial))
+        partial.write_bytes(as_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
 
 
 def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

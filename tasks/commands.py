@@ -1,6 +1,11 @@
-"""Other programs: the one module that starts any."""
+"""Other programs: the one module that starts any. Arguments are lists; nothing passes through a shell."""
 
+import os
 import subprocess
+import sys
+from collections.abc import Mapping
+
+from tasks.stage import UserError
 
 
 def git(*arguments: str) -> str | None:
@@ -10,3 +15,13 @@ def git(*arguments: str) -> str | None:
     except (FileNotFoundError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
+
+
+def dvc(*arguments: str, variables: Mapping[str, str] | None = None) -> None:
+    """Run a dvc command that talks to the person at the terminal.  Errors: UserError where it fails; it has said why."""
+    try:
+        subprocess.run([sys.executable, "-m", "dvc", *arguments], check=True, env={**os.environ, **(variables or {})})
+    except subprocess.CalledProcessError as error:
+        raise UserError(
+            f"dvc {' '.join(arguments)} ended with status {error.returncode}; its lines above say why"
+        ) from error

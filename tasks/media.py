@@ -225,17 +225,13 @@ def _decoded(container: InputContainer, stream: VideoStream | AudioStream) -> It
     any_yet = False
     while True:
         try:
-            packet = next(packets, None)
-        except av.FFmpegError as error:
-            log.warning("reading stops at damage: %s", error)
-            return
-        if packet is None:
-            return
-        try:
+            packet = next(packets, None)  # None at the end, and after an error of the container itself
+            if packet is None:
+                return
             decoded = packet.decode()
         except av.FFmpegError as error:
             if any_yet and isinstance(stream, VideoStream):
-                log.warning("decoding stops at damage: %s", error)
+                log.warning("pictures end at damage: %s", error)
                 return
             continue
         any_yet = any_yet or bool(decoded)
@@ -250,7 +246,7 @@ def _timed_pictures(container: InputContainer, stream: VideoStream) -> Iterator[
         first_s = (frame.time or 0.0) if first_s is None else first_s
         time_s = last_s + usual_s if frame.time is None else max(frame.time - first_s, last_s, 0.0)
         if time_s > last_s + JUMP_S:
-            log.warning("decoding stops at a time stamp %.0f s ahead", time_s - last_s)
+            log.warning("pictures end at a time stamp %.0f s ahead", time_s - last_s)
             return
         yield frame, time_s
         last_s = time_s

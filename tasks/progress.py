@@ -1,7 +1,9 @@
 """Progress of long steps: a bar with rate and time left on a terminal, a line every few seconds in a log."""
 
 import sys
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -9,21 +11,33 @@ from tqdm import tqdm
 T = TypeVar("T")
 
 
-def bar(total: int, what: str, unit: str, initial: int = 0) -> "tqdm[Any]":
-    """A bar to be advanced by hand: `with bar(10, "training", "step") as b: b.update()`."""
+@contextmanager
+def bar(total: int, what: str, unit: str, initial: int = 0) -> "Iterator[tqdm[Any]]":
+    """A bar to be advanced by hand: `with bar(10, "training", "step") as b: b.update()`.
+
+    It shows that time goes on also while nothing is done: every second on a terminal, every ten in a log.
+    """
     on_terminal = sys.stderr.isatty()
-    return tqdm(
-        total=total,
-        initial=initial,
-        desc=what,
-        unit=f" {unit}",
-        mininterval=0.2 if on_terminal else 5,
-        file=sys.stderr,
-        ascii=None if on_terminal else True,
-        bar_format=None
-        if on_terminal
-        else "{desc}: {n_fmt}/{total_fmt} {unit}, {elapsed} gone, {remaining} left{postfix}\n",
-    )
+    line = "{desc}: {n_fmt}/{total_fmt}{unit}, {elapsed} gone, {remaining} left{postfix}"
+    shown = tqdm(
+        total=total, initial=initial, desc=what, unit=f" {unit}", file=sys.stderr,
+        mininterval=0.2 if on_terminal else 5, maxinterval=1e9, ascii=None if on_terminal else True,
+        bar_format=None if on_terminal else line + "\n",
+    )  # fmt: skip
+    over = threading.Event()
+
+    def keep_alive() -> None:
+        while not over.wait(1 if on_terminal else 10):
+            shown.refresh()
+
+    watcher = threading.Thread(target=keep_alive, daemon=True)
+    watcher.start()
+    try:
+        yield shown
+    finally:
+        over.set()
+        watcher.join()
+        shown.close()
 
 
 def progress(things: Iterable[T], what: str, unit: str) -> Iterator[T]:

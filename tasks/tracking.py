@@ -5,8 +5,10 @@ MLFLOW_TRACKING_URI default: sqlite, mlflow.db in the main repository, pictures 
 """
 
 import json
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,6 +98,9 @@ def store() -> str:
 def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[Tracker]:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
     import mlflow
 
     mlflow.set_tracking_uri(store())

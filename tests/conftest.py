@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks import acquire, config, landmarks, paths, preprocess, units
+from tasks import acquire, config, landmark_training, preprocess, units
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared/real"
@@ -81,7 +81,7 @@ def tiny_folder(tmp_path_factory):
     try:
         p = config.load(Path("params.yaml"))
         run_acquire(p)
-        landmarks.run(paths.LANDMARKS, p.landmarks.num_identities, p.seed)
+        landmark_training.run(p)
         run_preprocess(p)
     finally:
         os.chdir(before)

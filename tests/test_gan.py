@@ -10,6 +10,17 @@ from model.losses import contrastive
 from model.samples import Batch, generator_input, pictures
 
 SIZE = 32
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Maps this small gain nothing from two, and lose everything when two wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 METRICS = {
     "l1", "mouth_l1", "weighted_l1", "sync_loss", "g_loss", "d_loss", "zero_gradient_share",
     "d_loss_right", "d_loss_generated", "d_loss_wrong", "distance_right", "distance_generated", "distance_wrong",
@@ -40,20 +51,26 @@ def mouths() -> Batch:
     batch = example(8)
     rng = torch.Generator().manual_seed(3)
     shade = torch.rand(4, 3, 4, 4, generator=rng).repeat(2, 1, 1, 1) * 150 + 90
-    face = torch.nn.functional.interpolate(shade, size=(SIZE, SIZE), mode="bilinear").permute(0, 2, 3, 1).to(torch.uint8)
+    face = (
+        torch.nn.functional.interpolate(shade, size=(SIZE, SIZE), mode="bilinear").permute(0, 2, 3, 1).to(torch.uint8)
+    )
     target = face.clone()
     target[4:, 20:26, 10:22] = 0
     sound = batch.mfcc_BFW[[0, 0, 0, 0, 1, 1, 1, 1]]
     return batch._replace(identity_BSS3=face, target_BSS3=target, mfcc_BFW=sound, negative_BFW=sound.flip(0))
 
 
-def leaves(state: object) -> list:
-    """The values of a state, dicts and lists opened."""
+def snapshot(state: object) -> list[torch.Tensor]:
+    """Copies of all numbers in a state, dicts and lists opened."""
     if isinstance(state, dict):
-        return [leaf for value in state.values() for leaf in leaves(value)]
+        state = list(state.values())
     if isinstance(state, list | tuple):
-        return [leaf for value in state for leaf in leaves(value)]
-    return [state.tolist() if isinstance(state, torch.Tensor) else state]
+        return [leaf for value in state for leaf in snapshot(value)]
+    return [] if state is None else [torch.as_tensor(state).clone()]
+
+
+def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def through_a_file(state: dict) -> dict:
@@ -63,20 +80,20 @@ def through_a_file(state: dict) -> dict:
     return torch.load(file, weights_only=True)
 
 
-def weights(gan: Gan) -> list[torch.Tensor]:
-    return [p.detach().clone() for network in (gan.generator, gan.discriminator) for p in network.parameters()]
+def parameters(gan: Gan) -> dict[str, torch.nn.Parameter]:
+    networks = {"generator": gan.generator, "discriminator": gan.discriminator}
+    return {f"{of}.{name}": p for of, network in networks.items() for name, p in network.named_parameters()}
 
 
 def test_one_step_reaches_every_parameter_of_both_networks():
     gan = build(size=96)
-    names = [name for network in (gan.generator, gan.discriminator) for name, _ in network.named_parameters()]
     rng = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (2, 4, 96, 96, 3), dtype=torch.uint8, generator=rng)
     sounds = torch.randn(2, 4, 12, 35, generator=rng)
-    before = weights(gan)
+    before = snapshot(parameters(gan))
     gan.step(Batch(*pixels, *sounds, torch.tensor([[30, 60, 66, 80]] * 4, dtype=torch.int16)))
-    still = [name for name, old, new in zip(names, before, weights(gan), strict=True) if torch.equal(old, new)]
-    assert still == []
+    moved = zip(parameters(gan).items(), before, strict=True)
+    assert [name for (name, now), old in moved if torch.equal(now, old)] == []
 
 
 @pytest.mark.parametrize("num", range(1, 13))
@@ -104,7 +121,9 @@ def test_generated_faces_are_out_of_sync_to_the_discriminator_and_in_sync_to_the
             generator_input(pictures(batch.identity_BSS3), pictures(batch.target_BSS3)), batch.mfcc_BFW
         )
         distance = gan.discriminator(generated, batch.mfcc_BFW)
-    assert metrics["d_loss_generated"].item() == pytest.approx(contrastive(distance, torch.zeros(3), 2.0).item(), rel=1e-4)
+    assert metrics["d_loss_generated"].item() == pytest.approx(
+        contrastive(distance, torch.zeros(3), 2.0).item(), rel=1e-4
+    )
     assert metrics["sync_loss"].item() == pytest.approx(contrastive(distance, torch.ones(3), 2.0).item(), rel=1e-4)
     parts = metrics["d_loss_right"] / 2 + metrics["d_loss_generated"] / 4 + metrics["d_loss_wrong"] / 4
     assert metrics["d_loss"].item() == pytest.approx(parts.item())
@@ -125,7 +144,7 @@ def test_the_generator_is_judged_by_the_discriminator_after_its_step(precision):
 def test_neither_step_leaves_a_gradient_anywhere():
     gan = build()
     gan.step(example(2))
-    assert [p.grad for network in (gan.generator, gan.discriminator) for p in network.parameters() if p.grad is not None] == []
+    assert [name for name, p in parameters(gan).items() if p.grad is not None] == []
 
 
 def test_the_discriminators_step_gives_the_generator_no_gradient():
@@ -155,7 +174,7 @@ def test_three_steps_a_file_and_three_steps_are_six_steps_bit_for_bit(precision)
     run(second, range(1))  # where the second comes from must not matter
     second.load_state_dict(through_a_file(first.state_dict()))
     assert run(second, range(3, 6)) == expected[3:]
-    assert leaves(second.state_dict()) == leaves(whole.state_dict())
+    assert same(snapshot(second.state_dict()), snapshot(whole.state_dict()))
 
 
 def test_the_layout_of_a_file_does_not_matter():
@@ -168,7 +187,7 @@ def test_the_layout_of_a_file_does_not_matter():
     rest.load_state_dict(state)
     for gan in (whole, rest):
         gan.step(example(3, seed=1))
-    assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(rest), strict=True))
+    assert same(snapshot(parameters(whole)), snapshot(parameters(rest)))
 
 
 def test_a_step_never_waits_for_the_device():
@@ -197,11 +216,11 @@ def test_a_step_that_is_not_finite_says_so_and_changes_no_weight():
     gan = build()
     gan.step(example(2))
     optimizers = gan.generator_optimizer, gan.discriminator_optimizer
-    before = leaves([weights(gan), [optimizer.state_dict() for optimizer in optimizers]])
+    before = snapshot([parameters(gan), [optimizer.state_dict() for optimizer in optimizers]])
     bad = example(2)
     bad.mfcc_BFW[0, 3, 3] = float("nan")
     assert gan.step(bad)["finite"] == 0
-    assert leaves([weights(gan), [optimizer.state_dict() for optimizer in optimizers]]) == before
+    assert same(snapshot([parameters(gan), [optimizer.state_dict() for optimizer in optimizers]]), before)
 
 
 def test_factors_of_the_learning_rate_do_not_pile_up():
@@ -215,12 +234,12 @@ def test_factors_of_the_learning_rate_do_not_pile_up():
 def test_measuring_and_generating_change_nothing():
     gan, batch = build(), example(3)
     gan.step(batch)
-    before = leaves(gan.state_dict())
+    before = snapshot(gan.state_dict())
     faces = generator_input(pictures(batch.identity_BSS3), pictures(batch.target_BSS3))
     out = gan.generate(faces, batch.mfcc_BFW)
     metrics = gan.measure(batch)
     assert (out - pictures(batch.target_BSS3)).abs().mean().item() == pytest.approx(metrics["l1"].item(), rel=1e-5)
-    assert leaves(gan.state_dict()) == before
+    assert same(snapshot(gan.state_dict()), before)
 
 
 def test_a_generated_face_does_not_depend_on_its_batch():
@@ -240,19 +259,20 @@ def test_bf16_trains_like_fp32():
 
 
 def test_it_learns_a_few_samples_and_to_open_the_mouth_by_the_sound():
-    gan, batch = build(precision="bf16", discriminator_learning_rate=1e-3), mouths()
+    gan, batch = build(learning_rate=0.01, discriminator_learning_rate=1e-3), mouths()
     first = gan.step(batch)
-    for k in range(120):
-        gan.set_learning_rate(1.0 if k < 90 else 0.1)
+    for k in range(80):
+        gan.set_learning_rate(1.0 if k < 60 else 0.1)
         last = gan.step(batch)
     assert last["l1"] < first["l1"] / 4
     assert last["distance_right"] < last["distance_wrong"] - 0.5
-    target = pictures(batch.target_BSS3)
-    faces = generator_input(pictures(batch.identity_BSS3), target)
-    for sound in (0, 4):  # to all faces the sound of a shut mouth, then that of an open one
-        out = gan.generate(faces, batch.mfcc_BFW[sound].expand(8, -1, -1))
-        to_shut, to_open = ((out - target[half].repeat(2, 1, 1, 1)).abs().mean(dim=(1, 2, 3)) for half in (slice(4), slice(4, 8)))
-        assert ((to_open < to_shut) == (sound == 4)).all()
+    assert gan.measure(batch)["l1"] < 1.5 * last["l1"]
+    shut, opened = pictures(batch.target_BSS3).chunk(2)
+    faces = generator_input(pictures(batch.identity_BSS3), pictures(batch.target_BSS3))[:4]
+    for sound, nearer, farther in ((0, shut, opened), (4, opened, shut)):
+        out = gan.generate(faces, batch.mfcc_BFW[sound].expand(4, -1, -1))
+        near, far = ((out - target).abs().mean(dim=(1, 2, 3)) for target in (nearer, farther))
+        assert (near < far).all()
 
 
 def test_an_unknown_precision_is_refused_by_name():

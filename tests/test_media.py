@@ -10,6 +10,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.video.reformatter import Colorspace
 
 from model.timing import FPS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, source_frames
 from tasks import media
@@ -142,6 +143,19 @@ def test_memory_holds_a_few_pictures_of_a_long_video(tmp_path):
     tracemalloc.stop()
     assert num_frames == 100
     assert peak < 20 * picture.nbytes
+
+
+@pytest.mark.parametrize(("height", "matrix"), [(480, Colorspace.ITU601), (720, Colorspace.ITU709)])
+def test_a_picture_that_names_no_colour_matrix_is_shown_as_players_show_it(height, matrix, tmp_path):
+    colour = (200, 40, 90)
+    picture = np.broadcast_to(np.array(colour, np.uint8), (height, 64, 3))
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    with av.open(str(tmp_path / "a.mp4"), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"crf": "5"})
+        stream.height, stream.width, stream.pix_fmt = height, 64, "yuv420p"
+        out.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace=matrix, threads=1)))
+        out.mux(stream.encode(None))
+    assert media.read_image(tmp_path / "a.mp4").mean(axis=(0, 1)) == pytest.approx(colour, abs=2)
 
 
 @pytest.mark.parametrize("quarter", [0, 1, 2, 3])

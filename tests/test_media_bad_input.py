@@ -60,7 +60,8 @@ def test_what_is_no_video_is_refused_with_a_reason(call, content, expected, tmp_
     assert reason(call, tmp_path / "clip.mp4") == expected
 
 
-def test_a_list_of_files_opens_none_of_them(clip, tmp_path):
+def test_a_list_of_files_opens_none_of_them(clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "clip.mp4").write_bytes(clip)
     (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile clip.mp4\n")
     assert reason(all_frames, tmp_path / "list.mp4") == "unreadable"

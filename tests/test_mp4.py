@@ -63,6 +63,13 @@ def test_what_is_written_is_as_long_as_its_sound(tmp_path):
     assert np.corrcoef(sound[: 25 * 640], NOISE[: 25 * 640])[0, 1] > 0.9
 
 
+def test_sound_that_outlasts_the_pictures_is_written_to_its_last_sample():
+    file = io.BytesIO()
+    media.encode_video(file, [soft(32, 32)] * 2, NOISE[:5000])
+    assert len(media.decode_sound(file)) >= 5000
+    assert len(media.decode_video(file, 100).frames) == 2
+
+
 def test_loud_sound_is_clipped_and_not_wrapped():
     file = io.BytesIO()
     tone = 3 * np.sin(2 * np.pi * 200 * np.arange(16_000) / SAMPLE_RATE_HZ)

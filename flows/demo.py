@@ -1,0 +1,17 @@
+"""Flow `demo`: `dvc repro` and a dubbed clip. The stages it starts share its Prefect server, which saves their starts."""
+
+import os
+
+from prefect import get_client
+
+from flows import engine
+from model.params import Params
+from tasks import commands, demo
+
+
+@engine.stage_flow("demo")
+def run(p: Params) -> None:
+    with get_client(sync_client=True) as client:
+        server = os.environ.get("PREFECT_API_URL") or str(client.api_url).rstrip("/")
+    commands.dvc("repro", variables={"PREFECT_API_URL": server})
+    demo.run()

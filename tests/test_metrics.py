@@ -1,0 +1,272 @@
+"""Known answers for every metric, and the ways to game it."""
+
+import numpy as np
+import pytest
+
+from model import metrics
+
+RNG = np.random.default_rng(0)
+T = 90
+
+
+def flat(value: int, frames: int = 2) -> np.ndarray:
+    return np.full((frames, 8, 10, 3), value, np.uint8)
+
+
+def mouth(seed: int = 0) -> np.ndarray:
+    """An opening that moves like speech: some syllables a second, never negative."""
+    noise = np.random.default_rng(seed).standard_normal(T + 8)
+    return 0.1 + 0.05 * np.convolve(noise, np.hanning(9) / 4, "valid")
+
+
+def scores(measured_T: np.ndarray, truth_T: np.ndarray, max_lag: int = 7) -> metrics.Aperture:
+    return metrics.aperture_scores(measured_T, truth_T, max_lag=max_lag, reference_T=truth_T)
+
+
+# ---- pictures
+
+
+@pytest.mark.parametrize(("a", "b"), [(10, 11), (11, 10), (0, 255), (255, 0), (255, 1)])
+def test_l1_does_not_wrap_around(a, b):
+    assert metrics.l1(flat(a), flat(b)) == pytest.approx(abs(a - b) / 255)
+
+
+def test_l1_of_a_tenth_of_the_pixels_is_a_tenth():
+    a, b = flat(100), flat(100)
+    b[:, :, 0] = 151
+    assert metrics.l1(a, b) == pytest.approx(0.1 * 51 / 255)
+
+
+def test_mouth_l1_sees_its_box_and_nothing_else():
+    a, b = flat(100), flat(200)
+    b[0, 2:5, 3:7] = 151
+    b[1, 0:8, 0:1] = 100
+    boxes = np.array([[3, 2, 7, 5], [0, 0, 1, 8]], np.int16)
+    assert metrics.mouth_l1(a, b, boxes) == pytest.approx((51 / 255 + 0) / 2)
+
+
+def test_mouth_boxes_of_different_size_weigh_the_same():
+    a, b = flat(0), flat(0)
+    b[0] = 255
+    assert metrics.mouth_l1(a, b, np.array([[0, 0, 10, 8], [0, 0, 1, 1]])) == pytest.approx(0.5)
+
+
+def test_an_empty_mouth_box_is_an_error_and_not_nan():
+    with pytest.raises(ValueError, match=r"mouth box \(12, 0, 14, 4\) holds no pixel of a 10 x 8 frame"):
+        metrics.mouth_l1(flat(0, 1), flat(0, 1), np.array([[12, 0, 14, 4]]))
+
+
+def test_a_box_that_begins_outside_is_not_counted_from_the_other_end():
+    a, b = flat(0, 1), flat(0, 1)
+    b[:, :, 8:] = 255
+    assert metrics.mouth_l1(a, b, np.array([[-3, 0, 4, 8]])) == 0
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected_db"),
+    [(0, 255, 0.0), (100, 101, 48.1308), (101, 100, 48.1308), (50, 60, 28.1308), (7, 7, 100.0)],
+)
+def test_psnr_has_its_textbook_values(a, b, expected_db):
+    assert metrics.psnr(flat(a), flat(b)) == pytest.approx(expected_db, abs=1e-4)
+
+
+def test_one_perfect_frame_does_not_lift_psnr_of_the_others():
+    a, b = flat(50, 10), flat(60, 10)
+    b[0] = 50
+    assert metrics.psnr(a, b) == pytest.approx(28.1308 + 10 * np.log10(10 / 9), abs=1e-4)
+
+
+@pytest.mark.parametrize("metric", [metrics.l1, metrics.psnr])
+def test_pictures_of_another_kind_are_refused(metric):
+    with pytest.raises(ValueError, match=r"must be \(T, H, W, 3\), both alike"):
+        metric(flat(0, 2), flat(0, 3))
+    with pytest.raises(ValueError, match="must be uint8, got float64"):
+        metric(flat(0) / 255, flat(0))
+
+
+# ---- mouth opening
+
+
+def test_a_perfect_mouth():
+    assert scores(mouth(), mouth()) == metrics.Aperture(
+        corr=pytest.approx(1), best_corr=pytest.approx(1), lag_frames=0, amplitude_ratio=1
+    )
+
+
+def test_a_frozen_mouth_has_no_correlation_and_no_amplitude():
+    assert scores(np.full(T, 0.3), mouth()) == metrics.Aperture(0, 0, 0, 0)
+
+
+def test_a_mumble_is_told_by_its_amplitude_alone():
+    got = scores(0.3 * mouth(), mouth())
+    assert got.corr == pytest.approx(1)
+    assert got.lag_frames == 0
+    assert got.amplitude_ratio == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("late", [-7, -2, 2, 5, 7])
+def test_a_late_mouth_is_told_by_its_lag_and_positive_is_late(late):
+    truth = mouth()
+    got = scores(np.roll(truth, late), truth)
+    assert got.lag_frames == late
+    assert got.best_corr > 0.95
+    assert got.corr < 0.7
+    assert got.amplitude_ratio == pytest.approx(1)
+
+
+def test_a_mouth_that_closes_instead_of_opening_correlates_negatively():
+    got = scores(1 - mouth(), mouth())
+    assert got.corr == pytest.approx(-1)
+    assert got.amplitude_ratio == pytest.approx(1)
+
+
+def test_another_speech_has_amplitude_and_no_correlation():
+    corrs = [scores(mouth(seed), mouth(seed + 1)).corr for seed in range(0, 60, 2)]
+    assert abs(np.mean(corrs)) < 0.1
+    assert scores(mouth(2), mouth(3)).amplitude_ratio == pytest.approx(1, abs=0.5)
+
+
+def test_the_triple_tells_the_gaming_cases_apart():
+    truth = mouth()
+    cases = {
+        "perfect": truth,
+        "frozen": np.full(T, truth.mean()),
+        "mumble": 0.3 * truth,
+        "late by 2": np.roll(truth, 2),
+        "late by 5": np.roll(truth, 5),
+        "negated": -truth,
+    }
+    found = [scores(case, truth) for case in cases.values()]
+    assert len({(round(s.corr, 1), s.lag_frames, round(s.amplitude_ratio, 1)) for s in found}) == len(cases)
+
+
+def test_amplitude_is_compared_with_the_reference_and_not_with_the_truth():
+    truth = mouth()
+    got = metrics.aperture_scores(2 * truth, 50 * truth, max_lag=3, reference_T=4 * truth)
+    assert got.amplitude_ratio == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("measured", "expected"), [(np.zeros(T), 1.0), (mouth(), 10.0)])
+def test_a_reference_that_does_not_move_gives_a_number(measured, expected):
+    got = metrics.aperture_scores(measured, mouth(), max_lag=3, reference_T=np.zeros(T))
+    assert got.amplitude_ratio == expected
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 3, 8, 15])
+def test_short_clips_give_finite_scores_and_no_lag_beyond_half_of_them(num_frames):
+    got = scores(mouth(1)[:num_frames], mouth(2)[:num_frames])
+    assert np.isfinite([got.corr, got.best_corr, got.amplitude_ratio]).all()
+    assert abs(got.lag_frames) <= num_frames // 2
+
+
+def test_an_unmeasured_lag_is_never_the_best():
+    """In 4 frames lags beyond 2 are not measured; their 0 must not win against negative correlations."""
+    got = scores(np.array([0.0, 1, 2, 3]), np.array([3.0, 2, 1, 0]), max_lag=7)
+    assert got.best_corr == pytest.approx(-1)
+    assert got.lag_frames == 0
+
+
+def test_equal_peaks_go_to_the_lag_nearest_zero():
+    wave = np.sin(2 * np.pi * np.arange(80) / 4)
+    assert scores(wave, wave, max_lag=8).lag_frames == 0
+
+
+def test_the_lag_curve_peaks_at_its_delay():
+    truth = mouth()
+    curve = metrics.lag_curve(np.roll(truth, 3), truth, 7)
+    assert curve.shape == (15,)
+    assert curve.argmax() - 7 == 3
+    assert curve[7 + 3] == pytest.approx(np.corrcoef(np.roll(truth, 3)[3:], truth[:-3])[0, 1])
+
+
+@pytest.mark.parametrize("bad", [np.full(T, np.nan), np.ones(T - 1)])
+def test_curves_that_cannot_be_compared_are_refused(bad):
+    with pytest.raises(ValueError, match=r"nan|one length"):
+        scores(bad, mouth())
+
+
+# ---- sync networks
+
+
+def test_sync_accuracy_counts_by_hand():
+    right, wrong = np.array([0.1, 0.4, 0.9, 0.2]), np.array([0.3, 1.1, 0.8, 1.5])
+    got = metrics.sync_accuracy(right, wrong, threshold=0.5)
+    assert got.accuracy == 6 / 8
+    assert got.two_afc == 3 / 4
+
+
+def test_a_collapsed_network_is_at_chance():
+    for distance in (0.0, 0.5, 2.0):
+        same = np.full(10, distance)
+        assert metrics.sync_accuracy(same, same, threshold=0.5) == metrics.SyncScores(0.5, 0.5)
+
+
+def test_a_nan_distance_is_wrong_and_not_left_out():
+    right, wrong = np.array([0.1, np.nan]), np.array([np.nan, 0.9])
+    assert metrics.sync_accuracy(right, wrong, threshold=0.5) == metrics.SyncScores(0.5, 0.0)
+
+
+# ---- over clips
+
+
+def test_bootstrap_covers_the_true_mean_about_95_times_in_100():
+    inside = 0
+    for trial in range(300):
+        values = np.random.default_rng(trial).normal(3, 2, 40)
+        _, low, high = metrics.bootstrap(values, seed=trial, num=400)
+        inside += low <= 3 <= high
+    assert 0.90 <= inside / 300 <= 0.98
+
+
+def test_bootstrap_is_as_wide_as_the_standard_error_says():
+    values = np.random.default_rng(0).normal(0, 1, 400)
+    value, low, high = metrics.bootstrap(values, seed=1, num=4000)
+    assert value == values.mean()
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.08)
+
+
+def test_bootstrap_of_one_clip_is_that_clip():
+    assert metrics.bootstrap(np.array([0.7]), seed=0, num=100) == (0.7, 0.7, 0.7)
+
+
+def test_bootstrap_has_the_same_answer_for_the_same_seed():
+    values = mouth()
+    assert metrics.bootstrap(values, 5, 200) == metrics.bootstrap(values, 5, 200)
+    assert metrics.bootstrap(values, 5, 200) != metrics.bootstrap(values, 6, 200)
+
+
+def test_a_summary_holds_means_intervals_and_the_median_of_the_lag():
+    clips = [{"aperture_corr": corr, "aperture_lag_frames": lag} for corr, lag in [(0.5, 0), (0.7, 0), (0.9, 7)]]
+    got = metrics.summarise(clips, seed=0, num=500)
+    assert got["aperture_corr"] == pytest.approx(0.7)
+    assert got["aperture_lag_frames"] == 0
+    low, high = got["aperture_corr_ci"]
+    assert 0.5 <= low < 0.7 < high <= 0.9
+    assert (got["num_clips"], got["num_failed"]) == (3, 0)
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_clip_that_could_not_be_measured_counts_as_the_worst(missing):
+    clips = [{"aperture_corr": 0.8, "l1": 0.1}, {"aperture_corr": missing, "l1": missing}]
+    got = metrics.summarise(clips, seed=0, num=100)
+    assert got["aperture_corr"] == pytest.approx((0.8 - 1) / 2)
+    assert got["l1"] == pytest.approx((0.1 + 1) / 2)
+    assert (got["num_clips"], got["num_failed"]) == (2, 1)
+
+
+@pytest.mark.parametrize("name", metrics.METRICS)
+def test_failing_never_pays(name):
+    """The worst value is at least as far from the best as anything the metric can give."""
+    metric = metrics.METRICS[name]
+    possible = {"l1": 1, "mouth_l1": 1, "psnr": 0, "aperture_lag_frames": 50, "amplitude_ratio": 0}.get(name, -1)
+    distance = {"lower": lambda x: x, "higher": lambda x: -x, "zero": abs, "one": lambda x: abs(x - 1)}[metric.better]
+    assert distance(metric.worst) >= distance(possible)
+
+
+def test_what_cannot_be_summed_up_is_refused():
+    with pytest.raises(ValueError, match="no clip"):
+        metrics.summarise([], seed=0, num=10)
+    with pytest.raises(ValueError, match=r"unknown metrics \['lse_x'\]"):
+        metrics.summarise([{"lse_x": 1.0}], seed=0, num=10)
+    with pytest.raises(ValueError, match="the same metrics"):
+        metrics.summarise([{"l1": 1.0}, {"psnr": 1.0}], seed=0, num=10)

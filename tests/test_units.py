@@ -1,0 +1,75 @@
+import json
+import os
+
+import pytest
+
+from tasks import units
+from tasks.units import Unit
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIPGAN_CACHE", str(tmp_path / "cache"))
+
+
+def unit(name="a.tar", **inputs):
+    return Unit(stage="test", name=name, inputs=inputs or {"n": 1}, hints={})
+
+
+def build(unit, folder):
+    (folder / "shard.tar").write_bytes(json.dumps(unit.inputs).encode())
+
+
+def test_what_decides_the_bytes_decides_the_key_and_nothing_else():
+    one = Unit("test", "a", {"n": 1, "m": 2}, {"path": "x"})
+    same = Unit("test", "b", {"m": 2, "n": 1}, {"path": "y"}, size=9)
+    assert one.key == same.key
+    assert one.key != Unit("test", "a", {"n": 1, "m": 3}, {"path": "x"}).key
+    assert one.key != Unit("other", "a", {"n": 1, "m": 2}, {"path": "x"}).key
+
+
+def test_a_unit_is_built_once():
+    calls = []
+
+    def counted(unit, folder):
+        calls.append(unit.name)
+        build(unit, folder)
+
+    units.make(counted, unit())
+    units.make(counted, unit())
+    assert calls == ["a.tar"]
+
+
+def test_a_unit_whose_building_fails_is_absent():
+    def half(unit, folder):
+        (folder / "shard.tar").write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        units.make(half, unit())
+    assert not unit().done
+    units.make(build, unit())
+    assert (unit().folder / "shard.tar").read_bytes() == b'{"n": 1}'
+
+
+def test_collect_holds_what_was_planned_and_nothing_older(tmp_path):
+    for n in (1, 2):
+        units.make(build, unit(f"{n}.tar", n=n))
+    units.collect([unit("1.tar", n=1)], "shard.tar", tmp_path / "out")
+    files = units.collect([unit("2.tar", n=2)], "shard.tar", tmp_path / "out")
+    assert [f.name for f in files] == ["2.tar"] == os.listdir(tmp_path / "out")
+    assert json.loads(files[0].read_bytes()) == {"n": 2}
+
+
+def test_collect_that_fails_leaves_the_old_folder_alone(tmp_path):
+    units.make(build, unit("1.tar", n=1))
+    units.collect([unit("1.tar", n=1)], "shard.tar", tmp_path / "out")
+    with pytest.raises(FileNotFoundError):
+        units.collect([unit("1.tar", n=1), unit("2.tar", n=2)], "shard.tar", tmp_path / "out")
+    assert os.listdir(tmp_path / "out") == ["1.tar"]
+
+
+def test_a_finished_unit_cannot_be_written_to():
+    units.make(build, unit())
+    assert (unit().folder / "shard.tar").stat().st_mode & 0o222 == 0
