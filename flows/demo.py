@@ -1,4 +1,4 @@
-"""Flow `demo`: `dvc repro` and a dubbed clip. The stages it starts share its Prefect server, which saves their starts."""
+"""Flow `demo`: `dvc repro` and a dubbed clip. The stages share this flow's Prefect server, which saves five starts."""
 
 import os
 

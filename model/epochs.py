@@ -49,7 +49,7 @@ def draw(
     `negative_min_frames` away, otherwise of another clip of the group: never the target's own, whatever the batch size.
 
     Shape:  found: per clip (T,) bool
-    Errors: ValueError where a clip has no pair of frames far enough apart, or the only clip is too short for a negative.
+    Errors: ValueError where a clip has no pair of frames far enough apart, or the only clip has no negative.
     """
     order = seeds.generator(seed, "clips", epoch).permutation(len(keys))
     parts = []
@@ -67,7 +67,8 @@ def draw(
         mixed = seeds.generator(seed, "mix", epoch, start).permutation(len(samples))
         parts.append(samples[mixed])
     table = np.concatenate(parts)
-    return Draws(*table[:, :5].T, (table[:, 5] == 1) & flip)
+    clip_N, target_N, identity_N, negative_clip_N, negative_frame_N, mirrored_N = table.T
+    return Draws(clip_N, target_N, identity_N, negative_clip_N, negative_frame_N, (mirrored_N == 1) & flip)
 
 
 def targets(found_T: np.ndarray, identity_min_frames: int) -> np.ndarray:

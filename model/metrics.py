@@ -92,9 +92,7 @@ class Aperture:
     amplitude_ratio: float  # standard deviation over the reference's, [0, 10], 1 is best; blind to time
 
 
-def aperture_scores(
-    measured_T: np.ndarray, truth_T: np.ndarray, *, max_lag: int, reference_T: np.ndarray
-) -> Aperture:
+def aperture_scores(measured_T: np.ndarray, truth_T: np.ndarray, *, max_lag: int, reference_T: np.ndarray) -> Aperture:
     """Correlation, lag and amplitude of a mouth opening.
 
     A curve that does not move has correlation 0 with everything, lag 0 and amplitude 0. Equal peaks: the lag nearest 0.
@@ -219,6 +217,7 @@ def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _pearson(a_T: np.ndarray, b_T: np.ndarray) -> float:
+    a_T, b_T = a_T.astype(np.float64), b_T.astype(np.float64)  # in float32 a constant has a deviation
     if min(a_T.std(), b_T.std()) < CONSTANT:
         return 0.0
     return float(np.clip(np.corrcoef(a_T, b_T)[0, 1], -1, 1))
@@ -229,7 +228,7 @@ def _lag_limit(num_frames: int, max_lag: int) -> int:
 
 
 def _amplitude_ratio(measured_T: np.ndarray, reference_T: np.ndarray) -> float:
-    moved, wanted = float(measured_T.std()), float(reference_T.std())
+    moved, wanted = (float(curve_T.astype(np.float64).std()) for curve_T in (measured_T, reference_T))
     if moved < CONSTANT:
         return 1.0 if wanted < CONSTANT else 0.0
     return RATIO_CAP if wanted < CONSTANT else min(RATIO_CAP, moved / wanted)

@@ -7,22 +7,22 @@ from typing import Any
 
 from model.params import Params
 from tasks import units
-from tasks.synthetic import clip as synthetic_clip
-from tasks.synthetic import plan as synthetic_plan
+from tasks.synthetic.clip import render
+from tasks.synthetic.plan import CORPUS_VERSION, ClipSpec, plan
 
 LICENCE = "MIT"  # made by this repository's own code; espeak-ng's licence does not reach the sound it makes
 
 
 def versions() -> dict[str, Any]:
     return {
-        "corpus_version": synthetic_plan.CORPUS_VERSION,
+        "corpus_version": CORPUS_VERSION,
         "libraries": units.library_versions("opencv-python-headless", "av", "numpy", "scipy", "espeakng-loader"),
     }
 
 
 def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The planned clips; none is refused before it is made."""
-    specs = synthetic_plan.plan(p.seed, p.corpus.size)
+    specs = plan(p.seed, p.corpus.size)
     return [
         {"clip": spec.key, "video": spec.video, "split": spec.split, "inputs": dataclasses.asdict(spec)}
         for spec in specs
@@ -31,8 +31,8 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 def fetch(inputs: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Make one clip: its row of the clip table and its members in the raw shard."""
-    spec = synthetic_plan.ClipSpec(**inputs)
-    made = synthetic_clip.render(spec)
+    spec = ClipSpec(**inputs)
+    made = render(spec)
     row = {
         "clip": spec.key,
         "video": spec.video,

@@ -18,7 +18,7 @@ def git(*arguments: str) -> str | None:
 
 
 def dvc(*arguments: str, variables: Mapping[str, str] | None = None) -> None:
-    """Run a dvc command that talks to the person at the terminal.  Errors: UserError where it fails; it has said why."""
+    """Run a dvc command that talks to the person at the terminal.  Errors: UserError where it fails."""
     try:
         subprocess.run([sys.executable, "-m", "dvc", *arguments], check=True, env={**os.environ, **(variables or {})})
     except subprocess.CalledProcessError as error:

@@ -15,15 +15,14 @@ Rows of the panel; each is a way to fill the frames of a clip
 """
 
 import json
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from skimage.metrics import structural_similarity
 
-from model import faces, metrics, seeds, timing
+from model import faces, metrics, seeds
 from model.discriminator import SyncDiscriminator
 from model.params import Params
 from model.samples import pictures
@@ -48,7 +47,8 @@ def run(p: Params) -> str:
     for split in p.evaluate.splits:
         clips = Clips(paths.INDEX, paths.SHARDS, split)
         for number in progress(range(len(clips)), f"evaluating {split}", "clip"):
-            shown = fill(sync, clips, number)
+            rows = ROWS if split == "test" else ("right_audio", "real_video")
+            shown = fill(sync, clips, number, rows)
             measured += measure(clips, number, shown, predictor, split, p)
             if split == "test" and len(pictures_of) < p.evaluate.strips:
                 pictures_of[clips.keys[number]] = shown
@@ -70,42 +70,44 @@ def run(p: Params) -> str:
             tracker.picture(name.replace("/", "-"), report.strip(picture), sync.about["loop"]["step"])
     right, wrong = panel["right_audio"], panel["wrong_audio"]
     return (
-        f"aperture correlation with truth {right['aperture_corr']:.2f} with the right sound, {wrong['aperture_corr']:.2f} "
-        f"with the wrong one, best lag {right['aperture_lag_frames']:+.0f} frames, on {panel['about']['clips']} clips of "
-        "unseen speakers"
+        f"mouth opening against truth: correlation {right['aperture_corr']:.2f} with the right sound, "
+        f"{wrong['aperture_corr']:.2f} with a wrong one, best lag {right['aperture_lag_frames']:+.0f} frames, on "
+        f"{panel['about']['clips']} clips of unseen speakers"
     )
 
 
-def fill(sync: LipSync, clips: Clips, number: int) -> dict[str, np.ndarray]:
+def fill(sync: LipSync, clips: Clips, number: int, rows: Sequence[str] = ROWS) -> dict[str, np.ndarray]:
     """The faces of each row for one clip, and `identity`.  Shape: (T, S, S, 3) uint8 each"""
     clip = clips[number]
     num_frames, size = clip.faces_TSS3.shape[:2]
-    at = np.arange(num_frames)
     identity_SS3 = clip.faces_TSS3[inference.identity_frame(clip.found_T)]
-    other = clips[other_clip(clips, number)]
-    sounds = {
-        "right_audio": clip.mfcc_FW,
-        "wrong_audio": other.mfcc_FW[:, np.arange(clip.mfcc_FW.shape[1]) % other.mfcc_FW.shape[1]],
-        "silence": silence(clip.mfcc_FW.shape[1]),
-    }
-    rows = {
-        name: sync.generate(identity_SS3, clip.faces_TSS3, inference.windows(mfcc_FW, at))
-        for name, mfcc_FW in sounds.items()
-    }
-    frozen = clip.faces_TSS3.copy()
-    frozen[:, size // 2 :] = identity_SS3[size // 2 :]
-    rows |= {
-        "copy_input": np.repeat(identity_SS3[None], num_frames, axis=0),
+
+    def say(mfcc_FW: np.ndarray) -> np.ndarray:
+        return sync.generate(identity_SS3, clip.faces_TSS3, inference.windows(mfcc_FW, np.arange(num_frames)))
+
+    def wrong() -> np.ndarray:
+        other_FW = clips[other_clip(clips, number)].mfcc_FW
+        return say(other_FW[:, np.arange(clip.mfcc_FW.shape[1]) % other_FW.shape[1]])
+
+    def frozen() -> np.ndarray:
+        still = clip.faces_TSS3.copy()
+        still[:, size // 2 :] = identity_SS3[size // 2 :]
+        return still
+
+    ways = {
+        "right_audio": lambda: say(clip.mfcc_FW),
+        "wrong_audio": wrong,
+        "silence": lambda: say(silence(num_frames)),
+        "copy_input": lambda: np.repeat(identity_SS3[None], num_frames, axis=0),
         "frozen_mouth": frozen,
-        "real_video": clip.faces_TSS3,
-        "identity": identity_SS3[None],
+        "real_video": lambda: clip.faces_TSS3,
     }
-    return rows
+    return {row: ways[row]() for row in rows} | {"identity": identity_SS3[None]}
 
 
-def silence(num_columns: int) -> np.ndarray:
-    """MFCCs of digital silence.  Shape: -> (12, num_columns) float32"""
-    return features.mfcc(np.zeros(0, np.float32), -(-num_columns // timing.COLUMNS_PER_FRAME))[:, :num_columns]
+def silence(num_frames: int) -> np.ndarray:
+    """MFCCs of digital silence.  Shape: -> (12, 4 num_frames) float32"""
+    return features.mfcc(np.zeros(0, np.float32), num_frames)
 
 
 def other_clip(clips: Clips, number: int) -> int:
@@ -121,14 +123,12 @@ def measure(
     """One record a row of the panel: the clip's figures, and its correlation at every lag."""
     clip = clips[number]
     mouth_T4 = faces.mouth_boxes(clip.landmarks_T682, clip.faces_TSS3.shape[1])
-    truth_T = true_aperture(clip)
+    truth_T, real_T = true_aperture(clip), faces.aperture(predictor(clip.faces_TSS3))
     records = []
-    for row in ROWS:
+    for row in (row for row in ROWS if row in shown):
         made = shown[row]
-        measured_T = faces.aperture(predictor(made))
-        score = metrics.aperture_scores(
-            measured_T, truth_T, max_lag=p.evaluate.max_lag, reference_T=faces.aperture(predictor(clip.faces_TSS3))
-        )
+        measured_T = real_T if row == "real_video" else faces.aperture(predictor(made))
+        score = metrics.aperture_scores(measured_T, truth_T, max_lag=p.evaluate.max_lag, reference_T=real_T)
         records.append(
             {
                 "split": split,
@@ -264,8 +264,3 @@ def flat(panel: dict[str, Any]) -> dict[str, float]:
         for name, value in figures.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
-
-
-def load_panel(path: Path = paths.METRICS) -> dict[str, Any]:
-    panel: dict[str, Any] = json.loads(path.read_text())
-    return panel

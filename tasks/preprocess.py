@@ -118,6 +118,11 @@ def collect(planned: Sequence[Unit], refused: list[dict[str, Any]]) -> str:
         "kept_by_split": {split: len(index.kept(rows, split)) for split in ("train", "val", "test", "hard")},
         "frames": sum(row["num_frames"] for row in kept),
         "frames_with_a_face": sum(round(row["num_frames"] * row["found_share"]) for row in kept),
+        "found_share_by_case": {
+            case: round(float(np.average([found for found, _ in pairs], weights=[num for _, num in pairs])), 4)
+            for case in sorted({row["case"] for row in kept})
+            if (pairs := [(row["found_share"], row["num_frames"]) for row in kept if row["case"] == case])
+        },
         "hours": round(sum(row["duration_s"] for row in kept) / 3600, 4),
     }
     write_atomic(paths.PREPROCESS_REPORT, json.dumps(report, indent=2) + "\n")

@@ -90,18 +90,20 @@ img {{ max-width: 100%; height: auto }} figure {{ margin: 1.5rem 0 }} figcaption
 .wide {{ overflow-x: auto }} .first {{ font-size: 1.25rem }}
 </style></head><body>
 <h1>Lip-sync evaluation</h1>
-<p class="first">On {about["clips"]} clips of speakers, voices and sentences the model never met, the generated mouth
-opening follows the true one with correlation <b>{right["aperture_corr"]:.2f}</b> when it hears the right sound and
-<b>{wrong["aperture_corr"]:.2f}</b> when it hears another; the best lag is {right["aperture_lag_frames"]:+.0f} frames.</p>
-<p>Checkpoint {about["checkpoint_md5"][:12]} after {about["step"]} steps, data index {about["index_md5"][:12]}. The sync
-discriminator tells right from wrong sound on {discriminator["accuracy"]:.0%} of {discriminator["pairs"]:.0f} random pairs,
-and finds the right one of two on {discriminator["accuracy_2afc"]:.0%} of faces.</p>
+<p class="first">On {about["clips"]} clips of speakers, voices and sentences the model never met, the generated
+mouth opening follows the true one with correlation <b>{right["aperture_corr"]:.2f}</b> when it hears the right sound
+and <b>{wrong["aperture_corr"]:.2f}</b> when it hears another; the best lag is {right["aperture_lag_frames"]:+.0f}
+frames.</p>
+<p>Checkpoint {about["checkpoint_md5"][:12]} after {about["step"]} steps, data index {about["index_md5"][:12]}. The
+sync discriminator tells right from wrong sound on {discriminator["accuracy"]:.0%} of {discriminator["pairs"]:.0f}
+random pairs, and finds the right one of two on {discriminator["accuracy_2afc"]:.0%} of faces; chance is 50%.</p>
 <h2>The panel</h2>
-<p>No figure stands alone: a frozen mouth keeps a good L1, PSNR and SSIM, a delay keeps the amplitude, mumbling keeps the
-correlation. Small print: 95 % interval by bootstrap over clips.</p>
+<p>No figure stands alone: a frozen mouth keeps a good L1, PSNR and SSIM, a delay keeps the amplitude, mumbling keeps
+the correlation. Small print: 95 % interval by bootstrap over clips.</p>
 <div class="wide">{table({row: panel[row] for row in ROW_NOTES}, ROW_NOTES)}</div>
 <h2>Correlation at each lag</h2>
-<figure>{image(lag_plot(lag_rows))}<figcaption>Positive: the generated mouth is late. The peak belongs at 0.</figcaption></figure>
+<figure>{image(lag_plot(lag_rows))}
+<figcaption>Positive: the generated mouth is late. The peak belongs at 0.</figcaption></figure>
 <h2>What it looks like</h2>{pictures}
 <h2>Hard cases</h2>
 <div class="wide">{table(hard, cases) if hard else "<p>There are none in this corpus.</p>"}</div>

@@ -103,9 +103,10 @@ def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[
     warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
     import mlflow
 
+    # asked before set_tracking_uri, which sets the variable
+    place = None if os.environ.get("MLFLOW_TRACKING_URI") else (paths.main_repository() / "mlartifacts").as_uri()
     mlflow.set_tracking_uri(store())
     if mlflow.get_experiment_by_name(EXPERIMENT) is None:
-        place = None if os.environ.get("MLFLOW_TRACKING_URI") else (paths.main_repository() / "mlartifacts").as_uri()
         mlflow.create_experiment(EXPERIMENT, artifact_location=place)
     mlflow.set_experiment(EXPERIMENT)
     if run_id and not _exists(mlflow, run_id):

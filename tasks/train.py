@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from model import seeds
+from model import losses, seeds
 from model.gan import Gan
 from model.params import Params, TrainParams
 from model.samples import Batch, frame_bytes, generator_input, mask_lower_half, pictures
@@ -167,10 +167,7 @@ def validate(gan: Gan, fixed: list[Batch]) -> dict[str, float]:
         values = {name: value.item() for name, value in gan.measure(batch).items()}
         faces_B6SS = generator_input(pictures(batch.identity_BSS3), pictures(batch.target_BSS3))
         right, wrong = (gan.generate(faces_B6SS, sound) for sound in (batch.mfcc_BFW, batch.negative_BFW))
-        lips = torch.zeros_like(right[:, :1])
-        for k, (left, top, far, low) in enumerate(batch.mouth_B4.tolist()):
-            lips[k, :, top:low, left:far] = 1
-        values["effect"] = (((right - wrong).abs() * lips).sum() / lips.sum() / 3).item()
+        values["effect"] = losses.mouth_l1(right, wrong, batch.mouth_B4).item()
         for name, value in values.items():
             sums[name] = sums.get(name, 0.0) + share * value
     kept = ("l1", "mouth_l1", "sync_loss", "distance_right", "distance_wrong", "distance_generated")

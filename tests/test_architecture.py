@@ -64,6 +64,11 @@ def test_no_path_of_a_machine_is_written_anywhere():
     files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in files.split("\0"):
         path = ROOT / name
-        if name and path.is_file() and path.suffix in (".py", ".md", ".yaml", ".toml", ".lock", "") and "tests" not in name:
+        if (
+            name
+            and path.is_file()
+            and path.suffix in (".py", ".md", ".yaml", ".toml", ".lock", "")
+            and "tests" not in name
+        ):
             text = path.read_text(errors="ignore")
             assert "/home/" not in text and "/root/" not in text, name

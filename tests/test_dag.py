@@ -44,7 +44,9 @@ def test_a_stage_depends_on_all_the_code_it_runs_and_on_no_other(stage):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_reads_what_another_writes(stage):
-    written = {name for other in STAGES.values() for out in other["outs"] for name in ([out] if isinstance(out, str) else out)}
+    written = {
+        name for other in STAGES.values() for out in other["outs"] for name in ([out] if isinstance(out, str) else out)
+    }
     data = {dep for dep in STAGES[stage]["deps"] if not dep.endswith(".py") and not dep.startswith("${")}
     assert data <= written
 
@@ -57,7 +59,10 @@ def test_every_section_of_params_is_a_parameter_of_some_stage():
 def test_params_yaml_and_the_schema_hold_the_same_names():
     def names(schema):
         hints = get_type_hints(schema)
-        return {f.name: names(hints[f.name]) if hasattr(hints[f.name], "__dataclass_fields__") else None for f in fields(schema)}
+        return {
+            f.name: names(hints[f.name]) if hasattr(hints[f.name], "__dataclass_fields__") else None
+            for f in fields(schema)
+        }
 
     def given(values):
         return {k: given(v) if isinstance(v, dict) else None for k, v in values.items()}

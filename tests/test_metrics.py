@@ -270,3 +270,10 @@ def test_what_cannot_be_summed_up_is_refused():
         metrics.summarise([{"lse_x": 1.0}], seed=0, num=10)
     with pytest.raises(ValueError, match="the same metrics"):
         metrics.summarise([{"l1": 1.0}, {"psnr": 1.0}], seed=0, num=10)
+
+
+def test_a_constant_curve_in_float32_is_constant_too():
+    still = np.full(102, 0.1234567, np.float32)
+    moving = np.sin(np.arange(102)).astype(np.float32)
+    score = metrics.aperture_scores(still, moving, max_lag=5, reference_T=moving)
+    assert (score.corr, score.best_corr, score.lag_frames, score.amplitude_ratio) == (0, 0, 0, 0)

@@ -1,32 +1,24 @@
-"""Rendered faces with their true landmarks, and the landmark predictor trained on them.
+"""Rendered faces with their true landmarks, which the landmark predictor is trained on (tasks/landmarks.py).
 
-    python -m tasks.synthetic.labelled --out out/landmarks.dat
+It stands between the renderer and tasks/features.py, so that neither needs the other.
 """
-
-import argparse
-import logging
-from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from model import faces, seeds
 from tasks import features
-from tasks.landmarks import Example, train
+from tasks.landmarks import Example
 from tasks.synthetic import identity, picture, scene
 from tasks.synthetic.head import Head
 from tasks.synthetic.mouth import Mouth
 from tasks.synthetic.picture import Actor, Pose
-
-log = logging.getLogger(__name__)
 
 SIZE = 160  # px of the frame
 CROP_PX = 96
 FRAMES_OF_ONE = 2
 SHIFT, RESIZE = 0.03, 0.07  # deviation of the box, in shares of its width: dlib's boxes come in steps of 6/5 in size
 BLURRED = 0.3  # share of the crops that are blurred, as the faces of a generator are
-
 TURNED, MOST_YAW_DEG = 0.2, 45  # share of the heads that are turned further; beyond, the detector sees none
 
 
@@ -37,11 +29,6 @@ def render_examples(seed: int, start: int, count: int) -> list[Example]:
     a range into parts gives the same ones.
     """
     return [example for number in range(start, start + count) for example in _person(seed, number)]
-
-
-def run(out: Path, *, seed: int, num_identities: int) -> None:
-    """Render and train in this process."""
-    train(render_examples(seed, 0, num_identities), out, seed)
 
 
 def _person(seed: int, number: int) -> list[Example]:
@@ -90,18 +77,3 @@ def _pose(rng: np.random.Generator) -> Pose:
     if rng.random() < TURNED:
         yaw = rng.uniform(-MOST_YAW_DEG, MOST_YAW_DEG)
     return Pose(yaw, pitch, roll, rng.uniform(-6, 6), rng.uniform(-4, 4), blink=float(rng.random() < 0.08))
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="predictor to write")
-    parser.add_argument("--identities", type=int, default=500, help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    run(args.out, seed=args.seed, num_identities=args.identities)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

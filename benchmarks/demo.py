@@ -1,0 +1,125 @@
+"""What `make demo` takes and reaches, in a fresh clone of the committed tree: the table of the README.
+
+    python benchmarks/demo.py            about 15 minutes; writes benchmarks/results/demo.json and demo-strip.png
+
+Steps: clone, `make demo` (timed line by line), `dvc status`, a second `dvc repro` (must do nothing), and a second build
+of data/ with an empty unit cache (must have the same hashes).
+"""
+
+import itertools
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parent
+STAGE = re.compile(r"Running stage '(\w+)'")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        clone = Path(scratch) / "clone"
+        run(["git", "clone", "-q", str(REPOSITORY), str(clone)], REPOSITORY)
+        commit = run(["git", "rev-parse", "--short", "HEAD"], clone).strip()
+        environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+        began = time.monotonic()
+        marks = timed(["make", "demo", f"PYTHON={sys.executable}"], clone, environment)
+        total_s = time.monotonic() - began
+        python = str(clone / ".venv/bin/python")
+        dvc = [python, "-m", "dvc"]
+        environment["PATH"] = f"{clone / '.venv/bin'}:{environment['PATH']}"
+        status = run([*dvc, "status"], clone, environment).strip()
+        began = time.monotonic()
+        again = run([*dvc, "repro"], clone, environment)
+        nothing_s = time.monotonic() - began
+        first = outs(clone)
+        for folder in (".cache", "data/raw", "data/shards", "models"):
+            shutil.rmtree(clone / folder)
+        for stage in ("acquire", "landmarks", "preprocess"):
+            run([python, "-m", "flows", stage], clone, environment)
+        second = outs(clone)
+        panel = json.loads((clone / "reports/metrics.json").read_text())
+        prepared = json.loads((clone / "reports/preprocess.json").read_text())
+        strip = sorted((clone / "reports/strips").glob("*.png"))[0]
+        shutil.copyfile(strip, HERE / "results/demo-strip.png")
+    right, wrong = panel["right_audio"], panel["wrong_audio"]
+    result = {
+        "commit": commit,
+        "machine": machine(),
+        "seconds": {
+            "total": round(total_s),
+            **{name: round(s) for name, s in marks.items()},
+            "second_repro": round(nothing_s),
+        },
+        "dvc_status": status,
+        "second_repro_did_nothing": "Running stage" not in again,
+        "two_builds_of_data_equal": first == second,
+        "faces_found_in_clean_frames": prepared["found_share_by_case"].get("clean"),
+        "right_audio": right,
+        "wrong_audio": wrong,
+        "right_minus_wrong": panel["right_minus_wrong"],
+        "discriminator": panel["discriminator"],
+    }
+    (HERE / "results").mkdir(exist_ok=True)
+    (HERE / "results/demo.json").write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result["seconds"]))
+    print(f"| sound | aperture corr | best lag | amplitude | mouth L1 |  commit {commit}, {machine()}")
+    for row, figures in panel.items():
+        if "aperture_lag_frames" in figures:
+            print(
+                f"| {row} | {figures['aperture_corr']:.2f} | {figures['aperture_lag_frames']:+.0f} | "
+                f"{figures['amplitude_ratio']:.2f} | {figures['mouth_l1']:.4f} |"
+            )
+    for name in ("dvc_status", "second_repro_did_nothing", "two_builds_of_data_equal", "faces_found_in_clean_frames"):
+        print(f"{name}: {result[name]}")
+
+
+def timed(command: list[str], folder: Path, environment: dict[str, str]) -> dict[str, float]:
+    """Run `make demo`; seconds from the start of each part to the start of the next."""
+    starts = [("install", time.monotonic())]
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+    ) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            sys.stderr.write(line)
+            if found := STAGE.search(line):
+                starts.append((found[1], time.monotonic()))
+            elif "finding the face: 0/" in line:
+                starts.append(("dub", time.monotonic()))
+        assert running.wait() == 0, f"make demo ended with {running.returncode}"
+    starts.append(("end", time.monotonic()))
+    return {name: later - at for (name, at), (_, later) in itertools.pairwise(starts)}
+
+
+def outs(clone: Path) -> dict[str, str]:
+    import hashlib
+
+    files = [
+        *sorted((clone / "data").rglob("*.tar")),
+        *sorted((clone / "data").glob("*.parquet")),
+        clone / "models/landmarks.dat",
+    ]
+    return {str(file.relative_to(clone)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> str:
+    return subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+def machine() -> str:
+    names = [
+        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
+    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.processor()}"
+
+
+if __name__ == "__main__":
+    main()

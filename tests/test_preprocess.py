@@ -1,0 +1,174 @@
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import REAL, TINY, params_text, run_acquire, run_preprocess
+
+from tasks import acquire, config, index, media, paths, preprocess, shards, units
+from tasks.stage import UserError
+
+FOLDER = {
+    "corpus.name": "folder",
+    "corpus.folder": "videos",
+    "corpus.num_shards": {"train": 2, "val": 1, "test": 1, "hard": 1},
+}
+
+
+def load(changes=None):
+    if changes is not None:
+        Path("params.yaml").write_text(params_text(TINY | changes))
+    return config.load(Path("params.yaml"))
+
+
+def hashes():
+    files = [*sorted(paths.SHARDS.iterdir()), paths.INDEX, paths.PREPROCESS_REPORT]
+    return {str(f): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def raw_clips():
+    """The mp4s of the tiny corpus: (clip, bytes)."""
+    for row in index.read(paths.CLIPS):
+        yield row["clip"], shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"]
+
+
+def test_every_clip_that_came_in_has_a_row_kept_or_refused(tiny):
+    came_in = {row["clip"] for row in index.read(paths.CLIPS)}
+    rows = index.read(paths.INDEX)
+    assert {row["clip"] for row in rows} == came_in and len(rows) == len(came_in)
+    refused = [row for row in rows if row["status"] == "refused"]
+    assert [(row["reason"], row["split"]) for row in refused] == [("no_face", "hard")]
+    assert refused[0]["detail"].startswith("0 of ")
+
+
+def test_the_index_leads_to_every_kept_clip_and_its_hash(tiny):
+    for row in index.kept(index.read(paths.INDEX)):
+        with (paths.SHARDS / row["shard"]).open("rb") as file:
+            file.seek(row["offset"])
+            assert hashlib.sha256(file.read(row["size"])).hexdigest() == row["member_sha256"]
+        clip = shards.decode(shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"]))
+        num_frames = row["num_frames"]
+        assert clip.faces_TSS3.shape == (num_frames, 96, 96, 3)
+        assert clip.mfcc_FW.shape == (12, 4 * num_frames)
+        assert clip.landmarks_T682.shape == (num_frames, 68, 2)
+        assert len(clip.truth["aperture"]) == num_frames
+        assert row["found_share"] >= 0.99 and row["duration_s"] == pytest.approx(num_frames / 25)
+
+
+def test_a_second_build_from_nothing_has_the_same_bytes(tiny, monkeypatch):
+    before = hashes()
+    monkeypatch.setenv("LIPGAN_CACHE", str(tiny / "elsewhere"))
+    run_acquire(load())
+    run_preprocess(load())
+    assert hashes() == before
+
+
+def test_what_is_done_is_not_done_again(tiny):
+    planned, _ = preprocess.plan(load())
+    assert all(unit.done for unit in planned)
+
+
+@pytest.mark.parametrize("change", [{"faces.smooth_frames": 5}, {"faces.jpeg_quality": 90}])
+def test_a_parameter_that_matters_makes_all_shards_anew(tiny, change):
+    planned, _ = preprocess.plan(load(change))
+    assert not any(unit.done for unit in planned)
+
+
+def test_a_parameter_that_does_not_matter_makes_none_anew(tiny):
+    planned, _ = preprocess.plan(load({"train.lr": 0.5}))
+    assert all(unit.done for unit in planned)
+
+
+@pytest.fixture
+def damaged(tiny):
+    """A folder corpus of the tiny clips, some of them spoiled, each in its own way."""
+    videos = tiny / "videos"
+    videos.mkdir()
+    clips = [content for _, content in raw_clips()]
+    for k, content in enumerate(clips[:5]):
+        (videos / f"good{k}.mp4").write_bytes(content)
+    (videos / "truncated.mp4").write_bytes(clips[0][: len(clips[0]) // 2])
+    (videos / "text.mp4").write_bytes(b"this is no video\n" * 50)
+    (videos / "empty.mp4").write_bytes(b"")
+    (videos / "notes.txt").write_text("words of nobody")
+    frames = list(media.frames(_as_file(clips[0], tiny)))
+    media.encode_video(videos / "soundless.mp4", frames, None)
+    media.encode_video(videos / "short.mp4", frames[:8], np.zeros(8 * 640, np.float32))
+    media.encode_video(videos / "faceless.mp4", [frame[:40, :40] for frame in frames], np.zeros(9999, np.float32))
+    return videos
+
+
+def _as_file(content, folder):
+    (folder / "clip.mp4").write_bytes(content)
+    return folder / "clip.mp4"
+
+
+def test_a_spoiled_file_is_a_row_with_its_reason_and_the_run_goes_on(damaged):
+    p = load(FOLDER | {"corpus.val_share": 0.3, "corpus.test_share": 0.3})
+    run_acquire(p)
+    with pytest.raises(UserError, match="no clip in split"):  # five good files need not reach all splits
+        run_preprocess(p)
+        raise UserError("no clip in split: they did reach all")
+    reasons = {row["source"]: row["reason"] for row in index.read(paths.INDEX)}
+    assert reasons.pop("truncated.mp4") in ("truncated", "unreadable")
+    assert reasons == {
+        **{f"good{k}.mp4": "" for k in range(5)},
+        "text.mp4": "unreadable",
+        "empty.mp4": "empty_file",
+        "notes.txt": "not_a_video",
+        "soundless.mp4": "no_sound",
+        "short.mp4": "too_short",
+        "faceless.mp4": "no_face",
+    }
+
+
+def test_all_clips_refused_is_an_error_that_says_so(damaged):
+    for good in damaged.glob("good*"):
+        good.unlink()
+    p = load(FOLDER)
+    run_acquire(p)
+    with pytest.raises(UserError, match=r"all \d clips refused \(empty_file 1, no_face 1,.*no_sound 1"):
+        run_preprocess(p)
+
+
+def test_an_empty_split_is_an_error_that_says_so(tiny):
+    rows = [row for row in index.read(paths.CLIPS) if row["split"] != "test"]
+    index.write(paths.CLIPS, rows, index.CLIPS_SCHEMA)
+    with pytest.raises(UserError, match=r"no clip in split test, 4 in others"):
+        run_preprocess(load())
+
+
+def test_a_disk_that_fills_up_leaves_nothing_half_written(tiny, monkeypatch):
+    p = load({"faces.jpeg_quality": 80})
+    planned, _ = preprocess.plan(p)
+
+    def full(path, samples):
+        Path(path).write_bytes(b"half of a shard")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shards, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        units.make(preprocess.build, planned[0])
+    assert not planned[0].done
+    assert not [f for f in planned[0].folder.parent.rglob("*") if f.is_file()]
+
+
+def test_a_missing_predictor_is_told(tiny):
+    os.unlink(paths.LANDMARKS)
+    with pytest.raises(UserError, match="run `dvc repro landmarks`"):
+        preprocess.plan(load())
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real clips in ../shared/real are not here")
+def test_the_real_clips_become_training_data(tiny):
+    p = load(FOLDER | {"corpus.folder": str(REAL), "corpus.val_share": 0.0, "corpus.test_share": 0.0})
+    acquire.plan(p)
+    run_acquire(p)
+    with pytest.raises(UserError, match="no clip in split val"):  # four clips, all for training here
+        run_preprocess(p)
+    rows = index.kept(index.read(paths.INDEX))
+    assert len(rows) == 4 and all(row["num_frames"] == 75 and row["found_share"] >= 0.95 for row in rows)
+    report = json.loads(paths.PREPROCESS_REPORT.read_text())
+    assert report["kept_by_split"]["train"] == 4
