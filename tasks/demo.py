@@ -17,7 +17,7 @@ from tasks.stage import UserError
 from tasks.synthetic import espeak
 
 WORDS = "Nobody filmed this sentence. A network heard it, and moved my mouth."
-VOICE = "en-gb-x-rp+f5"
+VOICE = "en+belinda"
 
 
 def run() -> None:

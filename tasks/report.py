@@ -35,7 +35,7 @@ ROW_NOTES = {
 COLUMNS = {
     "aperture_corr": ("mouth opening against truth, lag 0", "{:.2f}"),
     "aperture_best_corr": ("at the best lag", "{:.2f}"),
-    "aperture_lag_frames": ("best lag, frames", "{:+.0f}"),
+    "aperture_lag_frames": ("best lag, frames", "{:+.1f}"),
     "amplitude_ratio": ("amplitude against real", "{:.2f}"),
     "mouth_l1": ("mouth L1", "{:.4f}"),
     "l1": ("L1", "{:.4f}"),

@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -13,15 +12,13 @@ class UserError(Exception):
     """The input or the parameters are wrong. Shown as one line, without a traceback; exit status 2."""
 
 
-@dataclass(frozen=True, slots=True)
 class Refusal(Exception):
     """Why one clip was left out. `reason` is a word of REASONS, because it is counted."""
 
-    reason: str
-    detail: str
-
-    def __post_init__(self) -> None:
-        assert self.reason in REASONS, self.reason
+    def __init__(self, reason: str, detail: str) -> None:
+        assert reason in REASONS, reason
+        super().__init__(reason, detail)
+        self.reason, self.detail = reason, detail
 
 
 # reason -> what it means; a word once used keeps its meaning

@@ -5,9 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
-from tasks import acquire, config, landmark_training, preprocess, units
+from tasks import acquire, config, index, landmark_training, paths, preprocess, shards, train, units
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared/real"
@@ -56,6 +57,12 @@ def workspace(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Two threads of torch that spin for one another stand still when something else runs beside the tests."""
+    torch.set_num_threads(1)
+
+
 def run_acquire(p):
     planned, refused = acquire.plan(p)
     for unit in planned:
@@ -96,3 +103,27 @@ def tiny(tiny_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "tiny")
     monkeypatch.setenv("LIPGAN_CACHE", str(tmp_path / "tiny/.cache"))
     return tmp_path / "tiny"
+
+
+@pytest.fixture(scope="session")
+def trained_folder(tiny_folder, tmp_path_factory):
+    folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("trained") / "p", symlinks=True)
+    before = Path.cwd()
+    os.chdir(folder)
+    os.environ["LIPGAN_CACHE"] = str(folder / ".cache")
+    try:
+        train.run(config.load(Path("params.yaml")))
+        row = index.kept(index.read(paths.CLIPS), "test")[0]
+        Path("face.mp4").write_bytes(shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"])
+    finally:
+        os.chdir(before)
+        del os.environ["LIPGAN_CACHE"]
+    return folder
+
+
+@pytest.fixture
+def trained(trained_folder, tmp_path, monkeypatch):
+    shutil.copytree(trained_folder, tmp_path / "trained", symlinks=True)
+    monkeypatch.chdir(tmp_path / "trained")
+    monkeypatch.setenv("LIPGAN_CACHE", str(tmp_path / "trained/.cache"))
+    return tmp_path / "trained"

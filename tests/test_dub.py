@@ -1,43 +1,14 @@
 """Dubbing with a generator that was trained for six steps: it moves no mouth well, but all around it is real."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from model import timing
-from tasks import checkpoints, config, dub, index, inference, media, paths, shards, train
+from tasks import checkpoints, config, dub, inference, media, paths
 from tasks.demo import write_wav
 from tasks.stage import UserError
-
-
-@pytest.fixture(scope="session")
-def trained_folder(tiny_folder, tmp_path_factory):
-    import shutil
-
-    folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("trained") / "p", symlinks=True)
-    before = Path.cwd()
-    os.chdir(folder)
-    os.environ["LIPGAN_CACHE"] = str(folder / ".cache")
-    try:
-        train.run(config.load(Path("params.yaml")))
-        row = index.kept(index.read(paths.CLIPS), "test")[0]
-        Path("face.mp4").write_bytes(shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"])
-    finally:
-        os.chdir(before)
-        del os.environ["LIPGAN_CACHE"]
-    return folder
-
-
-@pytest.fixture
-def trained(trained_folder, tmp_path, monkeypatch):
-    import shutil
-
-    shutil.copytree(trained_folder, tmp_path / "trained", symlinks=True)
-    monkeypatch.chdir(tmp_path / "trained")
-    monkeypatch.setenv("LIPGAN_CACHE", str(tmp_path / "trained/.cache"))
-    return tmp_path / "trained"
 
 
 def speech(samples):

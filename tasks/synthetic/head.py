@@ -51,9 +51,9 @@ class Head:
 
     def normals(self, positions_RC3: Array) -> Array:
         """Outward normals of the sheets' points, length 1.  Shape: -> (R, C, 3)"""
-        first = self.muscles.first - 1  # a normal looks one row up and down
+        first = self.muscles.first - 1  # a normal looks one row up and down, so the first row sliced has no whole one
         out_RC3 = self._rest_normals_RC3.copy()
-        out_RC3[first:] = self._sheet_normals(positions_RC3, first)
+        out_RC3[first:] = self._sheet_normals(positions_RC3, first - 1)[1:]
         return out_RC3
 
     def colours(self, blink: float, gaze: tuple[float, float]) -> Array:

@@ -1,0 +1,258 @@
+"""The pipeline as a person runs it: DVC, Prefect, processes, kill -9; the tiny corpus, in a copy of the project."""
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, TINY, params_text
+
+DVC = [sys.executable, "-m", "dvc"]
+FLOW = [sys.executable, "-m", "flows"]
+STAGES = ["acquire", "landmarks", "preprocess", "train", "evaluate"]
+
+
+def variables(folder, **more):
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("LIPGAN_", "PREFECT_"))}
+    return own | {"LIPGAN_TRACKING": "off", "PREFECT_HOME": str(folder / ".prefect"), "OMP_NUM_THREADS": "1"} | more
+
+
+def call(command, folder, environment, expect=0):
+    done = subprocess.run(
+        command, cwd=folder, env=environment, text=True, timeout=600, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert done.returncode == expect, done.stdout[-5000:]
+    return done.stdout
+
+
+def stages_run(output):
+    return re.findall(r"Running stage '(\w+)'", output)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A Prefect server, as `make server` starts it: stages that find one need not start their own."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "log").open("w") as log:
+        running = subprocess.Popen(command, env=variables(folder), stdout=log, stderr=log, start_new_session=True)
+    address = f"http://127.0.0.1:{port}/api"
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(f"{address}/health", timeout=1)
+            break
+        except OSError:
+            assert running.poll() is None, (folder / "log").read_text()
+            time.sleep(0.2)
+    yield address
+    os.killpg(running.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, server):
+    """A copy of the project with the tiny parameters, after one `dvc repro`."""
+    folder = copy_project(tmp_path_factory.mktemp("project"), TINY)
+    environment = variables(folder, PREFECT_API_URL=server)
+    output = call([*DVC, "repro"], folder, environment)
+    assert stages_run(output) == STAGES
+    return folder, environment
+
+
+def copy_project(folder, changes):
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    for name in listed.stdout.split("\0"):
+        if name and (ROOT / name).is_file() and not name.startswith(("reports/", "dvc.lock")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / "params.yaml").write_text(params_text(changes))
+    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "t"]):
+        subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def set_params(folder, changes):
+    (folder / "params.yaml").write_text(params_text(TINY | changes))
+
+
+def hashes(folder, *places):
+    files = sorted(f for place in places for f in (folder / place).rglob("*") if f.is_file() and f.name[0] != ".")
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+@pytest.mark.slow
+def test_a_second_repro_does_nothing_and_the_status_is_clean(project):
+    folder, environment = project
+    assert stages_run(call([*DVC, "repro"], folder, environment)) == []
+    assert "Data and pipelines are up to date." in call([*DVC, "status"], folder, environment)
+    assert (folder / "reports/report.html").is_file()
+
+
+@pytest.mark.slow
+def test_another_learning_rate_trains_and_evaluates_only(project):
+    folder, environment = project
+    set_params(folder, {"train.lr": 0.0005})
+    output = call([*DVC, "repro"], folder, environment)
+    assert stages_run(output) == ["train", "evaluate"]
+    set_params(folder, {})
+    back = call([*DVC, "repro"], folder, environment)
+    assert "Running stage" not in back and "is cached - skipping run" in back
+
+
+@pytest.mark.slow
+def test_deleted_data_and_models_come_back_without_computing(project):
+    folder, environment = project
+    before = hashes(folder, "data", "models")
+    shutil.rmtree(folder / "data/shards")
+    shutil.rmtree(folder / "data/raw")
+    for file in [*(folder / "data").glob("*.parquet"), *(folder / "models").iterdir()]:
+        file.unlink()
+    assert stages_run(call([*DVC, "repro"], folder, environment)) == []
+    assert hashes(folder, "data", "models") == before
+
+
+@pytest.mark.slow
+def test_threads_and_processes_write_the_same_bytes(project):
+    folder, environment = project
+    before = hashes(folder, "data")
+    shutil.rmtree(folder / ".cache/units")
+    for stage in ("acquire", "preprocess"):
+        output = call([*FLOW, stage], folder, environment | {"LIPGAN_RUNNER": "threads"})
+        assert "kept 0" in output
+    assert hashes(folder, "data") == before
+
+
+@pytest.mark.slow
+def test_killed_preprocessing_goes_on_where_it_was_and_ends_with_the_same_bytes(project):
+    folder, environment = project
+    before = hashes(folder, "data")
+    shutil.rmtree(folder / ".cache/units/preprocess")
+    running = subprocess.Popen(
+        [*FLOW, "preprocess"], cwd=folder, env=environment | {"LIPGAN_WORKERS": "1"}, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    done = folder / ".cache/units/preprocess"
+    while running.poll() is None and not finished(done):
+        time.sleep(0.02)
+    running.send_signal(signal.SIGKILL)  # the parent alone: its workers must notice
+    running.wait()
+    deadline = time.monotonic() + 30
+    while alive(running.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(running.pid), "a worker outlived its parent"
+    ready = len(finished(done))
+    output = call([*DVC, "repro", "-f", "-s", "preprocess"], folder, environment)
+    assert re.search(rf"preprocess: ran {5 - ready}, kept {ready}", output), output
+    assert ready >= 1 and hashes(folder, "data") == before
+
+
+def finished(units):
+    return [f for f in units.glob("*/*/rows.json") if not f.parent.name.startswith(".")]
+
+
+def alive(session):
+    """Processes of a killed command that still run."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = place.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(place)
+    return found
+
+
+@pytest.mark.slow
+def test_one_more_clip_in_a_folder_makes_one_shard_anew(project, tmp_path):
+    made, environment = project
+    folder = copy_project(tmp_path, TINY | {"corpus.name": "folder", "corpus.num_shards": dict.fromkeys(SPLITS, 4)})
+    environment = environment | {"PREFECT_HOME": str(folder / ".prefect")}
+    (folder / "models").mkdir()
+    shutil.copy(made / "models/landmarks.dat", folder / "models/landmarks.dat")
+    videos = folder / "data/videos"
+    contents = list(videos_of(made))
+    for k in range(24):
+        (videos / f"clip{k}.mp4").write_bytes(distinct(contents[k % len(contents)], k))
+    for stage in ("acquire", "preprocess"):
+        assert ", kept 0:" in call([*FLOW, stage], folder, environment)
+    (videos / "one-more.mp4").write_bytes(distinct(contents[0], 99))
+    for stage in ("acquire", "preprocess"):
+        output = call([*FLOW, stage], folder, environment)
+        ran, kept = map(int, re.search(rf"{stage}: ran (\d+), kept (\d+)", output).groups())
+        assert ran == 1 and kept >= 6
+
+
+SPLITS = ("train", "val", "test", "hard")
+
+
+def videos_of(project):
+    """The mp4s of the train, val and test shards."""
+    for shard in sorted((project / "data/raw").glob("t*.tar")):
+        with tarfile.open(shard) as tar:
+            yield from (tar.extractfile(member).read() for member in tar if member.name.endswith(".mp4"))
+
+
+def distinct(mp4, number):
+    """The same video in other bytes: an mp4 atom that players pass over is added."""
+    return mp4 + (12).to_bytes(4, "big") + b"free" + number.to_bytes(4, "big")
+
+
+@pytest.mark.slow
+def test_a_flow_runs_without_any_server(project):
+    """Prefect starts a server of its own; a fastapi it cannot work with would break it here."""
+    folder, environment = project
+    alone = {name: value for name, value in environment.items() if name != "PREFECT_API_URL"}
+    assert "preprocess: ran 0, kept" in call([*FLOW, "preprocess"], folder, alone)
+
+
+@pytest.mark.slow
+def test_training_is_watched_by_mlflow_and_linked_to_its_data(project):
+    folder, environment = project
+    set_params(folder, {"train.num_steps": 4, "train.val_every": 4})
+    try:
+        call([*FLOW, "train"], folder, environment | {"LIPGAN_TRACKING": "mlflow"})
+    finally:
+        set_params(folder, {})
+    code = (
+        "import mlflow; mlflow.set_tracking_uri('sqlite:///mlflow.db')\n"
+        "[run] = mlflow.search_runs(search_all_experiments=True, output_format='list')\n"
+        "client = mlflow.MlflowClient(); curve = client.get_metric_history(run.info.run_id, 'mouth_l1')\n"
+        "print([m.step for m in curve], run.data.tags['data.index.md5'], run.data.params['train.num_steps'])\n"
+        "print([f.path for f in client.list_artifacts(run.info.run_id, 'images')], run.inputs.dataset_inputs)"
+    )
+    seen = call([sys.executable, "-W", "ignore", "-c", code], folder, environment)
+    digest = hashlib.md5((folder / "data/index.parquet").read_bytes()).hexdigest()
+    assert f"[2, 4] {digest} 4" in seen and ".png" in seen and f"digest='{digest}'" in seen
+
+
+@pytest.mark.slow
+def test_a_bad_parameter_stops_everything_before_a_stage_does_anything(project):
+    folder, environment = project
+    set_params(folder, {"corpus.val_share": 0.2, "train.lr": -1.0})
+    before = hashes(folder, "data", "models")
+    try:
+        assert "error: params.yaml: train.lr must be from 0 to 1, got -1.0" in call(
+            [*FLOW, "acquire"], folder, environment, expect=2
+        )
+        output = call([*DVC, "repro"], folder, environment, expect=255)
+    finally:
+        set_params(folder, {})
+    assert "train.lr must be from 0 to 1" in output and stages_run(output) == ["acquire"]
+    assert "Traceback" not in output
+    call([*DVC, "checkout"], folder, environment)
+    assert hashes(folder, "data", "models") == before
