@@ -56,8 +56,6 @@ class Raw(argparse.RawDescriptionHelpFormatter):
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    # two busy threads that spin for one another stand still on a loaded machine
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # errors are told here, once: Prefect would show a traceback for a mistyped parameter too
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
