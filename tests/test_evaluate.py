@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import faces
 from tasks import config, evaluate, inference, paths
-from tasks.landmarks import Predictor
 from tasks.loader import Clips
 
 
@@ -66,17 +64,6 @@ def test_the_wrong_sound_is_never_of_the_same_video(p):
     for number in range(len(clips)):
         other = evaluate.other_clip(clips, number)
         assert clips.rows[other]["video"] != clips.rows[number]["video"]
-
-
-def test_the_opening_measured_on_real_frames_is_the_true_one(tiny_folder, p):
-    """With 30 heads instead of 500 the predictor is worse than the pipeline's: see tests/test_landmarks.py."""
-    clips = Clips(paths.INDEX, paths.SHARDS, "train")
-    predictor = Predictor(paths.LANDMARKS)
-    found = [
-        np.corrcoef(faces.aperture(predictor(clips[k].faces_TSS3)), evaluate.true_aperture(clips[k]))[0, 1]
-        for k in range(len(clips))
-    ]
-    assert np.mean(found) > 0.8
 
 
 def test_ssim_has_its_known_answers():
