@@ -22,8 +22,8 @@ from tasks.inference import LipSync
 from tasks.progress import bar, say
 from tasks.stage import UserError
 
-SEAM = (0.42, 0.55)  # share of the crop's height over which the generated face fades in: above it nothing changes
-EDGE = 0.08  # share of the crop over which it fades out at the sides and below the chin
+# what is seen of a generated face, as shares of the crop: an oval over mouth, cheeks and chin, which fades at its rim
+OVAL_CENTRE, OVAL_RADII, RIM = (0.5, 0.69), (0.42, 0.3), 0.3
 
 
 def run(face: str, audio: str, out: str, checkpoint: str = str(paths.GENERATOR)) -> Path:
@@ -113,7 +113,7 @@ def repeated(face: Path) -> Iterator[np.ndarray]:
 
 
 def paste(frame_HW3: np.ndarray, face_SS3: np.ndarray, box_4: np.ndarray) -> np.ndarray:
-    """The generated face in its place: its lower part, fading in below the eyes and out at its edges.
+    """The generated face in its place: an oval of its lower part, fading at the rim.
 
     Shape: (H, W, 3), (S, S, 3) uint8; box of the crop in the frame  ->  (H, W, 3) uint8
     """
@@ -130,9 +130,8 @@ def paste(frame_HW3: np.ndarray, face_SS3: np.ndarray, box_4: np.ndarray) -> np.
 def paste_mask(size: int) -> np.ndarray:
     """How much of the generated face is seen at each pixel of the crop.  Shape: -> (S, S) float32 in [0, 1]"""
     at = (np.arange(size, dtype=np.float32) + 0.5) / size
-    down = ramp(at, *SEAM) * ramp(1 - at, 0, EDGE)
-    across = ramp(at, 0, EDGE) * ramp(1 - at, 0, EDGE)
-    return (down[:, None] * across[None, :]).astype(np.float32)
+    across, down = ((at - centre) / radius for centre, radius in zip(OVAL_CENTRE, OVAL_RADII, strict=True))
+    return ramp(1 - np.hypot(across[None, :], down[:, None]), 0, RIM).astype(np.float32)
 
 
 def ramp(x: np.ndarray, low: float, high: float) -> np.ndarray:
