@@ -8,5 +8,5 @@ from tasks import acquire
 @engine.stage_flow("acquire")
 def run(p: Params) -> None:
     planned, refused = acquire.plan(p)
-    ran = engine.run_units("acquire", planned, acquire.build)
+    ran = engine.run_units("acquire", planned, acquire.build, after=acquire.release)
     engine.done("acquire", f"{ran}: {acquire.collect(planned, refused, p)}")
