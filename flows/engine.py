@@ -70,6 +70,21 @@ def run_units(
     return summary
 
 
+def run_each(what: str, names: Sequence[str], work: Callable[[str], None]) -> None:
+    """One task a name, all at a time, in Prefect's threads: for work that waits for others, as a download does."""
+
+    def one(name: str) -> str:
+        work(name)
+        return name
+
+    each = task(name=what, task_run_name=f"{what}-{{name}}", cache_policy=NO_CACHE, persist_result=False)(one)
+    futures = [each.submit(name) for name in names]
+    for future in futures:
+        future.wait()
+    for future in futures:
+        future.result()
+
+
 def stage_flow(name: str):  # noqa: ANN201 - a decorator of Prefect's
     """`@flow` with this project's settings: nothing persisted, as many tasks at a time as there are workers."""
     return flow(name=name, persist_result=False, task_runner=ThreadPoolTaskRunner(max_workers=num_workers()))

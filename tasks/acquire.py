@@ -14,11 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from model.params import Params
-from tasks import acquire_folder, acquire_lrs2, acquire_synthetic, index, paths, shards, units
+from tasks import acquire_folder, acquire_lrs2, acquire_synthetic, index, lrs2_fetch, paths, shards, units
 from tasks.stage import UserError
 from tasks.units import Unit
 
 CORPORA = {"synthetic": acquire_synthetic, "folder": acquire_folder, "lrs2": acquire_lrs2}
+
+
+def rounds(p: Params) -> Iterator[list[str]]:
+    """Names of what is to be fetched over the network, those of a list side by side, a list after the other."""
+    if p.corpus.name == "lrs2":
+        yield from acquire_lrs2.rounds(p)
+
+
+def download(p: Params, name: str) -> None:
+    """Fetch one of them."""
+    lrs2_fetch.fetch(p, name)
 
 
 def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:

@@ -10,7 +10,7 @@ in val or test is in no split that is trained on.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,30 @@ def fetch(clip: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], 
         about["words"] = lrs2_lists.transcript(members["txt"]).words
     about["confidence"] = row["confidence"]
     return row, members | {"json": json.dumps(about, sort_keys=True).encode()}
+
+
+def rounds(p: Params) -> Iterator[list[str]]:
+    """What is to be fetched, side by side, before the next is asked for. Between two, what came is read.
+
+    Errors: UserError without an agreement, user and password, or enough room.
+    """
+    if p.corpus.lrs2.source != "https":
+        return
+    agreement.demand()
+    folder = Path(p.corpus.lrs2.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if lists := [name for split in lrs2_lists.LISTS if not (folder / (name := f"{split}.txt")).is_file()]:
+        yield lists
+    lrs2_fetch.check_lists(p)
+    files = source(p)
+    splits = lrs2_lists.read(folder)
+    parts = [file.name for file in lrs2_intake.needed(files, state(files))]
+    if parts:
+        lrs2_fetch.demand_space(p, parts)
+    for start in range(0, len(parts), p.acquire.parallel):
+        yield parts[start : start + p.acquire.parallel]
+        if p.acquire.delete_parts:
+            lrs2_intake.take(files, state(files), spools(p, splits)).close()
 
 
 def read(p: Params, splits: dict[str, str]) -> Journal:

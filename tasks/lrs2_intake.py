@@ -153,6 +153,20 @@ def take(files: Sequence[Path], state: Path, spool_of: SpoolOf | None) -> Journa
     return journal
 
 
+def needed(files: Sequence[Path], state: Path) -> list[Path]:
+    """The parts that are not there and of which something has not been read."""
+    journal = Journal(state)
+    journal.close()
+    if journal.whole:
+        return []
+    safe_to, start, missing = _safe_to(journal), 0, []
+    for file in files:
+        start = start + journal.parts[file.name][0] if file.name in journal.parts and start >= 0 else -1
+        if not file.is_file() and not 0 <= start <= safe_to:
+            missing.append(file)
+    return missing
+
+
 def take_tree(root: Path, state: Path) -> Journal:
     """The same for an unpacked `mvlrs_v1`: a file that did not change since it was read is not read again."""
     journal = Journal(state)
@@ -250,10 +264,21 @@ def _segments(files: Sequence[Path], journal: Journal) -> tuple[list[Segment], b
             whole = False
             break
         start += journal.parts[file.name][0]
-    for tail in sorted(journal.spools.glob("tail-*")):
-        first, last = (int(number) for number in tail.name.split("-")[1:])
-        segments.append(Segment(first, last, tail))
+    for first, last in _tails(journal):
+        segments.append(Segment(first, last, journal.spools / f"tail-{first}-{last}"))
     return segments, whole
+
+
+def _tails(journal: Journal) -> list[tuple[int, int]]:
+    """The kept ends of parts: a file spool/tail-<first byte>-<last byte> each."""
+    return sorted(
+        (int(first), int(last)) for _, first, last in (tail.name.split("-") for tail in journal.spools.glob("tail-*"))
+    )
+
+
+def _safe_to(journal: Journal) -> int:
+    """Up to here no part is needed any more for reading on."""
+    return max([journal.end, *(last for first, last in _tails(journal) if first <= journal.end)])
 
 
 def _keep_tail(segments: Sequence[Segment], journal: Journal, last: int) -> None:
@@ -273,8 +298,7 @@ def _keep_tail(segments: Sequence[Segment], journal: Journal, last: int) -> None
 def _drop(files: Sequence[Path], journal: Journal, whole: bool) -> None:
     """Delete the parts whose bytes are all safe elsewhere, and kept ends that are read."""
     journal.sync()
-    tails = [tuple(int(n) for n in tail.name.split("-")[1:]) for tail in journal.spools.glob("tail-*")]
-    safe_to = max([journal.end, *(last for first, last in tails if first <= journal.end)])
+    tails, safe_to = _tails(journal), _safe_to(journal)
     used = {name for member in journal.members.values() for name, _, _ in member.at}
     start = 0
     for file in files:
