@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from tasks import config, paths
@@ -35,6 +36,17 @@ def parser() -> argparse.ArgumentParser:
         "demo", help=what, description=what, epilog="example:\n  python -m flows demo", formatter_class=Raw
     )
     demo.add_argument("--params", type=Path, default=paths.PARAMS, help="default: %(default)s")
+    agree = commands.add_parser(
+        "agree",
+        help="record the agreement a corpus is held under: data/agreement.json",
+        description="Record who signed the agreement with the BBC that LRS2 needs, and the hash of the signed paper.",
+        epilog='example:\n  python -m flows agree --who "A. Person" --organisation "A University" --signed lrs2.pdf',
+        formatter_class=Raw,
+    )
+    agree.add_argument("--who", required=True, help="who signed")
+    agree.add_argument("--organisation", required=True, help="for which organisation")
+    agree.add_argument("--signed", type=Path, required=True, help="the signed agreement; only its hash is recorded")
+    agree.add_argument("--date", default=date.today().isoformat(), help="when it was signed; default: today")
     dub = commands.add_parser(
         "dub",
         help="a face and a sound -> a lip-synced mp4",
@@ -61,7 +73,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     try:
-        if args.command == "dub":
+        if args.command == "agree":
+            from tasks import agreement
+
+            sys.stderr.write(agreement.write(args.who, args.organisation, args.signed, args.date) + "\n")
+        elif args.command == "dub":
             from tasks import dub
 
             dub.run(args.face, args.audio, args.out, args.checkpoint)

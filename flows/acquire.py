@@ -1,4 +1,4 @@
-"""Flow `acquire`: one task a raw shard."""
+"""Flow `acquire`: one task a part that is fetched, then one a raw shard."""
 
 from flows import engine
 from model.params import Params
@@ -7,6 +7,8 @@ from tasks import acquire
 
 @engine.stage_flow("acquire")
 def run(p: Params) -> None:
+    for names in acquire.rounds(p):
+        engine.run_each("fetch", names, lambda name: acquire.download(p, name))
     planned, refused = acquire.plan(p)
-    ran = engine.run_units("acquire", planned, acquire.build)
+    ran = engine.run_units("acquire", planned, acquire.build, after=acquire.release)
     engine.done("acquire", f"{ran}: {acquire.collect(planned, refused, p)}")

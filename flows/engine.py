@@ -7,7 +7,7 @@ LIPGAN_RUNNER    processes (default): Prefect's threads feed one pool of process
 import multiprocessing
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
@@ -25,14 +25,24 @@ from tasks.units import Build, Unit
 RUNNERS = ("processes", "threads")
 
 
-def run_units(what: str, planned: Sequence[Unit], build: Build, of: str = "clip") -> str:
+def run_units(
+    what: str,
+    planned: Sequence[Unit],
+    build: Build,
+    of: str = "clip",
+    after: Callable[[Unit], None] | None = None,
+) -> str:
     """Build the units that are missing; return "ran 1, kept 15". To be called inside a flow.
 
     Prefect keeps no result and no cache: DVC deletes outs before a run, and a task that Prefect calls Cached would
     leave a hole. A unit's error stops the stage when the others under way are done; what is done stays done.
+    `after` is called, here and one at a time, for every unit that is done, also for those done before.
     """
     missing = [unit for unit in planned if not unit.done]
     summary = f"ran {len(missing)}, kept {len(planned) - len(missing)}"
+    for unit in planned if after else ():
+        if after and unit.done:
+            after(unit)
     if not missing:
         return summary
     workers = min(num_workers(), len(missing))
@@ -51,10 +61,28 @@ def run_units(what: str, planned: Sequence[Unit], build: Build, of: str = "clip"
         )
         futures = [one_unit.submit(number) for number in range(len(missing))]
         for future in as_completed(futures):
-            shown.update(missing[future.result()].size)
+            unit = missing[future.result()]
+            if after:
+                after(unit)
+            shown.update(unit.size)
     left = [unit.name for unit in planned if not unit.done]
     assert not left, f"planned but not built: {left}"
     return summary
+
+
+def run_each(what: str, names: Sequence[str], work: Callable[[str], None]) -> None:
+    """One task a name, all at a time, in Prefect's threads: for work that waits for others, as a download does."""
+
+    def one(name: str) -> str:
+        work(name)
+        return name
+
+    each = task(name=what, task_run_name=f"{what}-{{name}}", cache_policy=NO_CACHE, persist_result=False)(one)
+    futures = [each.submit(name) for name in names]
+    for future in futures:
+        future.wait()
+    for future in futures:
+        future.result()
 
 
 def stage_flow(name: str):  # noqa: ANN201 - a decorator of Prefect's

@@ -27,16 +27,48 @@ class NumShards:
     val: Annotated[int, Range(1, 10_000)]
     test: Annotated[int, Range(1, 10_000)]
     hard: Annotated[int, Range(1, 10_000)]
+    pretrain: Annotated[int, Range(1, 10_000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lrs2Params:
+    """Where LRS2 is. The parts, in their order, are one tar."""
+
+    source: Literal["https", "folder"]
+    host: str
+    path: str
+    parts: list[str]
+    folder: str
+
+    def __post_init__(self) -> None:
+        if not self.parts or len(set(self.parts)) < len(self.parts):
+            raise ValueError("corpus.lrs2.parts must name each part once, in their order")
+        if bad := [part for part in self.parts if "/" in part or part.startswith(".") or not part]:
+            raise ValueError(f"corpus.lrs2.parts: {bad[0]!r} is no name of a file")
+        if "@" in self.host:
+            raise ValueError("corpus.lrs2.host must hold no user or password: they come from the environment or netrc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcquireParams:
+    """How a corpus is fetched; nothing here changes what comes of it."""
+
+    delete_parts: bool
+    parallel: Annotated[int, Range(1, 16)]  # parts fetched side by side
+    stall_s: Annotated[float, Range(0.05, 3600)]  # this long without a byte: begin again where it stopped
+    max_failures: Annotated[int, Range(1, 1000)]  # in a row, without a byte of progress
+    backoff_s: Annotated[float, Range(0, 3600)]  # after the first failure; doubles up to 10 minutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusParams:
-    name: Literal["synthetic", "folder"]
+    name: Literal["synthetic", "folder", "lrs2"]
     size: Literal["demo", "tiny"]
     folder: str
     licence: str
     val_share: Share
     test_share: Share
+    lrs2: Lrs2Params
     num_shards: NumShards
 
     def __post_init__(self) -> None:
@@ -112,6 +144,7 @@ class EvaluateParams:
 class Params:
     seed: Annotated[int, Range(0, 2**31)]
     corpus: CorpusParams
+    acquire: AcquireParams
     landmarks: LandmarkParams
     faces: FaceParams
     model: ModelParams

@@ -1,6 +1,7 @@
 """Stage `acquire`: a corpus -> raw shards and a clip table, with a row for everything that came in.
 
-reads   the corpus: `synthetic` is made here (tasks/synthetic), `folder` is a folder of videos (tasks/acquire_folder.py)
+reads   the corpus: `synthetic` is made here (tasks/synthetic), `folder` is a folder of videos
+        (tasks/acquire_folder.py), `lrs2` is fetched or taken from a folder (tasks/acquire_lrs2.py)
 writes  data/raw/<split>-*.tar, data/clips.parquet
 
     python -m flows acquire
@@ -8,16 +9,27 @@ writes  data/raw/<split>-*.tar, data/clips.parquet
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from model.params import Params
-from tasks import acquire_folder, acquire_synthetic, index, paths, shards, units
+from tasks import acquire_folder, acquire_lrs2, acquire_synthetic, index, lrs2_fetch, paths, shards, units
 from tasks.stage import UserError
 from tasks.units import Unit
 
-CORPORA = {"synthetic": acquire_synthetic, "folder": acquire_folder}
+CORPORA = {"synthetic": acquire_synthetic, "folder": acquire_folder, "lrs2": acquire_lrs2}
+
+
+def rounds(p: Params) -> Iterator[list[str]]:
+    """Names of what is to be fetched over the network, those of a list side by side, a list after the other."""
+    if p.corpus.name == "lrs2":
+        yield from acquire_lrs2.rounds(p)
+
+
+def download(p: Params, name: str) -> None:
+    """Fetch one of them."""
+    lrs2_fetch.fetch(p, name)
 
 
 def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
@@ -43,7 +55,10 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
                 "clips": [clip["inputs"] for clip in sorted(group, key=lambda clip: clip["clip"])],
                 **CORPORA[p.corpus.name].versions(),
             },
-            hints={"folder": p.corpus.folder},
+            hints={
+                "folder": p.corpus.folder,
+                "places": {clip["clip"]: clip["place"] for clip in group if "place" in clip},
+            },
             size=len(group),
         )
         for name, group in sorted(groups.items())
@@ -52,15 +67,29 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
 
 
 def build(unit: Unit, folder: Path) -> None:
-    """One raw shard: shard.tar, and rows.json with its clips' rows of the clip table."""
-    made = [CORPORA[unit.inputs["corpus"]].fetch(clip, unit.hints) for clip in unit.inputs["clips"]]
-    spans = shards.write(folder / "shard.tar", ((row["clip"], members) for row, members in made))
+    """One raw shard: shard.tar, and rows.json with its clips' rows of the table. One clip is in memory at a time."""
+    corpus = CORPORA[unit.inputs["corpus"]]
+    made: list[dict[str, Any]] = []
+
+    def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
+        for clip in unit.inputs["clips"]:
+            row, members = corpus.fetch(clip, unit.hints)
+            made.append(row)
+            yield row["clip"], members
+
+    spans = shards.write(folder / "shard.tar", samples())
     rows = []
-    for row, _ in made:
+    for row in made:
         span = spans[row["clip"]]
         place = {"shard": unit.name, "offset": span.offset, "size": span.size, "member_sha256": span.sha256}
         rows.append(row | place | {"status": "kept", "reason": "", "detail": ""})
     (folder / "rows.json").write_text(json.dumps(rows))
+
+
+def release(unit: Unit) -> None:
+    """What was kept for this raw shard alone, and is now in it, may go."""
+    if unit.inputs["corpus"] == "lrs2":
+        acquire_lrs2.release(unit)
 
 
 def collect(planned: Sequence[Unit], refused: list[dict[str, Any]], p: Params) -> str:

@@ -30,7 +30,15 @@ CAME_IN = [
     ("size", pa.int64()),
     ("member_sha256", pa.string()),  # of the clip's bytes in the shard
 ]
-CLIPS_SCHEMA = pa.schema(CAME_IN)
+CLIPS_SCHEMA = pa.schema(
+    [
+        *CAME_IN,
+        ("part", pa.string()),  # of a corpus that comes in parts: the one the clip's video begins in
+        ("member", pa.string()),  # the video's name in the archive
+        ("bytes", pa.int64()),  # of the video
+        ("confidence", pa.float64()),  # of the text, as the corpus gives it
+    ]
+)
 INDEX_SCHEMA = pa.schema(
     [
         *CAME_IN,

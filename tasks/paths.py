@@ -6,6 +6,7 @@ from pathlib import Path
 PARAMS = Path("params.yaml")
 RAW = Path("data/raw")
 CLIPS = Path("data/clips.parquet")
+AGREEMENT = Path("data/agreement.json")
 SHARDS = Path("data/shards")
 INDEX = Path("data/index.parquet")
 LANDMARKS = Path("models/landmarks.dat")

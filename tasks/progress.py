@@ -12,15 +12,17 @@ T = TypeVar("T")
 
 
 @contextmanager
-def bar(total: int, what: str, unit: str, initial: int = 0) -> "Iterator[tqdm[Any]]":
+def bar(total: int, what: str, unit: str, initial: int = 0, scale: bool = False) -> "Iterator[tqdm[Any]]":
     """A bar to be advanced by hand: `with bar(10, "training", "step") as b: b.update()`.
 
     It shows that time goes on also while nothing is done: every second on a terminal, every ten in a log.
+    `scale`: large numbers as 1.2G, and the rate also in a log.
     """
     on_terminal = sys.stderr.isatty()
-    line = "{desc}: {n_fmt}/{total_fmt}{unit}, {elapsed} gone, {remaining} left{postfix}"
+    rate = ", {rate_fmt}" if scale else ""
+    line = "{desc}: {n_fmt}/{total_fmt}{unit}, {elapsed} gone, {remaining} left" + rate + "{postfix}"
     shown = tqdm(
-        total=total, initial=initial, desc=what, unit=f" {unit}", file=sys.stderr,
+        total=total, initial=initial, desc=what, unit=f" {unit}", file=sys.stderr, unit_scale=scale,
         mininterval=0.2 if on_terminal else 5, maxinterval=1e9, ascii=None if on_terminal else True,
         bar_format=None if on_terminal else line + "\n",
     )  # fmt: skip

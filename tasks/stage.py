@@ -25,6 +25,9 @@ class Refusal(Exception):
 REASONS = {
     "not_a_video": "the file's name has no ending of a video",
     "empty_file": "the file has no bytes",
+    "missing": "a list names the clip, the source does not hold it",
+    "not_listed": "the source holds the file, no list names it",
+    "held_out_programme": "its programme is in val or test: nothing of it may be trained on",
     "duplicate": "another clip has the same bytes or the same id",
     "unreadable": "no video frame could be decoded",
     "truncated": "the container promises clearly more than could be decoded",

@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 TINY = {
     "corpus.size": "tiny",
-    "corpus.num_shards": {"train": 2, "val": 1, "test": 1, "hard": 1},
+    "corpus.num_shards": {"train": 2, "val": 1, "test": 1, "hard": 1, "pretrain": 1},
     "landmarks.num_identities": 30,
     "faces.min_frames": 12,
     "train.num_steps": 6,

@@ -14,7 +14,7 @@ from tasks.stage import UserError
 FOLDER = TINY | {
     "corpus.name": "folder",
     "corpus.folder": "videos",
-    "corpus.num_shards": {"train": 12, "val": 2, "test": 2, "hard": 1},
+    "corpus.num_shards": {"train": 12, "val": 2, "test": 2, "hard": 1, "pretrain": 1},
 }
 
 

@@ -13,7 +13,7 @@ from tasks.stage import UserError
 FOLDER = {
     "corpus.name": "folder",
     "corpus.folder": "videos",
-    "corpus.num_shards": {"train": 2, "val": 1, "test": 1, "hard": 1},
+    "corpus.num_shards": {"train": 2, "val": 1, "test": 1, "hard": 1, "pretrain": 1},
 }
 
 

@@ -43,6 +43,18 @@ def test_webdataset_itself_reads_the_shard(tmp_path):
     assert read[2]["mfcc.npy"] == SAMPLES[2][1]["mfcc.npy"]
 
 
+@pytest.mark.parametrize("samples", [[], SAMPLES, [("p/" + "1" * 99 + "/00001", {"mp4": bytes(512), "json": b""})]])
+def test_the_bytes_are_those_of_webdatasets_own_writer(tmp_path, samples):
+    with wds.TarWriter(str(tmp_path / "theirs.tar"), mtime=0, user="", group="") as tar:
+        for key, members in samples:
+            tar.write({"__key__": key, **members})
+    spans = shards.write(tmp_path / "ours.tar", samples)
+    assert digest(tmp_path / "ours.tar") == digest(tmp_path / "theirs.tar")
+    for key, span in spans.items():
+        region = (tmp_path / "ours.tar").read_bytes()[span.offset : span.offset + span.size]
+        assert hashlib.sha256(region).hexdigest() == span.sha256, key
+
+
 def test_a_shard_may_be_empty(tmp_path):
     assert shards.write(tmp_path / "a.tar", []) == {}
 

@@ -1,0 +1,189 @@
+"""Taking LRS2 in, against the fastest that the parts can be read and hashed by the usual tools.
+
+    python benchmarks/acquire.py [--gigabytes 2] [--delete-parts]      writes benchmarks/results/acquire.json
+
+A generated archive of clips of noise, cut into five parts. In one run, on one disk: `cat parts | sha256sum`, then the
+stage from parts to raw shards and clip table, in a process of its own, whose largest memory is noted.
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parent
+PARTS = [f"lrs2_v1_parta{letter}" for letter in "abcde"]
+CLIP_BYTES = 350_000  # about LRS2's mean
+CLIPS_A_VIDEO = 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gigabytes", type=float, default=2.0)
+    parser.add_argument("--delete-parts", action="store_true")
+    parser.add_argument("--folder", type=Path, help="where there is room; default: the folder for temporary files")
+    parser.add_argument("--stage", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.stage:
+        return stage()
+    with tempfile.TemporaryDirectory(dir=args.folder) as scratch:
+        folder = Path(scratch)
+        num_clips = generate(folder, args.gigabytes)
+        names = [str(folder / "lrs2" / name) for name in PARTS]
+        num_bytes = sum(os.path.getsize(name) for name in names)
+        settings(folder, args.delete_parts)
+        subprocess.run(["sync"], check=True)
+        reading_s = sha256sum(names)
+        began = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, str(Path(__file__).resolve()), "--stage"],
+            cwd=folder, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, check=True,
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        stage_s = time.monotonic() - began
+        reading_again_s = None if args.delete_parts else sha256sum(names)
+    figures = json.loads(done.stdout.splitlines()[-1])
+    result = {
+        "machine": machine(),
+        "commit": subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, check=True, capture_output=True, text=True
+        ).stdout.strip(),
+        "bytes": num_bytes,
+        "clips": num_clips,
+        "delete_parts": args.delete_parts,
+        "cat_sha256sum_s": round(reading_s, 2),
+        "cat_sha256sum_again_s": reading_again_s and round(reading_again_s, 2),
+        "acquire_s": round(stage_s, 2),
+        "throughput_ratio": round(max(reading_s, 0) / stage_s, 3),
+        **figures,
+    }
+    (HERE / "results").mkdir(exist_ok=True)
+    suffix = "-delete-parts" if args.delete_parts else ""
+    (HERE / f"results/acquire{suffix}.json").write_text(json.dumps(result, indent=2) + "\n")
+    print("| what | s | MB/s |\n| --- | --- | --- |")
+    for what, took_s in (("cat parts, sha256sum", reading_s), ("acquire, start to end", stage_s)):
+        print(f"| {what} | {took_s:.1f} | {num_bytes / took_s / 1e6:.0f} |")
+    print(f"throughput ratio {result['throughput_ratio']}, largest memory of a process {figures['peak_mb']} MB")
+
+
+def stage() -> None:
+    """The stage without Prefect, as its flow runs it; the last line of stdout is its figures."""
+    from tasks import acquire, config, units
+
+    began, peak_disk = time.monotonic(), 0
+    p = config.load()
+    planned, refused = acquire.plan(p)
+    read_s = time.monotonic() - began
+    peak_disk = used(Path("."))
+    for unit in planned:
+        units.make(acquire.build, unit)
+        peak_disk = max(peak_disk, used(Path(".")))
+        acquire.release(unit)
+    line = acquire.collect(planned, refused, p)
+    print(line, file=sys.stderr)
+    figures = {
+        "reading_s": round(read_s, 2),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_disk_gb": round(peak_disk / 1e9, 2),
+    }
+    print(json.dumps(figures))
+
+
+def used(folder: Path) -> int:
+    """Bytes of the files below; what is linked twice counts once."""
+    found = {}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            stat = path.stat()
+            found[stat.st_ino] = stat.st_size
+    return sum(found.values())
+
+
+def generate(folder: Path, gigabytes: float) -> int:
+    """Parts, lists and MD5SUMS in folder/lrs2; the number of clips."""
+    rng, out = np.random.default_rng(0), folder / "lrs2"
+    out.mkdir()
+    num_clips, clips, edge = int(gigabytes * 1e9 / CLIP_BYTES), [], gigabytes * 1e9 / len(PARTS)
+    with Cut(out, edge) as cut, tarfile.open(fileobj=cut, mode="w|") as tar:
+        for number in range(num_clips):
+            clip = f"{5_535_415_699_068_794_000 + number // CLIPS_A_VIDEO}/{number % CLIPS_A_VIDEO:05d}"
+            clips.append(clip)
+            for ending, content in (("mp4", rng.bytes(int(rng.integers(CLIP_BYTES // 2, CLIP_BYTES * 3 // 2)))),
+                                    ("txt", b"Text:  WE KNEW THAT\nConf:  4\n")):  # fmt: skip
+                info = tarfile.TarInfo(f"mvlrs_v1/main/{clip}.{ending}")
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    held = {"val": clips[:CLIPS_A_VIDEO], "test": clips[CLIPS_A_VIDEO : 2 * CLIPS_A_VIDEO]}
+    lists = {**held, "train": clips[2 * CLIPS_A_VIDEO :], "pretrain": []}
+    sums = []
+    for name, lines in lists.items():
+        content = "".join(f"{line}\n" for line in lines).encode()
+        (out / f"{name}.txt").write_bytes(content)
+        sums.append(f"{hashlib.md5(content).hexdigest()}  {name}.txt\n")
+    (out / "MD5SUMS").write_text("".join(sums))
+    return num_clips
+
+
+class Cut(io.RawIOBase):
+    """A file that goes on in the next part once one is full."""
+
+    def __init__(self, folder: Path, edge: float) -> None:
+        self._folder, self._edge, self._number = folder, edge, 0
+        self._file = (folder / PARTS[0]).open("wb")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content) -> int:
+        if self._file.tell() > self._edge and self._number < len(PARTS) - 1:
+            self._file.close()
+            self._number += 1
+            self._file = (self._folder / PARTS[self._number]).open("wb")
+        return self._file.write(content)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def settings(folder: Path, delete_parts: bool) -> None:
+    values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    values["corpus"]["name"] = "lrs2"
+    values["corpus"]["lrs2"] |= {"source": "folder", "folder": "lrs2"}
+    values["acquire"]["delete_parts"] = delete_parts
+    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+    (folder / "data").mkdir()
+    fields = {name: "benchmark" for name in ("who", "organisation", "date", "signed_sha256", "licence")}
+    (folder / "data/agreement.json").write_text(json.dumps({"corpus": "lrs2", **fields}))
+
+
+def sha256sum(names: list[str]) -> float:
+    """Seconds of `cat parts | sha256sum`."""
+    began = time.monotonic()
+    with subprocess.Popen(["cat", *names], stdout=subprocess.PIPE) as cat:
+        subprocess.run(["sha256sum"], stdin=cat.stdout, stdout=subprocess.DEVNULL, check=True)
+    return time.monotonic() - began
+
+
+def machine() -> str:
+    names = [
+        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
+    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.processor()}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,283 @@
+import itertools
+import logging
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import lrs2_archive as fake
+import lrs2_server
+import pytest
+from conftest import ROOT, run_acquire
+from lrs2_archive import small, workspace_of
+from lrs2_server import FAULTS, PASSWORD, USER, serving
+
+from tasks import acquire, config, download, lrs2_fetch, paths
+from tasks.stage import UserError
+
+QUICK = {
+    "corpus.lrs2.source": "https",
+    "corpus.num_shards": {"train": 2, "val": 1, "test": 1, "hard": 1, "pretrain": 1},
+    "acquire.stall_s": 0.08,
+    "acquire.backoff_s": 0.0,
+    "acquire.parallel": 1,
+}
+NUM_SCHEDULES = 200
+
+
+@pytest.fixture
+def log_in(monkeypatch):
+    monkeypatch.setenv("LIPGAN_LRS2_USER", USER)
+    monkeypatch.setenv("LIPGAN_LRS2_PASSWORD", PASSWORD)
+
+
+def fetching(workspace, server, archive, **changes):
+    fake.write_sums(workspace / "lrs2", archive)
+    return workspace_of(workspace, None, **{**QUICK, "corpus.lrs2.host": server.host, **changes})
+
+
+def fetch_all(p):
+    for names in acquire.rounds(p):
+        for name in names:
+            acquire.download(p, name)
+
+
+def acquired(folder):
+    return fake.shards_in(folder) | {"clips": (folder / paths.CLIPS).read_bytes()}
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """What a run over whole local parts writes: shards and clip table."""
+    folder, before = tmp_path_factory.mktemp("reference"), Path.cwd()
+    os.chdir(folder)
+    os.environ["LIPGAN_CACHE"] = str(folder / ".cache")
+    try:
+        run_acquire(workspace_of(folder, small(), **{"corpus.num_shards": QUICK["corpus.num_shards"]}))
+    finally:
+        os.chdir(before)
+        del os.environ["LIPGAN_CACHE"]
+    return acquired(folder)
+
+
+def test_a_fetched_corpus_is_the_one_of_local_parts(workspace, log_in, reference):
+    archive = small()
+    with serving(archive.served()) as server:
+        p = fetching(workspace, server, archive)
+        fetch_all(p)
+        run_acquire(p)
+        assert acquired(workspace) == reference
+        num_requests = len(server.log)
+        fetch_all(p)
+        assert len(server.log) == num_requests  # nothing is fetched twice
+
+
+def test_whatever_faults_are_drawn_the_shards_are_the_same(workspace, log_in, reference):
+    """Of every schedule: up to a dozen faults, each at a request of its own; parts kept or deleted by the draw."""
+    archive, seen = small(), set()
+    with serving(archive.served()) as server:
+        for seed in range(NUM_SCHEDULES):
+            drawn = random.Random(seed)
+            shutil.rmtree(workspace / "lrs2", ignore_errors=True)
+            shutil.rmtree(workspace / ".cache", ignore_errors=True)
+            p = fetching(workspace, server, archive, **{"acquire.delete_parts": drawn.random() < 0.5})
+            faults = [(drawn.choice(FAULTS), drawn.random()) for _ in range(drawn.randrange(1, 12))]
+            good = [("", 0.0)] * drawn.randrange(30)
+            server.faults.extend(drawn.sample(faults + good, len(faults) + len(good)))
+            for _ in range(40):
+                try:
+                    fetch_all(p)
+                    break
+                except UserError as error:  # a refused login, a part kept aside: a person runs it again
+                    assert "\n" not in str(error)
+            run_acquire(p)
+            assert acquired(workspace) == reference, f"schedule {seed}: {faults}"
+            seen |= {fault for *_, fault in server.log}
+            server.faults.clear()
+    assert seen == {"", *FAULTS}
+
+
+def rules(**changes):
+    return download.Rules(**({"stall_s": 0.2, "max_failures": 3, "backoff_s": 0.0} | changes))
+
+
+def auth():
+    return lrs2_fetch.credentials.of("http://127.0.0.1")
+
+
+def test_a_broken_download_goes_on_where_it_stopped(tmp_path, log_in):
+    content = random.Random(0).randbytes(200_000)
+    with serving({"x": content}) as server:
+        server.faults.extend([("reset", 0.5), ("stall", 0.7), ("503", 0.0), ("short_body", 0.5)])
+        partial = download.fetch(f"{server.host}/x", tmp_path / "x", auth(), rules())
+        assert partial.read_bytes() == content
+        starts = [ranged for method, _, ranged, _ in server.log if method == "GET"]
+        assert starts[0] is None and all(start.startswith("bytes=") for start in starts[1:])
+        assert server.bytes_sent <= len(content)
+
+
+def test_a_file_that_changed_is_begun_anew_and_never_spliced(tmp_path, log_in):
+    old, new = (random.Random(seed).randbytes(100_000) for seed in (1, 2))
+    with serving({"x": old}) as server:
+        server.faults.append(("short_body", 0.6))
+        server.faults.extend([("503", 0.0)] * 3)
+        with pytest.raises(UserError, match="3 failures in a row"):
+            download.fetch(f"{server.host}/x", tmp_path / "x", auth(), rules())
+        assert (tmp_path / "x.partial").stat().st_size == 60_000
+        server.files["x"] = new
+        assert download.fetch(f"{server.host}/x", tmp_path / "x", auth(), rules()).read_bytes() == new
+
+
+def test_a_server_without_ranges_is_fetched_from_the_start(tmp_path, log_in):
+    content = random.Random(0).randbytes(50_000)
+    with serving({"x": content}) as server:
+        server.faults.extend([("short_body", 0.5), ("no_range", 0.0)])
+        assert download.fetch(f"{server.host}/x", tmp_path / "x", auth(), rules()).read_bytes() == content
+
+
+def test_retry_after_is_obeyed_before_our_own_wait(tmp_path, log_in, monkeypatch):
+    waits = []
+    monkeypatch.setattr(download.time, "sleep", waits.append)
+    with serving({"x": b"1"}) as server:
+        server.faults.extend([("429", 0.0), ("short_body", 0.0), ("short_body", 0.0)])
+        download.fetch(f"{server.host}/x", tmp_path / "x", auth(), rules(max_failures=9, backoff_s=4.0))
+    assert waits == [0.0, 8.0, 16.0]
+    assert download._retry_after("7") == 7 and download._retry_after("soon") is None
+    assert download._retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert download._retry_after("99999999") == download.LONGEST_RETRY_AFTER_S
+
+
+def test_a_part_of_another_md5_is_named_and_kept_aside(workspace, log_in):
+    archive = small()
+    with serving(archive.served()) as server:
+        p = fetching(workspace, server, archive)
+        with Path("lrs2/MD5SUMS").open("a") as sums:
+            sums.write(f"{'0' * 32} *lrs2_v1_partac\n")
+        with pytest.raises(UserError, match=rf"partac: md5 is \w{{32}}, wanted {'0' * 32}; it is kept as"):
+            fetch_all(p)
+        [bad] = Path("lrs2").glob("lrs2_v1_partac.bad-*")
+        assert bad.read_bytes() == server.files["lrs2_v1_partac"]
+        assert not Path("lrs2/lrs2_v1_partac").exists() and Path("lrs2/lrs2_v1_partab").is_file()
+
+
+def test_an_md5_that_nobody_knows_is_recorded_and_holds_from_then_on(workspace, log_in, caplog):
+    archive = small()
+    with serving(archive.served()) as server:
+        p = fetching(workspace, server, archive)
+        fetch_all(p)
+        assert "trusted at its first download" in caplog.text
+        assert "lrs2_v1_partaa" in lrs2_fetch.known_md5(Path("lrs2"))
+        Path("lrs2/lrs2_v1_partaa").unlink()
+        server.files["lrs2_v1_partaa"] = server.files["lrs2_v1_partaa"][:-1] + b"?"
+        with pytest.raises(UserError, match="partaa: md5 is"):
+            fetch_all(p)
+
+
+def test_too_small_a_disk_is_named_before_a_part_is_fetched(workspace, log_in, monkeypatch):
+    archive = small()
+    usage = shutil.disk_usage(workspace)._replace(free=10_000)
+    monkeypatch.setattr(lrs2_fetch.shutil, "disk_usage", lambda folder: usage)
+    with serving(archive.served()) as server:
+        p = fetching(workspace, server, archive)
+        with pytest.raises(UserError, match=r"GB are needed for 5 parts of .*acquire\.delete_parts"):
+            fetch_all(p)
+        assert not [name for method, name, *_ in server.log if method == "GET" and "part" in name]
+
+
+def test_an_unknown_host_and_one_without_https_are_one_line(tmp_path, log_in):
+    with pytest.raises(UserError, match="passwords go over https:// only"):
+        download.fetch("http://example.org/x", tmp_path / "x", auth(), rules())
+    with pytest.raises(UserError, match=r"no-such-host\.invalid: no such host|failures in a row"):
+        download.fetch("https://no-such-host.invalid/x", tmp_path / "x", auth(), rules())
+
+
+def test_user_and_password_come_from_the_environment_or_netrc(tmp_path, monkeypatch):
+    of = lrs2_fetch.credentials.of
+    for name in ("LIPGAN_LRS2_USER", "LIPGAN_LRS2_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with pytest.raises(UserError, match=r"no user and password for 127\.0\.0\.1: set LIPGAN_LRS2_USER"):
+        of("http://127.0.0.1:80/")
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password s3cr3t\n")
+    assert of("http://127.0.0.1:80/")._auth_header.startswith("Basic ")
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login a\nhunter s3cr3t oh\n")
+    with pytest.raises(UserError) as caught:
+        of("http://127.0.0.1/")
+    assert "s3cr3t" not in "".join(traceback.format_exception(caught.value)) and "netrc:2" in str(caught.value)
+    monkeypatch.setenv("LIPGAN_LRS2_USER", "a")
+    with pytest.raises(UserError, match="LIPGAN_LRS2_PASSWORD is not set"):
+        of("http://127.0.0.1/")
+
+
+@pytest.mark.parametrize("delete", [False, True])
+def test_after_kill_9_at_any_moment_the_stage_goes_on(workspace, log_in, reference, delete):
+    """The real command in a process of its own, killed again and again, a little later each time."""
+    archive = small()
+    code = (
+        "from tasks import acquire, config, units\n"
+        "p = config.load()\n"
+        "for names in acquire.rounds(p):\n"
+        "    for name in names: acquire.download(p, name)\n"
+        "planned, refused = acquire.plan(p)\n"
+        "for unit in planned:\n"
+        "    units.make(acquire.build, unit); acquire.release(unit)\n"
+        "acquire.collect(planned, refused, p)\n"
+    )
+    with serving(archive.served()) as server:
+        fetching(workspace, server, archive, **{"acquire.delete_parts": delete})
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        for killed_at in itertools.count():
+            # slow bodies, so that a kill finds a download under way
+            server.faults.extend([("short_body", 0.5), ("stall", 0.6)] * 3)
+            running = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL)
+            wanted, deadline = (killed_at + 1) * 4, time.monotonic() + 60
+            start = len(server.log)
+            while running.poll() is None and len(server.log) - start < wanted and time.monotonic() < deadline:
+                server.stopped.wait(0.002)
+            if running.poll() is not None:
+                break
+            running.send_signal(signal.SIGKILL)
+            running.wait()
+            server.faults.clear()
+            assert not (workspace / "data/raw").exists() or acquired(workspace) == reference
+            if killed_at == 2:  # and at last it is let through
+                subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
+                break
+    assert acquired(workspace) == reference
+
+
+def test_neither_user_nor_password_is_written_anywhere(workspace, log_in, caplog, capfd):
+    """Logs at their finest, errors with their tracebacks, and every file that acquire leaves."""
+    caplog.set_level(logging.DEBUG)
+    archive, told = small(), []
+    with serving(archive.served()) as server:
+        p = fetching(workspace, server, archive)
+        for faults in ([("401", 0.0)], [("reset", 0.3)] * 30, [("", 0.0), ("", 0.0), ("503", 0.0), ("stall", 0.5)]):
+            server.faults.extend(faults)
+            try:
+                fetch_all(p)
+            except UserError as error:
+                told.append("".join(traceback.format_exception(error)))
+            server.faults.clear()
+        run_acquire(p)
+    assert len(told) >= 2 and "401" in told[0]
+    out = capfd.readouterr()
+    texts = {"log": caplog.text, "told": "".join(told), "out": out.out + out.err}
+    texts |= {str(f): f.read_bytes().decode("latin-1") for f in workspace.rglob("*") if f.is_file()}
+    header = lrs2_fetch.credentials.of("http://x")._auth_header.split()[1]
+    assert "httpcore" in texts["log"] or "httpx" in texts["log"]
+    for secret in (USER, PASSWORD, header):
+        assert not [where for where, text in texts.items() if secret in text], secret
+
+
+def test_a_password_in_the_address_is_refused(workspace):
+    with pytest.raises(UserError, match=re.escape("corpus.lrs2.host must hold no user or password")) as caught:
+        workspace_of(workspace, **{"corpus.lrs2.host": "https://me:pw@example.org"})
+    assert "pw@" not in str(caught.value)
+    assert config and lrs2_server
