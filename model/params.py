@@ -85,6 +85,8 @@ class LandmarkParams:
 class FaceParams:
     size: Annotated[int, Range(96, 192, 96)]  # px, side of the square crop
     choose: Literal["largest", "central"]
+    detection: Literal["keyframes", "reference"]
+    key_every: Annotated[int, Range(1, 100)]  # frames; keyframes only
     detect_px: Annotated[int, Range(160, 10_000)]  # px, long side
     smooth_frames: Annotated[int, Range(1, 99)]  # odd
     min_found: Share

@@ -1,23 +1,24 @@
 """A video file's faces and sound: what preprocessing stores and inference feeds the network, by the same code.
 
-Two passes over the frames, the first to find the face and the second to cut it out, so that memory holds the crops
-of a clip and never its frames.
+Two passes over the frames, the first to find the face and the second to cut it out. Frames are kept from the first to
+the second where they are few and small, as in LRS2; else they are decoded twice, and memory holds the crops of a clip.
 """
 
 import io
-import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import dlib
 import librosa
 import numpy as np
 
 from model import faces, timing
 from model.params import FaceParams
 from tasks import media
+from tasks.face_track import Track as Track
+from tasks.face_track import detect as detect
+from tasks.face_track import detector as detector
+from tasks.face_track import track as track
 from tasks.landmarks import Predictor
 from tasks.stage import Refusal
 
@@ -29,8 +30,7 @@ NUM_FFT = 512
 MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ = 40, 300, 3700
 PRE_EMPHASIS, LIFTER = 0.97, 22
 LOG_FLOOR = 1e-10  # of mel energy: digital silence gets a finite value
-
-_of_thread = threading.local()
+HOLD_BYTES = 64 << 20  # of decoded frames: LRS2's largest clip has half of it
 
 
 def mfcc(sound: np.ndarray, num_frames: int) -> np.ndarray:
@@ -51,50 +51,6 @@ def mfcc(sound: np.ndarray, num_frames: int) -> np.ndarray:
     cepstra = librosa.feature.mfcc(S=log_mel, n_mfcc=NUM_MFCC + 1, dct_type=2, norm="ortho", lifter=LIFTER)
     columns = num_frames * timing.COLUMNS_PER_FRAME  # the last one librosa gives is centred on the end of the clip
     return cepstra[1:, :columns].astype(np.float32)
-
-
-def detector() -> "dlib.fhog_object_detector":
-    """dlib's frontal face detector, one for each thread: shared, it returns wrong boxes without a word, since dlib
-    lets go of the GIL while it searches (measured: 15-45 % of calls wrong).
-    """
-    if not hasattr(_of_thread, "detector"):
-        _of_thread.detector = dlib.get_frontal_face_detector()
-    return _of_thread.detector
-
-
-def detect(frame_HW3: np.ndarray, detect_px: int) -> np.ndarray:
-    """All frontal faces in a frame, upsampled once as LipGAN does.  Shape: uint8 RGB -> (N, 4) float, px"""
-    shrink = min(1.0, detect_px / max(frame_HW3.shape[:2]))
-    grey = cv2.cvtColor(frame_HW3, cv2.COLOR_RGB2GRAY)
-    if shrink < 1:
-        grey = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    found = detector()(grey, 1)
-    boxes = [(box.left(), box.top(), box.right() + 1, box.bottom() + 1) for box in found]
-    return np.array(boxes, np.float64).reshape(-1, 4) / shrink
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """One face through a clip."""
-
-    boxes_T4: np.ndarray  # float, px: the detector's boxes, smoothed, gaps bridged; nan where no frame has a face
-    found_T: np.ndarray  # bool: the detector saw it in this frame
-
-
-def track(frames: Iterable[np.ndarray], p: FaceParams) -> Track:
-    """Follow one face: the first by `faces.choose`, then whichever overlaps the last box."""
-    boxes: list[np.ndarray | None] = []
-    last = None
-    for frame_HW3 in frames:
-        candidates = detect(frame_HW3, p.detect_px)
-        box = faces.choose(candidates, last, p.choose, frame_HW3.shape[:2]) if len(candidates) else None
-        boxes.append(box)
-        last = last if box is None else box
-    found_T = np.array([box is not None for box in boxes], bool)
-    boxes_T4 = np.array([np.full(4, np.nan) if box is None else box for box in boxes]).reshape(-1, 4)
-    if found_T.any():
-        boxes_T4 = faces.smooth_track(boxes_T4, found_T, p.smooth_frames)
-    return Track(boxes_T4, found_T)
 
 
 def crop_transform(box_4: np.ndarray, size: int) -> np.ndarray:
@@ -135,7 +91,8 @@ def of_video(source: Path | bytes, p: FaceParams, predictor: Predictor) -> dict[
     """
     if not media.probe(open_source(source)).has_sound:
         raise Refusal("no_sound", "there is no sound stream")
-    followed = track(limited(media.frames(open_source(source)), p.max_frames), p)
+    pictures = Pictures(source, p.max_frames)
+    followed = track(pictures, p)
     num_frames = len(followed.found_T)
     if num_frames < p.min_frames:
         raise Refusal("too_short", f"{num_frames} frames, faces.min_frames is {p.min_frames}")
@@ -149,7 +106,7 @@ def of_video(source: Path | bytes, p: FaceParams, predictor: Predictor) -> dict[
     sound = media.decode_sound(open_source(source))
     if not len(sound):
         raise Refusal("no_sound", "the sound stream holds no sample")
-    faces_TSS3 = np.stack(list(crops(media.frames(open_source(source)), followed, p.size)))
+    faces_TSS3 = np.stack(list(crops(pictures, followed, p.size)))
     return {
         "faces_TSS3": faces_TSS3,
         "mfcc_FW": mfcc(sound, num_frames),
@@ -159,8 +116,27 @@ def of_video(source: Path | bytes, p: FaceParams, predictor: Predictor) -> dict[
     }
 
 
-def limited(frames: Iterable[np.ndarray], max_frames: int) -> Iterator[np.ndarray]:
-    for number, frame_HW3 in enumerate(frames):
-        if number == max_frames:
-            raise Refusal("too_long", f"more than faces.max_frames, {max_frames}")
-        yield frame_HW3
+class Pictures:
+    """The frames of a video, to be gone through more than once: held up to HOLD_BYTES, else decoded again.
+
+    Errors: media.MediaError; Refusal too_long past `max_frames`.
+    """
+
+    def __init__(self, source: Path | bytes, max_frames: int) -> None:
+        self.source, self.max_frames = source, max_frames
+        self.held: list[np.ndarray] | None = None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if self.held is not None:
+            yield from self.held
+            return
+        held: list[np.ndarray] | None = []
+        for number, frame_HW3 in enumerate(media.frames(open_source(self.source))):
+            if number == self.max_frames:
+                raise Refusal("too_long", f"more than faces.max_frames, {self.max_frames}")
+            if held is not None:
+                held.append(frame_HW3)
+                if (number + 1) * frame_HW3.nbytes > HOLD_BYTES:
+                    held = None
+            yield frame_HW3
+        self.held = held

@@ -1,0 +1,161 @@
+"""One face through a video: where dlib finds it, and which of several it is.
+
+`faces.detection` is how frames are searched:
+
+reference   every frame, the whole of it, as LipGAN does
+keyframes   every `faces.key_every`-th frame and the last; between two key frames whose boxes agree the box moves in a
+            line, and otherwise the frame half-way is searched too, down to neighbours. A search starts near the last
+            box, at the sizes around its own, and takes the whole frame only where nothing is found there.
+
+Frames are an iterator and memory holds the grey pictures of one key interval, whatever the length.
+
+Source: LipGAN searches every frame: 94 % of its preprocessing time.
+"""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import dlib
+import numpy as np
+
+from model import faces
+from model.params import FaceParams
+
+# Neighbours with less overlap are looked at more closely. dlib's boxes come in sizes 6/5 apart (overlap 0.69): a
+# limit above that would follow every step of its quantisation.
+AGREE_IOU = 0.6
+DETECTOR_PX = 80  # dlib's detector sees a face of this width, at each level of its pyramid
+PYRAMID_STEP = 6 / 5
+SMALLER_STEPS = 2  # how much smaller than the last one a face may be, and still be found near it
+CELL_PX = 8  # of its HOG
+REACH = 1.0  # of the last box's width: how far around it is searched
+
+_of_thread = threading.local()
+
+
+def detector() -> "dlib.fhog_object_detector":
+    """dlib's frontal face detector, one for each thread: shared, it returns wrong boxes without a word, since dlib
+    lets go of the GIL while it searches (measured: 15-45 % of calls wrong).
+    """
+    if not hasattr(_of_thread, "detector"):
+        _of_thread.detector = dlib.get_frontal_face_detector()
+    return _of_thread.detector
+
+
+def detect(frame_HW3: np.ndarray, detect_px: int) -> np.ndarray:
+    """All frontal faces in a frame, upsampled once as LipGAN does.  Shape: uint8 RGB -> (N, 4) float, px"""
+    grey_HW, shrink = searched(frame_HW3, detect_px)
+    return scan(grey_HW, 1) / shrink
+
+
+def searched(frame_HW3: np.ndarray, detect_px: int) -> tuple[np.ndarray, float]:
+    """The grey picture the detector gets, and its scale."""
+    shrink = min(1.0, detect_px / max(frame_HW3.shape[:2]))
+    grey_HW = cv2.cvtColor(frame_HW3, cv2.COLOR_RGB2GRAY)
+    if shrink < 1:
+        grey_HW = cv2.resize(grey_HW, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    return grey_HW, shrink
+
+
+def scan(grey_HW: np.ndarray, upsample: int) -> np.ndarray:
+    """Shape: -> (N, 4) float, px of the grey picture"""
+    found = detector()(grey_HW, upsample)
+    return np.array([(b.left(), b.top(), b.right() + 1, b.bottom() + 1) for b in found], np.float64).reshape(-1, 4)
+
+
+def scan_near(grey_HW: np.ndarray, last_4: np.ndarray) -> np.ndarray:
+    """Faces around a box and about as large. The window is scaled to a level of the pyramid that `scan` with one
+    upsampling searches, so that boxes come in the same sizes.  Shape: -> (N, 4) float, px
+    """
+    width = float(last_4[2] - last_4[0])
+    level = max(0, round(np.log(2 * width / DETECTOR_PX) / np.log(PYRAMID_STEP)) - SMALLER_STEPS)
+    scale = 2 / PYRAMID_STEP**level
+    low_2 = np.maximum((last_4[:2] - REACH * width) * scale, 0) // CELL_PX * CELL_PX  # on the grid of a whole search
+    high_2 = (last_4[2:] + REACH * width) * scale
+    size = (round(grey_HW.shape[1] * scale), round(grey_HW.shape[0] * scale))
+    # only the window is resampled: an affine map gives the pixels that scaling the whole picture would
+    num_x, num_y = (int(n) for n in np.ceil(np.minimum(high_2, size) - low_2))
+    if min(num_x, num_y) < DETECTOR_PX:
+        return np.empty((0, 4))
+    shift_2 = (scale - 1) / 2 - low_2
+    window = cv2.warpAffine(
+        grey_HW, np.array([[scale, 0, shift_2[0]], [0, scale, shift_2[1]]]), (num_x, num_y), flags=cv2.INTER_LINEAR
+    )
+    return (scan(window, 0) + np.tile(low_2, 2)) / scale
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One face through a clip."""
+
+    boxes_T4: np.ndarray  # float, px: the detector's boxes, smoothed, gaps bridged; nan where no frame has a face
+    found_T: np.ndarray  # bool: the detector saw it in this frame, or in two key frames around that agree
+
+
+def track(frames: Iterable[np.ndarray], p: FaceParams, first_4: np.ndarray | None = None) -> Track:
+    """Follow one face: the first by `faces.choose` (or the one at `first_4`), then whichever overlaps the last box."""
+    search = _Search(p, first_4)
+    for frame_HW3 in frames:
+        search.add(frame_HW3)
+    search.end()
+    found_T = np.array([box is not None for box in search.boxes], bool)
+    boxes_T4 = np.array([np.full(4, np.nan) if box is None else box for box in search.boxes]).reshape(-1, 4)
+    if found_T.any():
+        boxes_T4 = faces.smooth_track(boxes_T4, found_T, p.smooth_frames)
+    return Track(boxes_T4, found_T)
+
+
+class _Search:
+    """The state of `track`: boxes so far, and the grey pictures since the last key frame."""
+
+    def __init__(self, p: FaceParams, first_4: np.ndarray | None) -> None:
+        self.p, self.last = p, first_4
+        self.every = 1 if p.detection == "reference" else p.key_every
+        self.boxes: list[np.ndarray | None] = []
+        self.held: dict[int, tuple[np.ndarray, float]] = {}
+
+    def add(self, frame_HW3: np.ndarray) -> None:
+        t = len(self.boxes)
+        self.boxes.append(None)
+        self.held[t] = searched(frame_HW3, self.p.detect_px)
+        if t % self.every == 0:
+            self.close(t)
+
+    def end(self) -> None:
+        if self.boxes and len(self.held) > 1:  # the last frame is a key frame, wherever it falls
+            self.close(len(self.boxes) - 1)
+
+    def close(self, t: int) -> None:
+        """Frame t is a key frame: settle the frames since the one before."""
+        self.boxes[t] = self.look(t, self.last)
+        if t:
+            self.between(min(self.held), t)
+        self.held = {t: self.held[t]}
+        self.last = self.last if self.boxes[t] is None else self.boxes[t]
+
+    def between(self, low: int, high: int) -> None:
+        """Fill the frames between two searched ones."""
+        if high - low < 2:
+            return
+        one, other = self.boxes[low], self.boxes[high]
+        if one is not None and other is not None and faces.iou(one, other[None])[0] >= AGREE_IOU:
+            for t in range(low + 1, high):
+                self.boxes[t] = one + (other - one) * (t - low) / (high - low)
+            return
+        middle = (low + high) // 2
+        self.boxes[middle] = self.look(middle, one if one is not None else other if other is not None else self.last)
+        self.between(low, middle)
+        self.between(middle, high)
+
+    def look(self, t: int, last: np.ndarray | None) -> np.ndarray | None:
+        """The face of frame t, by the detector.  Shape: -> (4,) px of the frame"""
+        grey_HW, shrink = self.held[t]
+        if last is not None and self.p.detection == "keyframes":
+            near_N4 = scan_near(grey_HW, last * shrink) / shrink
+            if len(near_N4) and faces.iou(last, near_N4).max() >= faces.FOLLOW_IOU:
+                return near_N4[faces.iou(last, near_N4).argmax()]
+        found_N4 = scan(grey_HW, 1) / shrink
+        height, width = round(grey_HW.shape[0] / shrink), round(grey_HW.shape[1] / shrink)
+        return faces.choose(found_N4, last, self.p.choose, (height, width)) if len(found_N4) else None
