@@ -6,6 +6,8 @@ Steps: clone, `make demo` (timed line by line), `dvc status`, a second `dvc repr
 of data/ with an empty unit cache (must have the same hashes).
 """
 
+import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -24,7 +26,10 @@ STAGE = re.compile(r"Running stage '(\w+)'")
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as scratch:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--keep", type=Path, help="folder for the clone, not deleted; default: a temporary one")
+    keep = arguments.parse_args().keep
+    with contextlib.nullcontext(str(keep)) if keep else tempfile.TemporaryDirectory() as scratch:
         clone = Path(scratch) / "clone"
         run(["git", "clone", "-q", str(REPOSITORY), str(clone)], REPOSITORY)
         commit = run(["git", "rev-parse", "--short", "HEAD"], clone).strip()
@@ -40,8 +45,7 @@ def main() -> None:
         again = run([*dvc, "repro"], clone, environment)
         nothing_s = time.monotonic() - began
         first = outs(clone)
-        for folder in (".cache", "data/raw", "data/shards", "models"):
-            shutil.rmtree(clone / folder)
+        environment["LIPGAN_CACHE"] = str(clone / "empty-cache")
         for stage in ("acquire", "landmarks", "preprocess"):
             run([python, "-m", "flows", stage], clone, environment)
         second = outs(clone)

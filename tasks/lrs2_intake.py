@@ -138,8 +138,12 @@ def take(files: Sequence[Path], state: Path, spool_of: SpoolOf | None) -> Journa
     last = max((segment.end for segment in segments), default=0)
     try:
         with bar(last, "reading the archive", "B", initial=min(journal.end, last), scale=True) as shown:
+            here = ""
             for entry in entries(parts, journal.end):
                 _take_one(entry, parts, journal, spool_of, files)
+                before, here = here, _part_of(entry, files, journal)
+                if spool_of and before not in ("", here):
+                    _drop(files, journal, whole=False)
                 shown.update(entry.end - shown.n)
         journal.finish()
     except NotThere:
@@ -205,7 +209,7 @@ def _take_one(
         spool = spool_of(found[1]) if found else None
         at = journal.spool(spool, [content]) if spool else []
     sha256 = hashlib.sha256(content).hexdigest()
-    part = _part_of(entry.start, files, journal)
+    part = _part_of(entry, files, journal)
     journal.member(entry.name, _member(entry.name, part, entry.size, sha256, at, content), entry.end)
 
 
@@ -223,13 +227,14 @@ def _hash(file: BinaryIO) -> tuple[str, bytes]:
     return digest.hexdigest(), head
 
 
-def _part_of(position: int, files: Sequence[Path], journal: Journal) -> str:
-    start = 0
+def _part_of(entry: ArchiveEntry, files: Sequence[Path], journal: Journal) -> str:
+    """The part its first byte lies in; without any, the part its header ends in: the next may not have come."""
+    position, start = entry.start if entry.size else entry.start - 1, 0
     for file in files:
         start += journal.parts[file.name][0]
         if position < start:
             return file.name
-    raise AssertionError(position)
+    raise AssertionError(entry)
 
 
 def _same_parts(journal: Journal, files: Sequence[Path], state: Path) -> Journal:

@@ -163,6 +163,20 @@ def test_parts_are_deleted_as_they_are_read_and_the_shards_are_the_same(workspac
     assert everything(workspace) == wanted
 
 
+def test_parts_that_are_all_there_are_deleted_one_by_one_while_they_are_read(workspace, monkeypatch):
+    p = workspace_of(workspace, small(), **{"acquire.delete_parts": True})
+    left = []
+    drop = lrs2_intake._drop
+
+    def watched(*args, **named):
+        drop(*args, **named)
+        left.append(sum((workspace / "lrs2" / part).exists() for part in fake.PARTS))
+
+    monkeypatch.setattr(lrs2_intake, "_drop", watched)
+    acquire.plan(p)
+    assert left == [4, 3, 2, 1, 0]
+
+
 def test_a_spool_goes_when_its_shard_is_made(workspace):
     p = workspace_of(workspace, small(), **{"acquire.delete_parts": True})
     planned, _ = acquire.plan(p)
