@@ -13,6 +13,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+import lrs2_archive
+import lrs2_server
 import pytest
 from conftest import ROOT, TINY, params_text
 
@@ -256,3 +258,31 @@ def test_a_bad_parameter_stops_everything_before_a_stage_does_anything(project):
     assert "Traceback" not in output
     assert stages_run(call([*DVC, "repro", "preprocess"], folder, environment)) == []  # nothing was lost
     assert hashes(folder, "data") == before
+
+
+@pytest.mark.slow
+def test_lrs2_is_fetched_and_packed_by_dvc_and_prefect_and_no_secret_stays(tmp_path, project):
+    environment = project[1] | {
+        "PREFECT_HOME": str(tmp_path / ".prefect"),
+        "LIPGAN_LRS2_USER": lrs2_server.USER,
+        "LIPGAN_LRS2_PASSWORD": lrs2_server.PASSWORD,
+        "PREFECT_LOGGING_LEVEL": "DEBUG",
+    }
+    archive = lrs2_archive.small()
+    with lrs2_server.serving(archive.served()) as fake:
+        changes = {"corpus.lrs2.source": "https", "corpus.lrs2.host": fake.host, "acquire.backoff_s": 0.0}
+        folder = copy_project(tmp_path, lrs2_archive.LRS2 | changes)
+        lrs2_archive.write_sums(folder / "lrs2", archive)
+        refused = call([*FLOW, "acquire"], folder, environment, expect=2)
+        assert "error: " in refused and "python -m flows agree" in refused
+        (folder / "signed.pdf").write_bytes(b"%PDF signed")
+        agree = ["agree", "--who", "A. Person", "--organisation", "A University", "--signed", "signed.pdf"]
+        call([*FLOW, *agree], folder, environment)
+        fake.faults.extend([("reset", 0.5), ("503", 0.0), ("reset", 0.2)])
+        told = call([*DVC, "repro", "acquire"], folder, environment)
+        assert stages_run(call([*DVC, "repro", "acquire"], folder, environment)) == []
+    assert "corpus lrs2 in" in told and len(list((folder / "data/raw").iterdir())) >= 4
+    texts = {"output": refused + told}
+    texts |= {str(f): f.read_bytes().decode("latin-1") for f in folder.rglob("*") if f.is_file()}
+    for secret in (lrs2_server.USER, lrs2_server.PASSWORD):
+        assert not [where for where, text in texts.items() if secret in text], secret
