@@ -21,6 +21,8 @@ from tasks import commands, config, paths, units
 from tasks.stage import UserError
 
 EXPERIMENT = "lipsync"
+# what a run depends on: a lock or report that the run itself has just written makes no work tree dirty
+DECIDING = ("flows", "tasks", "model", "params.yaml", "dvc.yaml", "requirements.lock")
 
 
 class Tracker(Protocol):
@@ -132,7 +134,7 @@ def tags(stage: str) -> dict[str, str]:
         "stage": stage,
         "dvc.stage": os.environ.get("DVC_STAGE", ""),
         "git.commit": commands.git("rev-parse", "HEAD") or "",
-        "git.dirty": str(bool(commands.git("status", "--porcelain"))).lower(),
+        "git.dirty": str(bool(commands.git("status", "--porcelain", "--", *DECIDING))).lower(),
         "python": sys.version.split()[0],
     }
     if paths.INDEX.is_file():

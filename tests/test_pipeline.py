@@ -78,7 +78,7 @@ def copy_project(folder, changes):
         cwd=ROOT, check=True, capture_output=True, text=True,
     )  # fmt: skip
     for name in listed.stdout.split("\0"):
-        if name and (ROOT / name).is_file() and not name.startswith(("reports/", "dvc.lock")):
+        if name and (ROOT / name).is_file() and not name.startswith(("reports/", "dvc.lock", "tests/")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     (folder / "params.yaml").write_text(params_text(changes))
@@ -199,7 +199,7 @@ def test_one_more_clip_in_a_folder_makes_one_shard_anew(project, tmp_path):
         assert ran == 1 and kept >= 6
 
 
-SPLITS = ("train", "val", "test", "hard")
+SPLITS = ("train", "val", "test", "hard", "pretrain")
 
 
 def videos_of(project):
