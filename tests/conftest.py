@@ -1,7 +1,9 @@
 """A workspace with the tiny corpus, built once by the real stages (without Prefect), and copied for who changes it."""
 
+import contextlib
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -77,22 +79,24 @@ def run_preprocess(p):
     return preprocess.collect(planned, refused)
 
 
+@contextmanager
+def inside(folder):
+    """Current directory and unit cache in a project folder, for fixtures that outlive a test."""
+    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIPGAN_CACHE", str(folder / ".cache"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory):
     """The tiny corpus after acquire, landmarks and preprocess. Read it, do not write to it."""
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "params.yaml").write_text(params_text(TINY))
-    before = Path.cwd()
-    os.chdir(folder)
-    os.environ["LIPGAN_CACHE"] = str(folder / ".cache")
-    try:
+    with inside(folder):
         p = config.load(Path("params.yaml"))
         run_acquire(p)
         landmark_training.run(p)
         run_preprocess(p)
-    finally:
-        os.chdir(before)
-        del os.environ["LIPGAN_CACHE"]
     return folder
 
 
@@ -108,16 +112,10 @@ def tiny(tiny_folder, tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def trained_folder(tiny_folder, tmp_path_factory):
     folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("trained") / "p", symlinks=True)
-    before = Path.cwd()
-    os.chdir(folder)
-    os.environ["LIPGAN_CACHE"] = str(folder / ".cache")
-    try:
+    with inside(folder):
         train.run(config.load(Path("params.yaml")))
         row = index.kept(index.read(paths.CLIPS), "test")[0]
         Path("face.mp4").write_bytes(shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"])
-    finally:
-        os.chdir(before)
-        del os.environ["LIPGAN_CACHE"]
     return folder
 
 

@@ -12,13 +12,12 @@ import traceback
 from pathlib import Path
 
 import lrs2_archive as fake
-import lrs2_server
 import pytest
-from conftest import ROOT, run_acquire
+from conftest import ROOT, inside, run_acquire
 from lrs2_archive import small, workspace_of
 from lrs2_server import FAULTS, PASSWORD, USER, serving
 
-from tasks import acquire, config, download, lrs2_fetch, paths
+from tasks import acquire, download, lrs2_fetch, paths
 from tasks.stage import UserError
 
 QUICK = {
@@ -55,14 +54,9 @@ def acquired(folder):
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     """What a run over whole local parts writes: shards and clip table."""
-    folder, before = tmp_path_factory.mktemp("reference"), Path.cwd()
-    os.chdir(folder)
-    os.environ["LIPGAN_CACHE"] = str(folder / ".cache")
-    try:
+    folder = tmp_path_factory.mktemp("reference")
+    with inside(folder):
         run_acquire(workspace_of(folder, small(), **{"corpus.num_shards": QUICK["corpus.num_shards"]}))
-    finally:
-        os.chdir(before)
-        del os.environ["LIPGAN_CACHE"]
     return acquired(folder)
 
 
@@ -280,4 +274,3 @@ def test_a_password_in_the_address_is_refused(workspace):
     with pytest.raises(UserError, match=re.escape("corpus.lrs2.host must hold no user or password")) as caught:
         workspace_of(workspace, **{"corpus.lrs2.host": "https://me:pw@example.org"})
     assert "pw@" not in str(caught.value)
-    assert config and lrs2_server
