@@ -1,0 +1,32 @@
+"""The stages of dvc.yaml, and all of them at once."""
+
+import argparse
+import importlib
+from pathlib import Path
+from typing import Any
+
+from flows.commands import command
+from tasks import config, paths
+
+STAGES = {
+    "acquire": "corpus -> data/raw, data/clips.parquet",
+    "landmarks": "rendered heads -> models/landmarks.dat",
+    "preprocess": "data/raw -> data/shards, data/index.parquet",
+    "train": "data/shards -> models/generator.safetensors",
+    "evaluate": "models -> reports/",
+}
+
+
+def add(commands: Any) -> None:
+    for name, what in STAGES.items():
+        example = f"python -m flows {name}\ndvc repro {name}     the same, only if something changed"
+        stage = command(commands, name, what, run, example=example)
+        stage.add_argument("--params", type=Path, default=paths.PARAMS, help="default: %(default)s")
+    what = "the whole pipeline, then a dubbed clip: what `make demo` runs"
+    demo = command(commands, "demo", what, run, example="python -m flows demo")
+    demo.add_argument("--params", type=Path, default=paths.PARAMS, help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> None:
+    p = config.load(args.params)
+    importlib.import_module(f"flows.{args.command}").run(p)
