@@ -13,7 +13,13 @@ class Raw(argparse.RawDescriptionHelpFormatter):
 
 
 def command(
-    commands: Any, name: str, short: str, run: Callable[[argparse.Namespace], int | None], *, example: str, what: str = ""
+    commands: Any,
+    name: str,
+    short: str,
+    run: Callable[[argparse.Namespace], int | None],
+    *,
+    example: str,
+    what: str = "",
 ) -> argparse.ArgumentParser:
     """A new command. `run` gets the parsed words; what it returns is the exit status, None for 0.
 
