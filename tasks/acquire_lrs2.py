@@ -52,9 +52,9 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         wanted.append(about | {"inputs": line, "place": place})
     for name in members:
         if not MEMBER.fullmatch(name):
-            found = journal.read(name)
-            about = {"member": name, "source_sha256": found.sha256, "bytes": found.size, "part": found.part}
-            row = _row(name, "", licence, journal)[0] | about
+            extra = journal.read(name)
+            known = {"member": name, "source_sha256": extra.sha256, "bytes": extra.size, "part": extra.part}
+            row = _row(name, "", licence, journal)[0] | known
             refused.append(row | {"status": "refused", "reason": "not_listed", "detail": "no clip of LRS2's layout"})
     return wanted, refused
 
