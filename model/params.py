@@ -17,6 +17,7 @@ Count = Annotated[int, Range(1, 10**9)]
 Share = Annotated[float, Range(0, 1)]
 Rate = Annotated[float, Range(0, 1)]
 Weight = Annotated[float, Range(0, 1e6)]
+LOCAL = "local"  # acquire.raw: raw shards lie in data/raw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +52,18 @@ class Lrs2Params:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcquireParams:
-    """How a corpus is fetched; nothing here changes what comes of it."""
+    """How a corpus is fetched and where its raw shards lie; nothing here changes what comes of it."""
 
+    raw: str  # "local": data/raw; s3://bucket/folder: there, and data/raw holds a pointer to each
     delete_parts: bool
     parallel: Annotated[int, Range(1, 16)]  # parts fetched side by side
     stall_s: Annotated[float, Range(0.05, 3600)]  # this long without a byte: begin again where it stopped
     max_failures: Annotated[int, Range(1, 1000)]  # in a row, without a byte of progress
     backoff_s: Annotated[float, Range(0, 3600)]  # after the first failure; doubles up to 10 minutes
+
+    def __post_init__(self) -> None:
+        if self.raw != LOCAL and (not self.raw.startswith("s3://") or self.raw == "s3://" or "@" in self.raw):
+            raise ValueError("acquire.raw must be local or s3://bucket/folder, without user or password")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
