@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tasks.stage import UserError
@@ -28,14 +28,37 @@ def demand_git(*arguments: str, folder: Path | None = None) -> str:
     return done.stdout.strip()
 
 
-def dvc(*arguments: str, variables: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
-    """Run a dvc command that talks to the person at the terminal.  Errors: UserError where it fails."""
-    command, environment = [sys.executable, "-m", "dvc", *arguments], {**os.environ, **(variables or {})}
+def dvc(
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    keep_open: Sequence[int] = (),
+) -> None:
+    """Run a dvc command that talks to the person at the terminal; it inherits the files `keep_open`.
+
+    Errors: UserError where it fails.
+    """
+    _talk("dvc", arguments, variables, folder, keep_open)
+
+
+def flows(*arguments: str, variables: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
+    """Run a command of ours, in another work tree, say.  Errors: UserError where it fails."""
+    _talk("flows", arguments, variables, folder, ())
+
+
+def _talk(
+    module: str,
+    arguments: Sequence[str],
+    variables: Mapping[str, str] | None,
+    folder: Path | None,
+    keep_open: Sequence[int],
+) -> None:
+    command, environment = [sys.executable, "-m", module, *arguments], {**os.environ, **(variables or {})}
     try:
-        subprocess.run(command, check=True, env=environment, cwd=folder)
+        subprocess.run(command, check=True, env=environment, cwd=folder, pass_fds=keep_open)
     except subprocess.CalledProcessError as error:
         raise UserError(
-            f"dvc {' '.join(arguments)} ended with status {error.returncode}; its lines above say why"
+            f"{module} {' '.join(arguments)} ended with status {error.returncode}; its lines above say why"
         ) from error
 
 

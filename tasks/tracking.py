@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -97,7 +97,9 @@ def store() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.main_repository() / 'mlflow.db'}"
 
 
-def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[Tracker]:
+def connect() -> Any:
+    """The mlflow module, quiet, pointed at the store and the experiment."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # a server that is gone is noticed in seconds
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -111,6 +113,38 @@ def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[
     if mlflow.get_experiment_by_name(EXPERIMENT) is None:
         mlflow.create_experiment(EXPERIMENT, artifact_location=place)
     mlflow.set_experiment(EXPERIMENT)
+    return mlflow
+
+
+def watched() -> bool:
+    return os.environ.get("LIPGAN_TRACKING", "mlflow") == "mlflow"
+
+
+def connect_or_say() -> Any:
+    """As `connect`.  Errors: UserError where MLflow is off, or its store does not answer."""
+    if not watched():
+        raise UserError("LIPGAN_TRACKING is not mlflow: there is no registry of models; unset it")
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return connect()
+    except MlflowException as error:
+        raise UserError(f"MLflow at {store()} does not answer: {str(error).splitlines()[0]}") from error
+
+
+def delete_files(artifacts: str, folders: Sequence[str]) -> int:
+    """Delete folders of a run's files; how many there were."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    kept = get_artifact_repository(artifacts)
+    there = {file.path for file in kept.list_artifacts()} & set(folders)
+    for folder in sorted(there):
+        kept.delete_artifacts(folder)
+    return len(there)
+
+
+def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[Tracker]:
+    mlflow = connect()
     if run_id and not _exists(mlflow, run_id):
         run_id = None  # the store it was begun in is gone; the run goes on in a new one
     with mlflow.start_run(run_id=run_id, run_name=None if run_id else name, log_system_metrics=False) as active:
