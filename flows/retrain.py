@@ -13,25 +13,15 @@ from prefect import flow, get_client, task
 from prefect.cache_policies import NO_CACHE
 
 from flows import engine
-from tasks import config, paths, retrain, worktree
+from tasks import config, paths, retrain
 from tasks.stage import UserError
 
 
 @flow(name="retrain", persist_result=False)
 def run() -> None:
-    p = config.load(paths.PARAMS)
     with get_client(sync_client=True) as client:
         server = os.environ.get("PREFECT_API_URL") or str(client.api_url).rstrip("/")
-    with worktree.alone() as lock:
-        made = step("reproduce", lambda: retrain.reproduce(p, lock, {"PREFECT_API_URL": server}))
-        if made.judged(p):
-            version = made.version
-            engine.done("retrain", f"nothing new: this is version {version.number}, {version.tags['verdict']} before")
-            return
-        made = step("enter", lambda: retrain.enter(made))
-        judgement, moved = step("judge", lambda: retrain.judge(made, p))
-        branch = step("publish", lambda: retrain.publish(made, judgement, moved))
-        engine.done("retrain", step("conclude", lambda: retrain.conclude(made, judgement, moved, branch, p)))
+    engine.done("retrain", retrain.run(config.load(paths.PARAMS), step, {"PREFECT_API_URL": server}))
 
 
 def step(name: str, work: Callable[[], Any]) -> Any:

@@ -8,7 +8,7 @@ import contextlib
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,11 +54,16 @@ def _rows_of(file: io.BufferedIOBase, video: str) -> bool:
     return any(row["video"] == video and (row["status"] == "kept" or row["text"]) for row in rows)
 
 
-def find(video: str) -> list[Copy]:
-    """All copies in the work trees, the unit cache, DVC's cache and its run-cache and every remote."""
+def everywhere() -> list[Store]:
+    """DVC's cache and every remote."""
+    return [stores.cache(), *stores.remotes()]
+
+
+def find(video: str, places: Sequence[Store] | None = None) -> list[Copy]:
+    """All copies in the work trees, the unit cache, DVC's cache and every remote, run-caches included."""
     found = [*_in_work_trees(video), *_in_units(video)]
     checked: dict[str, bool] = {}  # md5 -> whether it holds the video
-    for store in [stores.cache(), *stores.remotes()]:
+    for store in everywhere() if places is None else places:
         found += _in_store(store, video, checked)
     return found
 

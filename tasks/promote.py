@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from model import metrics, seeds
 from model.params import RetrainParams
-
-NUM_BOOTSTRAP = 2000
+from tasks import compare
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +93,15 @@ def _against(challenger: Evaluation, champion: Evaluation | None, p: RetrainPara
     if len(common) < p.min_clips:
         return Reason(demand, f"{len(common)} test clips in common, {p.min_clips} are needed", False)
     a, b = ({clip: values[clip] for clip in sorted(common)} for values in (theirs, ours))
-    differences = np.array([value - a[clip] for clip, value in b.items()])
-    mean, low, high = metrics.bootstrap(differences, seeds.derive("gate", p.metric), NUM_BOOTSTRAP)
-    verdict = "better" if low > 0 else "worse" if high < 0 else "cannot tell"
-    said = f"{verdict}: {mean:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}"
-    holds = verdict == "better" or (p.promote == "not_worse" and verdict != "worse")
+    found = compare.paired(a, b, p.metric)
+    said = f"{found.verdict}: {found.difference:+.3f}, 95 % interval {found.low:+.3f} to {found.high:+.3f}"
+    holds = found.verdict == "better" or (p.promote == "not_worse" and found.verdict != "worse")
     return Reason(demand, f"{said}, on {len(common)} clips", holds)
 
 
-def _values(by_clip: str, metric: str, clips: set[str]) -> dict[str, float]:
-    """What could not be measured counts as the metric's worst value: no clip is left out for failing."""
-    worst = metrics.METRICS[metric].worst
-    return {row["clip"]: float(row[metric] or worst) for row in _rows(by_clip) if row["clip"] in clips}
+def _values(by_clip: str, metric: str, clips: set[str]) -> dict[str, float | None]:
+    """None where a clip could not be measured, which counts as the worst: none is left out for failing."""
+    return {row["clip"]: float(row[metric]) if row[metric] else None for row in _rows(by_clip) if row["clip"] in clips}
 
 
 def _rows(by_clip: str) -> list[dict[str, str]]:

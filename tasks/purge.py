@@ -23,6 +23,7 @@ from tasks import commands, copies, index, paths, registry, stores, tombstones, 
 from tasks.copies import Copy
 from tasks.progress import say
 from tasks.stage import UserError
+from tasks.stores import Store
 
 COLUMNS = ["clip", "video", "split", "status", "source_sha256"]
 UNLEARN = (
@@ -93,14 +94,15 @@ def purge(p: Params, *, yes: bool, originals: bool) -> None:
     rows = withdrawals.read()
     if not rows:
         raise UserError(f"{paths.WITHDRAWALS}: nothing is withdrawn; begin with `withdraw --video ID --reason TEXT`")
+    places = copies.everywhere()
     for video, row in sorted(rows.items()):
-        found = copies.find(video)
+        found = copies.find(video, places)
         given = copies.originals(video, row.source_sha256.split(), p)
         if originals:
             found += [Copy("original", str(f), str(f), f.stat().st_size, units.md5_file(f)) for f in given]
         _tell(video, found, [] if originals else given, p)
         if yes and found:
-            _delete(video, row, found)
+            _delete(video, row, found, places)
     if not yes:
         say("withdraw: nothing was deleted; add --yes to delete what is listed")
 
@@ -116,7 +118,7 @@ def _tell(video: str, found: list[Copy], given: list[Path], p: Params) -> None:
         say(f"withdraw: {video}: the archive as it came, in {p.corpus.lrs2.folder}, is not touched; delete it whole")
 
 
-def _delete(video: str, row: withdrawals.Withdrawal, found: list[Copy]) -> None:
+def _delete(video: str, row: withdrawals.Withdrawal, found: list[Copy], places: list[Store]) -> None:
     tables = list(history())
     commits = sorted({commit for commit, _, table in tables if any(_kept(each, video) for each in table)})
     say(f"withdraw: {mark(video, tables)}")
@@ -142,7 +144,7 @@ def _delete(video: str, row: withdrawals.Withdrawal, found: list[Copy]) -> None:
             shutil.rmtree(place)
         else:
             place.unlink(missing_ok=True)
-    if left := copies.find(video):
+    if left := copies.find(video, places):
         raise UserError(f"{video}: {len(left)} copies came back while others were deleted; is `dvc repro` running?")
     say(f"withdraw: {video}: deleted {len(found)} copies, none is left; {path}: commit it. {UNLEARN}")
 

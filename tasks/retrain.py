@@ -12,7 +12,7 @@ was lost. What was trained is in DVC's run-cache by then, and is not trained aga
 
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,15 @@ REPORT = paths.REPORTS / "retrain.json"
 GENERATOR_JSON = paths.GENERATOR.with_suffix(".json")
 
 
+Step = Callable[[str, Callable[[], Any]], Any]  # name, work -> what the work returns; somebody may watch
+
+
 @dataclass(frozen=True, slots=True)
 class Challenger:
     """What a reproduction made, and whether the gate has seen it before."""
 
     folder: Path
+    remote: bool
     outs: Mapping[str, str]  # path -> md5, of dvc.lock
     version: Version | None  # in the registry, once it is there
 
@@ -44,6 +48,22 @@ class Challenger:
         return tags.get("verdict") == "promoted" or tags.get("gate.sha256") == config.digest(p.retrain)
 
 
+def run(p: Params, step: Step, variables: Mapping[str, str]) -> str:
+    """The whole of it, step by step; one line for people. `variables` are for `dvc repro` and its stages.
+
+    Errors: UserError where a step fails; what served goes on serving.
+    """
+    with worktree.alone() as lock:
+        made: Challenger = step("reproduce", lambda: reproduce(p, lock, variables))
+        if made.version and made.judged(p):
+            return f"nothing new: this is version {made.version.number}, {made.version.tags['verdict']} before"
+        entered: Challenger = step("enter", lambda: enter(made))
+        judgement, moved = step("judge", lambda: judge(entered, p))
+        branch = step("publish", lambda: publish(entered, judgement, moved))
+        said: str = step("conclude", lambda: conclude(entered, judgement, moved, branch, p))
+        return said
+
+
 def reproduce(p: Params, lock: int, variables: Mapping[str, str]) -> Challenger:
     """Bring the work tree up to date with the corpus.
 
@@ -51,16 +71,18 @@ def reproduce(p: Params, lock: int, variables: Mapping[str, str]) -> Challenger:
     """
     known = Registry()
     folder = worktree.prepare(p)
-    pull = ["--pull"] if commands.ask_dvc("remote", "list", folder=folder).strip() else []
+    remote = stores.has_remote(folder)
+    pull = ["--pull"] if remote else []
     commands.dvc("repro", "--allow-missing", *pull, variables=variables, folder=folder, keep_open=[lock])
     outs = stores.outs_of(yaml.safe_load((folder / "dvc.lock").read_text()))
     same = (each for each in known.versions() if each.tags.get("dvc.md5") == outs[str(paths.GENERATOR)])
-    return Challenger(folder, outs, next(same, None))
+    return Challenger(folder, remote, outs, next(same, None))
 
 
 def enter(made: Challenger) -> Challenger:
     """Into the registry, as challenger."""
-    commands.ask_dvc("checkout", folder=made.folder)  # what was not needed to tell that nothing changed is needed now
+    if not all((made.folder / out).exists() for out in made.outs):
+        commands.ask_dvc("checkout", folder=made.folder)  # not needed to tell that nothing changed, but needed now
     tags = {
         "dvc.md5": made.outs[str(paths.GENERATOR)],
         "dvc.json.md5": made.outs[str(GENERATOR_JSON)],
@@ -172,7 +194,7 @@ def publish(made: Challenger, judgement: Judgement, moved: dict[str, Any]) -> st
     verdict = "promoted" if judgement.promoted else "refused"
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
     branch = worktree.commit(made.folder, f"Retraining: {verdict}\n\n" + "\n".join(judgement.lines()), day)
-    if commands.ask_dvc("remote", "list", folder=made.folder).strip():
+    if made.remote:
         commands.dvc("push", "--quiet", "--run-cache", folder=made.folder)
     return branch
 

@@ -6,6 +6,7 @@ runs/ab/<key>/<value>   the run-cache: what a stage made of its inputs before, Y
 DVC can collect garbage, but not delete one object from all its history; that is done here, with its own layout.
 """
 
+import functools
 import io
 import json
 import re
@@ -75,7 +76,17 @@ class Store:
 
 
 def cache() -> Store:
-    return Store("DVC cache", fsspec.filesystem("file"), commands.ask_dvc("cache", "dir").strip())
+    return Store("DVC cache", fsspec.filesystem("file"), _cache_folder(Path.cwd()))
+
+
+@functools.cache
+def _cache_folder(project: Path) -> str:
+    """DVC takes a second to say it."""
+    return commands.ask_dvc("cache", "dir", folder=project).strip()
+
+
+def has_remote(folder: Path) -> bool:
+    return bool(commands.ask_dvc("remote", "list", folder=folder).strip())
 
 
 def remotes() -> list[Store]:

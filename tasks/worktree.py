@@ -3,6 +3,7 @@
 Nobody's edits are in it and it is in nobody's way. What a corpus is made of, and git does not hold, is linked into it.
 """
 
+import configparser
 import fcntl
 import os
 import shutil
@@ -11,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from model.params import Params
-from tasks import commands, paths
-from tasks.stage import UserError
+from tasks import commands, paths, stores
+from tasks.stage import UserError, all_or_nothing
 
 BRANCHES = "retrain"
 LOCAL = Path(".dvc/config.local")
@@ -61,7 +62,7 @@ def prepare(p: Params) -> Path:
         raise UserError(f"{paths.WITHDRAWALS} has rows that are not committed: commit them, then retrain")
     folder, commit = place(), base()
     if (folder / ".git").is_file() and commands.git("rev-parse", "HEAD", folder=folder) is not None:
-        _unlink_corpus(folder)
+        _unlink_corpus(folder, p)
         commands.demand_git("checkout", "-q", "--force", "--detach", commit, folder=folder)
         commands.demand_git("clean", "-q", "-f", "-d", folder=folder)
     else:
@@ -97,13 +98,16 @@ AUTHOR = ["-c", "user.name=retrain", "-c", "user.email=retrain@localhost"]
 
 def _share_settings(folder: Path) -> None:
     """The repository's own settings and DVC cache; links, not copies, of what is in it where the disk can."""
-    main = paths.main_repository()
-    if (main / LOCAL).is_file():
-        shutil.copyfile(main / LOCAL, folder / LOCAL)
-        (folder / LOCAL).chmod(0o600)  # it may hold a remote's password
-    cache = commands.ask_dvc("cache", "dir", folder=main).strip()
-    commands.ask_dvc("config", "--local", "cache.dir", cache, folder=folder)
-    commands.ask_dvc("config", "--local", "cache.type", "reflink,hardlink,copy", folder=folder)
+    settings = configparser.RawConfigParser()
+    settings.read(paths.main_repository() / LOCAL)
+    if not settings.has_section("cache"):
+        settings.add_section("cache")
+    settings["cache"]["dir"] = stores.cache().root
+    settings["cache"].setdefault("type", "reflink,hardlink,copy")
+    with all_or_nothing(folder / LOCAL) as partial:
+        partial.touch(0o600)  # it may hold a remote's password
+        with partial.open("w") as file:
+            settings.write(file)
 
 
 def _corpus(p: Params) -> list[Path]:
@@ -122,8 +126,8 @@ def _link_corpus(folder: Path, p: Params) -> None:
         link.symlink_to(source.resolve())
 
 
-def _unlink_corpus(folder: Path) -> None:
+def _unlink_corpus(folder: Path, p: Params) -> None:
     """Before git touches the work tree: through a link it would write into the corpus."""
-    for link in (folder / "data").glob("*"):
+    for link in [*(folder / "data").glob("*"), *(folder / path for path in _corpus(p))]:
         if link.is_symlink():
             link.unlink()

@@ -131,14 +131,8 @@ def test_an_s3_remote_is_purged_with_all_its_old_versions(project, monkeypatch):
 
         def held():
             versions = fs.call_s3("list_object_versions", Bucket="corpus").get("Versions", [])
-            found = []
-            for each in versions:
-                key, version = each["Key"], each["VersionId"]
-                body = fs.open(f"corpus/{key}", "rb", version_id=version).read() if False else None
-                body = body or get(fs, key, version)
-                if any(probe in body for probe in probes):
-                    found.append(key)
-            return found
+            bodies = [(each["Key"], body_of(fs, each["Key"], each["VersionId"])) for each in versions]
+            return [key for key, body in bodies if any(probe in body for probe in probes)]
 
         assert len(held()) == 2
         purge.withdraw(video, "asked", "2026-11-22")
@@ -149,7 +143,7 @@ def test_an_s3_remote_is_purged_with_all_its_old_versions(project, monkeypatch):
         server.stop()
 
 
-def get(fs, key, version):
+def body_of(fs, key, version):
     from fsspec.asyn import sync
 
     async def body():
