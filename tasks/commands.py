@@ -28,6 +28,25 @@ def demand_git(*arguments: str, folder: Path | None = None) -> str:
     return done.stdout.strip()
 
 
+def git_contents(names: Sequence[str]) -> list[bytes | None]:
+    """Contents of the repository's objects, by hash or as `<commit>:<path>`, in one call; None for what is none."""
+    asked = "".join(f"{name}\n" for name in names).encode()
+    try:
+        done = subprocess.run(["git", "cat-file", "--batch"], input=asked, capture_output=True, check=True, timeout=600)
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        raise UserError("git cannot read its objects here; run in a git repository, from its root") from error
+    found: list[bytes | None] = []
+    rest = memoryview(done.stdout)
+    for _ in names:
+        end = bytes(rest[:1024]).index(b"\n")  # "<hash> <kind> <size>", or "<name> missing"
+        head = bytes(rest[:end]).decode().rsplit(" ", 2)
+        size = int(head[-1]) if head[-1].isdigit() else None
+        start = end + 1
+        found.append(None if size is None else bytes(rest[start : start + size]))
+        rest = rest[start:] if size is None else rest[start + size + 1 :]
+    return found
+
+
 def dvc(
     *arguments: str,
     variables: Mapping[str, str] | None = None,

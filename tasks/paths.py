@@ -16,6 +16,7 @@ GENERATOR = Path("models/generator.safetensors")
 DISCRIMINATORS = Path("models/discriminators.safetensors")
 REPORTS = Path("reports")
 PREPROCESS_REPORT = REPORTS / "preprocess.json"
+TRAIN_RECORD = REPORTS / "train.json"
 TRAIN_CURVE = REPORTS / "plots/train.csv"
 METRICS = REPORTS / "metrics.json"
 METRICS_BY_CLIP = REPORTS / "plots/clips.csv"

@@ -139,6 +139,8 @@ def retire(video: str, indexes: set[str]) -> str:
     """Mark every run and version that was trained on one of the indexes; one line for people."""
     if not tracking.watched():
         return "MLflow is off (LIPGAN_TRACKING): no checkpoint was marked; run again with it on"
+    if not tracking.has_store():
+        return f"no MLflow store at {tracking.store()}: no checkpoint to mark"
     registry = Registry()
     runs = sorted({run for index in indexes for run in registry.runs_on(index)})
     versions = [version for version in registry.versions() if version.tags.get("data.index.md5") in indexes]
@@ -153,7 +155,7 @@ def retire(video: str, indexes: set[str]) -> str:
 
 def delete_pictures(indexes: set[str]) -> int:
     """Delete the pictures of runs on these indexes; the number of folders deleted."""
-    if not indexes or not tracking.watched():
+    if not indexes or not tracking.watched() or not tracking.has_store():
         return 0
     registry = Registry()
     return sum(registry.delete_pictures(run) for index in sorted(indexes) for run in registry.runs_on(index))
