@@ -231,10 +231,10 @@ def discriminator_accuracy(clips: Clips, p: Params) -> dict[str, float]:
 def write_outs(
     panel: dict[str, Any], measured: list[dict[str, Any]], pictures_of: dict[str, dict[str, np.ndarray]], p: Params
 ) -> None:
-    write_atomic(paths.METRICS, json.dumps(rounded(panel), indent=2) + "\n")
+    write_atomic(paths.METRICS, json.dumps(tables.rounded(panel), indent=2) + "\n")
     tables.write_csv(paths.METRICS_BY_CLIP, [{k: v for k, v in r.items() if k != "lags"} for r in measured])
     tables.write_csv(paths.LAG_CURVE, lag_rows(measured, p.evaluate.max_lag))
-    report.write(rounded(panel), lag_rows(measured, p.evaluate.max_lag), pictures_of)
+    report.write(tables.rounded(panel), lag_rows(measured, p.evaluate.max_lag), pictures_of)
 
 
 def lag_rows(measured: Iterable[dict[str, Any]], max_lag: int) -> list[dict[str, Any]]:
@@ -249,15 +249,6 @@ def lag_rows(measured: Iterable[dict[str, Any]], max_lag: int) -> list[dict[str,
         for row in ROWS
         for k, lag in enumerate(range(-max_lag, max_lag + 1))
     ]
-
-
-def rounded(value: Any) -> Any:
-    """Six digits: the same on machines whose last bits differ."""
-    if isinstance(value, dict):
-        return {name: rounded(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(item) for item in value]
-    return round(float(value), 6) if isinstance(value, float | np.floating) else value
 
 
 def flat(panel: dict[str, Any]) -> dict[str, float]:
