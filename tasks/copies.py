@@ -7,6 +7,7 @@ words, a page or a picture when its name does. A checkpoint shows nobody's face 
 import contextlib
 import io
 import json
+import os
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from model.params import Params
-from tasks import acquire_folder, commands, config, paths, stores, units
+from tasks import acquire_folder, commands, config, dvc_stores, paths, units
+from tasks.dvc_stores import Store
 from tasks.progress import progress
-from tasks.stores import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,11 @@ def holds(file: io.BufferedIOBase, video: str) -> bool:
     file.seek(0)
     if head[257:262] == b"ustar":
         with tarfile.open(fileobj=file, mode="r:") as tar:  # type: ignore[call-overload]
-            return any(member.name.split("/")[-2:-1] == [video] for member in tar)
+            for member in tar:
+                rows = tar.extractfile(member) if member.name == "rows.json" else None  # of a unit, packed
+                if member.name.split("/")[-2:-1] == [video] or (rows and _name(json.load(rows), video)):
+                    return True
+            return False
     if head[:4] == b"PAR1":
         return _rows_of(file, video)
     if head[:15].lower() == b"<!doctype html>":
@@ -54,17 +59,19 @@ def _rows_of(file: io.BufferedIOBase, video: str) -> bool:
     return any(row["video"] == video and (row["status"] == "kept" or row["text"]) for row in rows)
 
 
-def everywhere() -> list[Store]:
-    """DVC's cache and every remote."""
-    return [stores.cache(), *stores.remotes()]
+def everywhere(p: Params) -> list[Store]:
+    """DVC's cache, every remote, and the buckets that raw shards and finished units are kept in."""
+    shared = {"shared units": os.environ.get("LIPGAN_UNITS", ""), "raw shards": p.acquire.raw}
+    buckets = [dvc_stores.bucket(name, url) for name, url in shared.items() if url.startswith("s3://")]
+    return [dvc_stores.cache(), *dvc_stores.remotes(), *buckets]
 
 
-def find(video: str, places: Sequence[Store] | None = None) -> list[Copy]:
-    """All copies in the work trees, the unit cache, DVC's cache and every remote, run-caches included."""
+def find(video: str, places: Sequence[Store]) -> list[Copy]:
+    """All copies in the work trees, the unit cache, and in `places`, run-caches included."""
     found = [*_in_work_trees(video), *_in_units(video)]
     checked: dict[str, bool] = {}  # md5 -> whether it holds the video
-    for store in everywhere() if places is None else places:
-        found += _in_store(store, video, checked)
+    for store in places:
+        found += _in_bucket(store, video) if store.plain else _in_store(store, video, checked)
     return found
 
 
@@ -128,7 +135,9 @@ def _clean_trainings(video: str) -> set[str]:
 
 def _in_store(store: Store, video: str, checked: dict[str, bool]) -> Iterator[Copy]:
     objects = store.objects()
-    folders = {md5: stores.listed_by(store.fs.cat_file(path)) for md5, path in objects.items() if md5.endswith(".dir")}
+    folders = {
+        md5: dvc_stores.listed_by(store.fs.cat_file(path)) for md5, path in objects.items() if md5.endswith(".dir")
+    }
     bad = {md5 for entries in folders.values() for md5, name in entries if _is_strip(name, video)}
     unseen = [md5 for md5 in objects if md5 not in checked and md5 not in folders]
     for md5 in progress(unseen, f"reading {store.name}", "object"):
@@ -145,6 +154,14 @@ def _in_store(store: Store, video: str, checked: dict[str, bool]) -> Iterator[Co
             yield Copy(f"run-cache of {store.name}", path, name, store.size(path), "", store)
 
 
+def _in_bucket(store: Store, video: str) -> Iterator[Copy]:
+    for path in progress(store.files(), f"reading {store.name}", "object"):
+        with store.open(path) as file:
+            held = holds(file, video)
+        if held:
+            yield Copy(store.name, path, path.removeprefix(f"{store.root}/"), store.size(path), "", store)
+
+
 def _is_strip(name: str, video: str) -> bool:
     return name.endswith(".png") and f"-{video}-" in name
 
@@ -158,5 +175,8 @@ def _says(path: Path, video: str) -> bool:
     """A unit's rows name the video."""
     if path.suffix != ".json":
         return False
-    rows = json.loads(path.read_text())
+    return _name(json.loads(path.read_text()), video)
+
+
+def _name(rows: object, video: str) -> bool:
     return isinstance(rows, list) and any(isinstance(row, dict) and row.get("video") == video for row in rows)

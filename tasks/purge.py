@@ -19,11 +19,11 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from model.params import Params
-from tasks import commands, copies, index, paths, registry, stores, tombstones, units, withdrawals
+from tasks import commands, copies, dvc_stores, index, paths, registry, tombstones, units, withdrawals
 from tasks.copies import Copy
+from tasks.dvc_stores import Store
 from tasks.progress import say
 from tasks.stage import UserError
-from tasks.stores import Store
 
 COLUMNS = ["clip", "video", "split", "status", "source_sha256"]
 UNLEARN = (
@@ -58,11 +58,11 @@ def mark(video: str, tables: Iterable[tuple[str, str, list[dict[str, Any]]]]) ->
 
 def history() -> Iterable[tuple[str, str, list[dict[str, Any]]]]:
     """(commit, md5, rows) of the clip table and index of every commit whose bytes are here, or were redacted here."""
-    cache, seen = stores.cache(), dict[str, list[dict[str, Any]]]()
+    cache, seen = dvc_stores.cache(), dict[str, list[dict[str, Any]]]()
     for table in (paths.CLIPS, paths.INDEX):
         if table.is_file():
             yield "work tree", units.md5_file(table), _columns(table)
-    for commit, outs in stores.locks():
+    for commit, outs in dvc_stores.locks():
         for md5 in (outs.get(str(table)) for table in (paths.CLIPS, paths.INDEX)):
             if md5 and md5 not in seen:
                 there = [path for path in (Path(cache.root, "files/md5", md5[:2], md5[2:]), redacted(md5))]
@@ -83,7 +83,7 @@ def state(video: str, p: Params) -> dict[str, Any]:
         "video": video,
         "withdrawn": withdrawals.read().get(video),
         "commits": sorted(commits - {"work tree"}),
-        "left": copies.find(video),
+        "left": copies.find(video, copies.everywhere(p)),
         "originals": copies.originals(video, [], p),
         "tombstones": tombstones.read(video),
     }
@@ -94,7 +94,7 @@ def purge(p: Params, *, yes: bool, originals: bool) -> None:
     rows = withdrawals.read()
     if not rows:
         raise UserError(f"{paths.WITHDRAWALS}: nothing is withdrawn; begin with `withdraw --video ID --reason TEXT`")
-    places = copies.everywhere()
+    places = copies.everywhere(p)
     for video, row in sorted(rows.items()):
         found = copies.find(video, places)
         given = copies.originals(video, row.source_sha256.split(), p)

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks import commands, paths, stores, tracking, units
+from tasks import commands, dvc_stores, paths, tracking, units
 from tasks.stage import UserError, all_or_nothing
 
 NAME = "lipgan"
@@ -193,7 +193,7 @@ def fetch(address: str) -> Path:
 
 
 def _fetch_one(path: Path, md5: str, commit: str, target: Path) -> None:
-    cached = Path(stores.cache().root) / "files/md5" / md5[:2] / md5[2:]
+    cached = Path(dvc_stores.cache().root) / "files/md5" / md5[:2] / md5[2:]
     if cached.is_file():
         shutil.copyfile(cached, target)
     else:

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from model.params import Params
-from tasks import commands, config, drift, index, paths, promote, registry, stores, units, withdrawals, worktree
+from tasks import commands, config, drift, dvc_stores, index, paths, promote, registry, units, withdrawals, worktree
 from tasks.progress import say
 from tasks.promote import Evaluation, Judgement
 from tasks.registry import CHALLENGER, CHAMPION, Registry, Version
@@ -71,10 +71,10 @@ def reproduce(p: Params, lock: int, variables: Mapping[str, str]) -> Challenger:
     """
     known = Registry()
     folder = worktree.prepare(p)
-    remote = stores.has_remote(folder)
+    remote = dvc_stores.has_remote(folder)
     pull = ["--pull"] if remote else []
     commands.dvc("repro", "--allow-missing", *pull, variables=variables, folder=folder, keep_open=[lock])
-    outs = stores.outs_of(yaml.safe_load((folder / "dvc.lock").read_text()))
+    outs = dvc_stores.outs_of(yaml.safe_load((folder / "dvc.lock").read_text()))
     same = (each for each in known.versions() if each.tags.get("dvc.md5") == outs[str(paths.GENERATOR)])
     return Challenger(folder, remote, outs, next(same, None))
 
@@ -158,7 +158,7 @@ def _recorded(serving: Version) -> Evaluation | None:
     if table is None or not all(texts):
         return None
     lock, panel, by_clip = (str(text) for text in texts)
-    if stores.outs_of(yaml.safe_load(lock)).get(str(paths.GENERATOR)) != serving.tags["dvc.md5"]:
+    if dvc_stores.outs_of(yaml.safe_load(lock)).get(str(paths.GENERATOR)) != serving.tags["dvc.md5"]:
         return None
     rows = index.kept(table, "test")
     clips = {row["clip"]: row["member_sha256"] for row in rows}
@@ -168,7 +168,7 @@ def _recorded(serving: Version) -> Evaluation | None:
 def index_of(version: Version) -> list[dict[str, Any]] | None:
     """The index a version was trained on, from DVC's cache; None where it is not there any more."""
     md5 = version.tags["data.index.md5"]
-    path = Path(stores.cache().root) / "files/md5" / md5[:2] / md5[2:]
+    path = Path(dvc_stores.cache().root) / "files/md5" / md5[:2] / md5[2:]
     return index.read(path) if path.is_file() else None
 
 

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from tasks import paths
+from tasks import paths, signing
 from tasks.stage import UserError, write_atomic
 
 SIGNATURE = "signature"
@@ -59,7 +59,7 @@ def _bytes(text: dict[str, Any]) -> bytes:
 
 
 def _key() -> Ed25519PrivateKey:
-    path = _config_folder() / "withdrawals.pem"
+    path = signing.config_folder() / "withdrawals.pem"
     if not path.is_file():
         secret = Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -73,9 +73,3 @@ def _key() -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise UserError(f"{path}: not an ed25519 key; move it away, and a new one is made")
     return key
-
-
-def _config_folder() -> Path:
-    if given := os.environ.get("LIPGAN_CONFIG"):
-        return Path(given)
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "lipgan"

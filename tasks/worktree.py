@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from model.params import Params
-from tasks import commands, paths, stores
+from tasks import commands, dvc_stores, paths
 from tasks.stage import UserError, all_or_nothing
 
 BRANCHES = "retrain"
@@ -102,7 +102,7 @@ def _share_settings(folder: Path) -> None:
     settings.read(paths.main_repository() / LOCAL)
     if not settings.has_section("cache"):
         settings.add_section("cache")
-    settings["cache"]["dir"] = stores.cache().root
+    settings["cache"]["dir"] = dvc_stores.cache().root
     settings["cache"].setdefault("type", "reflink,hardlink,copy")
     with all_or_nothing(folder / LOCAL) as partial:
         partial.touch(0o600)  # it may hold a remote's password

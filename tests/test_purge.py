@@ -13,7 +13,7 @@ import yaml
 from conftest import ROOT
 from test_withdrawals import git
 
-from tasks import commands, config, copies, index, paths, purge, shards, tombstones
+from tasks import commands, config, copies, index, paths, preprocess, purge, shards, tombstones, units
 from tasks.stage import UserError
 
 STAGES = """
@@ -89,7 +89,7 @@ def test_a_withdrawn_person_leaves_every_place_and_no_old_commit_brings_them_bac
     assert "nothing was deleted" in capfd.readouterr().err and files_with(probes, project, near)
     purge.purge(load(), yes=True, originals=False)
     assert files_with(probes, project, near) == []
-    assert copies.find(video) == []
+    assert copies.find(video, copies.everywhere(load())) == []
     assert dvc("status").strip() == "Data and pipelines are up to date."
 
     state = purge.state(video, load())
@@ -107,7 +107,7 @@ def test_a_withdrawn_person_leaves_every_place_and_no_old_commit_brings_them_bac
     dvc("checkout", expect=1)
     assert files_with(probes, project, near) == []
     assert "withdrawn" in dvc("repro")  # the old commit, made anew: without the person
-    assert files_with(probes, project, near) == [] and copies.find(video) == []
+    assert files_with(probes, project, near) == [] and copies.find(video, copies.everywhere(load())) == []
 
 
 @pytest.mark.slow
@@ -127,6 +127,10 @@ def test_an_s3_remote_is_purged_with_all_its_old_versions(project, monkeypatch):
         dvc("remote", "add", "far", "s3://corpus/lipgan")
         dvc("remote", "modify", "far", "endpointurl", address)
         dvc("push", "-q", "-r", "far", "--run-cache")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        monkeypatch.setenv("LIPGAN_UNITS", "s3://corpus/units")
+        planned, _ = preprocess.plan(load())
+        units.exchange(planned)
         video, probes = person()
 
         def held():
@@ -134,7 +138,7 @@ def test_an_s3_remote_is_purged_with_all_its_old_versions(project, monkeypatch):
             bodies = [(each["Key"], body_of(fs, each["Key"], each["VersionId"])) for each in versions]
             return [key for key, body in bodies if any(probe in body for probe in probes)]
 
-        assert len(held()) == 2
+        assert len(held()) == 3  # raw, shard, shared unit
         purge.withdraw(video, "asked", "2026-11-22")
         purge.purge(load(), yes=True, originals=False)
         assert held() == []

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tasks import paths, registry, stores, tracking
+from tasks import dvc_stores, paths, registry, tracking
 from tasks.registry import CHALLENGER, CHAMPION, Registry
 from tasks.stage import UserError
 
@@ -105,7 +105,9 @@ def test_the_champions_bytes_come_from_the_dvc_cache_and_are_checked(store, monk
     import fsspec
 
     cache = store / ".dvc/cache"
-    monkeypatch.setattr(stores, "cache", lambda: stores.Store("DVC cache", fsspec.filesystem("file"), str(cache)))
+    monkeypatch.setattr(
+        dvc_stores, "cache", lambda: dvc_stores.Store("DVC cache", fsspec.filesystem("file"), str(cache))
+    )
     version = Registry().register(tags(1))
     Registry().promote(version, "first")
     for text, name in (("weights 1", "dvc.md5"), ("about 1", "dvc.json.md5")):

@@ -62,7 +62,7 @@ class Project:
 def made(tmp_path_factory, empty_store):  # noqa: F811
     """After its first retraining: a champion of 0.6."""
     folder = tmp_path_factory.mktemp("drills") / "project"
-    for room in ("tasks", "model"):
+    for room in ("flows", "tasks", "model"):
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "tests/retrain_stages.py", folder / "stages.py")
     shutil.copy(empty_store, folder / "mlflow.db")
@@ -247,6 +247,15 @@ def test_rollback_is_one_step_and_the_next_run_does_not_bring_the_bad_one_back(p
     assert bad.number != now.number and Registry().aliased(CHAMPION).number == now.number
     assert "nothing new" in project.retrain()
     assert Registry().aliased(CHAMPION).number == now.number
+
+
+def test_the_command_runs_the_same_steps_under_prefect(project, monkeypatch):
+    monkeypatch.setenv("PREFECT_HOME", str(project.folder.parent / "prefect"))
+    done = subprocess.run([sys.executable, "-m", "flows", "retrain"], capture_output=True, text=True)
+    assert done.returncode == 0 and "retrain: nothing new: this is version" in done.stderr, done.stderr
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    served = subprocess.run([sys.executable, "-m", "flows", "retrain", "--serve", "0 2 * * *"], capture_output=True)
+    assert served.returncode == 2 and b"error: --serve needs a Prefect server: `make server`" in served.stderr
 
 
 def test_the_champion_is_compared_on_the_clips_both_were_measured_on(project):

@@ -32,6 +32,10 @@ class Store:
     name: str
     fs: Any
     root: str
+    plain: bool = False  # not DVC's: files under any name
+
+    def files(self) -> list[str]:
+        return self._find(self.root)
 
     def objects(self) -> dict[str, str]:
         """md5 (with .dir) -> path, of every object."""
@@ -113,6 +117,12 @@ def remotes() -> list[Store]:
             raise UserError(f"remote {name} ({url}) cannot be reached: {error}") from error
         stores.append(Store(f"remote {name}", fs, root.rstrip("/")))
     return stores
+
+
+def bucket(name: str, url: str) -> Store:
+    """A folder of object storage that is not DVC's."""
+    fs, root = fsspec.core.url_to_fs(url)
+    return Store(name, fs, root.rstrip("/"), plain=True)
 
 
 def listed_by(dir_object: bytes) -> list[tuple[str, str]]:
