@@ -180,6 +180,22 @@ class EvaluateParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainParams:
+    """When a new checkpoint takes the place of the one that serves."""
+
+    metric: Literal["aperture_corr", "aperture_best_corr"]
+    promote: Literal["better", "not_worse"]
+    min_clips: Annotated[int, Range(2, 1_000_000)]
+    min_aperture_corr: Annotated[float, Range(-1, 1)]
+    min_amplitude_ratio: Annotated[float, Range(0, 100)]
+    max_amplitude_ratio: Annotated[float, Range(0, 100)]
+    max_wrong_audio_corr: Annotated[float, Range(-1, 1)]
+    min_in_sync: Share
+    min_hard_corr: Annotated[float, Range(-1, 1)]
+    drift_ks: Share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
     seed: Annotated[int, Range(0, 2**31)]
     corpus: CorpusParams
@@ -190,6 +206,7 @@ class Params:
     expert: ExpertParams
     train: TrainParams
     evaluate: EvaluateParams
+    retrain: RetrainParams
 
     def __post_init__(self) -> None:
         if 2 * self.train.identity_min_frames > self.faces.min_frames:

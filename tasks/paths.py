@@ -17,6 +17,7 @@ GENERATOR = Path("models/generator.safetensors")
 DISCRIMINATORS = Path("models/discriminators.safetensors")
 REPORTS = Path("reports")
 PREPROCESS_REPORT = REPORTS / "preprocess.json"
+TRAIN_RECORD = REPORTS / "train.json"
 EXPERT_REPORT = REPORTS / "expert.json"
 EXPERT_CURVE = REPORTS / "plots/expert.csv"
 EXPERT_OFFSETS = REPORTS / "plots/expert-offsets.csv"
