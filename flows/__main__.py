@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from flows.commands import agree, dub, stages
+from flows.commands import agree, dub, gc, stages
 from tasks.stage import UserError
 
-COMMANDS = (stages, agree, dub)  # in the order that the help shows
+COMMANDS = (stages, agree, dub, gc)  # in the order that the help shows
 
 
 def parser() -> argparse.ArgumentParser:
