@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import s3_server
 from conftest import TINY
-from test_pipeline import DVC, FLOW, call, copy_project, hashes, stages_run, variables
+from test_pipeline import DVC, FLOW, call, copy_project, hashes, server, stages_run, variables  # noqa: F401 - a fixture
 
 
 def git(folder, *words):
@@ -17,11 +17,11 @@ def git(folder, *words):
 
 
 @pytest.mark.slow
-def test_what_is_pushed_to_s3_is_there_for_another_clone_and_nothing_is_made_again(tiny_folder, tmp_path):
+def test_what_is_pushed_to_s3_is_there_for_another_clone_and_nothing_is_made_again(tiny_folder, server, tmp_path):  # noqa: F811
     s3_server.needed()
     with s3_server.serving(tmp_path) as aws:
         there = f"s3://{s3_server.BUCKET}"
-        environment = variables(tmp_path, **aws, LIPGAN_UNITS=f"{there}/units")
+        environment = variables(tmp_path, **aws, PREFECT_API_URL=server, LIPGAN_UNITS=f"{there}/units")
         first = copy_project(tmp_path / "first", TINY)
         shutil.copytree(tiny_folder / ".cache", first / ".cache")
         assert len(stages_run(call([*DVC, "repro", "preprocess"], first, environment))) == 3
