@@ -39,6 +39,7 @@ def run_units(
     `after` is called, here and one at a time, for every unit that is done, also for those done before.
     """
     units.exchange(planned)
+    units.used(planned)
     missing = [unit for unit in planned if not unit.done]
     summary = f"ran {len(missing)}, kept {len(planned) - len(missing)}"
     for unit in planned if after else ():

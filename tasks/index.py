@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 
 from tasks.stage import REASONS, UserError, all_or_nothing
@@ -74,6 +75,13 @@ def read(path: Path) -> list[dict[str, Any]]:
         raise UserError(f"{path}: no such table; run `dvc repro`") from None
     except pa.ArrowInvalid as error:
         raise UserError(f"{path}: not a clip table ({error}); run `dvc checkout`") from error
+
+
+def values(path: Path, column: str) -> list[str]:
+    """What a column of text holds, each once, sorted; nothing where there is no such table."""
+    if not path.is_file():
+        return []
+    return sorted(pa.compute.unique(pq.read_table(path, columns=[column])[column]).to_pylist())
 
 
 def kept(rows: Iterable[dict[str, Any]], split: str | None = None) -> list[dict[str, Any]]:

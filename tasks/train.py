@@ -24,7 +24,7 @@ from model import losses, seeds
 from model.gan import Gan
 from model.params import Params, TrainParams
 from model.samples import Batch, frame_bytes, generator_input, mask_lower_half, pictures
-from tasks import checkpoints, config, lineage, loader, paths, tables, tracking, units
+from tasks import agreement, checkpoints, config, lineage, loader, paths, tables, tracking, units
 from tasks.loader import Batches, Clips
 from tasks.progress import bar, say
 from tasks.stage import UserError
@@ -196,6 +196,7 @@ def _write_outs(gan: Gan, clips: Clips, p: Params, state: dict[str, Any]) -> Non
             "index_md5": units.md5_file(paths.INDEX),
             "corpora": sorted({row["corpus"] for row in clips.rows}),
             "licences": sorted({row["licence"] for row in clips.rows}),
+            "agreement": agreement.of({row["corpus"] for row in clips.rows}),
             "torch": torch.__version__.split("+")[0],
             "train_version": TRAIN_VERSION,
         },
