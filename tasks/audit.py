@@ -6,7 +6,7 @@ files here either are those bytes or are named. `python -m flows audit`; questio
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -297,3 +297,13 @@ def held_under(case: Case) -> Link:
 
 def clean(links: Sequence[Link]) -> bool:
     return not any(link.findings for link in links)
+
+
+def summary(links: Sequence[Link]) -> str:
+    states = [link.state for link in links]
+    told = f"{len(links)} links: {states.count('holds')} hold, {states.count('broken')} broken, "
+    return told + f"{states.count('unchecked')} not checked; {sum(len(link.findings) for link in links)} findings"
+
+
+def as_dict(links: Sequence[Link]) -> dict[str, Any]:
+    return {"clean": clean(links), "links": [asdict(link) | {"state": link.state} for link in links]}

@@ -60,9 +60,14 @@ def cache_folder() -> Path:
     return Path(".dvc/cache").resolve()
 
 
+def place(digest: str) -> Path:
+    """Where the cache keeps a file or a folder's list, whether it has it or not."""
+    return cache_folder() / "files/md5" / digest[:2] / digest[2:]
+
+
 def cached(digest: str) -> Path | None:
     """The cache's copy of a file or of a folder's list; None where it has none, or a damaged one."""
-    copy = cache_folder() / "files/md5" / digest[:2] / digest[2:]
+    copy = place(digest)
     if not digest or not copy.is_file() or units.md5_file(copy) != digest.removesuffix(".dir"):
         return None
     return copy

@@ -126,7 +126,7 @@ def _fetch(unit: Unit, there: Store, size: int) -> None:
             try:
                 if packed.stat().st_size != size:
                     raise tarfile.ReadError(f"{packed.stat().st_size} bytes came, {size} were promised")
-                with tarfile.open(packed) as tar:
+                with tarfile.open(packed, "r:") as tar:
                     tar.extractall(partial, filter="data")
             except tarfile.TarError as error:
                 raise UserError(

@@ -1,7 +1,6 @@
 """The audit on a small project that was really trained, committed to git and to DVC, and then tampered with."""
 
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 import yaml
 from conftest import ROOT, inside
 
-from tasks import audit, config, index, lineage, locks, paths, shards, tracking, train, units
+from tasks import audit, config, index, lineage, locks, paths, tracking, train, units
 from tasks.stage import UserError
 
 FLIPS = 208
