@@ -189,7 +189,8 @@ def test_a_child_that_outlives_a_killed_run_keeps_the_next_one_out_until_it_ends
     code = (
         "import os, signal, subprocess, sys\nfrom tasks import worktree\n"
         "with worktree.alone() as lock:\n"
-        "    child = subprocess.Popen(['sleep', '600'], pass_fds=[lock], stdout=subprocess.DEVNULL)\n"
+        "    quiet = subprocess.DEVNULL\n"
+        "    child = subprocess.Popen(['sleep', '600'], pass_fds=[lock], stdout=quiet, stderr=quiet)\n"
         "    print(child.pid, flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
