@@ -57,27 +57,12 @@ def dvc(
 
     Errors: UserError where it fails.
     """
-    _talk("dvc", arguments, variables, folder, keep_open)
-
-
-def flows(*arguments: str, variables: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
-    """Run a command of ours, in another work tree, say.  Errors: UserError where it fails."""
-    _talk("flows", arguments, variables, folder, ())
-
-
-def _talk(
-    module: str,
-    arguments: Sequence[str],
-    variables: Mapping[str, str] | None,
-    folder: Path | None,
-    keep_open: Sequence[int],
-) -> None:
-    command, environment = [sys.executable, "-m", module, *arguments], {**os.environ, **(variables or {})}
+    command, environment = [sys.executable, "-m", "dvc", *arguments], {**os.environ, **(variables or {})}
     try:
         subprocess.run(command, check=True, env=environment, cwd=folder, pass_fds=keep_open)
     except subprocess.CalledProcessError as error:
         raise UserError(
-            f"{module} {' '.join(arguments)} ended with status {error.returncode}; its lines above say why"
+            f"dvc {' '.join(arguments)} ended with status {error.returncode}; its lines above say why"
         ) from error
 
 

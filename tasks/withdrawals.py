@@ -11,6 +11,7 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from tasks import commands, paths
@@ -49,6 +50,11 @@ def add(video: str, date: str, reason: str, hashes: Iterable[str] = ()) -> Withd
         table.writerow([getattr(each, name) for name in COLUMNS])
     write_atomic(paths.WITHDRAWALS, text.getvalue())
     return row
+
+
+def redacted(md5: str) -> Path:
+    """A table whose object had to go, without the words and sources of the withdrawn: old commits stay explainable."""
+    return paths.cache() / "redacted" / f"{md5}.parquet"
 
 
 def leave_out(
