@@ -19,6 +19,7 @@ Count = Annotated[int, Range(1, 10**9)]
 Share = Annotated[float, Range(0, 1)]
 Rate = Annotated[float, Range(0, 1)]
 Weight = Annotated[float, Range(0, 1e6)]
+LOCAL = "local"  # acquire.raw: raw shards lie in data/raw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +54,18 @@ class Lrs2Params:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcquireParams:
-    """How a corpus is fetched; nothing here changes what comes of it."""
+    """How a corpus is fetched and where its raw shards lie; nothing here changes what comes of it."""
 
+    raw: str  # "local": data/raw; s3://bucket/folder: there, and data/raw holds a pointer to each
     delete_parts: bool
     parallel: Annotated[int, Range(1, 16)]  # parts fetched side by side
     stall_s: Annotated[float, Range(0.05, 3600)]  # this long without a byte: begin again where it stopped
     max_failures: Annotated[int, Range(1, 1000)]  # in a row, without a byte of progress
     backoff_s: Annotated[float, Range(0, 3600)]  # after the first failure; doubles up to 10 minutes
+
+    def __post_init__(self) -> None:
+        if self.raw != LOCAL and (not self.raw.startswith("s3://") or self.raw == "s3://" or "@" in self.raw):
+            raise ValueError("acquire.raw must be local or s3://bucket/folder, without user or password")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +219,22 @@ class EvaluateParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainParams:
+    """When a new checkpoint takes the place of the one that serves."""
+
+    metric: Literal["aperture_corr", "aperture_best_corr"]
+    promote: Literal["better", "not_worse"]
+    min_clips: Annotated[int, Range(2, 1_000_000)]
+    min_aperture_corr: Annotated[float, Range(-1, 1)]
+    min_amplitude_ratio: Annotated[float, Range(0, 100)]
+    max_amplitude_ratio: Annotated[float, Range(0, 100)]
+    max_wrong_audio_corr: Annotated[float, Range(-1, 1)]
+    min_in_sync: Share
+    min_hard_corr: Annotated[float, Range(-1, 1)]
+    drift_ks: Share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
     seed: Annotated[int, Range(0, 2**31)]
     corpus: CorpusParams
@@ -223,6 +245,7 @@ class Params:
     expert: ExpertParams
     train: TrainParams
     evaluate: EvaluateParams
+    retrain: RetrainParams
 
     def __post_init__(self) -> None:
         if 2 * self.train.identity_min_frames > self.faces.min_frames:

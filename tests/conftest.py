@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +18,7 @@ REAL = ROOT.parent / "shared/real"
 
 os.environ.update(LIPGAN_TRACKING="off", DVC_NO_ANALYTICS="1", DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true")
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ["LIPGAN_CONFIG"] = tempfile.mkdtemp()  # the key that marks videos: never the one in the user's home
 
 TINY = {
     "corpus.size": "tiny",
