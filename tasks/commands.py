@@ -65,6 +65,12 @@ def flows(*arguments: str, variables: Mapping[str, str] | None = None, folder: P
     _talk("flows", arguments, variables, folder, ())
 
 
+def train(*, variables: Mapping[str, str], folder: Path) -> None:
+    """Stage `train` in another project folder, by itself.  Errors: UserError where it fails."""
+    root = str(Path(__file__).parents[1])
+    _talk("tasks.train", (), {"PYTHONPATH": root, **variables}, folder, ())
+
+
 def _talk(
     module: str,
     arguments: Sequence[str],
