@@ -62,17 +62,20 @@ def variants(t: TrainParams) -> list[Variant]:
 
 
 def params_of(p: Params, variant: Variant, *, steps: int, seed: int) -> Params:
-    """Errors: UserError where params.yaml gives the expert no weight: there would be nothing to compare."""
     changes = dict(variant.changes)
     terms = replace(PLAIN, **changes.pop("terms"))
-    if "expert" in variant.name and not (terms.expert.weight or terms.perceptual.weight):
-        raise UserError("experiments: train.terms.expert and .perceptual have weight 0: give one of them a weight")
     trained = replace(p.train, num_steps=steps, val_every=max(1, steps // 16), terms=terms, **changes)
     return replace(p, seed=seed, train=trained)
 
 
 def run(p: Params, *, steps: int, num_seeds: int) -> str:
-    """Train every variant with every seed, measure, write the report; one line for people."""
+    """Train every variant with every seed, measure, write the report; one line for people.
+
+    Errors: UserError where there is no expert, or params.yaml gives it no weight: nothing could be compared.
+    """
+    if not (p.train.terms.expert.weight or p.train.terms.perceptual.weight):
+        raise UserError("experiments: train.terms.expert and .perceptual have weight 0: give one of them a weight")
+    expert_share = judge_expert(p)
     steps = steps or p.train.num_steps
     wanted = [(variant, p.seed + k) for variant in variants(p.train) for k in range(num_seeds)]
     results: list[dict[str, Any]] = []
@@ -91,7 +94,7 @@ def run(p: Params, *, steps: int, num_seeds: int) -> str:
         "batch_size": p.train.batch_size,
         "corpora": sorted({row["corpus"] for row in Clips(paths.INDEX, paths.SHARDS, "train").rows}),
         "pairs": p.evaluate.num_pairs,
-        "expert": judge_expert(p),
+        "expert": expert_share,
         "trainings": tables.rounded(results),
     }
     paths.EXPERIMENTS.mkdir(parents=True, exist_ok=True)
