@@ -57,12 +57,28 @@ def dvc(
 
     Errors: UserError where it fails.
     """
-    command, environment = [sys.executable, "-m", "dvc", *arguments], {**os.environ, **(variables or {})}
+    _talk("dvc", arguments, variables, folder, keep_open)
+
+
+def train(*, variables: Mapping[str, str], folder: Path) -> None:
+    """Stage `train` in another project folder, by itself.  Errors: UserError where it fails."""
+    root = str(Path(__file__).parents[1])
+    _talk("tasks.train", (), {"PYTHONPATH": root, **variables}, folder, ())
+
+
+def _talk(
+    module: str,
+    arguments: Sequence[str],
+    variables: Mapping[str, str] | None,
+    folder: Path | None,
+    keep_open: Sequence[int],
+) -> None:
+    command, environment = [sys.executable, "-m", module, *arguments], {**os.environ, **(variables or {})}
     try:
         subprocess.run(command, check=True, env=environment, cwd=folder, pass_fds=keep_open)
     except subprocess.CalledProcessError as error:
         raise UserError(
-            f"dvc {' '.join(arguments)} ended with status {error.returncode}; its lines above say why"
+            f"{module} {' '.join(arguments)} ended with status {error.returncode}; its lines above say why"
         ) from error
 
 
