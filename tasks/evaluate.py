@@ -44,6 +44,7 @@ from tasks.panel import Meters, Record
 from tasks.progress import progress
 from tasks.raw_clips import RawClips
 from tasks.stage import write_atomic
+from tasks.sync import SyncMeter
 from tasks.syncnet import PublishedSyncNet
 
 EVALUATE_VERSION = 2  # raise it when a row changes its meaning; metrics have versions of their own
@@ -76,7 +77,7 @@ def run(p: Params) -> str:
         "corpora": sync.about["lineage"]["corpora"],
     }
     step = sync.about["loop"]["step"]
-    found = figures.rounded(found)
+    found = tables.rounded(found)
     write_atomic(paths.METRICS, json.dumps(found, indent=2) + "\n")
     tables.write_csv(paths.METRICS_BY_CLIP, figures.clip_rows(measured))
     tables.write_csv(paths.LAG_CURVE, figures.lag_rows(measured, p.evaluate.max_lag))
@@ -102,6 +103,7 @@ def meters_of(p: Params) -> Meters:
     return Meters(
         predictor=Predictor(paths.LANDMARKS),
         max_lag=p.evaluate.max_lag,
+        expert=SyncMeter(),
         syncnet=PublishedSyncNet(Path(named.syncnet)) if named.syncnet else None,
         lpips=plugins.lpips(Path(named.lpips)) if named.lpips else None,
         fid=plugins.Fid(Path(named.inception)) if named.inception else None,

@@ -124,15 +124,6 @@ def offset_rows(measured: Sequence[Record], max_lag: int) -> list[Record]:
     return found
 
 
-def rounded(value: Any) -> Any:
-    """Six digits: the same on machines whose last bits differ."""
-    if isinstance(value, dict):
-        return {name: rounded(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(item) for item in value]
-    return round(float(value), 6) if isinstance(value, float | np.floating) else value
-
-
 def flat(panel: Panel) -> dict[str, float]:
     return {
         f"{row}.{name}": value

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tasks.stage import write_atomic
 
 
@@ -22,3 +24,12 @@ def csv_text(rows: Sequence[dict[str, Any]]) -> str:
     for row in rows:
         table.writerow({name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()})
     return text.getvalue()
+
+
+def rounded(value: Any) -> Any:
+    """Six digits: the same on machines whose last bits differ."""
+    if isinstance(value, dict):
+        return {name: rounded(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    return round(float(value), 6) if isinstance(value, float | np.floating) else value
