@@ -20,17 +20,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from model import losses, seeds
+from model import losses, seeds, terms
+from model.expert import RUN, SyncExpert
 from model.gan import Gan
-from model.params import Params, TrainParams
+from model.params import Params, TermParams, TrainParams
 from model.samples import Batch, frame_bytes, generator_input, mask_lower_half, pictures
+from model.schedules import Schedules
 from tasks import checkpoints, config, lineage, loader, paths, tables, tracking, units
 from tasks.loader import Batches, Clips
 from tasks.progress import bar, say
 from tasks.stage import UserError
 from tasks.tracking import Tracker
 
-TRAIN_VERSION = 1  # raise it when the same parameters train to other weights
+TRAIN_VERSION = 2  # raise it when the same parameters train to other weights
 KEPT_STATES = 3  # states of other parameters, so that going back to them goes on where they were
 STRIP_SAMPLES = 8
 
@@ -40,16 +42,18 @@ def run(p: Params) -> str:
     device = choose_device()
     torch.manual_seed(seeds.derive(p.seed, "weights") % 2**32)
     gan = make_gan(p, device)
+    schedules = make_schedules(p.train)
     state_file = paths.cache() / "train" / training_key(p) / "state.pt"
     state = checkpoints.load_state(state_file) or {"step": 0, "curve": [], "run_id": ""}
     if state["step"]:
         gan.load_state_dict(state["gan"])
+        schedules.load_state_dict(state["schedules"])
         say(f"train: going on at step {state['step']} of {p.train.num_steps}")
     clips = Clips(paths.INDEX, paths.SHARDS, "train")
     with tracking.run("train", p, state["run_id"] or None) as tracker:
         state["run_id"] = tracker.run_id
         state["sessions"] = [*state.get("sessions", []), lineage.session(state["step"])]
-        _loop(gan, clips, p, state, state_file, tracker)
+        _loop(gan, schedules, clips, p, state, state_file, tracker)
         _write_outs(gan, clips, p, state)
         tracker.tag(lineage.record_training(p, state["sessions"], tracker.run_id))
     _forget_old_states(state_file)
@@ -70,19 +74,55 @@ def choose_device() -> torch.device:
 
 
 def make_gan(p: Params, device: torch.device) -> Gan:
-    return Gan(
+    expert, audio = load_expert(p) if needs_expert(p.train) else (None, {})
+    gan = Gan(
         width=p.model.width,
         size=p.faces.size,
         margin=p.train.margin,
         l1_weight=1.0,
-        sync_weight=p.train.sync_weight,
+        sync_weight=p.train.terms.sync.weight,
         lip_alpha=p.train.lip_alpha,
         learning_rate=p.train.lr,
         discriminator_learning_rate=p.train.lr_discriminator,
         device=device,
         precision=p.train.precision,
         channels_last=True,
+        num_runs=p.train.num_runs,
+        expert=expert,
+        with_quality=p.train.terms.quality.weight > 0,
+        average=p.train.average,
     )
+    if p.train.audio_from_expert:
+        gan.generator.audio_code.load_state_dict(audio)
+        if gan.average:
+            gan.average.network.audio_code.load_state_dict(audio)
+    return gan
+
+
+def needs_expert(t: TrainParams) -> bool:
+    return t.audio_from_expert or t.terms.expert.weight > 0 or t.terms.perceptual.weight > 0
+
+
+def load_expert(p: Params) -> tuple[SyncExpert, dict[str, torch.Tensor]]:
+    """The frozen expert, and the weights of its hearing.  Errors: UserError where it is of another size."""
+    weights, about = checkpoints.load(paths.EXPERT)
+    made = {"model.width": about["params"]["model"]["width"], "faces.size": about["params"]["faces"]["size"]}
+    wanted = {"model.width": p.model.width, "faces.size": p.faces.size}
+    if made != wanted:
+        raise UserError(f"{paths.EXPERT}: made with {made}, params.yaml has {wanted}; run `dvc repro expert`")
+    expert = SyncExpert(p.model.width, p.faces.size)
+    expert.load_state_dict(weights)
+    heard = {n.removeprefix("audio_code."): w for n, w in weights.items() if n.startswith("audio_code.")}
+    return expert, heard
+
+
+def make_schedules(t: TrainParams) -> Schedules:
+    return Schedules({name: term_of(t, name) for name in ("sync", *terms.NAMES)}, t.num_steps)
+
+
+def term_of(t: TrainParams, name: str) -> TermParams:
+    term: TermParams = getattr(t.terms, name)
+    return term
 
 
 def training_key(p: Params) -> str:
@@ -100,7 +140,9 @@ def rate_factor(step: int, p: TrainParams) -> float:
     return warm * max(0.05, 1 - (step - decay_start) / max(1.0, p.num_steps - decay_start))
 
 
-def _loop(gan: Gan, clips: Clips, p: Params, state: dict[str, Any], state_file: Path, tracker: Tracker) -> None:
+def _loop(
+    gan: Gan, schedules: Schedules, clips: Clips, p: Params, state: dict[str, Any], state_file: Path, tracker: Tracker
+) -> None:
     t = p.train
     fixed = loader.fixed_batches(Clips(paths.INDEX, paths.SHARDS, "val"), t, t.val_samples, p.seed)
     batches = Batches(clips, t, p.seed, state["step"])
@@ -113,6 +155,7 @@ def _loop(gan: Gan, clips: Clips, p: Params, state: dict[str, Any], state_file: 
                 batch = next(batches).to(gan.device)
                 waited_s += time.monotonic() - began_s
                 gan.set_learning_rate(rate_factor(step, t))
+                gan.weights = schedules.weights(step)
                 for name, value in gan.step(batch).items():
                     sums[name] = sums[name] + value if name in sums else value
                 shown.update()
@@ -122,8 +165,11 @@ def _loop(gan: Gan, clips: Clips, p: Params, state: dict[str, Any], state_file: 
                     row = {name: (value / num_steps).item() for name, value in sums.items()}
                     _demand_finite(row, step + 1)
                     row["lr"] = t.lr * rate_factor(step, t)
+                    row |= {f"weight_{name}": weight for name, weight in gan.weights.items() if term_of(t, name).weight}
                     if (step + 1) % t.val_every == 0 or last:
                         row |= validate(gan, fixed)
+                        for name in schedules.see(row, step):
+                            say(f"train: the term {name} counts from step {step + 2} on")
                         tracker.picture("val", strip(gan, fixed[0]), step + 1)
                     state["curve"].append({"step": step + 1, **row})
                     # speed is for the watcher only: what DVC hashes holds no time
@@ -139,7 +185,7 @@ def _loop(gan: Gan, clips: Clips, p: Params, state: dict[str, Any], state_file: 
                     )
                     sums, waited_s, since_s, since_step = {}, 0.0, time.monotonic(), step + 1
                 if (step + 1) % t.checkpoint_every == 0 or last:
-                    state |= {"step": step + 1, "gan": gan.state_dict()}
+                    state |= {"step": step + 1, "gan": gan.state_dict(), "schedules": schedules.state_dict()}
                     checkpoints.save_state(state_file, state)
     finally:
         batches.close()
@@ -173,9 +219,24 @@ def validate(gan: Gan, fixed: list[Batch]) -> dict[str, float]:
         values["effect"] = losses.mouth_l1(right, wrong, batch.mouth_B4).item()
         for name, value in values.items():
             sums[name] = sums.get(name, 0.0) + share * value
+    if gan.expert and gan.num_runs:
+        sums["expert_loss"] = validate_expert(gan, fixed)
     kept = ("l1", "mouth_l1", "sync_loss", "distance_right", "distance_wrong", "distance_generated")
-    result = {f"val_{name}": sums[name] for name in kept}
+    result = {f"val_{name}": sums[name] for name in (*kept, "expert_loss") if name in sums}
     return result | {"val_audio_effect": sums["effect"] / max(sums["mouth_l1"], 1e-9)}
+
+
+def validate_expert(gan: Gan, fixed: list[Batch]) -> float:
+    """The expert's loss on the generated runs of the fixed samples, whatever its weight is now; ln 2: cannot tell."""
+    assert gan.expert is not None
+    values = []
+    for batch in fixed:
+        batch = Batch(*(part[: gan.num_runs * RUN] for part in batch)).to(gan.device)
+        faces_B6SS = generator_input(pictures(batch.identity_BSS3), pictures(batch.target_BSS3))
+        with torch.no_grad():
+            made = gan.generate(faces_B6SS, batch.mfcc_BFW)
+            values.append(terms.expert_loss(gan.expert, made, batch).item())
+    return float(np.mean(values))
 
 
 def strip(gan: Gan, batch: Batch) -> np.ndarray:
@@ -201,7 +262,7 @@ def _write_outs(gan: Gan, clips: Clips, p: Params, state: dict[str, Any]) -> Non
         },
         "last": state["curve"][-1] if state["curve"] else {},
     }
-    checkpoints.save(paths.GENERATOR, gan.generator.state_dict(), about | {"network": "generator"})
+    checkpoints.save(paths.GENERATOR, gan.shown.state_dict(), about | {"network": "generator"})
     checkpoints.save(paths.DISCRIMINATORS, gan.discriminator.state_dict(), about | {"network": "sync discriminator"})
     tables.write_csv(paths.TRAIN_CURVE, state["curve"])
 
