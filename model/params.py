@@ -206,12 +206,24 @@ class TrainParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WeightParams:
+    """Files of published networks that evaluation uses where it has them; "" for none."""
+
+    syncnet: str
+    inception: str
+    lpips: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateParams:
     splits: list[Literal["train", "val", "test", "hard"]]
     max_lag: Annotated[int, Range(1, 50)]  # frames
     num_pairs: Annotated[int, Range(2, 1_000_000)]
     num_bootstrap: Annotated[int, Range(10, 1_000_000)]
     strips: Annotated[int, Range(0, 100)]  # clips shown as pictures
+    noise_clips: Annotated[int, Range(0, 100_000)]
+    noise_snr_db: list[Annotated[float, Range(-20, 60)]]  # dB; of music and of noise under the sound
+    weights: WeightParams
 
     def __post_init__(self) -> None:
         if not self.splits or self.splits[0] != "test":

@@ -26,6 +26,7 @@ EXPERIMENTS = REPORTS / "experiments"
 METRICS = REPORTS / "metrics.json"
 METRICS_BY_CLIP = REPORTS / "plots/clips.csv"
 LAG_CURVE = REPORTS / "plots/lag.csv"
+OFFSETS = REPORTS / "plots/offsets.csv"
 STRIPS = REPORTS / "strips"
 REPORT = REPORTS / "report.html"
 DUBBED = Path("out/demo.mp4")

@@ -52,6 +52,8 @@ TINY = {
     "evaluate.num_pairs": 20,
     "evaluate.num_bootstrap": 50,
     "evaluate.strips": 1,
+    "evaluate.noise_clips": 1,
+    "evaluate.noise_snr_db": [0.0],
 }
 
 
