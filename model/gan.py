@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model import ranks
 from model.discriminator import SyncDiscriminator, distance
 from model.generator import Generator
 from model.losses import contrastive, lip_weighted_l1, mouth_l1, zero_gradient_share
@@ -33,11 +34,17 @@ class Gan:
     discriminator_learning_rate    Adam's, of the discriminator
     precision                      "bf16" (autocast; losses in float32) or "fp32"
     channels_last                  memory layout of the weights; the pictures come in it anyway
+    separate_fakes                 the discriminator's generated faces come from a pass of their own, in inference mode,
+                                   as in LipGAN: a third more arithmetic
+    compiled                       "" or a mode of torch.compile for both networks, "default", "reduce-overhead"
+                                   (CUDA graphs) or "max-autotune"; or "aot_eager", a backend that only traces
     Errors:  ValueError for an unknown precision, a width or a size that cannot be built
     Source:  Rudrabha/LipGAN @ 7489174, train.py. There a coin decides which of the two unsynced pairs a batch trains
              on: on average the weights here.
-    Differs: One forward pass of the generator serves both networks, so the discriminator's generated faces are made
-             with the batch's statistics and not the running ones; it takes one step on three pairs and not two.
+    Differs: Without `separate_fakes` one forward pass of the generator serves both networks, so the discriminator's
+             generated faces are made with the batch's statistics and not the running ones. The discriminator takes
+             one step on three pairs and not two.
+             Several processes (model.ranks) each take a part of the batch: means over all, and one result.
     """
 
     def __init__(
@@ -54,6 +61,8 @@ class Gan:
         device: torch.device | str,
         precision: str,
         channels_last: bool,
+        separate_fakes: bool = False,
+        compiled: str = "",
     ) -> None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
@@ -65,6 +74,12 @@ class Gan:
         if channels_last:
             for network in (self.generator, self.discriminator):
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+        self.separate_fakes = separate_fakes
+        self.compiled = compiled
+        if compiled:
+            options = {"backend": compiled} if compiled == "aot_eager" else {"mode": compiled}
+            for part in (self.generator, self.discriminator.face, self.discriminator.audio):
+                part.compile(dynamic=False, **options)  # in place: the names of the weights stay
         self.generator_optimizer = adam(self.generator, learning_rate)
         self.discriminator_optimizer = adam(self.discriminator, discriminator_learning_rate)
 
@@ -83,10 +98,14 @@ class Gan:
             finite                1, or 0 where a gradient was not finite. That network's weights were then left alone;
                                   its batch-norm statistics may be spoilt, so go back to a checkpoint
         """
-        self.generator.train()
+        if self.compiled:
+            torch.compiler.cudagraph_mark_step_begin()  # what the last step's graphs hold may be written over
         real_B3SS = pictures(batch.target_BSS3)
+        fakes_B3SS = self._inferred(batch, real_B3SS) if self.separate_fakes else None
+        self.generator.train()
         generated_B3SS = self._generated(batch, real_B3SS)
-        d_loss, d_metrics = self._discriminator_loss(generated_B3SS.detach(), real_B3SS, batch)
+        fakes_B3SS = generated_B3SS.detach() if fakes_B3SS is None else fakes_B3SS
+        d_loss, d_metrics = self._discriminator_loss(fakes_B3SS, real_B3SS, batch)
         d_norm = update(self.discriminator, self.discriminator_optimizer, d_loss)
         g_loss, g_metrics = self._generator_loss(generated_B3SS, real_B3SS, batch)
         g_norm = update(self.generator, self.generator_optimizer, g_loss)
@@ -144,6 +163,12 @@ class Gan:
         with self._autocast():
             return self.generator(faces_B6SS, batch.mfcc_BFW)
 
+    @torch.no_grad()
+    def _inferred(self, batch: Batch, real_B3SS: Tensor) -> Tensor:
+        self.generator.eval()
+        # a copy: the memory of a CUDA graph's result belongs to the next pass
+        return self._generated(batch, real_B3SS).clone()
+
     def _discriminator_loss(
         self, generated_B3SS: Tensor, real_B3SS: Tensor, batch: Batch
     ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -197,7 +222,9 @@ def update(network: nn.Module, optimizer: torch.optim.Adam, loss: Tensor) -> Ten
     """
     parameters = list(network.parameters())
     loss.backward(inputs=parameters)
-    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    ranks.average(gradients)
+    norm = nn.utils.get_total_norm(gradients)
     # what torch.amp.GradScaler sets: the fused kernel then skips on the device, without a word to the host
     optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
     optimizer.step()

@@ -1,14 +1,17 @@
 """Clips from shards, and batches of training samples from clips.
 
 Clips are read through the index (one read a clip), decoded once while they are in flight, and kept while memory
-allows (LIPGAN_CLIP_MEMORY_MB, default 2048): a corpus that fits is decoded once in all.
+allows: a corpus that fits is decoded once in all. tasks.resident holds a whole split ready for a GPU.
+
+LIPGAN_CLIP_MEMORY_MB   for decoded clips; default 2048
+LIPGAN_PREFETCH         batches made ahead of the training; default 4
 """
 
 import os
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +48,43 @@ class Clips:
             self._held.move_to_end(number)
             return self._held[number]
         row = self.rows[number]
-        clip = shards.decode(shards.read(self.folder / row["shard"], row["offset"], row["size"]))
+        shard = self.folder / row["shard"]
+        clip = shards.decode(shards.read(shard, row["offset"], row["size"], row["member_sha256"]))
         if len(clip.faces_TSS3) != row["num_frames"]:
             raise UserError(f"{row['shard']}: {row['clip']} is not the clip of the index; run `dvc checkout`")
+        if not (np.isfinite(clip.mfcc_FW).all() and np.isfinite(clip.landmarks_T682).all()):
+            raise UserError(
+                f"{row['shard']}: {row['clip']} has sound features or landmarks that are not finite; run "
+                "`dvc repro -f preprocess`, or take the clip out of the corpus"
+            )
         self._held[number] = clip
         self._held_bytes += _num_bytes(clip)
         while self._held_bytes > self._limit_bytes and len(self._held) > 1:
             self._held_bytes -= _num_bytes(self._held.popitem(last=False)[1])
         return clip
+
+    def forget(self) -> None:
+        """Let go of the decoded clips."""
+        self._held.clear()
+        self._held_bytes = 0
+
+    def check(self) -> None:
+        """Read the first clip of every shard, and see that no shard is too short for what the index says is in it.
+
+        Errors: UserError. What this finds at the start would otherwise stop a training hours later.
+        """
+        ends: dict[str, int] = {}
+        firsts: dict[str, int] = {}
+        for number, row in enumerate(self.rows):
+            ends[row["shard"]] = max(ends.get(row["shard"], 0), row["offset"] + row["size"])
+            first = firsts.setdefault(row["shard"], number)
+            if row["offset"] < self.rows[first]["offset"]:
+                firsts[row["shard"]] = number
+        for shard, end in ends.items():
+            path = self.folder / shard
+            if path.is_file() and path.stat().st_size < end:
+                raise UserError(f"{path}: ends before byte {end}; run `dvc checkout` or `dvc repro`")
+            self[firsts[shard]]
 
     def draw(self, p: TrainParams, *, seed: int, epoch: int | str, per_clip: int, flip: bool) -> Draws:
         """An epoch over these clips.  Errors: UserError where a clip cannot give a sample."""
@@ -111,13 +143,34 @@ def window(mfcc_FW: np.ndarray, frame: int) -> np.ndarray:
 
 
 class Batches:
-    """Endless batches in an order that (seed, step) decides; a second thread prepares the next ones."""
+    """Endless batches in an order that (seed, step) decides; a second thread prepares the next ones.
 
-    def __init__(self, clips: Clips, p: TrainParams, seed: int, start_step: int, ahead: int = 4) -> None:
+    make                how rows of an epoch become a batch; default: `batch_of` these clips
+    rank, num_ranks     which part of each batch this process trains on; all ranks together have the whole batch
+    pin                 for a GPU: in memory from which copies do not make the processor wait
+    """
+
+    def __init__(
+        self,
+        clips: Clips,
+        p: TrainParams,
+        seed: int,
+        start_step: int,
+        *,
+        make: Callable[[Draws], Batch] | None = None,
+        rank: int = 0,
+        num_ranks: int = 1,
+        pin: bool = False,
+    ) -> None:
+        assert p.batch_size % num_ranks == 0, (p.batch_size, num_ranks)
         self.clips, self.p, self.seed = clips, p, seed
         self.batches_per_epoch = batches_per_epoch(len(clips), p)
+        self._make_batch = make or (lambda rows: batch_of(clips, rows))
+        part = p.batch_size // num_ranks
+        self._part = np.arange(rank * part, (rank + 1) * part)
+        self._pin = pin
         self._step = start_step
-        self._queue: queue.Queue[Batch | BaseException] = queue.Queue(ahead)
+        self._queue: queue.Queue[Batch | BaseException] = queue.Queue(num_ahead())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._fill, daemon=True)
         self._thread.start()
@@ -144,8 +197,9 @@ class Batches:
                 self.p, seed=self.seed, epoch=number, per_clip=self.p.windows_per_clip, flip=self.p.flip
             )
             for k in range(at, self.batches_per_epoch):
-                rows = np.arange(k * self.p.batch_size, (k + 1) * self.p.batch_size) % len(draws)
-                yield batch_of(self.clips, Draws(*(getattr(draws, name)[rows] for name in draws.__slots__)))
+                rows = (k * self.p.batch_size + self._part) % len(draws)
+                batch = self._make_batch(Draws(*(getattr(draws, name)[rows] for name in draws.__slots__)))
+                yield Batch(*(part.pin_memory() for part in batch)) if self._pin else batch
                 step += 1
 
     def __next__(self) -> Batch:
@@ -159,12 +213,33 @@ class Batches:
         self._thread.join()
 
 
+def num_ahead() -> int:
+    given = os.environ.get("LIPGAN_PREFETCH", "4")
+    if not given.isdigit() or int(given) < 1:
+        raise UserError(f"LIPGAN_PREFETCH must be a whole number from 1, got {given!r}")
+    return int(given)
+
+
 def fixed_batches(clips: Clips, p: TrainParams, num_samples: int, seed: int) -> list[Batch]:
     """The same samples at every call, spread over all clips: validation is comparable from step to step."""
     per_clip = -(-num_samples // len(clips))
     draws = clips.draw(p, seed=seed, epoch="fixed", per_clip=per_clip, flip=False)
     num = min(num_samples, len(draws))
     return [batch_of(clips, draws.rows(k, min(k + p.batch_size, num))) for k in range(0, num, p.batch_size)]
+
+
+def fixed_runs(clips: Clips, p: TrainParams, num_runs: int, num_frames: int, seed: int) -> list[Batch]:
+    """Runs of frames that follow one another, the same at every call: one run a batch, from clips far apart."""
+    draws = clips.draw(p, seed=seed, epoch="runs", per_clip=1, flip=False)
+    runs = []
+    for k in np.linspace(0, len(draws) - 1, min(num_runs, len(draws))).astype(int):
+        one = draws.rows(k, k + 1)
+        total = clips.rows[int(one.clip_N[0])]["num_frames"]
+        start = min(int(one.target_N[0]), max(0, total - num_frames))
+        run_N = np.arange(start, min(start + num_frames, total))
+        repeated = {name: np.repeat(getattr(one, name), len(run_N)) for name in one.__slots__}
+        runs.append(batch_of(clips, Draws(**repeated | {"target_N": run_N})))
+    return runs
 
 
 def about(clips: Clips) -> dict[str, Any]:

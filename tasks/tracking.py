@@ -18,9 +18,10 @@ import cv2
 import numpy as np
 
 from tasks import commands, config, paths, units
-from tasks.stage import UserError
+from tasks.stage import UserError, write_atomic
 
 EXPERIMENT = "lipsync"
+ABOUT = "about.json"  # of a run without MLflow: name, params and tags as MLflow would have them
 # what a run depends on: a lock or report that the run itself has just written makes no work tree dirty
 DECIDING = ("flows", "tasks", "model", "params.yaml", "dvc.yaml", "requirements.lock")
 
@@ -43,7 +44,10 @@ def run(stage: str, params: Any, run_id: str | None = None) -> Iterator[Tracker]
     if kind == "off":
         yield Nowhere()
     elif kind == "jsonl":
-        yield Jsonl(paths.cache() / "tracking" / (run_id or name))
+        folder = paths.cache() / "tracking" / (run_id or name)
+        about = {"name": name, "params": config.flat(config.as_dict(params)), "tags": tags(stage)}
+        write_atomic(folder / ABOUT, json.dumps(about, indent=2) + "\n")
+        yield Jsonl(folder)
     elif kind == "mlflow":
         yield from _mlflow(stage, name, params, run_id)
     else:
@@ -59,7 +63,7 @@ class Nowhere:
 
 
 class Jsonl:
-    """metrics.jsonl and PNGs in a folder, to be looked at or imported later."""
+    """metrics.jsonl, PNGs and about.json in a folder: to be looked at, or imported by tasks.tracking_import."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.run_id = folder, folder.name
@@ -98,6 +102,19 @@ def store() -> str:
 
 
 def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[Tracker]:
+    mlflow = open_store()
+    if run_id and not _exists(mlflow, run_id):
+        run_id = None  # the store it was begun in is gone; the run goes on in a new one
+    with mlflow.start_run(run_id=run_id, run_name=None if run_id else name, log_system_metrics=False) as active:
+        mlflow.set_tags(tags(stage))
+        if not run_id:
+            mlflow.log_params(config.flat(config.as_dict(params)))
+            _log_input(mlflow)
+        yield Mlflow(mlflow, active.info.run_id)
+
+
+def open_store() -> Any:
+    """MLflow, with its store and our experiment chosen."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -111,14 +128,7 @@ def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[
     if mlflow.get_experiment_by_name(EXPERIMENT) is None:
         mlflow.create_experiment(EXPERIMENT, artifact_location=place)
     mlflow.set_experiment(EXPERIMENT)
-    if run_id and not _exists(mlflow, run_id):
-        run_id = None  # the store it was begun in is gone; the run goes on in a new one
-    with mlflow.start_run(run_id=run_id, run_name=None if run_id else name, log_system_metrics=False) as active:
-        mlflow.set_tags(tags(stage))
-        if not run_id:
-            mlflow.log_params(_flat(config.as_dict(params)))
-            _log_input(mlflow)
-        yield Mlflow(mlflow, active.info.run_id)
+    return mlflow
 
 
 def _exists(mlflow: Any, run_id: str) -> bool:
@@ -149,10 +159,3 @@ def _log_input(mlflow: Any) -> None:
         source = mlflow.data.dataset_source_registry.resolve_dataset_source(paths.INDEX.resolve().as_uri())
         data = mlflow.data.meta_dataset.MetaDataset(source, name="lipsync-index", digest=units.md5_file(paths.INDEX))
         mlflow.log_input(data)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat
