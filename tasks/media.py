@@ -100,6 +100,12 @@ def probe(source: Source) -> Probe:
         )
 
 
+def tags(source: Source) -> dict[str, str]:
+    """The container's own words: title, comment, ...  Errors: MediaError unreadable, empty_file."""
+    with _opened(source) as container:
+        return dict(container.metadata)
+
+
 def frames(source: Source) -> Generator[np.ndarray]:
     """The pictures at 25 frames/s, one at a time: each the last one on screen at the middle of its frame.
 

@@ -17,13 +17,11 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from tasks import commands, config, paths, units
+from tasks import config, paths, revision, units
 from tasks.stage import UserError, write_atomic
 
 EXPERIMENT = "lipsync"
 ABOUT = "about.json"  # of a run without MLflow: name, params and tags as MLflow would have them
-# what a run depends on: a lock or report that the run itself has just written makes no work tree dirty
-DECIDING = ("flows", "tasks", "model", "params.yaml", "dvc.yaml", "requirements.lock")
 
 
 class Tracker(Protocol):
@@ -143,8 +141,8 @@ def tags(stage: str) -> dict[str, str]:
     found = {
         "stage": stage,
         "dvc.stage": os.environ.get("DVC_STAGE", ""),
-        "git.commit": commands.git("rev-parse", "HEAD") or "",
-        "git.dirty": str(bool(commands.git("status", "--porcelain", "--", *DECIDING))).lower(),
+        "git.commit": revision.commit(),
+        "git.dirty": str(bool(revision.changed())).lower(),
         "python": sys.version.split()[0],
     }
     if paths.INDEX.is_file():

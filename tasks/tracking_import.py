@@ -33,8 +33,10 @@ def run(folder: Path) -> str:
             mlflow.log_metrics(values, step=step)
         for path in sorted(folder.glob("*.png")):
             if found := PICTURE.fullmatch(path.name):
-                picture = cv2.imread(str(path))[..., ::-1]
-                mlflow.log_image(picture, key=found["name"], step=int(found["step"]))
+                picture = cv2.imread(str(path))
+                if picture is None:
+                    raise UserError(f"{path}: no picture; remove it, or copy it again")
+                mlflow.log_image(picture[..., ::-1], key=found["name"], step=int(found["step"]))
         for path in sorted(path for path in folder.glob("*/*") if path.is_file()):
             mlflow.log_artifact(str(path), artifact_path=path.parent.name)
         mlflow.set_tags(about["tags"] | {SOURCE_TAG: digest})  # last: what is tagged is whole

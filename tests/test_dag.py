@@ -48,7 +48,7 @@ def test_a_stage_reads_what_another_writes(stage):
         name for other in STAGES.values() for out in other["outs"] for name in ([out] if isinstance(out, str) else out)
     }
     data = {dep for dep in STAGES[stage]["deps"] if not dep.endswith(".py") and not dep.startswith("${")}
-    assert data <= written
+    assert data <= written | {"withdrawals.csv"}  # which people write
 
 
 def test_every_section_of_params_is_a_parameter_of_some_stage():
