@@ -13,12 +13,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from model import epochs, faces, timing
+from model.augment import Change
 from model.epochs import Draws
 from model.params import TrainParams
 from model.samples import Batch
@@ -142,6 +143,12 @@ def window(mfcc_FW: np.ndarray, frame: int) -> np.ndarray:
     return mfcc_FW[:, timing.window_columns(np.array([frame]), mfcc_FW.shape[1])[0]]
 
 
+class MakeBatch(Protocol):
+    """Rows of an epoch -> their samples, each clip changed as `change_of` says."""
+
+    def __call__(self, rows: Draws, change_of: Callable[[int], Change] | None = None) -> Batch: ...
+
+
 class Batches:
     """Endless batches in an order that (seed, step) decides; a second thread prepares the next ones.
 
@@ -157,7 +164,7 @@ class Batches:
         seed: int,
         start_step: int,
         *,
-        make: Callable[[Draws], Batch] | None = None,
+        make: MakeBatch | None = None,
         rank: int = 0,
         num_ranks: int = 1,
         pin: bool = False,
@@ -165,7 +172,7 @@ class Batches:
         assert p.batch_size % num_ranks == 0, (p.batch_size, num_ranks)
         self.clips, self.p, self.seed = clips, p, seed
         self.batches_per_epoch = batches_per_epoch(len(clips), p)
-        self._make_batch = make or (lambda rows: batch_of(clips, rows))
+        self._make_batch: MakeBatch = make or (lambda rows, change_of=None: batch_of(clips, rows))
         part = p.batch_size // num_ranks
         self._part = np.arange(rank * part, (rank + 1) * part)
         self._pin = pin

@@ -24,6 +24,7 @@ KINDS = ("before a step", "half of a state", "a state beside its place", "a stat
 
 def main(folder: str, seed: int, num_kills: int) -> None:
     os.chdir(folder)
+    torch.set_num_threads(1)
     p = config.load(Path("params.yaml"))
     rng = np.random.default_rng(seed)
     steps = np.sort(rng.integers(0, p.train.num_steps, num_kills))

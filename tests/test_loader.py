@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from model import timing
+from model import augment, timing
 from model.epochs import Draws
 from tasks import config, index, loader, memory, paths, resident, shards
 from tasks.loader import Batches, Clips
@@ -133,6 +133,27 @@ def test_what_is_resident_gives_the_bytes_of_what_is_decoded(clips, p):
     whole = Resident(clips, torch.device("cpu"))
     for rows in (draws, edges):
         assert same(whole.batch(rows), loader.batch_of(clips, rows))
+
+
+def test_what_is_resident_is_changed_as_model_augment_changes_it(clips, p):
+    strong = dataclasses.replace(p.train.augment, colour=0.4, shift_px=16, microphone=0.5)
+    draws = clips.draw(p.train, seed=3, epoch=0, per_clip=12, flip=False)
+    plain = loader.batch_of(clips, draws)
+
+    def change_of(clip):
+        return augment.draw(strong, seed=0, epoch=0, clip=clips.keys[clip])
+
+    changed = Resident(clips, torch.device("cpu")).batch(draws, change_of)
+    for k, clip in enumerate(draws.clip_N):
+        change = change_of(int(clip))
+        for name in ("identity_BSS3", "target_BSS3"):
+            wanted = augment.faces(getattr(plain, name)[k : k + 1].numpy(), change)[0]
+            assert np.array_equal(getattr(changed, name)[k].numpy(), wanted)
+        for name in ("mfcc_BFW", "negative_BFW"):
+            assert np.array_equal(
+                getattr(changed, name)[k].numpy(), augment.sound(getattr(plain, name)[k].numpy(), change)
+            )
+        assert np.array_equal(changed.mouth_B4[k].numpy(), augment.box(plain.mouth_B4[k].numpy(), change, 96))
 
 
 def test_data_that_does_not_fit_is_refused_before_it_is_read(clips, monkeypatch):

@@ -23,7 +23,7 @@ def torchrun(folder, num, **variables):
     given = os.environ | {"PYTHONPATH": str(ROOT), "LIPGAN_CACHE": str(folder / ".cache"), "OMP_NUM_THREADS": "1"}
     words = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(num), "-m", "tasks.train"]
     return subprocess.run(
-        [sys.executable, "-m", *words], cwd=folder, env=given | variables, capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", *words], cwd=folder, env=given | variables, capture_output=True, text=True, timeout=900
     )
 
 
