@@ -127,7 +127,7 @@ class Gan:
         """Faces in eval mode.  Shape: (B, 6, S, S) in [0, 1], (B, 12, 35) -> (B, 3, S, S) float32 in [0, 1]"""
         self.generator.eval()
         with self._autocast():
-            return self.generator(faces_B6SS.to(self.device), mfcc_BFW.to(self.device))
+            return self._kept(self.generator(faces_B6SS.to(self.device), mfcc_BFW.to(self.device)))
 
     def set_learning_rate(self, factor: float) -> None:
         """Both learning rates become `factor` times what this object was made with."""
@@ -161,13 +161,16 @@ class Gan:
     def _generated(self, batch: Batch, real_B3SS: Tensor) -> Tensor:
         faces_B6SS = generator_input(pictures(batch.identity_BSS3), real_B3SS)
         with self._autocast():
-            return self.generator(faces_B6SS, batch.mfcc_BFW)
+            return self._kept(self.generator(faces_B6SS, batch.mfcc_BFW))
+
+    def _kept(self, result: Tensor) -> Tensor:
+        """A copy where it is needed: without gradients, the memory of a CUDA graph's result belongs to the next pass."""
+        return result.clone() if self.compiled and not torch.is_grad_enabled() else result
 
     @torch.no_grad()
     def _inferred(self, batch: Batch, real_B3SS: Tensor) -> Tensor:
         self.generator.eval()
-        # a copy: the memory of a CUDA graph's result belongs to the next pass
-        return self._generated(batch, real_B3SS).clone()
+        return self._generated(batch, real_B3SS)
 
     def _discriminator_loss(
         self, generated_B3SS: Tensor, real_B3SS: Tensor, batch: Batch

@@ -202,8 +202,7 @@ class Trainer:
         else:
             self._begin()
         self.alarms, self.rollbacks, self.run_id = told, rollbacks, run_id
-        if good:
-            self._write(good=True)
+        self._write(good=True)  # whoever is stopped now goes on from here, and as often has gone back
 
     def _save(self) -> None:
         """Only finite states are worth going on from: of others the batch norms' statistics are spoilt."""
