@@ -67,7 +67,11 @@ def main() -> None:
     on_gpu = device.type == "cuda"
     batch = args.batch or (1024 if on_gpu else 32)
     p = config.load(paths.PARAMS)
-    p = replace(p, model=replace(p.model, width=args.width), train=replace(p.train, batch_size=batch))
+    p = replace(
+        p,
+        model=replace(p.model, width=args.width),
+        train=replace(p.train, batch_size=batch, num_runs=0, terms=without_runs(p.train.terms)),
+    )
     clips = Clips(paths.INDEX, paths.SHARDS, "train")
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
         variants = make_variants(p, clips, device, Path(scratch), stack, compiled=args.compile)
@@ -94,6 +98,12 @@ def main() -> None:
     show(result)
 
 
+def without_runs(terms):
+    """The terms of LipGAN alone: what the plain loops compute too."""
+    off = {name: replace(getattr(terms, name), weight=0.0) for name in ("expert", "quality", "temporal", "perceptual")}
+    return replace(terms, **off)
+
+
 def make_variants(
     p, clips: Clips, device: torch.device, scratch: Path, stack: contextlib.ExitStack, *, compiled: bool
 ) -> dict[str, Step]:
@@ -108,7 +118,7 @@ def make_variants(
         torch.manual_seed(0)
         gan = Gan(
             width=p.model.width, size=p.faces.size, margin=p.train.margin, l1_weight=1.0,
-            sync_weight=p.train.sync_weight, lip_alpha=p.train.lip_alpha, learning_rate=p.train.lr,
+            sync_weight=p.train.terms.sync.weight, lip_alpha=p.train.lip_alpha, learning_rate=p.train.lr,
             discriminator_learning_rate=p.train.lr_discriminator, device=device, precision="bf16",
             channels_last=True, **settings,
         )  # fmt: skip
@@ -154,7 +164,7 @@ def plain(p, device: torch.device, take: Callable[[], list[torch.Tensor]], *, re
         far = discriminator(generated, mfcc)
         l1 = lip_weighted_l1(generated, target, mouth, p.train.lip_alpha)
         of_generator.zero_grad()
-        (l1 + p.train.sync_weight * contrastive(far, torch.ones_like(far), p.train.margin)).backward()
+        (l1 + p.train.terms.sync.weight * contrastive(far, torch.ones_like(far), p.train.margin)).backward()
         of_generator.step()
         if reads:
             running[0] += l1.item()

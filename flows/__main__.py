@@ -10,10 +10,19 @@ import os
 import sys
 from collections.abc import Sequence
 
-from flows.commands import agree, dub, import_tracking, stages
+from flows.commands import agree, audit, dub, experiments, import_tracking, retrain, stages, withdraw
 from tasks.stage import UserError
 
-COMMANDS = (stages, agree, dub, import_tracking)  # in the order that the help shows
+COMMANDS = (
+    stages,
+    agree,
+    dub,
+    audit,
+    withdraw,
+    retrain,
+    experiments,
+    import_tracking,
+)  # in the order that the help shows
 
 
 def parser() -> argparse.ArgumentParser:

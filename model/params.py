@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+RUN_FRAMES = 5  # frames in a row that the sync expert sees, see model.expert
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -158,6 +160,28 @@ class AugmentParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TermParams:
+    """One term of the generator's loss: its weight, and when it counts. See model.schedules."""
+
+    weight: Weight  # 0: the term is not there
+    begin: Share  # of the steps; before it the weight is 0
+    ramp: Share  # of the steps, in which the weight rises in a line
+    metric: Literal["none", "val_mouth_l1", "val_expert_loss", "val_sync_loss"]  # begins when this has come down ...
+    below: Annotated[float, Range(0, 100)]  # ... to this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermsParams:
+    """The terms of the generator's loss beside L1."""
+
+    sync: TermParams  # contrastive, of the co-trained sync discriminator
+    expert: TermParams  # -log probability of "in sync", of the frozen expert
+    quality: TermParams  # deceit of the visual-quality discriminator
+    temporal: TermParams  # L1 of the change from frame to frame
+    perceptual: TermParams  # L1 in the expert's eyes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainParams:
     num_steps: Count
     batch_size: Annotated[int, Range(1, 65_536)]
@@ -166,7 +190,12 @@ class TrainParams:
     warmup_steps: Annotated[int, Range(0, 10**9)]
     decay_from: Share
     lip_alpha: Annotated[float, Range(1, 1000)]
-    sync_weight: Weight
+    terms: TermsParams
+    num_runs: Annotated[int, Range(0, 10_000)]  # of 5 frames in a row, in a batch; expert and temporal terms see them
+    audio_from_expert: bool  # the generator's hearing begins as the expert's
+    average: Annotated[
+        float, Range(0, 0.99999)
+    ]  # of the weights that are shown and saved, share kept in a step; 0: off
     margin: Annotated[float, Range(0.1, 2)]  # distances on the unit sphere end at 2
     identity_min_frames: Annotated[int, Range(1, 1000)]
     negative_min_frames: Annotated[int, Range(2, 1000)]  # 1 would be the neighbour: nearly in sync
@@ -181,6 +210,16 @@ class TrainParams:
     val_samples: Annotated[int, Range(1, 100_000)]
     checkpoint_every: Count
     alarms: AlarmParams
+
+    def __post_init__(self) -> None:
+        if self.num_runs * RUN_FRAMES > self.batch_size:
+            raise ValueError(
+                f"train.num_runs is {self.num_runs}: {self.num_runs * RUN_FRAMES} frames, train.batch_size is "
+                f"{self.batch_size}"
+            )
+        needy = ("expert", "temporal", "perceptual")
+        if not self.num_runs and (idle := [name for name in needy if getattr(self.terms, name).weight]):
+            raise ValueError(f"train.terms.{idle[0]} sees runs of frames, but train.num_runs is 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +236,22 @@ class EvaluateParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainParams:
+    """When a new checkpoint takes the place of the one that serves."""
+
+    metric: Literal["aperture_corr", "aperture_best_corr"]
+    promote: Literal["better", "not_worse"]
+    min_clips: Annotated[int, Range(2, 1_000_000)]
+    min_aperture_corr: Annotated[float, Range(-1, 1)]
+    min_amplitude_ratio: Annotated[float, Range(0, 100)]
+    max_amplitude_ratio: Annotated[float, Range(0, 100)]
+    max_wrong_audio_corr: Annotated[float, Range(-1, 1)]
+    min_in_sync: Share
+    min_hard_corr: Annotated[float, Range(-1, 1)]
+    drift_ks: Share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
     seed: Annotated[int, Range(0, 2**31)]
     corpus: CorpusParams
@@ -207,6 +262,7 @@ class Params:
     expert: ExpertParams
     train: TrainParams
     evaluate: EvaluateParams
+    retrain: RetrainParams
 
     def __post_init__(self) -> None:
         if 2 * self.train.identity_min_frames > self.faces.min_frames:

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tasks.stage import UserError
@@ -28,14 +28,62 @@ def demand_git(*arguments: str, folder: Path | None = None) -> str:
     return done.stdout.strip()
 
 
-def dvc(*arguments: str, variables: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
-    """Run a dvc command that talks to the person at the terminal.  Errors: UserError where it fails."""
-    command, environment = [sys.executable, "-m", "dvc", *arguments], {**os.environ, **(variables or {})}
+def git_contents(names: Sequence[str]) -> list[bytes | None]:
+    """Contents of the repository's objects, by hash or as `<commit>:<path>`, in one call; None for what is none."""
+    asked = "".join(f"{name}\n" for name in names).encode()
     try:
-        subprocess.run(command, check=True, env=environment, cwd=folder)
+        done = subprocess.run(["git", "cat-file", "--batch"], input=asked, capture_output=True, check=True, timeout=600)
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        raise UserError("git cannot read its objects here; run in a git repository, from its root") from error
+    found: list[bytes | None] = []
+    rest = memoryview(done.stdout)
+    for _ in names:
+        end = bytes(rest[:1024]).index(b"\n")  # "<hash> <kind> <size>", or "<name> missing"
+        head = bytes(rest[:end]).decode().rsplit(" ", 2)
+        size = int(head[-1]) if head[-1].isdigit() else None
+        start = end + 1
+        found.append(None if size is None else bytes(rest[start : start + size]))
+        rest = rest[start:] if size is None else rest[start + size + 1 :]
+    return found
+
+
+def dvc(
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    keep_open: Sequence[int] = (),
+) -> None:
+    """Run a dvc command that talks to the person at the terminal; it inherits the files `keep_open`.
+
+    Errors: UserError where it fails.
+    """
+    _talk("dvc", arguments, variables, folder, keep_open)
+
+
+def flows(*arguments: str, variables: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
+    """Run a command of ours, in another work tree, say.  Errors: UserError where it fails."""
+    _talk("flows", arguments, variables, folder, ())
+
+
+def train(*, variables: Mapping[str, str], folder: Path) -> None:
+    """Stage `train` in another project folder, by itself.  Errors: UserError where it fails."""
+    root = str(Path(__file__).parents[1])
+    _talk("tasks.train", (), {"PYTHONPATH": root, **variables}, folder, ())
+
+
+def _talk(
+    module: str,
+    arguments: Sequence[str],
+    variables: Mapping[str, str] | None,
+    folder: Path | None,
+    keep_open: Sequence[int],
+) -> None:
+    command, environment = [sys.executable, "-m", module, *arguments], {**os.environ, **(variables or {})}
+    try:
+        subprocess.run(command, check=True, env=environment, cwd=folder, pass_fds=keep_open)
     except subprocess.CalledProcessError as error:
         raise UserError(
-            f"dvc {' '.join(arguments)} ended with status {error.returncode}; its lines above say why"
+            f"{module} {' '.join(arguments)} ended with status {error.returncode}; its lines above say why"
         ) from error
 
 

@@ -7,21 +7,23 @@ LIPGAN_CLIP_MEMORY_MB   for decoded clips; default 2048
 LIPGAN_PREFETCH         batches made ahead of the training; default 4
 """
 
+import math
 import os
 import queue
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from model import epochs, faces, timing
+from model import augment, epochs, faces, timing
 from model.augment import Change
 from model.epochs import Draws
-from model.params import TrainParams
+from model.params import RUN_FRAMES, TrainParams
 from model.samples import Batch
 from tasks import index, shards
 from tasks.shards import Clip
@@ -87,12 +89,13 @@ class Clips:
                 raise UserError(f"{path}: ends before byte {end}; run `dvc checkout` or `dvc repro`")
             self[firsts[shard]]
 
-    def draw(self, p: TrainParams, *, seed: int, epoch: int | str, per_clip: int, flip: bool) -> Draws:
+    def draw(self, p: TrainParams, *, seed: int, epoch: int | str, per_clip: int, flip: bool, run: int = 1) -> Draws:
         """An epoch over these clips.  Errors: UserError where a clip cannot give a sample."""
         try:
             return epochs.draw(
                 self.keys, self.found(), seed=seed, epoch=epoch, per_clip=per_clip, in_flight=p.clips_in_flight,
                 identity_min_frames=p.identity_min_frames, negative_min_frames=p.negative_min_frames, flip=flip,
+                run=run,
             )  # fmt: skip
         except ValueError as error:
             raise UserError(f"train: {error}; see train.*_min_frames in params.yaml") from error
@@ -114,8 +117,35 @@ def batches_per_epoch(num_clips: int, p: TrainParams) -> int:
     return max(1, num_clips * p.windows_per_clip // p.batch_size)
 
 
-def batch_of(clips: Clips, rows: Draws) -> Batch:
-    """The samples of some rows of an epoch, as uint8 pictures: the device makes floats of them."""
+class Epoch:
+    """What an epoch's batches are made of: `train.num_runs` runs of frames first in each, then single frames."""
+
+    def __init__(self, clips: Clips, p: TrainParams, *, seed: int, epoch: int | str, per_clip: int, flip: bool) -> None:
+        self.num_run_rows = p.num_runs * RUN_FRAMES
+        self.num_single = p.batch_size - self.num_run_rows
+        share = self.num_run_rows / p.batch_size
+        self.parts: list[tuple[Draws, int]] = []
+        for run, num_rows, part in ((RUN_FRAMES, self.num_run_rows, share), (1, self.num_single, 1 - share)):
+            if num_rows:
+                num = math.ceil(per_clip * part / run)
+                drawn = clips.draw(p, seed=seed, epoch=epoch, per_clip=num, flip=flip, run=run)
+                self.parts.append((drawn, num_rows))
+
+    def rows(self, number: int, rank: int = 0, num_ranks: int = 1) -> Draws:
+        """Of batch `number`, or of a rank's part of it: as many runs and as many single frames on every rank."""
+        taken = []
+        for drawn, num in self.parts:
+            part = num // num_ranks
+            start = number * num + rank * part
+            taken.append(drawn.take(np.arange(start, start + part)))
+        return taken[0] if len(taken) == 1 else taken[0].join(taken[1])
+
+
+def batch_of(clips: Clips, rows: Draws, change_of: Callable[[int], Change] | None = None) -> Batch:
+    """The samples of some rows of an epoch, as uint8 pictures: the device makes floats of them.
+
+    change_of: what to change of each clip, by its number; a foreign sound is changed as its face's own
+    """
     identity, target, mfcc, negative, mouth = [], [], [], [], []
     for clip_number, t, i, other, other_t, flip in zip(
         rows.clip_N,
@@ -129,12 +159,18 @@ def batch_of(clips: Clips, rows: Draws) -> Batch:
         clip = clips[int(clip_number)]
         size = clip.faces_TSS3.shape[1]
         box = faces.mouth_boxes(clip.landmarks_T682[t : t + 1], size)[0]
+        shown_2SS3 = clip.faces_TSS3[[i, t]]
+        own_FW, foreign_FW = window(clip.mfcc_FW, int(t)), window(clips[int(other)].mfcc_FW, int(other_t))
+        if change_of:
+            change = change_of(int(clip_number))
+            shown_2SS3, box = augment.faces(shown_2SS3, change), augment.box(box, change, size)
+            own_FW, foreign_FW = augment.sound(own_FW, change), augment.sound(foreign_FW, change)
         step = -1 if flip else 1
-        identity.append(clip.faces_TSS3[i][:, ::step])
-        target.append(clip.faces_TSS3[t][:, ::step])
+        identity.append(shown_2SS3[0][:, ::step])
+        target.append(shown_2SS3[1][:, ::step])
         mouth.append(box if not flip else np.array([size - box[2], box[1], size - box[0], box[3]], np.int16))
-        mfcc.append(window(clip.mfcc_FW, int(t)))
-        negative.append(window(clips[int(other)].mfcc_FW, int(other_t)))
+        mfcc.append(own_FW)
+        negative.append(foreign_FW)
     return Batch(*(torch.from_numpy(np.stack(part)) for part in (identity, target, mfcc, negative, mouth)))
 
 
@@ -169,12 +205,11 @@ class Batches:
         num_ranks: int = 1,
         pin: bool = False,
     ) -> None:
-        assert p.batch_size % num_ranks == 0, (p.batch_size, num_ranks)
+        assert p.batch_size % num_ranks == 0 == p.num_runs % num_ranks, (p.batch_size, p.num_runs, num_ranks)
         self.clips, self.p, self.seed = clips, p, seed
         self.batches_per_epoch = batches_per_epoch(len(clips), p)
-        self._make_batch: MakeBatch = make or (lambda rows, change_of=None: batch_of(clips, rows))
-        part = p.batch_size // num_ranks
-        self._part = np.arange(rank * part, (rank + 1) * part)
+        self._make_batch: MakeBatch = make or (lambda rows, change_of=None: batch_of(clips, rows, change_of))
+        self._share = rank, num_ranks
         self._pin = pin
         self._step = start_step
         self._queue: queue.Queue[Batch | BaseException] = queue.Queue(num_ahead())
@@ -200,12 +235,17 @@ class Batches:
         step = self._step
         while True:
             number, at = divmod(step, self.batches_per_epoch)
-            draws = self.clips.draw(
-                self.p, seed=self.seed, epoch=number, per_clip=self.p.windows_per_clip, flip=self.p.augment.flip
-            )
+            epoch = Epoch(
+                self.clips, self.p, seed=self.seed, epoch=number, per_clip=self.p.windows_per_clip,
+                flip=self.p.augment.flip,
+            )  # fmt: skip
+
+            @cache
+            def change_of(clip: int, number: int = number) -> Change:
+                return augment.draw(self.p.augment, seed=self.seed, epoch=number, clip=self.clips.keys[clip])
+
             for k in range(at, self.batches_per_epoch):
-                rows = (k * self.p.batch_size + self._part) % len(draws)
-                batch = self._make_batch(Draws(*(getattr(draws, name)[rows] for name in draws.__slots__)))
+                batch = self._make_batch(epoch.rows(k, *self._share), change_of)
                 yield Batch(*(part.pin_memory() for part in batch)) if self._pin else batch
                 step += 1
 
@@ -228,11 +268,11 @@ def num_ahead() -> int:
 
 
 def fixed_batches(clips: Clips, p: TrainParams, num_samples: int, seed: int) -> list[Batch]:
-    """The same samples at every call, spread over all clips: validation is comparable from step to step."""
-    per_clip = -(-num_samples // len(clips))
-    draws = clips.draw(p, seed=seed, epoch="fixed", per_clip=per_clip, flip=False)
-    num = min(num_samples, len(draws))
-    return [batch_of(clips, draws.rows(k, min(k + p.batch_size, num))) for k in range(0, num, p.batch_size)]
+    """Whole batches of the same samples at every call, spread over all clips: comparable from step to step."""
+    num = max(1, num_samples // p.batch_size)
+    per_clip = -(-num * p.batch_size // len(clips))
+    epoch = Epoch(clips, p, seed=seed, epoch="fixed", per_clip=per_clip, flip=False)
+    return [batch_of(clips, epoch.rows(k)) for k in range(num)]
 
 
 def fixed_runs(clips: Clips, p: TrainParams, num_runs: int, num_frames: int, seed: int) -> list[Batch]:

@@ -165,6 +165,17 @@ def _from_tag(path: Path, findings: list[str]) -> Mark:
     return Mark("stripped", "", told, findings)
 
 
+def text(found: Mark) -> str:
+    """What the mark says, in lines."""
+    lines = [f"  signed by {found.signer}"] if found.signer else []
+    for name, facts in (found.about or {}).items():
+        told = (
+            f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in facts.items()
+        )
+        lines.append(f"  {name}: {'; '.join(told)}")
+    return "\n".join(lines) or "  it says nothing of what made it"
+
+
 def as_dict(found: Mark) -> dict[str, Any]:
     return asdict(found) | {"means": STATES[found.state]}
 

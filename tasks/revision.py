@@ -12,5 +12,6 @@ def commit() -> str:
 
 
 def changed() -> list[str]:
-    """What decides a result and differs from the commit: "<two letters of git status> <path>", a line each."""
-    return (commands.git("status", "--porcelain", "--", *DECIDING) or "").splitlines()
+    """What decides a result and differs from the commit: as `git status` tells it, "M tasks/train.py" say."""
+    lines = (commands.git("status", "--porcelain", "--", *DECIDING) or "").splitlines()
+    return [line.strip() for line in lines]

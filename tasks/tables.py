@@ -22,6 +22,19 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     write_atomic(path, text.getvalue())
 
 
+def read_csv(path: Path) -> list[dict[str, float | str]]:
+    """The inverse of `write_csv`: numbers as floats, what is empty as ""."""
+    with path.open(newline="") as file:
+        return [{name: _number(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def rounded(value: Any) -> Any:
     """Six digits: the same on machines whose last bits differ."""
     if isinstance(value, dict):

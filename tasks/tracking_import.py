@@ -1,6 +1,6 @@
 """A run that was tracked to a folder (LIPGAN_TRACKING=jsonl) becomes a run of MLflow.
 
-reads   about.json, metrics.jsonl, the PNGs and the folders in it
+reads   about.json, tags.json, metrics.jsonl, the PNGs and the folders in it
 """
 
 import hashlib
@@ -24,7 +24,7 @@ def run(folder: Path) -> str:
     Errors: UserError for a folder that is none of ours, or one that was taken in before.
     """
     about, rows, digest = read(folder)
-    mlflow = tracking.open_store()
+    mlflow = tracking.connect()
     if known := mlflow.search_runs(filter_string=f"tags.`{SOURCE_TAG}` = '{digest}'", output_format="list"):
         raise UserError(f"{folder} is in {tracking.store()} already, as run {known[0].info.run_id}")
     with mlflow.start_run(run_name=about["name"], log_system_metrics=False) as active:
@@ -51,6 +51,8 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[int, dict[str, float]], str
     rows: dict[int, dict[str, float]] = {}
     try:
         about = json.loads((folder / tracking.ABOUT).read_text())
+        if (later := folder / tracking.TAGS).is_file():
+            about["tags"] |= json.loads(later.read_text())
         text = (folder / "metrics.jsonl").read_text()
         for line in text.splitlines():
             values = json.loads(line)

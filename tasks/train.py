@@ -1,7 +1,8 @@
 """Stage `train`: shards -> a generator and its sync discriminator, joint GAN training after LipGAN.
 
 reads   data/index.parquet, data/shards/*.tar
-writes  models/generator.safetensors, models/discriminators.safetensors, a .json beside each, reports/plots/train.csv
+writes  models/generator.safetensors, models/discriminators.safetensors, a .json beside each, reports/plots/train.csv;
+        reports/train.json: who, where and when, no out of DVC
 keeps   .cache/train/<key>/state.pt, from which a run that was stopped goes on, bit for bit
 
     python -m flows train
@@ -24,10 +25,11 @@ from contextlib import nullcontext
 import torch
 
 from model import seeds
+from model.expert import SyncExpert
 from model.gan import Gan
-from model.params import Params
+from model.params import Params, TrainParams
 from model.ranks import num_ranks, rank
-from tasks import checkpoints, config, loader, paths, ranks, resident, tables, tracking, units, validation
+from tasks import checkpoints, config, lineage, loader, paths, ranks, resident, tables, tracking, units, validation
 from tasks.loader import Batches, Clips
 from tasks.memory import told_when_short
 from tasks.progress import say
@@ -46,8 +48,9 @@ def run(p: Params) -> str:
         ranks.together(choose_device()) as device,
         told_when_short(device, f"train.batch_size ({p.train.batch_size}) or model.width ({p.model.width:g})"),
     ):
-        if p.train.batch_size % num_ranks():
-            raise UserError(f"train.batch_size is {p.train.batch_size}: {num_ranks()} processes cannot share it evenly")
+        for name in ("batch_size", "num_runs"):
+            if (value := getattr(p.train, name)) % num_ranks():
+                raise UserError(f"train.{name} is {value}: {num_ranks()} processes cannot share it evenly")
         clips, val_clips = (Clips(paths.INDEX, paths.SHARDS, split) for split in ("train", "val"))
         clips.check()
         val_clips.check()
@@ -73,10 +76,12 @@ def run(p: Params) -> str:
                 if ranks.first():
                     say(f"train: going on at step {trainer.step} of {p.train.num_steps}")
             trainer.run_id = tracker.run_id
+            trainer.sessions = [*trainer.sessions, lineage.session(trainer.step)]
             trainer.run()
             if ranks.first():
                 _write_outs(trainer, clips, p)
                 tracker.file(paths.TRAIN_CURVE, "plots")
+                tracker.tag(lineage.record_training(p, trainer.sessions, tracker.run_id))
                 states.forget_others()
     last = trainer.curve[-1] if trainer.curve else {}
     figures = ", ".join(f"{name} {last[name]:.4f}" for name in ("l1", "mouth_l1", "val_mouth_l1") if name in last)
@@ -100,12 +105,13 @@ def make_gan(p: Params, device: torch.device) -> Gan:
     if compiled not in COMPILE_MODES:
         raise UserError(f"LIPGAN_COMPILE must be one of {', '.join(COMPILE_MODES[1:])}, got {compiled!r}")
     torch.manual_seed(seeds.derive(p.seed, "weights") % 2**32)
-    return Gan(
+    expert, audio = load_expert(p) if needs_expert(p.train) else (None, {})
+    gan = Gan(
         width=p.model.width,
         size=p.faces.size,
         margin=p.train.margin,
         l1_weight=1.0,
-        sync_weight=p.train.sync_weight,
+        sync_weight=p.train.terms.sync.weight,
         lip_alpha=p.train.lip_alpha,
         learning_rate=p.train.lr,
         discriminator_learning_rate=p.train.lr_discriminator,
@@ -114,7 +120,33 @@ def make_gan(p: Params, device: torch.device) -> Gan:
         channels_last=True,
         separate_fakes=p.train.separate_fakes,
         compiled=compiled,
+        num_runs=p.train.num_runs,
+        expert=expert,
+        with_quality=p.train.terms.quality.weight > 0,
+        average=p.train.average,
     )
+    if p.train.audio_from_expert:
+        gan.generator.audio_code.load_state_dict(audio)
+        if gan.average:
+            gan.average.network.audio_code.load_state_dict(audio)
+    return gan
+
+
+def needs_expert(t: TrainParams) -> bool:
+    return t.audio_from_expert or t.terms.expert.weight > 0 or t.terms.perceptual.weight > 0
+
+
+def load_expert(p: Params) -> tuple[SyncExpert, dict[str, torch.Tensor]]:
+    """The frozen expert, and the weights of its hearing.  Errors: UserError where it is of another size."""
+    weights, about = checkpoints.load(paths.EXPERT)
+    made = {"model.width": about["params"]["model"]["width"], "faces.size": about["params"]["faces"]["size"]}
+    wanted = {"model.width": p.model.width, "faces.size": p.faces.size}
+    if made != wanted:
+        raise UserError(f"{paths.EXPERT}: made with {made}, params.yaml has {wanted}; run `dvc repro expert`")
+    expert = SyncExpert(p.model.width, p.faces.size)
+    expert.load_state_dict(weights)
+    heard = {n.removeprefix("audio_code."): w for n, w in weights.items() if n.startswith("audio_code.")}
+    return expert, heard
 
 
 def _write_outs(trainer: Trainer, clips: Clips, p: Params) -> None:
@@ -135,7 +167,7 @@ def _write_outs(trainer: Trainer, clips: Clips, p: Params) -> None:
         "alarms": trainer.alarms,
         "last": trainer.curve[-1] if trainer.curve else {},
     }
-    checkpoints.save(paths.GENERATOR, gan.generator.state_dict(), about | {"network": "generator"})
+    checkpoints.save(paths.GENERATOR, gan.shown.state_dict(), about | {"network": "generator"})
     checkpoints.save(paths.DISCRIMINATORS, gan.discriminator.state_dict(), about | {"network": "sync discriminator"})
     tables.write_csv(paths.TRAIN_CURVE, trainer.curve)
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 
-from model import alarms
+from model import alarms, terms
 from model.alarms import Alarm
 from model.gan import Gan
-from model.params import Params, TrainParams
+from model.params import Params, TermParams, TrainParams
 from model.ranks import average
 from model.samples import Batch
+from model.schedules import Schedules
 from tasks import ranks, validation
 from tasks.loader import Batches
 from tasks.progress import bar, say
@@ -58,12 +59,14 @@ class Trainer:
         self.fixed = fixed
         self._make_gan, self._batches_from = make_gan, batches_from
         self.run_id = ""
+        self.sessions: list[dict[str, Any]] = []  # pieces of a training that was stopped: see tasks.lineage
         self.alarms: list[dict[str, Any]] = []  # told so far, also those of steps that it went back over
         self.rollbacks = 0
         self._begin()
 
     def _begin(self) -> None:
         self.gan = self._make_gan()
+        self.schedules = make_schedules(self.p.train)
         self.step = 0
         self.curve: list[dict[str, Any]] = []
         self.sums: dict[str, torch.Tensor] = {}  # of the figures since the last row of the curve
@@ -71,9 +74,11 @@ class Trainer:
 
     def restore(self, state: State) -> None:
         self.gan.load_state_dict(state["gan"])
+        self.schedules.load_state_dict(state["schedules"])
         self.step, self.curve, self.since_step = state["step"], list(state["curve"]), state["since_step"]
         self.sums = {name: value.to(self.gan.device) for name, value in state["sums"].items()}
-        self.alarms, self.rollbacks, self.run_id = list(state["alarms"]), state["rollbacks"], state["run_id"]
+        self.alarms, self.rollbacks = list(state["alarms"]), state["rollbacks"]
+        self.run_id, self.sessions = state["run_id"], list(state["sessions"])
         torch.set_rng_state(state["rng"]["cpu"])
         if self.gan.device.type == "cuda":
             torch.cuda.set_rng_state(state["rng"]["cuda"], self.gan.device)
@@ -84,6 +89,7 @@ class Trainer:
         rng |= {"cuda": torch.cuda.get_rng_state(self.gan.device)} if on_cuda else {}
         return {
             "gan": self.gan.state_dict(),
+            "schedules": self.schedules.state_dict(),
             "step": self.step,
             "curve": self.curve,
             "since_step": self.since_step,
@@ -91,6 +97,7 @@ class Trainer:
             "alarms": self.alarms,
             "rollbacks": self.rollbacks,
             "run_id": self.run_id,
+            "sessions": self.sessions,
             "rng": rng,
         }
 
@@ -113,6 +120,7 @@ class Trainer:
         for step in range(self.step, t.num_steps):
             batch = self._next(batches)
             self.gan.set_learning_rate(self._rate_factor(step))
+            self.gan.weights = self.schedules.weights(step)
             for name, value in self.gan.step(batch).items():
                 self.sums[name] = self.sums[name] + value if name in self.sums else value
             self.step = step + 1
@@ -142,8 +150,12 @@ class Trainer:
         speed = self._speed()
         if alarms.is_finite(row):
             row["lr"] = t.lr * self._rate_factor(self.step - 1)
+            row |= {f"weight_{name}": value for name, value in self.gan.weights.items() if term_of(t, name).weight}
             if self.step % t.val_every == 0 or last:
                 row |= ranks.from_first(self._validate)
+                for name in self.schedules.see(row, self.step - 1):
+                    if ranks.first():
+                        say(f"train: the term {name} counts from step {self.step + 1} on")
         self.curve.append(row)
         # speed is for the watcher only: what DVC hashes holds no time
         figures = {name: value for name, value in (row | speed).items() if name != "step"}
@@ -193,7 +205,7 @@ class Trainer:
                 f"(train.alarms.max_rollbacks); {alarm.cure}. The last checkpoint is kept"
             )
         good = ranks.from_first(self.states.load_good)
-        rollbacks, run_id = self.rollbacks + 1, self.run_id
+        rollbacks, run_id, sessions = self.rollbacks + 1, self.run_id, self.sessions
         factor = self.p.train.alarms.lr_factor**rollbacks
         self._tell(alarm, f"back to step {good['step'] if good else 0}, learning rates times {factor:g}")
         told = self.alarms
@@ -201,7 +213,7 @@ class Trainer:
             self.restore(good)
         else:
             self._begin()
-        self.alarms, self.rollbacks, self.run_id = told, rollbacks, run_id
+        self.alarms, self.rollbacks, self.run_id, self.sessions = told, rollbacks, run_id, sessions
         self._write(good=True)  # whoever is stopped now goes on from here, and as often has gone back
 
     def _save(self) -> None:
@@ -226,6 +238,15 @@ class Trainer:
 
     def _bar(self) -> AbstractContextManager[Any]:
         return bar(self.p.train.num_steps, "training", "step", initial=self.step, hidden=not ranks.first())
+
+
+def make_schedules(t: TrainParams) -> Schedules:
+    return Schedules({name: term_of(t, name) for name in ("sync", *terms.NAMES)}, t.num_steps)
+
+
+def term_of(t: TrainParams, name: str) -> TermParams:
+    term: TermParams = getattr(t.terms, name)
+    return term
 
 
 def rate_factor(step: int, p: TrainParams) -> float:

@@ -16,7 +16,7 @@ from model.params import Params
 from tasks import checkpoints, config, paths, units
 from tasks.stage import UserError
 
-TRAIN_VERSION = 1  # raise it when the same parameters train to other weights
+TRAIN_VERSION = 2  # raise it when the same parameters train to other weights
 KEPT_STATES = 3  # states of other parameters, so that going back to them goes on where they were
 
 State = dict[str, Any]
@@ -30,16 +30,15 @@ def identity(p: Params) -> dict[str, Any]:
     return values | {"the index's md5": units.md5_file(paths.INDEX) if paths.INDEX.is_file() else ""}
 
 
-def folder(p: Params) -> Path:
-    """Another training never goes on from this one's state: it has another folder."""
-    values = sorted(identity(p).items())
-    return paths.cache() / "train" / f"{seeds.derive(*values):016x}"
+def training_key(p: Params) -> str:
+    """Another training never goes on from this one's state: it has another key, and so another folder."""
+    return f"{seeds.derive(*sorted(identity(p).items())):016x}"
 
 
 class States:
     def __init__(self, p: Params) -> None:
         self.identity = identity(p)
-        self.last = folder(p) / "state.pt"
+        self.last = paths.cache() / "train" / training_key(p) / "state.pt"
         self.good = self.last.with_name("good.pt")
 
     def load(self) -> State | None:

@@ -126,7 +126,7 @@ def _fetch(unit: Unit, there: Store, size: int) -> None:
             try:
                 if packed.stat().st_size != size:
                     raise tarfile.ReadError(f"{packed.stat().st_size} bytes came, {size} were promised")
-                with tarfile.open(packed) as tar:
+                with tarfile.open(packed, "r:") as tar:
                     tar.extractall(partial, filter="data")
             except tarfile.TarError as error:
                 raise UserError(
@@ -165,3 +165,8 @@ def md5_file(path: Path) -> str:
     """The hash DVC writes into dvc.lock, so that MLflow and dvc.lock can be matched."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def md5_bytes(content: bytes) -> str:
+    """The same, of bytes that lie in no file."""
+    return hashlib.md5(content).hexdigest()

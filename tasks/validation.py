@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from model import losses
+from model import losses, terms
+from model.expert import RUN
 from model.gan import Gan
 from model.params import TrainParams
 from model.samples import Batch, frame_bytes, generator_input, mask_lower_half, pictures
@@ -51,10 +52,25 @@ def measure(gan: Gan, on: Fixed) -> dict[str, float]:
         values["effect"] = losses.mouth_l1(right, wrong, batch.mouth_B4).item()
         for name, value in values.items():
             sums[name] = sums.get(name, 0.0) + share * value
-    kept = ("l1", "mouth_l1", "sync_loss", "distance_right", "distance_wrong", "distance_generated")
-    result = {f"val_{name}": sums[name] for name in kept}
+    if gan.expert and gan.num_runs:
+        sums["expert_loss"] = expert_loss(gan, on.batches)
+    kept = ("l1", "mouth_l1", "sync_loss", "distance_right", "distance_wrong", "distance_generated", "expert_loss")
+    result = {f"val_{name}": sums[name] for name in kept if name in sums}
     effect = sums["effect"] / max(sums["mouth_l1"], 1e-9)
     return result | {"val_audio_effect": effect, "val_motion_ratio": motion_ratio(gan, on.runs)}
+
+
+@torch.no_grad()
+def expert_loss(gan: Gan, batches: list[Batch]) -> float:
+    """The expert's loss on the generated runs of the fixed samples, whatever its weight is now; ln 2: cannot tell."""
+    assert gan.expert is not None
+    values = []
+    for batch in batches:
+        batch = Batch(*(part[: gan.num_runs * RUN] for part in batch)).to(gan.device)
+        faces_B6SS = generator_input(pictures(batch.identity_BSS3), pictures(batch.target_BSS3))
+        made = gan.generate(faces_B6SS, batch.mfcc_BFW)
+        values.append(terms.expert_loss(gan.expert, made, batch).item())
+    return float(np.mean(values))
 
 
 def motion_ratio(gan: Gan, runs: list[Batch]) -> float:

@@ -122,7 +122,7 @@ def test_the_users_own_key_goes_before_the_self_made_one(video, monkeypatch):
     monkeypatch.setenv("LIPGAN_C2PA_KEY", "my.key")
     assert signing.credentials().fingerprint == other.fingerprint and not signing.credentials().self_made
     monkeypatch.setenv("LIPGAN_C2PA_KEY", "config/c2pa/key.pem")
-    with pytest.raises(UserError, match=r"not the key of my.crt"):
+    with pytest.raises(UserError, match=r"not the key of my\.crt"):
         signing.credentials()
     monkeypatch.setenv("LIPGAN_C2PA_KEY", "speech.wav")
     with pytest.raises(UserError, match="not a PEM certificate and its key"):

@@ -44,14 +44,15 @@ def test_a_finished_training_is_not_done_again(tiny, monkeypatch):
 
 
 def test_other_parameters_never_go_on_from_this_state(tiny):
-    folders = {
-        train_state.folder(load(**change)) for change in ({}, {"train.lr": 0.002}, {"model.width": 0.25}, {"seed": 1})
+    keys = {
+        train_state.training_key(load(**change))
+        for change in ({}, {"train.lr": 0.002}, {"model.width": 0.25}, {"seed": 1})
     }
-    assert len(folders) == 4
+    assert len(keys) == 4
 
 
 def test_a_limit_of_time_changes_no_training(tiny):
-    assert train_state.folder(load()) == train_state.folder(load(**{"train.time_limit_s": 60.0}))
+    assert train_state.training_key(load()) == train_state.training_key(load(**{"train.time_limit_s": 60.0}))
 
 
 def test_what_is_written_describes_itself(tiny):
