@@ -8,9 +8,9 @@ import librosa
 import numpy as np
 import scipy.fft
 import torch
-from model.sync_metrics import summary as sync_summary
 
 from model import timing
+from model.sync_metrics import summary as sync_summary
 from model.syncnet import COEFFICIENTS, COLUMNS, FRAMES, SIDE, SyncNet
 from tasks.stage import UserError
 
