@@ -9,7 +9,7 @@ import pytest
 from conftest import REAL
 
 from model import timing
-from tasks import config, dub, features, index, landmarks, media, paths, shards
+from tasks import config, dub, features, index, media, paths, preprocess, shards
 
 RATE = timing.SAMPLE_RATE_HZ
 
@@ -106,7 +106,7 @@ def test_inference_sees_the_arrays_that_training_stored(tiny):
     followed = dub.find_face(Path("face.mp4"), p.faces)
     mfcc = features.mfcc(dub.read_sound(Path("face.mp4")), len(followed.found_T))
     crops = np.stack(list(features.crops(media.frames(Path("face.mp4")), followed, p.faces.size)))
-    again = features.of_video(raw["mp4"], p.faces, landmarks.Predictor(paths.LANDMARKS))
+    again = features.of_video(raw["mp4"], p.faces, p.quality, preprocess.tools()).arrays
 
     assert (again["faces_TSS3"] == crops).all() and (again["mfcc_FW"] == mfcc).all()  # before they are stored
     assert (stored.mfcc_FW == mfcc).all() and (stored.found_T == followed.found_T).all()
