@@ -65,6 +65,7 @@ def made(tmp_path_factory, empty_store):  # noqa: F811
     folder = tmp_path_factory.mktemp("drills") / "project"
     for room in ("flows", "tasks", "model"):
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)  # Prefect's settings
     shutil.copy(ROOT / "tests/retrain_stages.py", folder / "stages.py")
     shutil.copy(empty_store, folder / "mlflow.db")
     project = Project(folder)
