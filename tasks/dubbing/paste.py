@@ -9,10 +9,11 @@ import numpy as np
 from tasks import features
 
 JAW, NOSE, LIPS = range(3, 14), (31, 33, 35), range(48, 60)
+JAW_INSET = 0.8  # of the jaw's half width: the background beside a cheek must not lead its colour inwards
 CHIN_ROOM = 0.05  # of the crop: a mouth that opens moves the chin down
 RIM = 0.1  # of the crop: over this width the mask rises to 1
-# where the landmarks are not to be believed: an oval over mouth, cheeks and chin
-OVAL_CENTRE, OVAL_RADII = (0.5, 0.71), (0.36, 0.26)
+# nothing outside an oval over mouth, cheeks and chin is changed; all of it where the landmarks are not to be believed
+OVAL_CENTRE, OVAL_RADII = (0.5, 0.72), (0.36, 0.27)
 LIPS_X, LIPS_Y = (0.3, 0.7), (0.55, 0.95)  # of the crop: where a mouth can be
 SPREAD = 0.14  # of the crop: how far a colour difference at the rim reaches inwards
 SHARPEN = (0.5, 2.5)  # the generated face's details are weakened or strengthened at most so much
@@ -25,16 +26,18 @@ def mask(points_682: np.ndarray, size: int) -> np.ndarray:
     Shape: landmarks in px of the crop -> (S, S) float32 in [0, 1], 0 at the crop's edges and in its upper part
     """
     lips_2 = points_682[list(LIPS)].mean(axis=0) / size
-    if not (LIPS_X[0] < lips_2[0] < LIPS_X[1] and LIPS_Y[0] < lips_2[1] < LIPS_Y[1]):
-        inside = np.zeros((size, size), np.uint8)
-        centre, radii = ((round(x * size), round(y * size)) for x, y in (OVAL_CENTRE, OVAL_RADII))
-        cv2.ellipse(inside, centre, radii, 0, 0, 360, 1, -1)
-    else:
+    inside = np.zeros((size, size), np.uint8)
+    centre, radii = ((round(x * size), round(y * size)) for x, y in (OVAL_CENTRE, OVAL_RADII))
+    cv2.ellipse(inside, centre, radii, 0, 0, 360, 1, -1)
+    if LIPS_X[0] < lips_2[0] < LIPS_X[1] and LIPS_Y[0] < lips_2[1] < LIPS_Y[1]:
         jaw = points_682[list(JAW)].copy()
+        middle = points_682[[30, 33, 8], 0].mean()
+        jaw[:, 0] = middle + JAW_INSET * (jaw[:, 0] - middle)
         jaw[:, 1] += CHIN_ROOM * size * np.clip((jaw[:, 1] / size - 0.7) / 0.2, 0, 1)
         hull = cv2.convexHull(np.concatenate([jaw, points_682[list(NOSE)]]).astype(np.float32))
-        inside = np.zeros((size, size), np.uint8)
-        cv2.fillConvexPoly(inside, np.round(hull).astype(np.int32), 1)
+        lower = np.zeros((size, size), np.uint8)
+        cv2.fillConvexPoly(lower, np.round(hull).astype(np.int32), 1)
+        inside &= lower
     inside[: size // 2] = 0  # the generator is given the upper half
     inside[[0, -1]] = inside[:, [0, -1]] = 0
     rim = cv2.distanceTransform(inside, cv2.DIST_L2, 3) / (RIM * size)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import median_filter
 
 from model import timing
 from tasks.dubbing.hear import Line
@@ -17,9 +18,11 @@ from tasks.dubbing.speaker import Choice
 
 FADE_S = 0.16  # of a change's weight from 0 to 1
 AROUND_S = 0.12  # before and after a line the mouth is led to and from it
-PROFILE = 0.3  # of the distance between the eyes' outer corners: the nose further off the middle is a head turned away
+STEADY_FRAMES = 9  # over which a turn of the head is looked at: landmarks of single frames err
+PROFILE = 0.34  # of the distance between the eyes' outer corners: the nose further off the middle is a head turned away
 OCCLUDED_LEVELS, OCCLUDED_TIMES = 24.0, 5.0  # the lower face differs from its usual look by so many of 255, and so
 # many times as much as it usually does
+UNLIKE = 0.2  # correlation with its usual look
 LENGTHS = ("longest", "video", "sound")
 SMALL_S = 1 / timing.FPS  # a sound that is longer by less does not make the video longer
 
@@ -97,7 +100,8 @@ def reasons(seen: Seen, choice: Choice) -> np.ndarray:
 def turned(face: Face) -> np.ndarray:
     """Whether the head is turned beyond what the generator knows, by the nose between the eyes.  Shape: -> (N,) bool"""
     left, right, nose = (face.points_N682[:, k, 0] for k in (36, 45, 30))
-    return np.abs((nose - left) / np.maximum(right - left, 1e-6) - 0.5) > PROFILE
+    off_N = np.abs((nose - left) / np.maximum(right - left, 1e-6) - 0.5)
+    return median_filter(off_N, min(STEADY_FRAMES, len(off_N)), mode="nearest") > PROFILE
 
 
 def covered(face: Face) -> np.ndarray:
@@ -110,7 +114,14 @@ def covered(face: Face) -> np.ndarray:
     light_N = (all_NK - usual_K).mean(axis=1, keepdims=True)
     away_N = np.abs(all_NK - usual_K - np.clip(light_N, -15, 15)).mean(axis=1)
     limit = max(OCCLUDED_LEVELS, OCCLUDED_TIMES * float(np.median(away_N[face.found_N])))
-    return away_N > limit
+    return (away_N > limit) | (likeness(all_NK, usual_K) < UNLIKE)
+
+
+def likeness(all_NK: np.ndarray, usual_K: np.ndarray) -> np.ndarray:
+    """Correlation of each picture with the usual one, whatever the light.  Shape: (N, K), (K,) -> (N,)"""
+    centred_NK, centred_K = all_NK - all_NK.mean(axis=1, keepdims=True), usual_K - usual_K.mean()
+    norms_N = np.linalg.norm(centred_NK, axis=1) * np.linalg.norm(centred_K)
+    return centred_NK @ centred_K / np.maximum(norms_N, 1e-6)
 
 
 def faded(usable_T: np.ndarray, times_s: np.ndarray, ends_s: np.ndarray, shots: Sequence[int]) -> np.ndarray:
