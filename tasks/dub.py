@@ -11,7 +11,7 @@ Faces and sound come from the code that made the training shards.
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,17 @@ import numpy as np
 
 from model import timing
 from model.params import FaceParams
-from tasks import film, inference, media, paths, segments, units
+from tasks import film, inference, mark, media, paths, segments, units
 from tasks.dubbing import hear, look, picture, plan, sidecar, speaker, voice, work
 from tasks.dubbing.ahead import ahead
 from tasks.dubbing.hear import Line
 from tasks.dubbing.look import Seen
-from tasks.dubbing.render import SEGMENT_FRAMES, Renderer
+from tasks.dubbing.render import SEGMENT_FRAMES, Renderer, whole
 from tasks.inference import LipSync
 from tasks.landmarks import Predictor
 from tasks.progress import bar, say
 from tasks.segments import TICKS_HZ, Coding
-from tasks.stage import UserError, write_atomic
+from tasks.stage import UserError, all_or_nothing, write_atomic
 
 MADE_BY = "AI-generated lip movements, made with lipgan-pipeline"
 
@@ -90,9 +90,14 @@ def run(
             [hear.line(Path(path), start_s) for start_s, path in (spans or [(0.0, str(audio))])]  # type: ignore[arg-type]
         )
         seen = looked(Path(face), p, predictor, options.box, folder)
+        sources = {"face": Path(face)} | {f"sound {k}" if k else "sound": line.path for k, line in enumerate(lines)}
+        came_from = mark.about(Path(checkpoint), sync.about, sources)
         made = Dubbing(Path(face), target, folder, seen, lines, bool(spans), options, sync, p)
         made.render()
-        made.join()
+        with all_or_nothing(target) as partial:  # no file without its mark is ever seen under this name
+            made.join(partial, mark.tags(came_from))
+            if partial.suffix == ".mp4":  # C2PA has no form for mkv: there the tag alone tells
+                mark.mark(partial, came_from, sources)
         about = {**made.about(), "made_by": made_by(inputs, sync, files)}
         write_atomic(target.with_suffix(".json"), json.dumps(about, indent=2) + "\n")
         if options.side_by_side:
@@ -192,11 +197,11 @@ class Dubbing:
         like = film.sound(self.lines[0].path)
         return hear.replaced(self.lines, like, duration_s), like
 
-    def join(self) -> None:
+    def join(self, out: Path, tags: Mapping[str, str]) -> None:
         sound, like = self.sound()
         segments.join(
-            self.out, self.pieces(), self.ticks, self.end_tick, sound, like.rate_hz, film.LAYOUTS[like.num_channels],
-            {"comment": MADE_BY}, self.options.lossless,
+            out, self.pieces(), self.ticks, self.end_tick, sound, like.rate_hz, film.LAYOUTS[like.num_channels],
+            tags, self.options.lossless,
         )  # fmt: skip
 
     def about(self) -> dict[str, Any]:
@@ -206,7 +211,7 @@ class Dubbing:
         """The source left, the output right."""
         piece = self.folder / "side.mp4"
         both = (
-            picture.beside(one, other)
+            picture.beside(whole(one), other.rgb())
             for one, (other, _) in zip(self.renderer.shown(0), film.pictures(self.out), strict=False)
         )
         segments.write_segment(piece, both, self.ticks, self.coding)

@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from model.timing import FPS, SAMPLE_RATE_HZ
 from tasks import media
 from tasks.media import MediaError
+from tasks.pictures import Picture
 
 SAME_S = 1e-4  # pictures nearer in time than this are one: the later is shown never
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ISO/IEC 23091-2
@@ -23,10 +24,10 @@ AAC_RATES_HZ = (8_000, 11_025, 12_000, SAMPLE_RATE_HZ, 22_050, 24_000, 32_000, 4
 USUAL_HZ = 48_000
 
 
-def pictures(source: Path, first: int = 0) -> Generator[tuple[np.ndarray, float]]:
+def pictures(source: Path, first: int = 0) -> Generator[tuple[Picture, float]]:
     """Every picture from number `first` on and its start in s after picture 0's, upright, progressive.
 
-    Shape: yields ((H, W, 3) uint8 RGB, s), times rise
+    Yields (picture, s), times rise
     Errors: MediaError as `media.frames`; unreadable also for HDR, whose colours would come out washed.
     """
     with media.opened(source) as container:
@@ -42,7 +43,7 @@ def pictures(source: Path, first: int = 0) -> Generator[tuple[np.ndarray, float]
                 continue
             last_s = time_s
             if number >= first:
-                yield media.rgb(frame, size), time_s
+                yield Picture(frame, size), time_s
             number += 1
         if size is None:
             raise MediaError("unreadable", "no video frame could be decoded")
@@ -50,7 +51,7 @@ def pictures(source: Path, first: int = 0) -> Generator[tuple[np.ndarray, float]
             raise MediaError("truncated", f"damaged after {last_s + usual_s:.1f} s of {stream_s:.1f} s")
 
 
-def backwards(source: Path, times_s: np.ndarray, num_held: int) -> Iterator[np.ndarray]:
+def backwards(source: Path, times_s: np.ndarray, num_held: int) -> Iterator[Picture]:
     """The pictures of `pictures` from the last to the first, `num_held` in memory at a time.
 
     Each batch is reached through the key frame before it, or from the file's start where its index leads astray.
@@ -64,7 +65,7 @@ def backwards(source: Path, times_s: np.ndarray, num_held: int) -> Iterator[np.n
         yield from reversed(batch)
 
 
-def _between(source: Path, times_s: np.ndarray, low: int, high: int, seek: bool) -> list[np.ndarray] | None:
+def _between(source: Path, times_s: np.ndarray, low: int, high: int, seek: bool) -> list[Picture] | None:
     """Pictures low .. high - 1, None where seeking did not lead to exactly these."""
     if not seek:
         with contextlib.closing(pictures(source, low)) as forwards:
@@ -74,7 +75,7 @@ def _between(source: Path, times_s: np.ndarray, low: int, high: int, seek: bool)
         stream = demand_video(container)
         assert stream.time_base is not None
         container.seek(int((first_s + times_s[low]) / stream.time_base), stream=stream)
-        found: dict[int, np.ndarray] = {}
+        found: dict[int, Picture] = {}
         for frame in progressive(media.decoded(container, stream), stream):
             if frame.time is None:
                 return None
@@ -83,7 +84,7 @@ def _between(source: Path, times_s: np.ndarray, low: int, high: int, seek: bool)
             if number >= high:
                 break
             if low <= number and abs(times_s[number] - time_s) < SAME_S:
-                found.setdefault(number, media.rgb(frame, (stream.width, stream.height)))
+                found.setdefault(number, Picture(frame, (stream.width, stream.height)))
     return [found[number] for number in range(low, high)] if len(found) == high - low else None
 
 

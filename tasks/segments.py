@@ -82,7 +82,9 @@ def join(
 
     Shape: ticks (N,) int of all pictures, from 0; sound yields (channels, n) float32, clipped to [-1, 1]
     """
-    kind, options = ("matroska", {}) if out.suffix.lower() == ".mkv" else ("mp4", {"movflags": "+faststart"})
+    kind, options = (
+        ("matroska", {"fflags": "+bitexact"}) if out.suffix.lower() == ".mkv" else ("mp4", {"movflags": "+faststart"})
+    )
     with all_or_nothing(out) as partial, av.open(str(partial), "w", format=kind, options=options) as whole:
         whole.metadata.update(metadata)
         with av.open(str(pieces[0])) as first:

@@ -14,7 +14,9 @@ FORBIDDEN = {
 ALONE = {
     "mlflow": "tasks/tracking.py",
     "subprocess": "tasks/commands.py",
-    "av": "tasks/media.py tasks/film.py tasks/mp4.py tasks/segments.py",
+    "av": "tasks/media.py tasks/film.py tasks/mp4.py tasks/pictures.py tasks/segments.py",
+    "s3fs": "tasks/store.py",
+    "botocore": "tasks/store.py",
 }
 SOURCES = [p for room in ("model", "tasks", "flows") for p in sorted((ROOT / room).rglob("*.py"))]
 

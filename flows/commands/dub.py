@@ -46,17 +46,20 @@ def add(commands: Any) -> None:
     dub.add_argument("--lossless", action="store_true", help="H.264 in RGB without loss, and FLAC")
     dub.add_argument("--label", help="words to be shown in every frame, lower left")
     dub.add_argument("--side-by-side", help="a second video: the source left, the result right")
-    dub.add_argument("--checkpoint", default=str(paths.GENERATOR), help="default: %(default)s")
+    dub.add_argument(
+        "--checkpoint", default=str(paths.GENERATOR), help="or models:/lipgan@champion; default: %(default)s"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
-    from tasks import dub
+    from tasks import dub, registry
 
     options = dub.Options(
         length=args.length, speaker=args.speaker, box=box(args.box), text=args.text, tts=args.tts, voice=args.voice,
         crf=args.crf, lossless=args.lossless, label=args.label, side_by_side=args.side_by_side,
     )  # fmt: skip
-    dub.run(args.face, args.audio, args.out, args.checkpoint, [span(text) for text in args.span], options)
+    checkpoint = registry.path_of(args.checkpoint)
+    dub.run(args.face, args.audio, args.out, checkpoint, [span(text) for text in args.span], options)
 
 
 def span(text: str) -> tuple[float, str]:

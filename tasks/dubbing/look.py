@@ -1,6 +1,6 @@
 """Pass 1 over a video: its times, its shots, and every face in them with its landmarks.
 
-Frames come one by one; memory holds the grey pictures of one key interval, and some 700 bytes for each frame of a face.
+Frames come one by one; memory holds those of one key interval, and some 700 bytes for each frame of a face.
 
 Faces are searched as `tasks.face_track` does it, at key frames, near their last boxes; the whole frame is searched at
 the start of a shot, when a face is lost, and every WHOLE_EVERY key frames. A face is followed by overlap, and no longer
@@ -16,21 +16,20 @@ import numpy as np
 from model import faces, timing
 from model.params import FaceParams
 from tasks import features
-from tasks.face_track import AGREE_IOU, detector, scan, scan_near, searched
+from tasks.face_track import AGREE_IOU, Frame, detect, detect_near, detector, following
 from tasks.landmarks import Predictor
+from tasks.pictures import Picture
 
 THUMB_WH = (32, 18)
 CUT_LEVELS, CUT_TIMES = 18.0, 4.0  # a cut changes a picture's thumbnail by so many of 255, and so many times the usual
 WHOLE_EVERY = 5  # key frames
 LOST_KEYS = 5  # key frames without the face, after which it is another when it comes back
-MAX_HELD = 64  # frames from one key frame to the next, whatever the rate
+HELD_BYTES = 128 << 20  # of frames from one key frame to the next, whatever their rate and size
 MIN_SEEN = 5  # frames: less is a mistake of the detector
 CANDIDATES = 48  # crops kept of a face, evenly spread
 LOW_WH = (12, 8)
 LOW_ROWS, LOW_COLUMNS = (0.5, 0.95), (0.2, 0.8)  # of the crop
 EASIER = -0.4  # added to dlib's threshold where a picture shows no face at all
-
-Grey = tuple[np.ndarray, float]  # the picture the detector gets, and its scale
 
 
 @dataclass
@@ -74,7 +73,7 @@ class Seen:
         return int(np.searchsorted(self.shots, frame, side="right")) - 1
 
 
-def look(frames: Iterable[tuple[np.ndarray, float]], p: FaceParams, predictor: Predictor) -> Seen:
+def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Predictor) -> Seen:
     """Go through (picture, start in s) once."""
     watch = _Watch(p, predictor)
     for frame_HW3, time_s in frames:
@@ -95,7 +94,10 @@ def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Predictor, box
                                    ("with a lower threshold", 1, EASIER)):  # fmt: skip
         if not len(found_N4):
             how = name
-            grey_HW, shrink = searched(frame_HW3, p.detect_px)
+            shrink = min(1.0, p.detect_px / max(frame_HW3.shape[:2]))
+            grey_HW = cv2.resize(
+                cv2.cvtColor(frame_HW3, cv2.COLOR_RGB2GRAY), None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA
+            )
             rectangles, _, _ = detector().run(grey_HW, upsample, demand)
             found_N4 = (
                 np.array([(b.left(), b.top(), b.right() + 1, b.bottom() + 1) for b in rectangles], np.float64).reshape(
@@ -117,6 +119,14 @@ def to_frame(points_N682: np.ndarray, crops_N4: np.ndarray, size: int) -> np.nda
     """Landmarks of crops, in pixels of the frame.  Shape: (N, 68, 2), (N, 4) -> (N, 68, 2) float32"""
     scale_N12 = (crops_N4[:, 2:] - crops_N4[:, :2])[:, None] / size
     return (points_N682 * scale_N12 + crops_N4[:, None, :2]).astype(np.float32)
+
+
+def small(frame_HW3: Frame) -> np.ndarray:
+    """Shape: -> (18, 32) float32"""
+    if isinstance(frame_HW3, Picture):
+        return frame_HW3.small(*THUMB_WH).astype(np.float32)
+    grey_HW = cv2.cvtColor(frame_HW3, cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey_HW, THUMB_WH, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
 def lower_face(crop_SSx: np.ndarray) -> np.ndarray:
@@ -152,30 +162,32 @@ class _Watch:
         self.times_s: list[float] = []
         self.shots: list[int] = []
         self.size_hw = (0, 0)
-        self.held: dict[int, Grey] = {}
-        self.frame: np.ndarray = np.empty(0)
+        self.held: dict[int, Frame] = {}
         self.thumb: np.ndarray | None = None
         self.changes: list[float] = []
         self.num_keys = 0
         self.followed: list[_Followed] = []
         self.done: list[Face] = []
 
-    def add(self, frame_HW3: np.ndarray, time_s: float) -> None:
+    def add(self, frame_HW3: Frame, time_s: float) -> None:
         t = len(self.times_s)
-        grey = searched(frame_HW3, self.p.detect_px)
-        if self.is_cut(grey[0]) or t == 0:
+        if self.is_cut(frame_HW3) or t == 0:
             self.end_shot()
             self.shots.append(t)
         self.times_s.append(time_s)
         self.size_hw = (frame_HW3.shape[0], frame_HW3.shape[1])
-        self.held[t], self.frame = grey, frame_HW3
+        self.held[t] = frame_HW3
         first = min(self.held)
-        if len(self.held) == 1 or time_s - self.times_s[first] > self.key_s - 1e-3 or len(self.held) >= MAX_HELD:
+        if (
+            len(self.held) == 1
+            or time_s - self.times_s[first] > self.key_s - 1e-3
+            or len(self.held) * frame_HW3.nbytes > HELD_BYTES
+        ):
             self.close(t)
 
-    def is_cut(self, grey_HW: np.ndarray) -> bool:
+    def is_cut(self, frame_HW3: Frame) -> bool:
         """Whether the picture is of another scene than the one before it."""
-        thumb = cv2.resize(grey_HW, THUMB_WH, interpolation=cv2.INTER_AREA).astype(np.float32)
+        thumb = small(frame_HW3)
         if self.thumb is None:
             self.thumb = thumb
             return False
@@ -228,8 +240,7 @@ class _Watch:
 
     def whole(self, t: int, boxes: dict[int, np.ndarray | None]) -> None:
         """Search all of frame t: for faces that are missing, and for new ones."""
-        grey_HW, shrink = self.held[t]
-        for box in scan(grey_HW, 1) / shrink:
+        for box in self.searched(self.held[t]):
             known = np.array([b for b in boxes.values() if b is not None]).reshape(-1, 4)
             if len(known) and faces.iou(box, known).max() >= faces.FOLLOW_IOU:
                 continue
@@ -242,13 +253,17 @@ class _Watch:
             self.followed.append(new)
             boxes[id(new)] = box
 
+    def searched(self, frame_HW3: Frame) -> np.ndarray:
+        """All faces of a frame; where it was shrunk for the detector, at the places that its own pixels give."""
+        found_N4 = detect(frame_HW3, self.p.detect_px)
+        if max(frame_HW3.shape[:2]) <= self.p.detect_px:
+            return found_N4
+        again = [following(box, detect_near(frame_HW3, box)) for box in found_N4]
+        kept = [box if new is None else new for box, new in zip(found_N4, again, strict=True)]
+        return np.array(kept).reshape(-1, 4)
+
     def near(self, t: int, last_4: np.ndarray) -> np.ndarray | None:
-        grey_HW, shrink = self.held[t]
-        near_N4 = scan_near(grey_HW, last_4 * shrink) / shrink
-        if not len(near_N4):
-            return None
-        overlap_N = faces.iou(last_4, near_N4)
-        return near_N4[overlap_N.argmax()] if overlap_N.max() >= faces.FOLLOW_IOU else None
+        return following(last_4, detect_near(self.held[t], last_4))
 
     def between(self, one: _Followed, low: int, high: int) -> None:
         """Fill the frames between two searched ones: in a line where they agree, else by searching half-way."""
@@ -268,17 +283,17 @@ class _Watch:
         self.between(one, middle, high)
 
     def measure(self, one: _Followed, low: int, high: int) -> None:
-        """Landmarks of the frames that are settled, on the pictures the detector had; a portrait of the key frame."""
+        """Landmarks of the frames that are settled, and a portrait of the key frame."""
         size = self.p.size
         at = [t for t in range(low, high + 1) if t in one.boxes and t not in one.points]
         if not at:
             return
         crops_N4 = faces.crop_boxes(np.array([one.boxes[t] for t in at]))
-        cut = [features.crop(self.held[t][0], box * self.held[t][1], size) for t, box in zip(at, crops_N4, strict=True)]
-        grey_NSS3 = np.repeat(np.stack(cut)[..., None], 3, axis=3)
-        one.points.update(zip(at, to_frame(self.predictor(grey_NSS3), crops_N4, size), strict=True))
+        cut = [features.crop(self.held[t], box, size) for t, box in zip(at, crops_N4, strict=True)]
+        one.points.update(zip(at, to_frame(self.predictor(np.stack(cut)), crops_N4, size), strict=True))
         one.lows.update(zip(at, map(lower_face, cut), strict=True))
         if high in one.boxes:
-            one.portraits[high] = features.crop(self.frame, faces.crop_boxes(one.boxes[high][None])[0], size)
+            crop_4 = faces.crop_boxes(one.boxes[high][None])[0]
+            one.portraits[high] = features.crop(self.held[high], crop_4, size)
             if len(one.portraits) > CANDIDATES:
                 one.portraits = dict(list(one.portraits.items())[::2])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import median_filter
+from scipy.ndimage import binary_closing, median_filter
 
 from model import timing
 from tasks.dubbing.hear import Line
@@ -22,7 +22,8 @@ STEADY_FRAMES = 9  # over which a turn of the head is looked at: landmarks of si
 PROFILE = 0.34  # of the distance between the eyes' outer corners: the nose further off the middle is a head turned away
 OCCLUDED_LEVELS, OCCLUDED_TIMES = 24.0, 5.0  # the lower face differs from its usual look by so many of 255, and so
 # many times as much as it usually does
-UNLIKE = 0.2  # correlation with its usual look
+CLOSING = 2  # frames between two that are covered are covered
+UNLIKE = 0.3  # correlation with its usual look
 LENGTHS = ("longest", "video", "sound")
 SMALL_S = 1 / timing.FPS  # a sound that is longer by less does not make the video longer
 
@@ -114,7 +115,8 @@ def covered(face: Face) -> np.ndarray:
     light_N = (all_NK - usual_K).mean(axis=1, keepdims=True)
     away_N = np.abs(all_NK - usual_K - np.clip(light_N, -15, 15)).mean(axis=1)
     limit = max(OCCLUDED_LEVELS, OCCLUDED_TIMES * float(np.median(away_N[face.found_N])))
-    return (away_N > limit) | (likeness(all_NK, usual_K) < UNLIKE)
+    bad_N = (away_N > limit) | (likeness(all_NK, usual_K) < UNLIKE)
+    return binary_closing(np.pad(bad_N, CLOSING), iterations=CLOSING)[CLOSING:-CLOSING]
 
 
 def likeness(all_NK: np.ndarray, usual_K: np.ndarray) -> np.ndarray:

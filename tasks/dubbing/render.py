@@ -19,6 +19,7 @@ from tasks.dubbing.ahead import ahead
 from tasks.dubbing.look import Face, Seen
 from tasks.dubbing.plan import Plan
 from tasks.dubbing.speaker import Choice
+from tasks.face_track import Frame
 from tasks.inference import LipSync
 
 HELD_BYTES = 96 << 20  # of frames in one batch
@@ -50,7 +51,7 @@ class Renderer:
                     at = np.arange(low, min(low + batch, end))
                     yield from self.changed(at, list(itertools.islice(shown, len(at))))
 
-    def shown(self, first: int) -> Iterator[np.ndarray]:
+    def shown(self, first: int) -> Iterator[Frame]:
         """The source frame of each output frame, decoded once forwards, and again for each turn of direction."""
         order = self.plan.source_N[first:]
         if media.is_image(self.source):
@@ -59,7 +60,7 @@ class Renderer:
         for run in np.split(order, np.flatnonzero(np.diff(order) == 0) + 1):
             yield from self.run(run)
 
-    def run(self, run: np.ndarray) -> Iterator[np.ndarray]:
+    def run(self, run: np.ndarray) -> Iterator[Frame]:
         """Frames in one direction."""
         if len(run) == 1 or run[1] > run[0]:
             with contextlib.closing(film.pictures(self.source, int(run[0]))) as pictures:
@@ -69,7 +70,7 @@ class Renderer:
         held = max(1, HELD_BYTES // (height * width * 3))
         yield from itertools.islice(film.backwards(self.source, self.seen.times_s[: run[0] + 1], held), len(run))
 
-    def changed(self, at: np.ndarray, batch: list[np.ndarray]) -> Iterator[np.ndarray]:
+    def changed(self, at: np.ndarray, batch: list[Frame]) -> Iterator[np.ndarray]:
         """Frames `at` of the output, of which `batch` is the source."""
         assert len(batch) == len(at), (len(batch), len(at))
         made: dict[int, np.ndarray] = {}
@@ -78,9 +79,9 @@ class Renderer:
             mine = np.flatnonzero((who_B == number) & (self.plan.weight_N[at] > 0))
             made |= zip(mine.tolist(), self.one_face(number, at[mine], [batch[k] for k in mine]), strict=True)
         for k, frame_HW3 in enumerate(batch):
-            yield made.get(k, frame_HW3)
+            yield made[k] if k in made else whole(frame_HW3)
 
-    def one_face(self, number: int, at: np.ndarray, batch: list[np.ndarray]) -> list[np.ndarray]:
+    def one_face(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[np.ndarray]:
         face = self.seen.faces[number]
         within = self.plan.source_N[at] - face.first
         boxes_B4 = faces.crop_boxes(face.boxes_N4[within])
@@ -96,7 +97,7 @@ class Renderer:
             fitted = paste.recoloured(made, real, mask_SS)
             self.seams.append(paste.seam(fitted, real, mask_SS))
             weight = float(self.plan.weight_N[at[k]])
-            done.append(paste.paste(frame, fitted, mask_SS * weight, box, sharpen))
+            done.append(paste.paste(whole(frame), fitted, mask_SS * weight, box, sharpen))
         return done
 
     def identity(self, number: int) -> tuple[np.ndarray, float]:
@@ -113,6 +114,10 @@ class Renderer:
         return self._identities[number]
 
     _identities: dict[int, tuple[np.ndarray, float]] = field(default_factory=dict)
+
+
+def whole(frame_HW3: Frame) -> np.ndarray:
+    return frame_HW3 if isinstance(frame_HW3, np.ndarray) else frame_HW3.rgb()
 
 
 def crop_points(face: Face, number: int, crop_4: np.ndarray, size: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from model import faces, metrics, timing
+from model import faces, metrics_time, timing
 from tasks import media
 from tasks.dubbing.look import Face, Seen
 from tasks.stage import UserError
@@ -77,7 +77,7 @@ def agreeing(face: Face, seen: Seen, loudness_T: np.ndarray) -> float:
     at = np.arange(int(middles_s[0] * timing.FPS), int(middles_s[-1] * timing.FPS) + 1)
     opening = np.interp((at + 0.5) / timing.FPS, middles_s, faces.aperture(face.points_N682))
     heard = loudness_T[np.clip(at, 0, len(loudness_T) - 1)]
-    return float(metrics.lag_curve(opening, heard, MAX_LAG).max())
+    return float(metrics_time.lag_curve(opening, heard, MAX_LAG).max())
 
 
 def loudness(blocks: Iterable[np.ndarray]) -> np.ndarray:
