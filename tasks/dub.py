@@ -24,6 +24,7 @@ from tasks import film, inference, mark, media, paths, segments, units
 from tasks.dubbing import hear, look, picture, plan, sidecar, speaker, voice, work
 from tasks.dubbing.ahead import ahead
 from tasks.dubbing.hear import Line
+from tasks.dubbing.judge import Judge
 from tasks.dubbing.look import Seen
 from tasks.dubbing.render import SEGMENT_FRAMES, Renderer, whole
 from tasks.inference import LipSync
@@ -31,6 +32,7 @@ from tasks.landmarks import Predictor
 from tasks.progress import bar, say
 from tasks.segments import TICKS_HZ, Coding
 from tasks.stage import UserError, all_or_nothing, write_atomic
+from tasks.sync import SyncMeter
 
 MADE_BY = "AI-generated lip movements, made with lipgan-pipeline"
 
@@ -73,6 +75,8 @@ def run(
     p = inference.face_params(sync.about, Path(checkpoint))
     predictor = Predictor(paths.LANDMARKS)
     files = [face, *([audio] if audio else []), *(path for _, path in spans), checkpoint, str(paths.LANDMARKS)]
+    if paths.EXPERT.is_file():
+        files.append(str(paths.EXPERT))
     for path in files:
         if not Path(path).is_file():
             raise UserError(f"{path}: no such file")
@@ -82,7 +86,11 @@ def run(
         "options": {name: getattr(options, name) for name in Options.__slots__},
         "backend": sync.backend,
     }
-    with work.folder(target, inputs) as folder:
+    key = work.key_of(inputs)
+    if work.is_made(target, key) and not options.side_by_side:
+        say(f"dub: {target}: made of these very inputs before, kept")
+        return target
+    with work.folder(target, key) as folder:
         if options.text is not None:
             audio = str(folder / "text.wav")
             voice.speak(options.text, Path(audio), options.tts, options.voice)
@@ -98,7 +106,7 @@ def run(
             made.join(partial, mark.tags(came_from))
             if partial.suffix == ".mp4":  # C2PA has no form for mkv: there the tag alone tells
                 mark.mark(partial, came_from, sources)
-        about = {**made.about(), "made_by": made_by(inputs, sync, files)}
+        about = {**made.about(), "made_by": made_by(inputs, key, sync, target)}
         write_atomic(target.with_suffix(".json"), json.dumps(about, indent=2) + "\n")
         if options.side_by_side:
             made.side_by_side(Path(options.side_by_side))
@@ -159,6 +167,7 @@ class Dubbing:
         num_frames = max(1, int(np.ceil(self.plan.ends_s[-1] * timing.FPS - 1e-6)))
         mfcc_FW = hear.mfcc(hear.timeline(lines, timing.num_samples(num_frames)), num_frames)
         self.renderer = Renderer(face, seen, self.choice, self.plan, sync, p, mfcc_FW)
+        self.expert = Judge(SyncMeter(paths.EXPERT), self.plan, mfcc_FW) if paths.EXPERT.is_file() else None
         self.ticks = np.round(self.plan.times_s * TICKS_HZ).astype(np.int64)
         self.end_tick = round(float(self.plan.ends_s[-1]) * TICKS_HZ)
         self.coding = Coding(crf=options.crf, lossless=options.lossless)
@@ -169,7 +178,7 @@ class Dubbing:
     def render(self) -> None:
         """Segments that are missing; they are made in order, so what is there is a beginning."""
         pieces = self.pieces()
-        done = next((k for k, piece in enumerate(pieces) if not piece.is_file()), len(pieces))
+        done = next((k for k, piece in enumerate(pieces) if not piece.with_suffix(".json").is_file()), len(pieces))
         if done == len(pieces):
             return
         first = done * SEGMENT_FRAMES
@@ -181,8 +190,18 @@ class Dubbing:
                 for k in range(done, len(pieces)):
                     ticks = self.ticks[k * SEGMENT_FRAMES : (k + 1) * SEGMENT_FRAMES]
                     segments.write_segment(pieces[k], taken(made, len(ticks), shown), ticks - ticks[0], self.coding)
+                    self.judge(pieces[k], k * SEGMENT_FRAMES, len(ticks))
         except media.MediaError as error:
             raise UserError(f"{self.face}: no picture can be read: {error.detail}") from error
+
+    def judge(self, piece: Path, first: int, num: int) -> None:
+        """What is told of a segment, beside it."""
+        made = self.renderer.taken(first, first + num)
+        told = {
+            "seam_levels": round(float(np.median([seam for _, seam in made.values()])), 2) if made else None,
+            "confidence": self.expert.spans({n: face for n, (face, _) in made.items()}) if self.expert else [],
+        }
+        write_atomic(piece.with_suffix(".json"), json.dumps(told))
 
     def labelled(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         for frame_HW3 in frames:
@@ -205,7 +224,8 @@ class Dubbing:
         )  # fmt: skip
 
     def about(self) -> dict[str, Any]:
-        return sidecar.describe(self.seen, self.choice, self.plan, self.lines, self.renderer.seams)
+        judged = [json.loads(piece.with_suffix(".json").read_text()) for piece in self.pieces()]
+        return sidecar.describe(self.seen, self.choice, self.plan, self.lines, judged)
 
     def side_by_side(self, out: Path) -> None:
         """The source left, the output right."""
@@ -235,8 +255,10 @@ def counted(frames: Iterable[Any], total: int, what: str) -> Iterator[Any]:
             shown.update()
 
 
-def made_by(inputs: dict[str, Any], sync: LipSync, files: Sequence[str]) -> dict[str, Any]:
+def made_by(inputs: dict[str, Any], key: str, sync: LipSync, target: Path) -> dict[str, Any]:
     return {
+        "key": key,
+        "output_sha256": units.sha256_file(target),
         "comment": MADE_BY,
         "sha256": inputs["sha256"],
         "checkpoint": inference.describe(sync.about),

@@ -284,3 +284,23 @@ def test_many_frames_at_a_time_are_the_frames_one_by_one(trained):
     together = sync.generate(faces[0], faces, windows)
     alone = np.concatenate([sync.generate(faces[0], faces[k : k + 1], windows[k : k + 1]) for k in range(40)])
     assert np.abs(together.astype(int) - alone).max() <= 1
+
+
+def test_each_second_of_new_mouths_is_judged_by_the_expert(trained):
+    dub.run("face.mp4", speech(640 * 20), "out/a.mp4", options=options(length="sound"))
+    told = about("out/a.mp4")
+    if paths.EXPERT.is_file():
+        assert told["confidence"][0]["from_s"] == 0 and told["confidence"][-1]["to_s"] <= 0.8
+        assert all(0 <= span["fits"] <= 1 for span in told["confidence"])
+    assert len(told["seam_levels"]) == 1
+
+
+def test_text_speaks_through_any_command(trained):
+    speech(640 * 15, "said.wav")
+    out = dub.run(
+        "face.mp4",
+        None,
+        "out/a.mp4",
+        options=options(text="hello", tts="install -S {text} said.wav {out}", length="sound"),
+    )
+    assert out.is_file()

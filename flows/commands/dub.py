@@ -52,25 +52,14 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from tasks import dub, registry
+    from tasks import dub, jobs, registry
 
     options = dub.Options(
         length=args.length, speaker=args.speaker, box=box(args.box), text=args.text, tts=args.tts, voice=args.voice,
         crf=args.crf, lossless=args.lossless, label=args.label, side_by_side=args.side_by_side,
     )  # fmt: skip
     checkpoint = registry.path_of(args.checkpoint)
-    dub.run(args.face, args.audio, args.out, checkpoint, [span(text) for text in args.span], options)
-
-
-def span(text: str) -> tuple[float, str]:
-    """ "00:01:02.5=line.wav" -> (62.5, "line.wav")"""
-    when, _, path = text.partition("=")
-    if not path or not re.fullmatch(r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?", when):
-        raise UserError(f"--span {text}: wanted [HH:MM:]SS=SOUND, as 00:01:02.5=line.wav")
-    seconds = 0.0
-    for part in when.split(":"):
-        seconds = 60 * seconds + float(part)
-    return seconds, path
+    dub.run(args.face, args.audio, args.out, checkpoint, [jobs.span(text) for text in args.span], options)
 
 
 def box(text: str | None) -> tuple[float, float, float, float] | None:

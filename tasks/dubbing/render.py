@@ -28,7 +28,9 @@ SEGMENT_FRAMES = 8 * inference.BATCH
 
 @dataclass
 class Renderer:
-    """Everything that decides the frames. `seams` collects the seam of each changed frame."""
+    """Everything that decides the frames. `made` keeps the generated face of each changed frame, and its seam, until
+    they are taken.
+    """
 
     source: Path
     seen: Seen
@@ -37,7 +39,7 @@ class Renderer:
     sync: LipSync
     p: FaceParams
     mfcc_FW: np.ndarray
-    seams: list[float] = field(default_factory=list)
+    made: dict[int, tuple[np.ndarray, float]] = field(default_factory=dict)
 
     def frames(self, first: int = 0) -> Iterator[np.ndarray]:
         """Output frames from number `first` on, a segment's first.  Shape: yields (H, W, 3) uint8"""
@@ -95,10 +97,14 @@ class Renderer:
         for k, (frame, box, real, made) in enumerate(zip(batch, boxes_B4, real_BSS3, made_BSS3, strict=True)):
             mask_SS = paste.mask(crop_points(face, int(within[k]), box, self.sync.size), self.sync.size)
             fitted = paste.recoloured(made, real, mask_SS)
-            self.seams.append(paste.seam(fitted, real, mask_SS))
+            self.made[int(at[k])] = made, paste.seam(fitted, real, mask_SS)
             weight = float(self.plan.weight_N[at[k]])
             done.append(paste.paste(whole(frame), fitted, mask_SS * weight, box, sharpen))
         return done
+
+    def taken(self, start: int, end: int) -> dict[int, tuple[np.ndarray, float]]:
+        """What was made of output frames start .. end - 1, which are done; it is kept no longer."""
+        return {n: self.made.pop(n) for n in range(start, end) if n in self.made}
 
     def identity(self, number: int) -> tuple[np.ndarray, float]:
         """The frame that shows who it is, the middle one of the face's portraits, and how much detail its generated

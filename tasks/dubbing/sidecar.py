@@ -1,6 +1,6 @@
 """What was done to a video, as JSON beside it, so that a person looks where it matters. No date, no path but names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from tasks.dubbing.speaker import Choice
 SIDECAR_VERSION = 1
 
 
-def describe(seen: Seen, choice: Choice, plan: Plan, lines: Sequence[Line], seams: Sequence[float]) -> dict[str, Any]:
+def describe(
+    seen: Seen, choice: Choice, plan: Plan, lines: Sequence[Line], judged: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """Everything about the frames; who calls adds what made them."""
     weight_N = plan.weight_N
     return {
@@ -30,7 +32,8 @@ def describe(seen: Seen, choice: Choice, plan: Plan, lines: Sequence[Line], seam
         "faces": [one_face(number, seen, choice) for number in range(len(seen.faces))],
         "speaker_by": choice.why,
         "found_by": seen.how,
-        "seam_levels": round(float(np.median(seams)), 2) if len(seams) else None,
+        "seam_levels": [segment["seam_levels"] for segment in judged],
+        "confidence": [span for segment in judged for span in segment["confidence"]],
     }
 
 

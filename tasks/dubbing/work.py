@@ -14,20 +14,33 @@ from typing import Any
 
 import numpy as np
 
+from tasks import units
 from tasks.dubbing.look import Face, Seen
 from tasks.stage import UserError, all_or_nothing, write_atomic
 
 DUB_VERSION = 1  # raise it when other frames come of the same inputs
 
 
+def key_of(inputs: dict[str, Any]) -> str:
+    text = json.dumps({"version": DUB_VERSION, **inputs}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_made(out: Path, key: str) -> bool:
+    """Whether the output is there, of these inputs and unchanged since."""
+    try:
+        told = json.loads(out.with_suffix(".json").read_text())["made_by"]
+        return bool(told["key"] == key and told["output_sha256"] == units.sha256_file(out))
+    except (OSError, json.JSONDecodeError, KeyError, TypeError):
+        return False
+
+
 @contextmanager
-def folder(out: Path, inputs: dict[str, Any]) -> Iterator[Path]:
-    """The folder for this output and these inputs; one of other inputs is emptied.
+def folder(out: Path, key: str) -> Iterator[Path]:
+    """The folder for this output and these inputs, by their key; one of other inputs is emptied.
 
     Errors: UserError where nothing can be written beside the output.
     """
-    text = json.dumps({"version": DUB_VERSION, **inputs}, sort_keys=True)
-    key = hashlib.sha256(text.encode()).hexdigest()
     here = out.parent / f".{out.name}.work"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
