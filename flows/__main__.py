@@ -10,20 +10,21 @@ import os
 import sys
 from collections.abc import Sequence
 
-from flows.commands import agree, audit, dub, experiments, gc, import_tracking, retrain, stages, withdraw
+from flows.commands import agree, audit, batch, dub, experiments, gc, import_tracking, retrain, stages, withdraw
 from tasks.stage import UserError
 
-COMMANDS = (
+COMMANDS = (  # in the order that the help shows
     stages,
     agree,
     dub,
+    batch,
     audit,
     withdraw,
     retrain,
     experiments,
     import_tracking,
     gc,
-)  # in the order that the help shows
+)
 
 
 def parser() -> argparse.ArgumentParser:

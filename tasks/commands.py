@@ -82,6 +82,19 @@ def _talk(
         ) from error
 
 
+def run(arguments: list[str], whose: str, timeout_s: float = 600) -> None:
+    """A program that the user named.  Errors: UserError where it is missing, fails, or does not end in time."""
+    try:
+        subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=timeout_s)
+    except FileNotFoundError as error:
+        raise UserError(f"{whose}: there is no program {arguments[0]}") from error
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"{whose}: {arguments[0]} did not end within {timeout_s:.0f} s") from error
+    except subprocess.CalledProcessError as error:
+        said = " ".join(str(error.stderr).split())[-200:]
+        raise UserError(f"{whose}: {arguments[0]} ended with status {error.returncode}: {said}") from error
+
+
 def ask_dvc(*arguments: str, folder: Path | None = None) -> str:
     """What a dvc command prints.  Errors: UserError with its last line where it fails."""
     command = [sys.executable, "-m", "dvc", *arguments]

@@ -69,6 +69,10 @@ class Picture:
             whole = self._rgb(frame, *self._size)
         return np.ascontiguousarray(np.rot90(whole, self._turns))
 
+    def small(self, width: int, height: int) -> np.ndarray:
+        """All of it in grey, very small, as stored.  Shape: -> (height, width) uint8"""
+        return self._frame.reformat(width, height, format="gray", interpolation="AREA", threads=1).to_ndarray()
+
     def _rgb(self, frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
         """Shape: -> (height, width, 3) uint8, as stored"""
         matrix = colour_matrix(self._frame.height) if frame.colorspace == UNSPECIFIED else None
