@@ -1,7 +1,8 @@
 """Stage `acquire`: a corpus -> raw shards and a clip table, with a row for everything that came in.
 
 reads   the corpus: `synthetic` is made here (tasks/synthetic), `folder` is a folder of videos
-        (tasks/acquire_folder.py), `lrs2` is fetched or taken from a folder (tasks/acquire_lrs2.py)
+        (tasks/acquire_folder.py), `lrs2` is fetched or taken from a folder (tasks/acquire_lrs2.py); and
+        withdrawals.csv: whom it names is refused, whatever the corpus
 writes  data/raw/<split>-*.tar, data/clips.parquet; where acquire.raw is s3://bucket/folder the raw shards lie there,
         and in data/raw is a small <shard>.json for each, which DVC tracks in its stead
 
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from model.params import LOCAL, Params
-from tasks import acquire_folder, acquire_lrs2, acquire_synthetic, index, lrs2_fetch, paths, shards, units
+from tasks import acquire_folder, acquire_lrs2, acquire_synthetic, index, lrs2_fetch, paths, shards, units, withdrawals
 from tasks.remote_shards import POINTER, send
 from tasks.stage import UserError
 from tasks.units import Unit
@@ -39,7 +40,7 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
 
     Errors: UserError where the corpus is not there or nothing of it can be used.
     """
-    wanted, refused = CORPORA[p.corpus.name].clips(p)
+    wanted, refused = withdrawals.leave_out(*CORPORA[p.corpus.name].clips(p))
     if not wanted:
         why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(refused).items()) or "there is none"
         raise UserError(f"corpus {p.corpus.name}: no clip can be used: {why}")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from model.params import Params
-from tasks import agreement, lrs2_fetch, lrs2_intake, lrs2_lists, lrs2_parts, paths, shards
+from tasks import agreement, lrs2_fetch, lrs2_intake, lrs2_lists, lrs2_parts, paths, shards, withdrawals
 from tasks.lrs2_intake import Journal, Member, SpoolOf
 from tasks.lrs2_parts import MEMBER
 from tasks.stage import UserError
@@ -142,10 +142,11 @@ def spools(p: Params, splits: dict[str, str]) -> SpoolOf | None:
     if not p.acquire.delete_parts:
         return None
     held_out = lrs2_lists.held_out_videos(splits)
+    withdrawn = withdrawals.read()
 
     def spool_of(clip: str) -> str | None:
         split, video = splits.get(clip), clip.split("/")[1]
-        if split is None or (split not in lrs2_lists.HELD_OUT and video in held_out):
+        if split is None or video in withdrawn or (split not in lrs2_lists.HELD_OUT and video in held_out):
             return None
         num_shards = getattr(p.corpus.num_shards, split)
         return shards.shard_name(split, shards.shard_of(video, num_shards), num_shards)

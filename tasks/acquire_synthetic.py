@@ -23,7 +23,14 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The planned clips; none is refused before it is made."""
     specs = plan(p.seed, p.corpus.size)
     return [
-        {"clip": spec.key, "video": spec.video, "split": spec.split, "inputs": dataclasses.asdict(spec)}
+        {
+            "clip": spec.key,
+            "video": spec.video,
+            "split": spec.split,
+            "corpus": "synthetic",
+            "licence": LICENCE,
+            "inputs": dataclasses.asdict(spec),
+        }
         for spec in specs
     ], []
 

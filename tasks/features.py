@@ -1,7 +1,8 @@
 """A video file's faces and sound: what preprocessing stores and inference feeds the network, by the same code.
 
-Two passes over the frames, the first to find the face and the second to cut it out. Frames are kept from the first to
-the second where they are few and small, as in LRS2; else they are decoded twice, and memory holds the crops of a clip.
+Two passes over the frames, the first to find the face and the second to cut it out. Frames are kept as the decoder
+gave them from the first to the second where they are few and small, as in LRS2; else they are decoded twice, and memory
+holds the crops of a clip. Only what is searched or cut out becomes RGB.
 """
 
 import io
@@ -15,11 +16,13 @@ import numpy as np
 from model import faces, timing
 from model.params import FaceParams
 from tasks import media
+from tasks.face_track import Frame
 from tasks.face_track import Track as Track
 from tasks.face_track import detect as detect
 from tasks.face_track import detector as detector
 from tasks.face_track import track as track
 from tasks.landmarks import Predictor
+from tasks.pictures import Picture
 from tasks.stage import Refusal
 
 MFCC_VERSION = 1  # raise it when the sound features change
@@ -30,7 +33,7 @@ NUM_FFT = 512
 MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ = 40, 300, 3700
 PRE_EMPHASIS, LIFTER = 0.97, 22
 LOG_FLOOR = 1e-10  # of mel energy: digital silence gets a finite value
-HOLD_BYTES = 64 << 20  # of decoded frames: LRS2's largest clip has half of it
+HOLD_BYTES = 256 << 20  # of decoded frames: LRS2's largest clip has a quarter of it, 7 s of 720p all
 
 
 def mfcc(sound: np.ndarray, num_frames: int) -> np.ndarray:
@@ -62,18 +65,25 @@ def crop_transform(box_4: np.ndarray, size: int) -> np.ndarray:
     return np.array([[scale_x, 0, shift_x], [0, scale_y, shift_y]])
 
 
-def crop(frame_HW3: np.ndarray, box_4: np.ndarray, size: int) -> np.ndarray:
+def crop(frame_HW3: Frame, box_4: np.ndarray, size: int) -> np.ndarray:
     """Cut a box out of a frame and scale it; outside the frame its edge is repeated.  Shape: -> (size, size, 3)"""
     shrink = size / float(box_4[2] - box_4[0])
+    reach = max(2.0, 2 / shrink)  # px that filters look beyond the box
+    limit_2 = np.array(frame_HW3.shape[1::-1])
+    low_2 = np.clip(np.floor(box_4[:2] - reach), 0, limit_2 - 1).astype(int)
+    high_2 = np.clip(np.ceil(box_4[2:] + reach).astype(int), low_2 + 1, limit_2)
+    seen_HW3 = frame_HW3[low_2[1] : high_2[1], low_2[0] : high_2[0]]  # of a Picture, only this becomes RGB
+    box_4 = box_4 - np.tile(low_2, 2)
     if shrink < 0.5:  # bilinear warping would skip source pixels: shrink by area first
-        frame_HW3 = cv2.resize(frame_HW3, None, fx=2 * shrink, fy=2 * shrink, interpolation=cv2.INTER_AREA)
-        box_4 = box_4 * 2 * shrink
+        size_2 = np.maximum(np.round((high_2 - low_2) * 2 * shrink), 1)
+        box_4 = box_4 * np.tile(size_2 / (high_2 - low_2), 2)
+        seen_HW3 = cv2.resize(seen_HW3, size_2.astype(int).tolist(), interpolation=cv2.INTER_AREA)
     return cv2.warpAffine(
-        frame_HW3, crop_transform(box_4, size), (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        seen_HW3, crop_transform(box_4, size), (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
 
 
-def crops(frames: Iterable[np.ndarray], track: Track, size: int) -> Iterator[np.ndarray]:
+def crops(frames: Iterable[Frame], track: Track, size: int) -> Iterator[np.ndarray]:
     """The face of every frame of the track.  Shape: -> (size, size, 3) uint8 each"""
     for frame_HW3, box_4 in zip(frames, faces.crop_boxes(track.boxes_T4), strict=True):
         yield crop(frame_HW3, box_4, size)
@@ -124,19 +134,21 @@ class Pictures:
 
     def __init__(self, source: Path | bytes, max_frames: int) -> None:
         self.source, self.max_frames = source, max_frames
-        self.held: list[np.ndarray] | None = None
+        self.held: list[Picture] | None = None
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[Picture]:
         if self.held is not None:
             yield from self.held
             return
-        held: list[np.ndarray] | None = []
-        for number, frame_HW3 in enumerate(media.frames(open_source(self.source))):
+        held: list[Picture] | None = []
+        num_bytes = 0
+        for number, picture in enumerate(media.pictures(open_source(self.source))):
             if number == self.max_frames:
                 raise Refusal("too_long", f"more than faces.max_frames, {self.max_frames}")
             if held is not None:
-                held.append(frame_HW3)
-                if (number + 1) * frame_HW3.nbytes > HOLD_BYTES:
+                held.append(picture)
+                num_bytes += picture.nbytes
+                if num_bytes > HOLD_BYTES:
                     held = None
-            yield frame_HW3
+            yield picture
         self.held = held

@@ -1,4 +1,4 @@
-"""Video and sound files as arrays. Only this module (reading) and tasks/mp4.py (writing) use PyAV.
+"""Video and sound files as arrays. PyAV is used here, in tasks/pictures.py and, to write, in tasks/mp4.py.
 
 Pictures are RGB uint8 (H, W, 3) at 25 frames/s whatever the file's rate is; sound is float32 mono, 16 kHz.
 Picture 0 and sample 0 are the same moment: the time of the first picture that can be decoded.
@@ -25,8 +25,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from model.timing import FPS, SAMPLE_RATE_HZ, num_samples
-from tasks.mp4 import ACCURATE, colour_matrix
 from tasks.mp4 import encode_video as encode_video
+from tasks.pictures import Picture
 from tasks.stage import REASONS
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,6 @@ WHOLE = 0.9  # of the promised length: a file that gives less is truncated
 JUMP_S = 60.0  # a time stamp further ahead than this is broken: no talking head stands still so long
 GAP_S = 0.04  # sound is moved to its time stamp when it is further off than this (stamps are rounded)
 RATES_HZ = range(4_000, 384_001)  # others are damage; to change them takes gigabytes
-UNSPECIFIED = 2  # matrix coefficients in ISO/IEC 23091-2
 
 
 class MediaError(Exception):
@@ -80,8 +79,8 @@ def is_image(path: Path | str) -> bool:
 
 def read_image(source: Source) -> np.ndarray:
     """One picture, upright.  Shape: -> (H, W, 3) uint8 RGB.  Errors: MediaError."""
-    with contextlib.closing(frames(source)) as pictures:
-        return next(pictures)
+    with contextlib.closing(frames(source)) as shown:
+        return next(shown)
 
 
 def probe(source: Source) -> Probe:
@@ -100,12 +99,24 @@ def probe(source: Source) -> Probe:
         )
 
 
+def tags(source: Source) -> dict[str, str]:
+    """The container's own words: title, comment, ...  Errors: MediaError unreadable, empty_file."""
+    with _opened(source) as container:
+        return dict(container.metadata)
+
+
 def frames(source: Source) -> Generator[np.ndarray]:
+    """The pictures at 25 frames/s as arrays of their own.  Shape: yields (H, W, 3) uint8 RGB.  Else as `pictures`."""
+    with contextlib.closing(pictures(source)) as shown:
+        for picture in shown:
+            yield picture.rgb()
+
+
+def pictures(source: Source) -> Generator[Picture]:
     """The pictures at 25 frames/s, one at a time: each the last one on screen at the middle of its frame.
 
     This is `model.timing.source_frames` applied while decoding. Rotation in the file is applied; a later
-    change of size is scaled to the first size. Every array is the caller's own.
-    Shape: yields (H, W, 3) uint8 RGB
+    change of size is scaled to the first size.
     Errors: MediaError unreadable, empty_file before the first picture; truncated after the last one that
             could be decoded, where these are less than 90 % of those promised.
     """
@@ -119,7 +130,7 @@ def frames(source: Source) -> Generator[np.ndarray]:
         size, num_out = (0, 0), 0
         for frame, time_s in _timed_pictures(container, stream):
             while shown and (num_out + 0.5) / FPS + 1e-9 < time_s:
-                yield _rgb(shown, size)
+                yield Picture(shown, size)
                 num_out += 1
             size = size if shown else (frame.width, frame.height)
             shown = frame
@@ -129,7 +140,7 @@ def frames(source: Source) -> Generator[np.ndarray]:
         usual_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1 / FPS
         num_frames = max(1, round((times_s[-1] + usual_s) * FPS))
         for _ in range(num_out, num_frames):
-            yield _rgb(shown, size)
+            yield Picture(shown, size)
         num_promised = round(promised_s * FPS)
         if num_frames < WHOLE * num_promised:
             raise MediaError("truncated", f"{num_frames} of {num_promised} frames could be decoded")
@@ -141,8 +152,8 @@ def decode_video(source: Source, max_frames: int) -> Video:
     To refuse a clip as too long, ask for one frame more than it may have.
     """
     promised = probe(source).num_frames
-    with contextlib.closing(frames(source)) as pictures:
-        return Video(np.stack(list(itertools.islice(pictures, max_frames))), promised)
+    with contextlib.closing(frames(source)) as shown:
+        return Video(np.stack(list(itertools.islice(shown, max_frames))), promised)
 
 
 def decode_sound(source: Source) -> np.ndarray:
@@ -252,14 +263,6 @@ def _timed_pictures(container: InputContainer, stream: VideoStream) -> Iterator[
         last_s = time_s
 
 
-def _rgb(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-    """Shape: -> (H, W, 3) uint8, upright; size is (width, height) as stored."""
-    matrix = colour_matrix(frame.height) if frame.colorspace == UNSPECIFIED else None
-    # without threads=1 PyAV >= 17 is 10-40 times slower here
-    rgb = frame.reformat(*size, format="rgb24", src_colorspace=matrix, interpolation=ACCURATE, threads=1)
-    return np.ascontiguousarray(np.rot90(rgb.to_ndarray(), round(frame.rotation / 90)))
-
-
 def _first_picture_s(source: Source) -> float | None:
     with _opened(source) as container:
         stream = _video_stream(container)
@@ -302,6 +305,9 @@ def _placed(blocks: Iterable[Block], start_s: float | None) -> Iterator[tuple[np
 def _resampled(blocks: Iterable[tuple[np.ndarray, int]]) -> Iterator[np.ndarray]:
     """Sound at 16 kHz; without a change of rate, the samples as they are."""
     for rate_hz, group in itertools.groupby(blocks, key=lambda block: block[1]):
+        if rate_hz == SAMPLE_RATE_HZ:
+            yield from (block for block, _ in group)
+            continue
         resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE_HZ)
         for block, _ in group:
             frame = av.AudioFrame.from_ndarray(block[None], format="fltp", layout="mono")

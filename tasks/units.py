@@ -172,3 +172,8 @@ def md5_file(path: Path) -> str:
     """The hash DVC writes into dvc.lock, so that MLflow and dvc.lock can be matched."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def md5_bytes(content: bytes) -> str:
+    """The same, of bytes that lie in no file."""
+    return hashlib.md5(content).hexdigest()
