@@ -10,7 +10,18 @@ import os
 import sys
 from collections.abc import Sequence
 
-from flows.commands import agree, audit, batch, dub, experiments, gc, import_tracking, retrain, stages, withdraw
+from flows.commands import (
+    agree,
+    audit,
+    batch,
+    dub,
+    experiments,
+    gc,
+    import_tracking,
+    retrain,
+    stages,
+    withdraw,
+)
 from tasks.stage import UserError
 
 COMMANDS = (  # in the order that the help shows
