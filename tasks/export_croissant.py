@@ -3,6 +3,8 @@
 Source: Croissant Format Specification 1.1 (MLCommons, 2026), PROV-O (W3C). Checked by mlcroissant before it is given.
 """
 
+import os
+from pathlib import Path
 from typing import Any
 
 from tasks import audit, evidence, index, locks, paths, units
@@ -15,8 +17,11 @@ INTEGER = ("offset", "size", "num_frames")
 DECIMAL = ("duration_s", "found_share", "face_px")
 
 
-def document(case: Case) -> dict[str, Any]:
-    """JSON-LD of the shards and the index that lie here.  Errors: UserError where they are not those of the commit."""
+def document(case: Case, folder: Path) -> dict[str, Any]:
+    """JSON-LD of the shards and the index that lie here, to be written into `folder`.
+
+    Errors: UserError where they are not those of the commit.
+    """
     import mlcroissant as mlc
 
     if not paths.INDEX.is_file() or units.md5_file(paths.INDEX) != locks.out(case.lock, paths.INDEX):
@@ -30,7 +35,7 @@ def document(case: Case) -> dict[str, Any]:
             ctx=context,
             id=str(path),
             name=path.name,
-            content_url=str(path),
+            content_url=os.path.relpath(path, folder),  # readers look from where the document lies
             encoding_formats=["application/vnd.apache.parquet" if path == paths.INDEX else "application/x-tar"],
             sha256=sha256,
         )
