@@ -42,6 +42,15 @@ def window_columns(frames: np.ndarray, num_columns: int) -> np.ndarray:
     return np.clip(starts_N[:, None] + np.arange(WINDOW), 0, num_columns - 1)
 
 
+def columns_at(middles_s: np.ndarray, num_columns: int) -> np.ndarray:
+    """Columns of the windows around any times, for videos of other rates; edges repeated, as `window_columns` does.
+
+    Shape: middles_s (N,) float, s  ->  (N, WINDOW) int in [0, num_columns)
+    """
+    starts_N = np.floor(np.asarray(middles_s) / COLUMN_S - (WINDOW - 1) / 2 + 0.5 + 1e-6).astype(np.int64)
+    return np.clip(starts_N[:, None] + np.arange(WINDOW), 0, num_columns - 1)
+
+
 def num_samples(num_frames: int) -> int:
     """Sound samples that belong to `num_frames` frames."""
     return num_frames * SAMPLES_PER_FRAME
@@ -50,6 +59,12 @@ def num_samples(num_frames: int) -> int:
 def num_frames_of_sound(samples: int) -> int:
     """Frames needed to show `samples` samples of sound; a part of a frame is a frame."""
     return -(-samples // SAMPLES_PER_FRAME)
+
+
+def frames_of_span(start_s: float, end_s: float, num_frames: int) -> tuple[int, int]:
+    """First frame and last frame + 1 that show any of a span of time, inside the clip; equal where none does."""
+    first = min(max(math.floor(start_s * FPS + 1e-6), 0), num_frames)
+    return first, max(first, min(math.ceil(end_s * FPS - 1e-6), num_frames))
 
 
 def source_frames(times_s: np.ndarray) -> np.ndarray:

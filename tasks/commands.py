@@ -4,16 +4,27 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from tasks.stage import UserError
 
 
-def git(*arguments: str) -> str | None:
+def git(*arguments: str, folder: Path | None = None) -> str | None:
     """What git prints, None where this is no repository or there is no git."""
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=60)
-    except (FileNotFoundError, subprocess.CalledProcessError):
+        return demand_git(*arguments, folder=folder)
+    except UserError:
         return None
+
+
+def demand_git(*arguments: str, folder: Path | None = None) -> str:
+    """What git prints.  Errors: UserError with what it says where it fails."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=600)
+    except FileNotFoundError:
+        raise UserError("git is not installed") from None
+    except subprocess.CalledProcessError as error:
+        raise UserError(f"git {' '.join(arguments)}: {' '.join(error.stderr.split())}") from error
     return done.stdout.strip()
 
 
@@ -36,11 +47,60 @@ def git_contents(names: Sequence[str]) -> list[bytes | None]:
     return found
 
 
-def dvc(*arguments: str, variables: Mapping[str, str] | None = None) -> None:
-    """Run a dvc command that talks to the person at the terminal.  Errors: UserError where it fails."""
+def dvc(
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    keep_open: Sequence[int] = (),
+) -> None:
+    """Run a dvc command that talks to the person at the terminal; it inherits the files `keep_open`.
+
+    Errors: UserError where it fails.
+    """
+    _talk("dvc", arguments, variables, folder, keep_open)
+
+
+def train(*, variables: Mapping[str, str], folder: Path) -> None:
+    """Stage `train` in another project folder, by itself.  Errors: UserError where it fails."""
+    root = str(Path(__file__).parents[1])
+    _talk("tasks.train", (), {"PYTHONPATH": root, **variables}, folder, ())
+
+
+def _talk(
+    module: str,
+    arguments: Sequence[str],
+    variables: Mapping[str, str] | None,
+    folder: Path | None,
+    keep_open: Sequence[int],
+) -> None:
+    command, environment = [sys.executable, "-m", module, *arguments], {**os.environ, **(variables or {})}
     try:
-        subprocess.run([sys.executable, "-m", "dvc", *arguments], check=True, env={**os.environ, **(variables or {})})
+        subprocess.run(command, check=True, env=environment, cwd=folder, pass_fds=keep_open)
     except subprocess.CalledProcessError as error:
         raise UserError(
-            f"dvc {' '.join(arguments)} ended with status {error.returncode}; its lines above say why"
+            f"{module} {' '.join(arguments)} ended with status {error.returncode}; its lines above say why"
         ) from error
+
+
+def run(arguments: list[str], whose: str, timeout_s: float = 600) -> None:
+    """A program that the user named.  Errors: UserError where it is missing, fails, or does not end in time."""
+    try:
+        subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=timeout_s)
+    except FileNotFoundError as error:
+        raise UserError(f"{whose}: there is no program {arguments[0]}") from error
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"{whose}: {arguments[0]} did not end within {timeout_s:.0f} s") from error
+    except subprocess.CalledProcessError as error:
+        said = " ".join(str(error.stderr).split())[-200:]
+        raise UserError(f"{whose}: {arguments[0]} ended with status {error.returncode}: {said}") from error
+
+
+def ask_dvc(*arguments: str, folder: Path | None = None) -> str:
+    """What a dvc command prints.  Errors: UserError with its last line where it fails."""
+    command = [sys.executable, "-m", "dvc", *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip().splitlines() or ["no reason given"]
+        raise UserError(f"dvc {' '.join(arguments)}: {said[-1]}") from error
+    return done.stdout

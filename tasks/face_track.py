@@ -5,9 +5,11 @@
 reference   every frame, the whole of it, as LipGAN does
 keyframes   every `faces.key_every`-th frame and the last; between two key frames whose boxes agree the box moves in a
             line, and otherwise the frame half-way is searched too, down to neighbours. A search starts near the last
-            box, at the sizes around its own, and takes the whole frame only where nothing is found there.
+            box, at the sizes around its own, and takes the whole frame only where nothing is found there. Near a box
+            the detector gets the frame's own pixels and the grid it has in a search of the whole frame; a whole frame
+            is shrunk to `faces.detect_px`, and what is found in it is looked for again, near.
 
-Frames are an iterator and memory holds the grey pictures of one key interval, whatever the length.
+Frames are an iterator, arrays or tasks.pictures.Picture, and memory holds those of one key interval.
 
 Source: LipGAN searches every frame: 94 % of its preprocessing time.
 """
@@ -22,15 +24,21 @@ import numpy as np
 
 from model import faces
 from model.params import FaceParams
+from tasks.pictures import Picture
+
+Frame = np.ndarray | Picture  # (H, W, 3) uint8 RGB
 
 # Neighbours with less overlap are looked at more closely. dlib's boxes come in sizes 6/5 apart (overlap 0.69): a
 # limit above that would follow every step of its quantisation.
 AGREE_IOU = 0.6
 DETECTOR_PX = 80  # dlib's detector sees a face of this width, at each level of its pyramid
 PYRAMID_STEP = 6 / 5
-SMALLER_STEPS = 2  # how much smaller than the last one a face may be, and still be found near it
-CELL_PX = 8  # of its HOG
+SMALLER_STEPS = 1  # how much smaller than the last one a face may be, and still be found near it
+# A window starts at a multiple of this, at its own level: six cells of the HOG are five at the next level, so that at
+# both the cells lie where those of a search of the whole frame do. Off that grid boxes differ by up to half a cell.
+GRID_PX = 48
 REACH = 1.0  # of the last box's width: how far around it is searched
+EDGE_PX = 2  # bilinear sampling looks a pixel beyond
 
 _of_thread = threading.local()
 
@@ -44,19 +52,13 @@ def detector() -> "dlib.fhog_object_detector":
     return _of_thread.detector
 
 
-def detect(frame_HW3: np.ndarray, detect_px: int) -> np.ndarray:
+def detect(frame_HW3: Frame, detect_px: int) -> np.ndarray:
     """All frontal faces in a frame, upsampled once as LipGAN does.  Shape: uint8 RGB -> (N, 4) float, px"""
-    grey_HW, shrink = searched(frame_HW3, detect_px)
-    return scan(grey_HW, 1) / shrink
-
-
-def searched(frame_HW3: np.ndarray, detect_px: int) -> tuple[np.ndarray, float]:
-    """The grey picture the detector gets, and its scale."""
     shrink = min(1.0, detect_px / max(frame_HW3.shape[:2]))
-    grey_HW = cv2.cvtColor(frame_HW3, cv2.COLOR_RGB2GRAY)
+    grey_HW = cv2.cvtColor(frame_HW3[:, :], cv2.COLOR_RGB2GRAY)
     if shrink < 1:
         grey_HW = cv2.resize(grey_HW, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    return grey_HW, shrink
+    return scan(grey_HW, 1) / shrink
 
 
 def scan(grey_HW: np.ndarray, upsample: int) -> np.ndarray:
@@ -65,21 +67,25 @@ def scan(grey_HW: np.ndarray, upsample: int) -> np.ndarray:
     return np.array([(b.left(), b.top(), b.right() + 1, b.bottom() + 1) for b in found], np.float64).reshape(-1, 4)
 
 
-def scan_near(grey_HW: np.ndarray, last_4: np.ndarray) -> np.ndarray:
+def detect_near(frame_HW3: Frame, last_4: np.ndarray) -> np.ndarray:
     """Faces around a box and about as large. The window is scaled to a level of the pyramid that `scan` with one
-    upsampling searches, so that boxes come in the same sizes.  Shape: -> (N, 4) float, px
+    upsampling searches in the whole frame, so that boxes come in the same sizes and places.  Shape: -> (N, 4) float, px
     """
+    num_rows, num_columns = frame_HW3.shape[:2]
     width = float(last_4[2] - last_4[0])
     level = max(0, round(np.log(2 * width / DETECTOR_PX) / np.log(PYRAMID_STEP)) - SMALLER_STEPS)
     scale = 2 / PYRAMID_STEP**level
-    low_2 = np.maximum((last_4[:2] - REACH * width) * scale, 0) // CELL_PX * CELL_PX  # on the grid of a whole search
+    low_2 = np.maximum((last_4[:2] - REACH * width) * scale, 0) // GRID_PX * GRID_PX
     high_2 = (last_4[2:] + REACH * width) * scale
-    size = (round(grey_HW.shape[1] * scale), round(grey_HW.shape[0] * scale))
-    # only the window is resampled: an affine map gives the pixels that scaling the whole picture would
+    size = (round(num_columns * scale), round(num_rows * scale))
     num_x, num_y = (int(n) for n in np.ceil(np.minimum(high_2, size) - low_2))
     if min(num_x, num_y) < DETECTOR_PX:
         return np.empty((0, 4))
-    shift_2 = (scale - 1) / 2 - low_2
+    # only the window is converted and resampled: an affine map gives the pixels that scaling the whole frame would
+    left, top = (max(0, int(n / scale) - EDGE_PX) for n in low_2)
+    right, bottom = (int(n / scale) + EDGE_PX + 1 for n in (low_2[0] + num_x, low_2[1] + num_y))
+    grey_HW = cv2.cvtColor(frame_HW3[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
+    shift_2 = (scale - 1) / 2 - low_2 + scale * np.array([left, top])
     window = cv2.warpAffine(
         grey_HW, np.array([[scale, 0, shift_2[0]], [0, scale, shift_2[1]]]), (num_x, num_y), flags=cv2.INTER_LINEAR
     )
@@ -92,9 +98,11 @@ class Track:
 
     boxes_T4: np.ndarray  # float, px: the detector's boxes, smoothed, gaps bridged; nan where no frame has a face
     found_T: np.ndarray  # bool: the detector saw it in this frame, or in two key frames around that agree
+    others_N4: np.ndarray  # float, px: other faces in the first frame that has one
+    jump: float  # the furthest its unsmoothed centre moves from a frame to the next, in widths
 
 
-def track(frames: Iterable[np.ndarray], p: FaceParams, first_4: np.ndarray | None = None) -> Track:
+def track(frames: Iterable[Frame], p: FaceParams, first_4: np.ndarray | None = None) -> Track:
     """Follow one face: the first by `faces.choose` (or the one at `first_4`), then whichever overlaps the last box."""
     search = _Search(p, first_4)
     for frame_HW3 in frames:
@@ -102,24 +110,34 @@ def track(frames: Iterable[np.ndarray], p: FaceParams, first_4: np.ndarray | Non
     search.end()
     found_T = np.array([box is not None for box in search.boxes], bool)
     boxes_T4 = np.array([np.full(4, np.nan) if box is None else box for box in search.boxes]).reshape(-1, 4)
+    jump = largest_move(boxes_T4)
     if found_T.any():
         boxes_T4 = faces.smooth_track(boxes_T4, found_T, p.smooth_frames)
-    return Track(boxes_T4, found_T)
+    others_N4 = np.empty((0, 4)) if search.others_N4 is None else search.others_N4
+    return Track(boxes_T4, found_T, others_N4, jump)
+
+
+def largest_move(boxes_T4: np.ndarray) -> float:
+    """Of the centre between neighbours that both have a box, in widths.  Shape: (T, 4), nan for none -> float"""
+    middle_T2 = (boxes_T4[:, :2] + boxes_T4[:, 2:]) / 2
+    moves = np.linalg.norm(np.diff(middle_T2, axis=0), axis=1) / (boxes_T4[:-1, 2] - boxes_T4[:-1, 0])
+    return float(np.max(moves[np.isfinite(moves)], initial=0.0))
 
 
 class _Search:
-    """The state of `track`: boxes so far, and the grey pictures since the last key frame."""
+    """The state of `track`: boxes so far, and the frames since the last key frame."""
 
     def __init__(self, p: FaceParams, first_4: np.ndarray | None) -> None:
         self.p, self.last = p, first_4
         self.every = 1 if p.detection == "reference" else p.key_every
         self.boxes: list[np.ndarray | None] = []
-        self.held: dict[int, tuple[np.ndarray, float]] = {}
+        self.held: dict[int, Frame] = {}
+        self.others_N4: np.ndarray | None = None
 
-    def add(self, frame_HW3: np.ndarray) -> None:
+    def add(self, frame_HW3: Frame) -> None:
         t = len(self.boxes)
         self.boxes.append(None)
-        self.held[t] = searched(frame_HW3, self.p.detect_px)
+        self.held[t] = frame_HW3
         if t % self.every == 0:
             self.close(t)
 
@@ -151,11 +169,24 @@ class _Search:
 
     def look(self, t: int, last: np.ndarray | None) -> np.ndarray | None:
         """The face of frame t, by the detector.  Shape: -> (4,) px of the frame"""
-        grey_HW, shrink = self.held[t]
-        if last is not None and self.p.detection == "keyframes":
-            near_N4 = scan_near(grey_HW, last * shrink) / shrink
-            if len(near_N4) and faces.iou(last, near_N4).max() >= faces.FOLLOW_IOU:
-                return near_N4[faces.iou(last, near_N4).argmax()]
-        found_N4 = scan(grey_HW, 1) / shrink
-        height, width = round(grey_HW.shape[0] / shrink), round(grey_HW.shape[1] / shrink)
-        return faces.choose(found_N4, last, self.p.choose, (height, width)) if len(found_N4) else None
+        frame_HW3 = self.held[t]
+        near = self.p.detection == "keyframes"
+        if near and last is not None and (found := following(last, detect_near(frame_HW3, last))) is not None:
+            return found
+        found_N4 = detect(frame_HW3, self.p.detect_px)
+        if not len(found_N4):
+            return None
+        chosen = faces.choose(found_N4, last, self.p.choose, frame_HW3.shape[:2])
+        if self.others_N4 is None:
+            self.others_N4 = found_N4[(found_N4 != chosen).any(axis=1)]
+        if near and max(frame_HW3.shape[:2]) > self.p.detect_px:
+            again = following(chosen, detect_near(frame_HW3, chosen))
+            return chosen if again is None else again
+        return chosen
+
+
+def following(last_4: np.ndarray, found_N4: np.ndarray) -> np.ndarray | None:
+    """The box that overlaps the last one most, if one does."""
+    if not len(found_N4) or faces.iou(last_4, found_N4).max() < faces.FOLLOW_IOU:
+        return None
+    return found_N4[faces.iou(last_4, found_N4).argmax()]

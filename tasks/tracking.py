@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,10 +17,12 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from tasks import config, paths, revision, units
+from tasks import agreement, config, index, paths, revision, units
 from tasks.stage import UserError, write_atomic
 
 EXPERIMENT = "lipsync"
+ABOUT = "about.json"  # of a run without MLflow: name, params and tags as MLflow would have them
+TAGS = "tags.json"  # those that came later
 
 
 class Tracker(Protocol):
@@ -42,7 +44,10 @@ def run(stage: str, params: Any, run_id: str | None = None) -> Iterator[Tracker]
     if kind == "off":
         yield Nowhere()
     elif kind == "jsonl":
-        yield Jsonl(paths.cache() / "tracking" / (run_id or name))
+        folder = paths.cache() / "tracking" / (run_id or name)
+        about = {"name": name, "params": config.flat(config.as_dict(params)), "tags": tags(stage)}
+        write_atomic(folder / ABOUT, json.dumps(about, indent=2) + "\n")
+        yield Jsonl(folder)
     elif kind == "mlflow":
         yield from _mlflow(stage, name, params, run_id)
     else:
@@ -59,7 +64,7 @@ class Nowhere:
 
 
 class Jsonl:
-    """metrics.jsonl and PNGs in a folder, to be looked at or imported later."""
+    """metrics.jsonl, PNGs and about.json in a folder: to be looked at, or imported by tasks.tracking_import."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.run_id = folder, folder.name
@@ -78,7 +83,7 @@ class Jsonl:
         target.write_bytes(path.read_bytes())
 
     def tag(self, values: Mapping[str, str]) -> None:
-        write_atomic(self.folder / "tags.json", json.dumps(dict(values), indent=2) + "\n")
+        write_atomic(self.folder / TAGS, json.dumps(dict(values), indent=2) + "\n")
 
 
 class Mlflow:
@@ -127,19 +132,53 @@ def has_store() -> bool:
     return not store().startswith("sqlite:///") or Path(store().removeprefix("sqlite:///")).is_file()
 
 
-def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[Tracker]:
+def connect() -> Any:
+    """MLflow, pointed at the store and the experiment, which is made where there is none."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # a server that is gone is noticed in seconds
     # asked before set_tracking_uri, which sets the variable
     place = None if os.environ.get("MLFLOW_TRACKING_URI") else (paths.main_repository() / "mlartifacts").as_uri()
     mlflow = _quiet_mlflow()
     if mlflow.get_experiment_by_name(EXPERIMENT) is None:
         mlflow.create_experiment(EXPERIMENT, artifact_location=place)
     mlflow.set_experiment(EXPERIMENT)
+    return mlflow
+
+
+def watched() -> bool:
+    return os.environ.get("LIPGAN_TRACKING", "mlflow") == "mlflow"
+
+
+def connect_or_say() -> Any:
+    """As `connect`.  Errors: UserError where MLflow is off, or its store does not answer."""
+    if not watched():
+        raise UserError("LIPGAN_TRACKING is not mlflow: there is no registry of models; unset it")
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return connect()
+    except MlflowException as error:
+        raise UserError(f"MLflow at {store()} does not answer: {str(error).splitlines()[0]}") from error
+
+
+def delete_files(artifacts: str, folders: Sequence[str]) -> int:
+    """Delete folders of a run's files; how many there were."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    kept = get_artifact_repository(artifacts)
+    there = {file.path for file in kept.list_artifacts()} & set(folders)
+    for folder in sorted(there):
+        kept.delete_artifacts(folder)
+    return len(there)
+
+
+def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[Tracker]:
+    mlflow = connect()
     if run_id and not _exists(mlflow, run_id):
         run_id = None  # the store it was begun in is gone; the run goes on in a new one
     with mlflow.start_run(run_id=run_id, run_name=None if run_id else name, log_system_metrics=False) as active:
         mlflow.set_tags(tags(stage))
         if not run_id:
-            mlflow.log_params(_flat(config.as_dict(params)))
+            mlflow.log_params(config.flat(config.as_dict(params)))
             _log_input(mlflow)
         yield Mlflow(mlflow, active.info.run_id)
 
@@ -175,6 +214,9 @@ def tags(stage: str) -> dict[str, str]:
     }
     if paths.INDEX.is_file():
         found["data.index.md5"] = units.md5_file(paths.INDEX)
+        found["licence"] = "; ".join(index.values(paths.INDEX, "licence"))
+        about = agreement.of(index.values(paths.INDEX, "corpus"))
+        found |= {f"agreement.{name}": value for name, value in about.items()}
     if paths.PARAMS.is_file():
         found["params.sha256"] = config.digest(config.load(paths.PARAMS))
     return found
@@ -185,10 +227,3 @@ def _log_input(mlflow: Any) -> None:
         source = mlflow.data.dataset_source_registry.resolve_dataset_source(paths.INDEX.resolve().as_uri())
         data = mlflow.data.meta_dataset.MetaDataset(source, name="lipsync-index", digest=units.md5_file(paths.INDEX))
         mlflow.log_input(data)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat

@@ -27,6 +27,19 @@ TINY = {
     "corpus.num_shards": {"train": 2, "val": 1, "test": 1, "hard": 1, "pretrain": 1},
     "landmarks.num_identities": 30,
     "faces.min_frames": 12,
+    "expert.num_steps": 4,
+    "expert.clips_per_batch": 2,
+    "expert.runs_per_clip": 3,
+    "expert.warmup_steps": 1,
+    "expert.val_runs": 6,
+    "expert.log_every": 2,
+    "expert.val_every": 2,
+    "expert.checkpoint_every": 2,
+    "expert.precision": "fp32",
+    "train.num_runs": 0,
+    "train.audio_from_expert": False,
+    "train.terms.expert.weight": 0.0,
+    "train.terms.perceptual.weight": 0.0,
     "train.num_steps": 6,
     "train.batch_size": 4,
     "train.warmup_steps": 2,
@@ -39,6 +52,8 @@ TINY = {
     "evaluate.num_pairs": 20,
     "evaluate.num_bootstrap": 50,
     "evaluate.strips": 1,
+    "evaluate.noise_clips": 1,
+    "evaluate.noise_snr_db": [0.0],
 }
 
 

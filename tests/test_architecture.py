@@ -11,7 +11,13 @@ FORBIDDEN = {
     "model": {"tasks", "flows", "prefect", "mlflow", "dvc", "pyarrow", "webdataset", "cv2", "librosa", "av", "dlib"},
     "tasks": {"flows", "prefect", "dvc"},
 }
-ALONE = {"mlflow": "tasks/tracking.py", "subprocess": "tasks/commands.py", "av": "tasks/media.py tasks/mp4.py"}
+ALONE = {
+    "mlflow": "tasks/tracking.py",
+    "subprocess": "tasks/commands.py",
+    "av": "tasks/media.py tasks/film.py tasks/mp4.py tasks/pictures.py tasks/segments.py",
+    "s3fs": "tasks/store.py",
+    "botocore": "tasks/store.py",
+}
 SOURCES = [p for room in ("model", "tasks", "flows") for p in sorted((ROOT / room).rglob("*.py"))]
 
 

@@ -64,16 +64,15 @@ def test_a_jump_is_found_to_the_frame(clip):
 def test_the_search_near_the_last_box_finds_what_a_whole_search_finds_in_a_smaller_picture(clip, scans):
     frame = np.pad(clip[0], [(200, 200), (200, 280), (0, 0)], constant_values=128)
     [whole] = face_track.detect(frame, 640)
-    grey, _ = face_track.searched(frame, 640)
-    [near] = face_track.scan_near(grey, whole)
+    [near] = face_track.detect_near(frame, whole)
     assert faces.iou(whole, near[None])[0] > 0.65  # at most a step of the detector's sizes
     assert np.prod(scans[-1]) < np.prod(scans[0])  # and that one is enlarged to four times its pixels
 
 
 def test_the_search_near_a_box_outside_the_picture_finds_nothing():
-    grey = np.zeros((160, 160), np.uint8)
-    assert face_track.scan_near(grey, np.array([400.0, 400.0, 480.0, 480.0])).shape == (0, 4)
-    assert face_track.scan_near(grey, np.array([-300.0, -300.0, -220.0, -220.0])).shape == (0, 4)
+    frame = np.zeros((160, 160, 3), np.uint8)
+    assert face_track.detect_near(frame, np.array([400.0, 400.0, 480.0, 480.0])).shape == (0, 4)
+    assert face_track.detect_near(frame, np.array([-300.0, -300.0, -220.0, -220.0])).shape == (0, 4)
 
 
 def test_another_larger_face_does_not_take_over(clip):

@@ -335,3 +335,18 @@ def test_a_real_clip_has_75_frames_and_their_sound(name):
     assert abs(len(sound) - 75 * SAMPLES_PER_FRAME) <= SAMPLES_PER_FRAME
     assert np.isfinite(sound).all()
     assert 0.01 < sound.std() < 0.5
+
+
+@pytest.mark.parametrize("size", [(160, 160), (97, 131), (1280, 720)])
+def test_a_part_of_a_picture_is_that_part_of_the_whole(size, tmp_path):
+    """Training converts parts and dubbing wholes: not one value may differ."""
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 255, (size[1] // 8, size[0] // 8, 3), dtype=np.uint8)
+    media.encode_video(tmp_path / "a.mp4", [cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)] * 2, None)
+    picture = next(media.pictures(tmp_path / "a.mp4"))
+    whole = picture.rgb()
+    assert whole.shape == picture.shape and np.ptp(whole) > 100
+    for _ in range(100):
+        top, left = (int(rng.integers(n - 1)) for n in picture.shape[:2])
+        bottom, right = (int(rng.integers(low + 1, n + 1)) for low, n in zip((top, left), picture.shape, strict=False))
+        assert (picture[top:bottom, left:right] == whole[top:bottom, left:right]).all()
