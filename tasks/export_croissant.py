@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tasks import audit, evidence, index, locks, paths, units
+from tasks import audit, evidence, index, locks, paths, revision, units
 from tasks.audit import Case
 from tasks.stage import UserError
 
@@ -36,7 +36,7 @@ def document(case: Case, folder: Path) -> dict[str, Any]:
             id=str(path),
             name=path.name,
             content_url=os.path.relpath(path, folder),  # readers look from where the document lies
-            encoding_formats=["application/vnd.apache.parquet" if path == paths.INDEX else "application/x-tar"],
+            encoding_formats=["application/x-parquet" if path == paths.INDEX else "application/x-tar"],
             sha256=sha256,
         )
         for path, sha256 in zip([paths.INDEX, *shards], hashes, strict=True)
@@ -53,6 +53,7 @@ def document(case: Case, folder: Path) -> dict[str, Any]:
         name="lipsync-shards",
         description=f"Face crops, landmarks and MFCCs of {len(kept)} of {len(rows)} clips, for lip-sync.",
         license=sorted({row["licence"] for row in rows}),
+        date_published=revision.date(case.commit),
         version=f"1.0.0+{locks.out(case.lock, paths.INDEX)[:12]}",
         cite_as=f"lipgan-pipeline, commit {case.commit}",
         url=f"urn:git:{case.commit}",
