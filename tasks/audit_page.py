@@ -29,7 +29,7 @@ NODES = (
     Node("corpus, agreement", 0, 1, ("agreement",)),
     Node("raw bytes", 1, 1, ("bytes of acquire", "raw bytes"), ("corpus, agreement",)),
     Node("landmarks", 1, 2, ("bytes of landmarks",)),
-    Node("clips", 2, 0, ("clips",), ("raw bytes",)),
+    Node("clips", 2, 0, ("clips", "withdrawals"), ("raw bytes",)),
     Node("index, shards", 2, 1, SHARD_LINKS, ("raw bytes", "landmarks")),
     Node("code, params", 3, 0, ("code", "stages")),
     Node("training run", 3, 1, ("training run",), ("index, shards", "clips", "code, params", "sync expert")),

@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from tasks import acquire, config, index, landmark_training, paths, preprocess, shards, train, units
+from tasks import acquire, config, expert, index, landmark_training, paths, preprocess, shards, train, units
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared/real"
@@ -173,7 +173,7 @@ def committed_folder(tiny_folder, tmp_path_factory):
     folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("committed") / "p", symlinks=True)
     for room in ("flows", "tasks", "model"):
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in (".gitignore", ".dvcignore", "requirements.lock"):
+    for name in (".gitignore", ".dvcignore", "requirements.lock", "withdrawals.csv"):
         shutil.copy(ROOT / name, folder / name)
     (folder / "data/videos").mkdir()
     (folder / "dvc.yaml").write_text(without_evaluation())
@@ -182,7 +182,9 @@ def committed_folder(tiny_folder, tmp_path_factory):
         git("init", "-q")
         dvc("init")
         commit("code")
-        train.run(config.load(Path("params.yaml")))
+        p = config.load(Path("params.yaml"))
+        expert.run(p)
+        train.run(p)
         dvc("commit", "-f")
         commit("checkpoint")
     return folder

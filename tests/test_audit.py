@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import commit, dvc, git
 
-from tasks import audit, config, index, lineage, locks, paths, tracking, train, units
+from tasks import audit, config, index, lineage, locks, paths, tracking, train, units, withdrawals
 from tasks.stage import UserError
 
 FLIPS = 208
@@ -171,6 +171,13 @@ def test_lrs2_without_its_agreement_is_a_finding(committed):
     rows = [row | {"corpus": "lrs2"} for row in index.read(paths.CLIPS)]
     link = audit.held_under(audit.Case("", {}, rows, None, None))
     assert link.findings and "data/agreement.json: no such file" in link.findings[0]
+
+
+def test_a_video_that_has_withdrawn_and_is_still_there_is_found(committed):
+    video = index.kept(index.read(paths.INDEX))[0]["video"]
+    withdrawals.add(video, "2026-11-22", "no reason given")
+    commit("a person leaves")
+    assert f"{paths.INDEX}: {video} has withdrawn and is in it; `dvc repro`" in findings()
 
 
 def test_outside_git_it_is_the_users_to_mend(workspace):
