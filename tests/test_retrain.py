@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import ROOT, params_text
-from test_registry import empty_store  # noqa: F401 - a fixture
 from test_withdrawals import git
 
 from tasks import config, index, paths, registry, retrain, withdrawals, worktree
@@ -60,7 +59,7 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, empty_store):  # noqa: F811
+def made(tmp_path_factory, empty_store):
     """After its first retraining: a champion of 0.6."""
     folder = tmp_path_factory.mktemp("drills") / "project"
     for room in ("flows", "tasks", "model"):
