@@ -57,13 +57,42 @@ def dvc(
 
     Errors: UserError where it fails.
     """
-    command, environment = [sys.executable, "-m", "dvc", *arguments], {**os.environ, **(variables or {})}
+    _talk("dvc", arguments, variables, folder, keep_open)
+
+
+def train(*, variables: Mapping[str, str], folder: Path) -> None:
+    """Stage `train` in another project folder, by itself.  Errors: UserError where it fails."""
+    root = str(Path(__file__).parents[1])
+    _talk("tasks.train", (), {"PYTHONPATH": root, **variables}, folder, ())
+
+
+def _talk(
+    module: str,
+    arguments: Sequence[str],
+    variables: Mapping[str, str] | None,
+    folder: Path | None,
+    keep_open: Sequence[int],
+) -> None:
+    command, environment = [sys.executable, "-m", module, *arguments], {**os.environ, **(variables or {})}
     try:
         subprocess.run(command, check=True, env=environment, cwd=folder, pass_fds=keep_open)
     except subprocess.CalledProcessError as error:
         raise UserError(
-            f"dvc {' '.join(arguments)} ended with status {error.returncode}; its lines above say why"
+            f"{module} {' '.join(arguments)} ended with status {error.returncode}; its lines above say why"
         ) from error
+
+
+def run(arguments: list[str], whose: str, timeout_s: float = 600) -> None:
+    """A program that the user named.  Errors: UserError where it is missing, fails, or does not end in time."""
+    try:
+        subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=timeout_s)
+    except FileNotFoundError as error:
+        raise UserError(f"{whose}: there is no program {arguments[0]}") from error
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"{whose}: {arguments[0]} did not end within {timeout_s:.0f} s") from error
+    except subprocess.CalledProcessError as error:
+        said = " ".join(str(error.stderr).split())[-200:]
+        raise UserError(f"{whose}: {arguments[0]} ended with status {error.returncode}: {said}") from error
 
 
 def ask_dvc(*arguments: str, folder: Path | None = None) -> str:

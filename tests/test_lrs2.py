@@ -8,7 +8,7 @@ from conftest import run_acquire
 from lrs2_archive import small, video, workspace_of
 
 from flows import __main__ as command
-from tasks import acquire, acquire_lrs2, index, lrs2_intake, lrs2_lists, lrs2_parts, paths, shards, units
+from tasks import acquire, acquire_lrs2, agreement, index, lrs2_intake, lrs2_lists, lrs2_parts, paths, shards, units
 from tasks.stage import UserError
 
 
@@ -300,6 +300,9 @@ def test_agree_records_who_and_the_hash_of_the_paper(workspace, capsys):
     line = ["agree", "--who", "A. Person", "--organisation", "A University", "--signed"]
     assert command.main([*line, "signed.pdf", "--date", "2026-01-31"]) == 0
     written = json.loads(paths.AGREEMENT.read_text())
+    about = agreement.of(["lrs2", "synthetic"])
+    assert about == {name: written[name] for name in ("organisation", "date", "signed_sha256")}
+    assert agreement.of(["synthetic"]) == {}
     assert written["date"] == "2026-01-31" and written["signed_sha256"] == units.sha256_file(Path("signed.pdf"))
     for bad, what in (["none.pdf"], "no such file"), (["signed.pdf", "--date", "31.1."], "wanted YYYY-MM-DD"):
         assert command.main([*line, *bad]) == 2

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, params_text
-from test_withdrawals import git
+from conftest import ROOT, git, params_text
 
 from tasks import config, index, paths, registry, retrain, withdrawals, worktree
 from tasks.registry import CHALLENGER, CHAMPION, Registry
