@@ -1,6 +1,7 @@
 """Taking LRS2 in, against the fastest that the parts can be read and hashed by the usual tools.
 
-    python benchmarks/acquire.py [--gigabytes 2] [--delete-parts]      writes benchmarks/results/acquire.json
+    python benchmarks/acquire.py [--gigabytes 2] [--delete-parts]     writes benchmarks/results/acquire.json
+    python benchmarks/acquire.py --clips 144000 --clip-bytes 2000     as many clips as LRS2 has, each a tiny one
 
 A generated archive of clips of noise, cut into five parts. In one run, on one disk: `cat parts | sha256sum`, then the
 stage from parts to raw shards and clip table, in a process of its own, whose largest memory is noted.
@@ -28,11 +29,14 @@ REPOSITORY = HERE.parent
 PARTS = [f"lrs2_v1_parta{letter}" for letter in "abcde"]
 CLIP_BYTES = 350_000  # about LRS2's mean
 CLIPS_A_VIDEO = 20
+TEXT = b"Text:  WHEN YOU ARE COOKING CHIPS AT HOME THE WAY TO GET THEM CRISPY IS TO COOK THEM TWICE\nConf:  4\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gigabytes", type=float, default=2.0)
+    parser.add_argument("--clips", type=int, help="how many; default: as many as fill --gigabytes")
+    parser.add_argument("--clip-bytes", type=int, default=CLIP_BYTES, help="mean size; default: about LRS2's")
     parser.add_argument("--delete-parts", action="store_true")
     parser.add_argument("--folder", type=Path, help="where there is room; default: the folder for temporary files")
     parser.add_argument("--stage", action="store_true", help=argparse.SUPPRESS)
@@ -41,7 +45,8 @@ def main() -> None:
         return stage()
     with tempfile.TemporaryDirectory(dir=args.folder) as scratch:
         folder = Path(scratch)
-        num_clips = generate(folder, args.gigabytes)
+        num_clips = args.clips or int(args.gigabytes * 1e9 / args.clip_bytes)
+        generate(folder, num_clips, args.clip_bytes)
         names = [str(folder / "lrs2" / name) for name in PARTS]
         num_bytes = sum(os.path.getsize(name) for name in names)
         settings(folder, args.delete_parts)
@@ -112,29 +117,31 @@ def used(folder: Path) -> int:
     return sum(found.values())
 
 
-def generate(folder: Path, gigabytes: float) -> int:
-    """Parts, lists and MD5SUMS in folder/lrs2; the number of clips."""
+def generate(folder: Path, num_clips: int, clip_bytes: int) -> None:
+    """Parts, lists and MD5SUMS in folder/lrs2; two thirds of the clips are pretrain's, as LRS2's are."""
     rng, out = np.random.default_rng(0), folder / "lrs2"
     out.mkdir()
-    num_clips, clips, edge = int(gigabytes * 1e9 / CLIP_BYTES), [], gigabytes * 1e9 / len(PARTS)
+    split_of = {0: "val", 1: "test"}
+    lists = {name: [] for name in ("pretrain", "train", "val", "test")}
+    edge = num_clips * (clip_bytes + 1800) / len(PARTS)
     with Cut(out, edge) as cut, tarfile.open(fileobj=cut, mode="w|") as tar:
         for number in range(num_clips):
-            clip = f"{5_535_415_699_068_794_000 + number // CLIPS_A_VIDEO}/{number % CLIPS_A_VIDEO:05d}"
-            clips.append(clip)
-            for ending, content in (("mp4", rng.bytes(int(rng.integers(CLIP_BYTES // 2, CLIP_BYTES * 3 // 2)))),
-                                    ("txt", b"Text:  WE KNEW THAT\nConf:  4\n")):  # fmt: skip
-                info = tarfile.TarInfo(f"mvlrs_v1/main/{clip}.{ending}")
+            video = number // CLIPS_A_VIDEO
+            split = split_of.get(video, "pretrain" if video % 3 else "train")
+            clip = f"{5_535_415_699_068_794_000 + video}/{number % CLIPS_A_VIDEO:05d}"
+            lists[split].append(clip)
+            part = "pretrain" if split == "pretrain" else "main"
+            for ending, content in (("mp4", rng.bytes(int(rng.integers(clip_bytes // 2, clip_bytes * 3 // 2)))),
+                                    ("txt", TEXT)):  # fmt: skip
+                info = tarfile.TarInfo(f"mvlrs_v1/{part}/{clip}.{ending}")
                 info.size = len(content)
                 tar.addfile(info, io.BytesIO(content))
-    held = {"val": clips[:CLIPS_A_VIDEO], "test": clips[CLIPS_A_VIDEO : 2 * CLIPS_A_VIDEO]}
-    lists = {**held, "train": clips[2 * CLIPS_A_VIDEO :], "pretrain": []}
     sums = []
     for name, lines in lists.items():
         content = "".join(f"{line}\n" for line in lines).encode()
         (out / f"{name}.txt").write_bytes(content)
         sums.append(f"{hashlib.md5(content).hexdigest()}  {name}.txt\n")
     (out / "MD5SUMS").write_text("".join(sums))
-    return num_clips
 
 
 class Cut(io.RawIOBase):
@@ -163,6 +170,7 @@ def settings(folder: Path, delete_parts: bool) -> None:
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     values["corpus"]["name"] = "lrs2"
     values["corpus"]["lrs2"] |= {"source": "folder", "folder": "lrs2"}
+    values["corpus"]["num_shards"] |= {"train": 150, "val": 4, "test": 4, "pretrain": 300}  # README "LRS2"
     values["acquire"]["delete_parts"] = delete_parts
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
     (folder / "data").mkdir()

@@ -49,6 +49,7 @@ def run_units(
     leave a hole. A unit's error stops the stage when the others under way are done; what is done stays done.
     `after` is called, here and one at a time, for every unit that is done, also for those done before.
     """
+    units.exchange(planned)
     missing = [unit for unit in planned if not unit.done]
     summary = f"ran {len(missing)}, kept {len(planned) - len(missing)}"
     for unit in planned if after else ():

@@ -184,9 +184,14 @@ class Gan:
         }
 
 
-def adam(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
-    """Adam in its fused form: one call for all weights, no wait for the device, and it can skip a step there."""
-    return torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+def adam(network: nn.Module, learning_rate: float, weight_decay: float = 0.0) -> torch.optim.Adam:
+    """Adam in its fused form: one call for all weights, no wait for the device, and it can skip a step there.
+
+    weight_decay  apart from the gradient (Loshchilov and Hutter 2019), a share of the learning rate a step
+    """
+    return torch.optim.Adam(
+        network.parameters(), lr=learning_rate, weight_decay=weight_decay, decoupled_weight_decay=True, fused=True
+    )
 
 
 def update(network: nn.Module, optimizer: torch.optim.Adam, loss: Tensor) -> Tensor:

@@ -50,19 +50,7 @@ class Generator(nn.Module):
             conv(c512, c512, kernel=bottom, padding=0),  # 1 x 1
             conv(c512, c512, kernel=1),
         )
-        self.audio_code = nn.Sequential(
-            conv(1, c128),
-            *residuals(c128, 3),  # (B, C, 12, 35)
-            nn.ZeroPad2d((0, 0, 1, 0)),
-            conv(c128, c256, stride=(1, 2)),
-            *residuals(c256, 2),  # (B, C, 13, 18)
-            conv(c256, c512, stride=2),
-            *residuals(c512, 2),  # (B, C, 7, 9)
-            conv(c512, c512, stride=2),
-            *residuals(c512, 1),  # (B, C, 4, 5)
-            conv(c512, c512, kernel=(4, 5), padding=0),
-            conv(c512, c512, kernel=1),  # 1 x 1
-        )
+        self.audio_code = audio_code(width)
         # each level is concatenated with the encoder's map of its size, and the next one reads both
         self.decoder = nn.ModuleList(
             [
@@ -89,6 +77,27 @@ class Generator(nn.Module):
             x = torch.cat([skip, level(x)], dim=1)
         # the sigmoid in float32: above 1/2 a bf16 holds no steps finer than 1/256
         return torch.sigmoid(self.picture(x).float())
+
+
+def audio_code(width: float) -> nn.Sequential:
+    """Sound to a code.  Shape: (B, 1, 12, 35) -> (B, C, 1, 1) float >= 0, C = scaled(512, width)
+
+    The sync expert hears with the same layers (model.expert), so that its weights can be the generator's first ones.
+    """
+    c128, c256, c512 = (scaled(c, width) for c in (128, 256, 512))
+    return nn.Sequential(
+        conv(1, c128),
+        *residuals(c128, 3),  # (B, C, 12, 35)
+        nn.ZeroPad2d((0, 0, 1, 0)),
+        conv(c128, c256, stride=(1, 2)),
+        *residuals(c256, 2),  # (B, C, 13, 18)
+        conv(c256, c512, stride=2),
+        *residuals(c512, 2),  # (B, C, 7, 9)
+        conv(c512, c512, stride=2),
+        *residuals(c512, 1),  # (B, C, 4, 5)
+        conv(c512, c512, kernel=(4, 5), padding=0),
+        conv(c512, c512, kernel=1),  # 1 x 1
+    )
 
 
 class Residual(nn.Module):

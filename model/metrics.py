@@ -1,7 +1,8 @@
-"""What is measured of a generated mouth, what each number misses, and how clips are summed up without losing any.
+"""The panel's registry: how each metric is read, and how clips are summed up and compared without losing any.
 
+The metrics themselves are in metrics_time, metrics_articulation, metrics_picture and metrics_motion, one subject each.
 No single number tells a good mouth: a frozen one has the best distances, a late one the right amplitude, a mumbled one
-the right correlation. Correlation at lag 0, best lag and amplitude ratio together tell them apart.
+the right correlation. model/verdict.py reads them together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,149 +11,82 @@ from typing import Literal
 
 import numpy as np
 
-PSNR_CAP_DB = 100.0  # equal pictures; the least difference possible in a 96 x 96 frame gives 92
-RATIO_CAP = 10.0
-CONSTANT = 1e-8  # a curve with a smaller standard deviation does not move
-EQUAL = 1e-9  # correlations nearer than this are equal: rounding must not choose the lag
+from model.metrics_picture import RATIO_CAP
+
+MIN_PAIRS = 6  # with five clips even five wins of five have a chance of 1 in 16: nothing can be told
+Group = Literal["time", "articulation", "picture", "motion"]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
     """How a metric is read. `worst` is what a clip counts for in which it could not be measured."""
 
+    group: Group
+    title: str
     unit: str
     better: Literal["higher", "lower", "one", "zero"]
     worst: float
     over_clips: Literal["mean", "median"] = "mean"
+    optional: bool = False  # a clip may have nothing to measure: no p, b or m, or no weights of a plug-in
+    version: int = 1  # raise it when the meaning changes
 
 
 METRICS = {
-    "l1": Metric("share of full scale", "lower", 1.0),
-    "mouth_l1": Metric("share of full scale", "lower", 1.0),
-    "psnr": Metric("dB", "higher", 0.0),
-    "ssim": Metric("", "higher", -1.0),
-    "aperture_corr": Metric("", "higher", -1.0),
-    "aperture_best_corr": Metric("", "higher", -1.0),
-    "aperture_lag_frames": Metric("frames", "zero", 51.0, "median"),  # further than any lag that is searched
-    "amplitude_ratio": Metric("", "one", 0.0),
-}
+    "aperture_corr": Metric("time", "mouth opening against truth, lag 0", "correlation", "higher", -1.0),
+    "aperture_best_corr": Metric("time", "the same at the best lag", "correlation", "higher", -1.0),
+    "aperture_lag_frames": Metric("time", "best lag, + is a late mouth", "frames", "zero", 51.0, "median"),
+    "expert_in_sync": Metric("time", "seconds our expert hears in sync", "share", "higher", 0.0, optional=True),
+    "expert_lag_frames": Metric("time", "lag our expert sees", "frames", "zero", 51.0, "median", optional=True),
+    "expert_distance": Metric("time", "our expert: least distance", "0 to 2", "lower", 2.0, optional=True),
+    "expert_confidence": Metric("time", "our expert: confidence", "0 to 2", "higher", 0.0, optional=True),
+    "lse_d": Metric("time", "LSE-D, published SyncNet", "distance", "lower", 100.0, optional=True),
+    "lse_c": Metric("time", "LSE-C, published SyncNet", "distance", "higher", 0.0, optional=True),
+    "amplitude_ratio": Metric("articulation", "amplitude against real", "ratio", "one", 0.0),
+    "velocity_ratio": Metric("articulation", "speed against real", "ratio", "one", 0.0),
+    "event_f1": Metric("articulation", "openings and closings on time", "F1", "higher", 0.0),
+    "closure": Metric("articulation", "lips closed at p, b, m", "share", "higher", 0.0, optional=True),
+    "l1": Metric("picture", "L1", "share of full scale", "lower", 1.0),
+    "mouth_l1": Metric("picture", "mouth L1", "share of full scale", "lower", 1.0),
+    "outside_l1": Metric("picture", "L1 outside the mouth", "share of full scale", "lower", 1.0),
+    "psnr": Metric("picture", "PSNR", "dB", "higher", 0.0),
+    "mouth_psnr": Metric("picture", "mouth PSNR", "dB", "higher", 0.0),
+    "outside_psnr": Metric("picture", "PSNR outside the mouth", "dB", "higher", 0.0),
+    "ssim": Metric("picture", "SSIM", "", "higher", -1.0),
+    "mouth_ssim": Metric("picture", "mouth SSIM", "", "higher", -1.0),
+    "outside_ssim": Metric("picture", "SSIM outside the mouth", "", "higher", -1.0),
+    "sharpness_ratio": Metric("picture", "sharpness in the mouth against real", "ratio", "one", 0.0),
+    "teeth_error": Metric("picture", "area of teeth, against real", "share of the mouth box", "lower", 1.0),
+    "teeth_flicker_ratio": Metric("picture", "flicker of teeth against real", "ratio", "one", 0.0, optional=True),
+    "lmd": Metric("picture", "LMD of the lips", "share of the eye distance", "lower", 10.0),
+    "lpips": Metric("picture", "LPIPS", "distance", "lower", 10.0, optional=True),
+    "chin_motion": Metric("motion", "motion of the chin that is not real", "share of full scale", "lower", 1.0),
+    "cheek_motion": Metric("motion", "motion of the cheeks that is not real", "share of full scale", "lower", 1.0),
+    "mouth_skew": Metric("motion", "left/right skew of the mouth", "share of its width", "lower", 1.0),
+    "seam": Metric("motion", "seam where the face is pasted", "share of full scale", "lower", 1.0, optional=True),
+    "box_jitter": Metric("motion", "jitter of the box the face is cut by", "share of its width", "lower", 1.0),
+}  # lags end at 50 frames, so that 51 is further than any
 
 
-def l1(a_THW3: np.ndarray, b_THW3: np.ndarray) -> float:
-    """Mean absolute difference of pictures; 0 is equal, 1 is black against white, lower is better.
+def distance_from_best(name: str, values_N: np.ndarray) -> np.ndarray:
+    """How far values of a metric are from the best there can be, up to a constant: less is better.  Shape: (N,)
 
-    Misses: the sound: a copy of the input scores well, as most of a face does not move; blur is rewarded.
-    Shape:  (T, H, W, 3) uint8, both alike
+    Of a ratio the logarithm: half is as far from 1 as twice, and 0 as far as 10, the ends of what is measured.
     """
-    _same_pictures(a_THW3, b_THW3)
-    return float(np.mean([_difference(a, b).mean() for a, b in zip(a_THW3, b_THW3, strict=True)])) / 255
+    values_N = np.asarray(values_N, np.float64)
+    match METRICS[name].better:
+        case "lower":
+            return values_N
+        case "higher":
+            return -values_N
+        case "zero":
+            return np.abs(values_N)
+        case "one":
+            return np.abs(np.log(np.clip(values_N, 1 / RATIO_CAP, RATIO_CAP)))
 
 
-def mouth_l1(a_THW3: np.ndarray, b_THW3: np.ndarray, mouth_T4: np.ndarray) -> float:
-    """`l1` inside the mouth box of each frame, every frame with equal weight; 0 is equal, lower is better.
-
-    Misses: a mouth that is right at another time looks as wrong as a wrong one; blur is rewarded.
-    Shape:  (T, H, W, 3) uint8, both alike; boxes (T, 4) int (left, top, right, bottom), the last two exclusive
-    Errors: ValueError for a box with no pixel of the picture in it.
-    """
-    _same_pictures(a_THW3, b_THW3)
-    if mouth_T4.shape != (len(a_THW3), 4):
-        raise ValueError(f"mouth_T4 must be ({len(a_THW3)}, 4), got {mouth_T4.shape}")
-    means = []
-    for a, b, (left, top, right, bottom) in zip(a_THW3, b_THW3, np.maximum(mouth_T4, 0), strict=True):
-        inside = _difference(a[top:bottom, left:right], b[top:bottom, left:right])
-        if inside.size == 0:
-            box = tuple(int(side) for side in (left, top, right, bottom))
-            raise ValueError(f"mouth box {box} holds no pixel of a {a.shape[1]} x {a.shape[0]} frame")
-        means.append(inside.mean())
-    return float(np.mean(means)) / 255
-
-
-def psnr(a_THW3: np.ndarray, b_THW3: np.ndarray) -> float:
-    """Peak signal to noise ratio, dB, higher is better; 0 is black against white, 100 is written for equal pictures.
-
-    Misses:  what `l1` misses.
-    Differs: from the squared error of all frames together, not the mean of each frame's dB, in which one frame that is
-             a copy of the truth would outweigh many others.
-    Shape:   (T, H, W, 3) uint8, both alike
-    """
-    _same_pictures(a_THW3, b_THW3)
-    squares = [np.square(_difference(a, b), dtype=np.float64).mean() for a, b in zip(a_THW3, b_THW3, strict=True)]
-    error = float(np.mean(squares))
-    return PSNR_CAP_DB if error == 0 else min(PSNR_CAP_DB, 10 * float(np.log10(255**2 / error)))
-
-
-@dataclass(frozen=True, slots=True)
-class Aperture:
-    """How a measured mouth opening follows the true one. None of the four is ever nan."""
-
-    corr: float  # Pearson at lag 0, [-1, 1], higher is better; blind to amplitude
-    best_corr: float  # the highest within the lags searched, >= corr; blind to a constant delay
-    lag_frames: int  # where that is: positive, the measured mouth is late; 0 is best; empty where best_corr is low
-    amplitude_ratio: float  # standard deviation over the reference's, [0, 10], 1 is best; blind to time
-
-
-def aperture_scores(measured_T: np.ndarray, truth_T: np.ndarray, *, max_lag: int, reference_T: np.ndarray) -> Aperture:
-    """Correlation, lag and amplitude of a mouth opening.
-
-    A curve that does not move has correlation 0 with everything, lag 0 and amplitude 0. Equal peaks: the lag nearest 0.
-    Amplitude is compared with `reference_T`, the opening of the real pictures measured by the same predictor, since the
-    truth may come in other units; a reference that does not move gives 1 for a still mouth and 10 for any other.
-    Misses: everything but the opening: width, teeth, sharpness.
-    Shape:  three curves (T,) float, finite
-    """
-    curve = lag_curve(measured_T, truth_T, max_lag)
-    limit = _lag_limit(len(truth_T), max_lag)
-    best_corr = curve[max_lag - limit : max_lag + limit + 1].max()
-    peaks = [lag for lag in range(-limit, limit + 1) if curve[max_lag + lag] > best_corr - EQUAL]
-    return Aperture(
-        corr=float(curve[max_lag]),
-        best_corr=float(best_corr),
-        lag_frames=min(peaks, key=abs),
-        amplitude_ratio=_amplitude_ratio(measured_T, reference_T),
-    )
-
-
-def lag_curve(measured_T: np.ndarray, truth_T: np.ndarray, max_lag: int) -> np.ndarray:
-    """Pearson correlation with the truth when the measured curve is taken as 0, 1, ... frames late or early.
-
-    Lags that leave less than half of the clip to compare are not measured: 0 stands there.
-    Shape: (T,), (T,) float, finite -> (2 max_lag + 1,); entry max_lag + k is "late by k frames"
-    """
-    if measured_T.shape != truth_T.shape or measured_T.ndim != 1 or len(truth_T) == 0:
-        raise ValueError(f"two curves of one length are needed, got {measured_T.shape} and {truth_T.shape}")
-    if not (np.isfinite(measured_T).all() and np.isfinite(truth_T).all()):
-        raise ValueError("a curve with nan or inf cannot be compared")
-    curve = np.zeros(2 * max_lag + 1)
-    limit = _lag_limit(len(truth_T), max_lag)
-    for lag in range(-limit, limit + 1):
-        late, early = max(lag, 0), max(-lag, 0)
-        num_both = len(truth_T) - abs(lag)
-        curve[max_lag + lag] = _pearson(measured_T[late : late + num_both], truth_T[early : early + num_both])
-    return curve
-
-
-@dataclass(frozen=True, slots=True)
-class SyncScores:
-    """How well a distance between face and sound tells right pairs from wrong ones; 0.5 is chance, 1 is best."""
-
-    accuracy: float  # share of pairs on the right side of the threshold
-    two_afc: float  # share of faces that are nearer to their right sound than to the wrong one
-
-
-def sync_accuracy(right_N: np.ndarray, wrong_N: np.ndarray, *, threshold: float) -> SyncScores:
-    """Accuracy of a sync network from its distances; ties count half, nan counts as wrong.
-
-    Misses: how hard the wrong pairs are: those of other clips are easier than those a few frames off.
-    Shape:  (N,), (N,): the distances of N faces to their right and to a wrong sound
-    """
-    if right_N.shape != wrong_N.shape or right_N.ndim != 1 or len(right_N) == 0:
-        raise ValueError(f"each face needs a right and a wrong distance, got {right_N.shape} and {wrong_N.shape}")
-    told_right, told_wrong = _less(right_N, threshold), _less(threshold, wrong_N)
-    return SyncScores(
-        accuracy=float((told_right.mean() + told_wrong.mean()) / 2),
-        two_afc=float(_less(right_N, wrong_N).mean()),
-    )
+def or_worst(name: str, value: float | None) -> float:
+    """The value, or the metric's worst where it could not be measured: None or nan."""
+    return METRICS[name].worst if value is None or np.isnan(value) else float(value)
 
 
 def bootstrap(
@@ -179,61 +113,74 @@ def summarise(
     """Metric -> mean over clips, `<metric>_ci` -> [low, high] of 95 %; the median for the lag; and `num_clips`.
 
     A clip in which a metric is None or nan is not left out: it counts as the metric's worst value, and is counted in
-    `num_failed`, which is there in any case.
+    `<metric>_failed`, which is there where it is not 0, and once in `num_failed`, which is there in any case. A clip
+    without an optional metric has nothing to measure; `<metric>_clips` then tells how many clips have.
     Errors: ValueError for no clip, clips with different metrics, or one that METRICS does not hold.
     """
     if not clips:
         raise ValueError("there is no clip to sum up")
-    names = list(clips[0])
+    names = list(dict.fromkeys(name for clip in clips for name in clip))
     if unknown := [name for name in names if name not in METRICS]:
         raise ValueError(f"unknown metrics {unknown}; known: {list(METRICS)}")
-    if any(set(clip) != set(names) for clip in clips):
-        raise ValueError("all clips must have the same metrics")
+    if lacking := [n for n in names if not METRICS[n].optional and any(n not in clip for clip in clips)]:
+        raise ValueError(f"all clips must have the same metrics: some lack {lacking}")
     summary: dict[str, float | int | list[float]] = {}
     for name in names:
-        given = [_number(clip[name]) for clip in clips]
-        values_N = np.array([METRICS[name].worst if np.isnan(value) else value for value in given])
+        given = [clip[name] for clip in clips if name in clip]
+        values_N = np.array([or_worst(name, value) for value in given])
         summary[name], *interval = bootstrap(values_N, seed, num, METRICS[name].over_clips)
         summary[f"{name}_ci"] = interval
+        if failed := sum(map(_missing, given)):
+            summary[f"{name}_failed"] = failed
+        if len(given) < len(clips):
+            summary[f"{name}_clips"] = len(given)
     summary["num_clips"] = len(clips)
-    summary["num_failed"] = sum(any(np.isnan(_number(value)) for value in clip.values()) for clip in clips)
+    summary["num_failed"] = sum(any(map(_missing, clip.values())) for clip in clips)
     return summary
 
 
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else float(value)
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """What changed from A to B on the same clips. `verdict` speaks of B."""
+
+    metric: str
+    a: float
+    b: float
+    difference: float  # mean over clips of B - A; for the metrics that are best at 0 or 1, of the distance from there
+    low: float  # 95 % interval of the difference
+    high: float
+    verdict: Literal["better", "worse", "cannot tell"]
+    num_clips: int
 
 
-def _same_pictures(a: np.ndarray, b: np.ndarray) -> None:
-    if a.shape != b.shape or a.ndim != 4 or len(a) == 0:
-        raise ValueError(f"pictures must be (T, H, W, 3), both alike, got {a.shape} and {b.shape}")
-    if a.dtype != np.uint8 or b.dtype != np.uint8:
-        raise ValueError(f"pictures must be uint8, got {a.dtype} and {b.dtype}")
+def paired(
+    by_clip_a: Mapping[str, float | None], by_clip_b: Mapping[str, float | None], metric: str,
+    *, seed: int = 0, num: int = 2000,
+) -> Paired:  # fmt: skip
+    """Is B better than A? Clip by clip, so that hard and easy clips cancel; the interval by bootstrap over clips.
+
+    A clip that could not be measured (None, nan) counts as the worst, on either side. Under MIN_PAIRS clips, or where
+    the interval holds 0, nothing can be told.
+    Errors: ValueError for other clips in A than in B, or none.
+    """
+    if set(by_clip_a) != set(by_clip_b) or not by_clip_a:
+        raise ValueError(f"{metric}: A has {len(by_clip_a)} clips, B {len(by_clip_b)}, and they must be the same ones")
+    a_N, b_N = (
+        np.array([or_worst(metric, by_clip[c]) for c in sorted(by_clip_a)]) for by_clip in (by_clip_a, by_clip_b)
+    )
+    better = METRICS[metric].better
+    change_N = (
+        b_N - a_N
+        if better in ("higher", "lower")
+        else distance_from_best(metric, b_N) - distance_from_best(metric, a_N)
+    )
+    mean, low, high = bootstrap(change_N, seed, num)
+    sign = 1 if better == "higher" else -1
+    verdict: Literal["better", "worse", "cannot tell"] = "cannot tell"
+    if len(a_N) >= MIN_PAIRS and low * high > 0:
+        verdict = "better" if sign * mean > 0 else "worse"
+    return Paired(metric, float(a_N.mean()), float(b_N.mean()), mean, low, high, verdict, len(a_N))
 
 
-def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """|a - b| of uint8 pictures, as int16: in uint8 a difference of -1 would be 255."""
-    return np.abs(a.astype(np.int16) - b)
-
-
-def _pearson(a_T: np.ndarray, b_T: np.ndarray) -> float:
-    a_T, b_T = a_T.astype(np.float64), b_T.astype(np.float64)  # in float32 a constant has a deviation
-    if min(a_T.std(), b_T.std()) < CONSTANT:
-        return 0.0
-    return float(np.clip(np.corrcoef(a_T, b_T)[0, 1], -1, 1))
-
-
-def _lag_limit(num_frames: int, max_lag: int) -> int:
-    return min(max_lag, num_frames // 2)
-
-
-def _amplitude_ratio(measured_T: np.ndarray, reference_T: np.ndarray) -> float:
-    moved, wanted = (float(curve_T.astype(np.float64).std()) for curve_T in (measured_T, reference_T))
-    if moved < CONSTANT:
-        return 1.0 if wanted < CONSTANT else 0.0
-    return RATIO_CAP if wanted < CONSTANT else min(RATIO_CAP, moved / wanted)
-
-
-def _less(a: np.ndarray | float, b: np.ndarray | float) -> np.ndarray:
-    """1 where a < b, 0.5 where equal, else 0."""
-    return np.less(a, b) + 0.5 * np.equal(a, b)
+def _missing(value: float | None) -> bool:
+    return value is None or bool(np.isnan(value))

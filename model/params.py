@@ -17,6 +17,7 @@ Count = Annotated[int, Range(1, 10**9)]
 Share = Annotated[float, Range(0, 1)]
 Rate = Annotated[float, Range(0, 1)]
 Weight = Annotated[float, Range(0, 1e6)]
+LOCAL = "local"  # acquire.raw: raw shards lie in data/raw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +52,24 @@ class Lrs2Params:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcquireParams:
-    """How a corpus is fetched; nothing here changes what comes of it."""
+    """How a corpus is fetched and where its raw shards lie; nothing here changes what comes of it."""
 
+    raw: str  # "local": data/raw; s3://bucket/folder: there, and data/raw holds a pointer to each
     delete_parts: bool
     parallel: Annotated[int, Range(1, 16)]  # parts fetched side by side
     stall_s: Annotated[float, Range(0.05, 3600)]  # this long without a byte: begin again where it stopped
     max_failures: Annotated[int, Range(1, 1000)]  # in a row, without a byte of progress
     backoff_s: Annotated[float, Range(0, 3600)]  # after the first failure; doubles up to 10 minutes
 
+    def __post_init__(self) -> None:
+        if self.raw != LOCAL and (not self.raw.startswith("s3://") or self.raw == "s3://" or "@" in self.raw):
+            raise ValueError("acquire.raw must be local or s3://bucket/folder, without user or password")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusParams:
     name: Literal["synthetic", "folder", "lrs2"]
-    size: Literal["demo", "tiny"]
+    size: Literal["demo", "large", "tiny"]
     folder: str
     licence: str
     val_share: Share
@@ -132,6 +138,37 @@ class ModelParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpertParams:
+    """The sync expert. Its width is model.width, so that the generator may begin with its hearing."""
+
+    num_steps: Count
+    clips_per_batch: Annotated[int, Range(1, 4096)]
+    runs_per_clip: Annotated[int, Range(2, 4096)]  # of 5 frames, in a batch; negatives of one another
+    lr: Rate
+    warmup_steps: Annotated[int, Range(0, 10**9)]
+    weight_decay: Share
+    negative_min_frames: Annotated[int, Range(2, 1000)]  # within a clip
+    other_clip_share: Share  # of the negatives' weight
+    ranking_weight: Weight  # of the ranking loss, beside the pair loss
+    precision: Literal["bf16", "fp32"]
+    max_offset: Annotated[int, Range(3, 50)]  # frames, of the validation
+    val_runs: Annotated[int, Range(1, 1_000_000)]
+    log_every: Count
+    val_every: Count
+    checkpoint_every: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentParams:
+    """What is changed of a clip each time it is drawn, by (seed, epoch, clip); 0 is nothing."""
+
+    flip: bool
+    colour: Annotated[float, Range(0, 0.9)]  # largest share by which brightness, contrast and each channel change
+    shift_px: Annotated[int, Range(0, 16)]  # of the whole clip's box, up, down and sideways
+    microphone: Annotated[float, Range(0, 10)]  # spread of a constant added to the cepstra: another room and microphone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainParams:
     num_steps: Count
     batch_size: Annotated[int, Range(1, 65_536)]
@@ -146,7 +183,7 @@ class TrainParams:
     negative_min_frames: Annotated[int, Range(2, 1000)]  # 1 would be the neighbour: nearly in sync
     windows_per_clip: Annotated[int, Range(1, 10_000)]  # samples drawn from a clip each time it is decoded
     clips_in_flight: Annotated[int, Range(1, 10_000)]  # clips whose samples are mixed with one another
-    flip: bool
+    augment: AugmentParams
     precision: Literal["bf16", "fp32"]
     log_every: Count
     val_every: Count
@@ -168,6 +205,22 @@ class EvaluateParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainParams:
+    """When a new checkpoint takes the place of the one that serves."""
+
+    metric: Literal["aperture_corr", "aperture_best_corr"]
+    promote: Literal["better", "not_worse"]
+    min_clips: Annotated[int, Range(2, 1_000_000)]
+    min_aperture_corr: Annotated[float, Range(-1, 1)]
+    min_amplitude_ratio: Annotated[float, Range(0, 100)]
+    max_amplitude_ratio: Annotated[float, Range(0, 100)]
+    max_wrong_audio_corr: Annotated[float, Range(-1, 1)]
+    min_in_sync: Share
+    min_hard_corr: Annotated[float, Range(-1, 1)]
+    drift_ks: Share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
     seed: Annotated[int, Range(0, 2**31)]
     corpus: CorpusParams
@@ -176,8 +229,10 @@ class Params:
     faces: FaceParams
     quality: QualityParams
     model: ModelParams
+    expert: ExpertParams
     train: TrainParams
     evaluate: EvaluateParams
+    retrain: RetrainParams
 
     def __post_init__(self) -> None:
         if 2 * self.train.identity_min_frames > self.faces.min_frames:

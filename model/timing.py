@@ -52,6 +52,12 @@ def num_frames_of_sound(samples: int) -> int:
     return -(-samples // SAMPLES_PER_FRAME)
 
 
+def frames_of_span(start_s: float, end_s: float, num_frames: int) -> tuple[int, int]:
+    """First frame and last frame + 1 that show any of a span of time, inside the clip; equal where none does."""
+    first = min(max(math.floor(start_s * FPS + 1e-6), 0), num_frames)
+    return first, max(first, min(math.ceil(end_s * FPS - 1e-6), num_frames))
+
+
 def source_frames(times_s: np.ndarray) -> np.ndarray:
     """Which decoded frame each 25 frames/s frame shows: the last one on screen at its middle.
 

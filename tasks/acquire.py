@@ -1,8 +1,10 @@
 """Stage `acquire`: a corpus -> raw shards and a clip table, with a row for everything that came in.
 
 reads   the corpus: `synthetic` is made here (tasks/synthetic), `folder` is a folder of videos
-        (tasks/acquire_folder.py), `lrs2` is fetched or taken from a folder (tasks/acquire_lrs2.py)
-writes  data/raw/<split>-*.tar, data/clips.parquet
+        (tasks/acquire_folder.py), `lrs2` is fetched or taken from a folder (tasks/acquire_lrs2.py); and
+        withdrawals.csv: whom it names is refused, whatever the corpus
+writes  data/raw/<split>-*.tar, data/clips.parquet; where acquire.raw is s3://bucket/folder the raw shards lie there,
+        and in data/raw is a small <shard>.json for each, which DVC tracks in its stead
 
     python -m flows acquire
 """
@@ -13,8 +15,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from model.params import Params
-from tasks import acquire_folder, acquire_lrs2, acquire_synthetic, index, lrs2_fetch, paths, shards, units
+from model.params import LOCAL, Params
+from tasks import acquire_folder, acquire_lrs2, acquire_synthetic, index, lrs2_fetch, paths, shards, units, withdrawals
+from tasks.remote_shards import POINTER, send
 from tasks.stage import UserError
 from tasks.units import Unit
 
@@ -37,7 +40,7 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
 
     Errors: UserError where the corpus is not there or nothing of it can be used.
     """
-    wanted, refused = CORPORA[p.corpus.name].clips(p)
+    wanted, refused = withdrawals.leave_out(*CORPORA[p.corpus.name].clips(p))
     if not wanted:
         why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(refused).items()) or "there is none"
         raise UserError(f"corpus {p.corpus.name}: no clip can be used: {why}")
@@ -54,6 +57,7 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
                 "corpus": p.corpus.name,
                 "clips": [clip["inputs"] for clip in sorted(group, key=lambda clip: clip["clip"])],
                 **CORPORA[p.corpus.name].versions(),
+                **({} if p.acquire.raw == LOCAL else {"raw": p.acquire.raw}),
             },
             hints={
                 "folder": p.corpus.folder,
@@ -67,7 +71,10 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
 
 
 def build(unit: Unit, folder: Path) -> None:
-    """One raw shard: shard.tar, and rows.json with its clips' rows of the table. One clip is in memory at a time."""
+    """One raw shard: shard.tar or its pointer, and rows.json with its clips' rows of the table.
+
+    One clip is in memory at a time.
+    """
     corpus = CORPORA[unit.inputs["corpus"]]
     made: list[dict[str, Any]] = []
 
@@ -84,6 +91,8 @@ def build(unit: Unit, folder: Path) -> None:
         place = {"shard": unit.name, "offset": span.offset, "size": span.size, "member_sha256": span.sha256}
         rows.append(row | place | {"status": "kept", "reason": "", "detail": ""})
     (folder / "rows.json").write_text(json.dumps(rows))
+    if "raw" in unit.inputs:
+        send(folder / "shard.tar", unit.name, unit.inputs["raw"])
 
 
 def release(unit: Unit) -> None:
@@ -94,8 +103,18 @@ def release(unit: Unit) -> None:
 
 def collect(planned: Sequence[Unit], refused: list[dict[str, Any]], p: Params) -> str:
     """Fill data/raw and write the clip table; return one line for people."""
-    units.collect(planned, "shard.tar", paths.RAW)
-    rows = [row for unit in planned for row in json.loads((unit.folder / "rows.json").read_text())]
-    index.write(paths.CLIPS, [*rows, *refused], index.CLIPS_SCHEMA)
+    ending = "" if p.acquire.raw == LOCAL else POINTER
+    units.collect(planned, f"shard.tar{ending}", paths.RAW, ending)
+    num_clips = 0
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal num_clips
+        for unit in planned:
+            of_shard = json.loads((unit.folder / "rows.json").read_text())
+            num_clips += len(of_shard)
+            yield from of_shard
+        yield from refused
+
+    index.write(paths.CLIPS, rows(), index.CLIPS_SCHEMA)
     why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(refused).items()) or "none"
-    return f"{len(rows)} clips of corpus {p.corpus.name} in {len(planned)} raw shards; refused {len(refused)} ({why})"
+    return f"{num_clips} clips of corpus {p.corpus.name} in {len(planned)} raw shards; refused {len(refused)} ({why})"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from model.params import Params
-from tasks import agreement, lrs2_fetch, lrs2_intake, lrs2_lists, lrs2_parts, paths, shards
+from tasks import agreement, lrs2_fetch, lrs2_intake, lrs2_lists, lrs2_parts, paths, shards, withdrawals
 from tasks.lrs2_intake import Journal, Member, SpoolOf
 from tasks.lrs2_parts import MEMBER
 from tasks.stage import UserError
@@ -31,6 +31,7 @@ def versions() -> dict[str, Any]:
 def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What the lists name and the source holds; the rest is refused by name.
 
+    `inputs` is a line of JSON: 144,000 clips as dicts would be half a gigabyte.
     Errors: UserError without an agreement, a list or a part, and where the archive is not LRS2's.
     """
     licence = agreement.demand()
@@ -38,42 +39,38 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     splits = lrs2_lists.read(Path(p.corpus.lrs2.folder))
     journal = read(p, splits)
     journal.close()
-    held_out = lrs2_lists.held_out_videos(splits)
+    held_out, members, journal_path = lrs2_lists.held_out_videos(splits), journal.members, str(journal.path)
     wanted, refused = [], []
-    for clip in sorted(splits.keys() | {found[1] for name in journal.members if (found := MEMBER.fullmatch(name))}):
-        row, words = _row(clip, splits.get(clip, ""), licence, journal.members), _find(journal.members, clip, "txt")
+    for clip in sorted(splits.keys() | {found[1] for name in members if (found := MEMBER.fullmatch(name))}):
+        row, words = _row(clip, splits.get(clip, ""), licence, journal)
         if reason := _refuse(row, words, held_out):
             refused.append(row | {"status": "refused", "reason": reason[0], "detail": reason[1]})
             continue
-        video = _find(journal.members, clip, "mp4")
-        assert video is not None
-        wanted.append(
-            {
-                "clip": clip,
-                "video": row["video"],
-                "split": row["split"],
-                "inputs": row | {"txt_sha256": words.sha256 if words else ""},
-                "place": {"mp4": video.at, "txt": words.at if words else []},
-            }
-        )
-    for name, member in journal.members.items():
+        about = {name: row[name] for name in ("clip", "video", "split", "corpus", "licence", "source_sha256")}
+        line = json.dumps(row | {"txt_sha256": words.sha256 if words else ""}, sort_keys=True)
+        place = (journal_path, members[row["member"]], members.get(_text_of(row["member"])))
+        wanted.append(about | {"inputs": line, "place": place})
+    for name in members:
         if not MEMBER.fullmatch(name):
-            row = _row(name, "", licence, {name: member})
+            extra = journal.read(name)
+            known = {"member": name, "source_sha256": extra.sha256, "bytes": extra.size, "part": extra.part}
+            row = _row(name, "", licence, journal)[0] | known
             refused.append(row | {"status": "refused", "reason": "not_listed", "detail": "no clip of LRS2's layout"})
     return wanted, refused
 
 
-def fetch(clip: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes]]:
+def fetch(inputs: str, hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The clip's row and its members in the raw shard.
 
     Errors: UserError where the bytes are gone, or are not those that were read.
     """
-    place = hints["places"][clip["clip"]]
-    members = {"mp4": _bytes(place["mp4"], clip["source_sha256"], clip["member"])}
+    clip = json.loads(inputs)
+    journal, video, words = hints["places"][clip["clip"]]
+    members = {"mp4": _bytes(Path(journal), video, clip["source_sha256"], clip["member"])}
     row = {name: value for name, value in clip.items() if name != "txt_sha256"}
     about = {name: row[name] for name in ("clip", "video", "split", "corpus", "licence", "source_sha256", "text")}
     if clip["txt_sha256"]:
-        members["txt"] = _bytes(place["txt"], clip["txt_sha256"], clip["member"][:-3] + "txt")
+        members["txt"] = _bytes(Path(journal), words, clip["txt_sha256"], _text_of(clip["member"]))
         about["words"] = lrs2_lists.transcript(members["txt"]).words
     about["confidence"] = row["confidence"]
     return row, members | {"json": json.dumps(about, sort_keys=True).encode()}
@@ -145,10 +142,11 @@ def spools(p: Params, splits: dict[str, str]) -> SpoolOf | None:
     if not p.acquire.delete_parts:
         return None
     held_out = lrs2_lists.held_out_videos(splits)
+    withdrawn = withdrawals.read()
 
     def spool_of(clip: str) -> str | None:
         split, video = splits.get(clip), clip.split("/")[1]
-        if split is None or (split not in lrs2_lists.HELD_OUT and video in held_out):
+        if split is None or video in withdrawn or (split not in lrs2_lists.HELD_OUT and video in held_out):
             return None
         num_shards = getattr(p.corpus.num_shards, split)
         return shards.shard_name(split, shards.shard_of(video, num_shards), num_shards)
@@ -159,16 +157,14 @@ def spools(p: Params, splits: dict[str, str]) -> SpoolOf | None:
 def release(unit: Unit) -> None:
     """A raw shard is made: its spool is not needed any more."""
     assert unit.done
-    places = unit.hints["places"].values()
-    used = {Path(name) for place in places for extents in place.values() for name, _, _ in extents}
-    for spool in used:
-        if spool.parent.name == "spool" and spool.name == unit.name:
-            spool.unlink(missing_ok=True)
+    for journal in {place[0] for place in unit.hints["places"].values()}:
+        (Path(journal).parent / "spool" / unit.name).unlink(missing_ok=True)
 
 
-def _row(clip: str, split: str, licence: str, members: dict[str, Member]) -> dict[str, Any]:
-    video, words = _find(members, clip, "mp4"), _find(members, clip, "txt")
-    name = next((name for name in (f"{TREE}/{clip}.mp4", f"./{TREE}/{clip}.mp4") if name in members), "")
+def _row(clip: str, split: str, licence: str, journal: Journal) -> tuple[dict[str, Any], Member | None]:
+    """The clip's row as far as the archive decides it, and its text."""
+    name, text = _find(journal, clip, "mp4"), _find(journal, clip, "txt")
+    video, words = (journal.read(found) if found else None for found in (name, text))
     return {
         "clip": clip,
         "video": clip.split("/")[1] if clip.count("/") == 2 else "",
@@ -182,11 +178,17 @@ def _row(clip: str, split: str, licence: str, members: dict[str, Member]) -> dic
         "member": name,
         "bytes": video.size if video else 0,
         "confidence": words.confidence if words else None,
-    }
+    }, words
 
 
-def _find(members: dict[str, Member], clip: str, ending: str) -> Member | None:
-    return members.get(f"{TREE}/{clip}.{ending}") or members.get(f"./{TREE}/{clip}.{ending}")
+def _find(journal: Journal, clip: str, ending: str) -> str:
+    """Its name in the archive; "" where it is not there."""
+    names = (f"{TREE}/{clip}.{ending}", f"./{TREE}/{clip}.{ending}")
+    return next((name for name in names if name in journal.members), "")
+
+
+def _text_of(video: str) -> str:
+    return video.removesuffix("mp4") + "txt"
 
 
 def _refuse(row: dict[str, Any], words: Member | None, held_out: dict[str, str]) -> tuple[str, str] | None:
@@ -201,7 +203,8 @@ def _refuse(row: dict[str, Any], words: Member | None, held_out: dict[str, str])
     return None
 
 
-def _bytes(extents: Sequence[lrs2_parts.Extent], sha256: str, name: str) -> bytes:
+def _bytes(journal: Path, line: int, sha256: str, name: str) -> bytes:
+    extents = lrs2_intake.read_member(journal, line).at
     content = lrs2_parts.read_extents(extents)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise UserError(f"{name} changed since the archive was read ({extents[0][0]}); run the stage again")

@@ -7,7 +7,6 @@ from typing import Any
 
 from model.params import Params
 from tasks import units
-from tasks.synthetic.clip import render
 from tasks.synthetic.plan import CORPUS_VERSION, ClipSpec, plan
 
 LICENCE = "MIT"  # made by this repository's own code; espeak-ng's licence does not reach the sound it makes
@@ -24,13 +23,22 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The planned clips; none is refused before it is made."""
     specs = plan(p.seed, p.corpus.size)
     return [
-        {"clip": spec.key, "video": spec.video, "split": spec.split, "inputs": dataclasses.asdict(spec)}
+        {
+            "clip": spec.key,
+            "video": spec.video,
+            "split": spec.split,
+            "corpus": "synthetic",
+            "licence": LICENCE,
+            "inputs": dataclasses.asdict(spec),
+        }
         for spec in specs
     ], []
 
 
 def fetch(inputs: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Make one clip: its row of the clip table and its members in the raw shard."""
+    from tasks.synthetic.clip import render  # 70 MB of scipy, for those who render
+
     spec = ClipSpec(**inputs)
     made = render(spec)
     row = {

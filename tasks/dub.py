@@ -16,11 +16,11 @@ import numpy as np
 
 from model import faces, timing
 from model.params import FaceParams
-from tasks import features, inference, media, paths
+from tasks import features, inference, mark, media, paths
 from tasks.features import Track
 from tasks.inference import LipSync
 from tasks.progress import bar, say
-from tasks.stage import UserError
+from tasks.stage import UserError, all_or_nothing
 
 # what is seen of a generated face, as shares of the crop: an oval over mouth, cheeks and chin, which fades at its rim
 OVAL_CENTRE, OVAL_RADII, RIM = (0.5, 0.69), (0.42, 0.3), 0.3
@@ -39,7 +39,12 @@ def run(face: str, audio: str, out: str, checkpoint: str = str(paths.GENERATOR))
     followed = find_face(Path(face), p)
     mfcc_FW = features.mfcc(sound, num_frames)
     made = dubbed(Path(face), followed, sync, mfcc_FW, num_frames)
-    media.encode_video(target, counted(made, num_frames), media.fit(sound, num_frames))
+    sources = {"face": Path(face), "sound": Path(audio)}
+    came_from = mark.about(Path(checkpoint), sync.about, sources)
+    with all_or_nothing(target) as partial:  # no file without its mark is ever seen under this name
+        sound = media.fit(sound, num_frames)
+        media.encode_video(partial, counted(made, num_frames), sound, tags=mark.tags(came_from))
+        mark.mark(partial, came_from, sources)
     seen = followed.found_T[np.arange(num_frames) % len(followed.found_T)]
     say(
         f"dub: {target}: {num_frames} frames, {num_frames / timing.FPS:.2f} s; {(~seen).sum()} without a face passed "

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from skimage.metrics import structural_similarity
 
-from model import faces, metrics, seeds
+from model import faces, metrics, metrics_picture, metrics_time, seeds
 from model.discriminator import SyncDiscriminator
 from model.params import Params
 from model.samples import pictures
@@ -131,7 +131,7 @@ def measure(
     for row in (row for row in ROWS if row in shown):
         made = shown[row]
         measured_T = real_T if row == "real_video" else faces.aperture(predictor(made))
-        score = metrics.aperture_scores(measured_T, truth_T, max_lag=p.evaluate.max_lag, reference_T=real_T)
+        score = metrics_time.aperture_scores(measured_T, truth_T, max_lag=p.evaluate.max_lag, reference_T=real_T)
         records.append(
             {
                 "split": split,
@@ -139,15 +139,15 @@ def measure(
                 "clip": clips.keys[number],
                 "row": row,
                 "frames": len(made),
-                "l1": metrics.l1(made, clip.faces_TSS3),
-                "mouth_l1": metrics.mouth_l1(made, clip.faces_TSS3, mouth_T4),
-                "psnr": metrics.psnr(made, clip.faces_TSS3),
+                "l1": metrics_picture.l1(made, clip.faces_TSS3),
+                "mouth_l1": metrics_picture.mouth_l1(made, clip.faces_TSS3, mouth_T4),
+                "psnr": metrics_picture.psnr(made, clip.faces_TSS3),
                 "ssim": ssim(made, clip.faces_TSS3),
                 "aperture_corr": score.corr,
                 "aperture_best_corr": score.best_corr,
                 "aperture_lag_frames": score.lag_frames,
                 "amplitude_ratio": score.amplitude_ratio,
-                "lags": metrics.lag_curve(measured_T, truth_T, p.evaluate.max_lag),
+                "lags": metrics_time.lag_curve(measured_T, truth_T, p.evaluate.max_lag),
             }
         )
     return records
@@ -224,17 +224,17 @@ def discriminator_accuracy(clips: Clips, p: Params) -> dict[str, float]:
             face_B3SS = pictures(batch.target_BSS3)
             right.append(network(face_B3SS, batch.mfcc_BFW))
             wrong.append(network(face_B3SS, batch.negative_BFW))
-    scores = metrics.sync_accuracy(torch.cat(right).numpy(), torch.cat(wrong).numpy(), threshold=t.margin / 2)
+    scores = metrics_time.sync_accuracy(torch.cat(right).numpy(), torch.cat(wrong).numpy(), threshold=t.margin / 2)
     return {"accuracy": scores.accuracy, "accuracy_2afc": scores.two_afc, "pairs": 2 * num}
 
 
 def write_outs(
     panel: dict[str, Any], measured: list[dict[str, Any]], pictures_of: dict[str, dict[str, np.ndarray]], p: Params
 ) -> None:
-    write_atomic(paths.METRICS, json.dumps(rounded(panel), indent=2) + "\n")
+    write_atomic(paths.METRICS, json.dumps(tables.rounded(panel), indent=2) + "\n")
     tables.write_csv(paths.METRICS_BY_CLIP, [{k: v for k, v in r.items() if k != "lags"} for r in measured])
     tables.write_csv(paths.LAG_CURVE, lag_rows(measured, p.evaluate.max_lag))
-    report.write(rounded(panel), lag_rows(measured, p.evaluate.max_lag), pictures_of)
+    report.write(tables.rounded(panel), lag_rows(measured, p.evaluate.max_lag), pictures_of)
 
 
 def lag_rows(measured: Iterable[dict[str, Any]], max_lag: int) -> list[dict[str, Any]]:
@@ -249,15 +249,6 @@ def lag_rows(measured: Iterable[dict[str, Any]], max_lag: int) -> list[dict[str,
         for row in ROWS
         for k, lag in enumerate(range(-max_lag, max_lag + 1))
     ]
-
-
-def rounded(value: Any) -> Any:
-    """Six digits: the same on machines whose last bits differ."""
-    if isinstance(value, dict):
-        return {name: rounded(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(item) for item in value]
-    return round(float(value), 6) if isinstance(value, float | np.floating) else value
 
 
 def flat(panel: dict[str, Any]) -> dict[str, float]:

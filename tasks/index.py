@@ -3,6 +3,7 @@
 One row for every clip that came in, kept or refused by name. Sorted by clip, zstd, no dates: same rows, same bytes.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -70,11 +71,16 @@ INDEX_SCHEMA = pa.schema(
 
 
 def write(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None:
-    ordered = sorted(rows, key=lambda row: row["clip"])
-    for row in ordered:
-        assert (row["status"] == "refused") == (row["reason"] in REASONS), row
+    """Rows may come one by one, in any order: a thousand at a time are in memory as dicts, the rest as columns."""
+    tables = [schema.empty_table()]
+    waiting = iter(rows)
+    while some := list(itertools.islice(waiting, 1000)):
+        for row in some:
+            assert (row["status"] == "refused") == (row["reason"] in REASONS), row
+        tables.append(pa.Table.from_pylist(some, schema))
+    ordered = pa.concat_tables(tables).sort_by("clip").combine_chunks()
     with all_or_nothing(path) as partial:
-        pq.write_table(pa.Table.from_pylist(ordered, schema), partial, compression="zstd")
+        pq.write_table(ordered, partial, compression="zstd")
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -141,7 +141,7 @@ class Batches:
         while True:
             number, at = divmod(step, self.batches_per_epoch)
             draws = self.clips.draw(
-                self.p, seed=self.seed, epoch=number, per_clip=self.p.windows_per_clip, flip=self.p.flip
+                self.p, seed=self.seed, epoch=number, per_clip=self.p.windows_per_clip, flip=self.p.augment.flip
             )
             for k in range(at, self.batches_per_epoch):
                 rows = np.arange(k * self.p.batch_size, (k + 1) * self.p.batch_size) % len(draws)

@@ -42,16 +42,20 @@ class Member:
 
 
 class Journal:
-    """What has been read so far. `members` by name in the archive; `end` is where reading goes on."""
+    """What has been read so far. `end` is where reading goes on.
+
+    Of LRS2's 288,000 members only name and place in the journal are in memory; `read` fetches the rest.
+    """
 
     def __init__(self, state: Path) -> None:
         self.path, self.spools = state / "journal.jsonl", state / "spool"
         self.parts: dict[str, tuple[int, int]] = {}  # name -> (bytes, mtime in ns)
-        self.members: dict[str, Member] = {}
+        self.members: dict[str, int] = {}  # name in the archive -> where its line begins
+        self.used: dict[str, int] = {}  # file -> where the last byte that a member has in it ends
         self.end, self.whole = 0, False
         self._unsynced: set[Path] = set()
         self.spools.mkdir(parents=True, exist_ok=True)
-        self._load()
+        self._size = self._load()
         self._file = self.path.open("ab", buffering=0)
 
     def part(self, name: str, size: int, mtime_ns: int) -> None:
@@ -60,6 +64,9 @@ class Journal:
     def member(self, name: str, member: Member, end: int) -> None:
         line = {"name": name, "end": end} | {slot: getattr(member, slot) for slot in Member.__slots__}
         self._write(line)
+
+    def read(self, name: str) -> Member:
+        return read_member(self.path, self.members[name])
 
     def finish(self) -> None:
         self._write({"whole": True})
@@ -87,38 +94,45 @@ class Journal:
         self._file.close()
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line).encode() + b"\n")
-        self._apply(line)
+        text = json.dumps(line).encode() + b"\n"
+        self._file.write(text)
+        self._apply(line, self._size)
+        self._size += len(text)
 
-    def _apply(self, line: dict[str, Any]) -> None:
+    def _apply(self, line: dict[str, Any], start: int) -> None:
         if "file" in line:
             self.parts[line["file"]] = (line["bytes"], line["mtime_ns"])
         elif "whole" in line:
             self.whole = True
         else:
-            at = [(place[0], place[1], place[2]) for place in line["at"]]
-            self.members[line["name"]] = Member(
-                line["part"], line["size"], line["sha256"], at, line["text"], line["confidence"]
-            )
+            self.members[line["name"]] = start
+            for file, offset, size in line["at"]:
+                self.used[file] = max(self.used.get(file, 0), offset + size)
             self.end = line["end"]
 
-    def _load(self) -> None:
+    def _load(self) -> int:
         good = 0
         if self.path.is_file():
             with self.path.open("rb") as file:
                 for line in file:
                     if not line.endswith(b"\n"):
                         break
-                    self._apply(json.loads(line))
+                    self._apply(json.loads(line), good)
                     good += len(line)
             os.truncate(self.path, good)
-        sizes: dict[str, int] = {}
-        for member in self.members.values():
-            for name, offset, size in member.at:
-                sizes[name] = max(sizes.get(name, 0), offset + size)
         for path in self.spools.iterdir():
-            if not path.name.startswith("tail-") and path.stat().st_size > sizes.get(str(path), 0):
-                os.truncate(path, sizes.get(str(path), 0))
+            if not path.name.startswith("tail-") and path.stat().st_size > self.used.get(str(path), 0):
+                os.truncate(path, self.used.get(str(path), 0))
+        return good
+
+
+def read_member(journal: Path, start: int) -> Member:
+    """The member whose line begins there."""
+    with journal.open("rb") as file:
+        file.seek(start)
+        line = json.loads(file.readline())
+    at = [(place[0], place[1], place[2]) for place in line["at"]]
+    return Member(line["part"], line["size"], line["sha256"], at, line["text"], line["confidence"])
 
 
 def take(files: Sequence[Path], state: Path, spool_of: SpoolOf | None) -> Journal:
@@ -304,13 +318,12 @@ def _drop(files: Sequence[Path], journal: Journal, whole: bool) -> None:
     """Delete the parts whose bytes are all safe elsewhere, and kept ends that are read."""
     journal.sync()
     tails, safe_to = _tails(journal), _safe_to(journal)
-    used = {name for member in journal.members.values() for name, _, _ in member.at}
     start = 0
     for file in files:
         if file.name not in journal.parts:
             break
         start += journal.parts[file.name][0]
-        if (whole or start <= safe_to) and file.is_file() and str(file) not in used:
+        if (whole or start <= safe_to) and file.is_file() and str(file) not in journal.used:
             log.warning("%s: all of its bytes are in the raw shards' spools; deleted", file)
             file.unlink()
     for first, last in tails:

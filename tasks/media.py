@@ -99,6 +99,12 @@ def probe(source: Source) -> Probe:
         )
 
 
+def tags(source: Source) -> dict[str, str]:
+    """The container's own words: title, comment, ...  Errors: MediaError unreadable, empty_file."""
+    with _opened(source) as container:
+        return dict(container.metadata)
+
+
 def frames(source: Source) -> Generator[np.ndarray]:
     """The pictures at 25 frames/s as arrays of their own.  Shape: yields (H, W, 3) uint8 RGB.  Else as `pictures`."""
     with contextlib.closing(pictures(source)) as shown:

@@ -1,7 +1,7 @@
 """Writing video files. Reading them is tasks/media.py, which passes `encode_video` on."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
@@ -33,12 +33,14 @@ def encode_video(
     crf: int = 17,
     preset: str = "veryfast",
     sample_rate_hz: int = SAMPLE_RATE_HZ,
+    tags: Mapping[str, str] | None = None,
 ) -> None:
     """Write an mp4, H.264 yuv420p and AAC 64 kbit/s mono; the same input gives the same bytes.
 
     A path is whole or absent, with the index in front (players start before all is loaded); a binary file
     object gets the index at its end. Odd heights and widths are made even, as H.264 wants them, by repeating
-    the last row or column. Pictures are taken one by one as they are encoded, all of one size.
+    the last row or column. Pictures are taken one by one as they are encoded, all of one size. `tags` are the
+    container's own words: title, comment, ...
     Shape: pictures (H, W, 3) uint8 RGB, at least one; sound (samples,) float, clipped to [-1, 1], any length
     Errors: ValueError for no picture, or one of another size or type.
     """
@@ -49,9 +51,11 @@ def encode_video(
             all_or_nothing(Path(out)) as partial,
             av.open(str(partial), "w", format="mp4", options=index_first) as mp4,
         ):
+            mp4.metadata.update(tags or {})
             _encode(mp4, pictures, sound, fps, coding, sample_rate_hz)
     else:
         with av.open(out, "w", format="mp4") as mp4:
+            mp4.metadata.update(tags or {})
             _encode(mp4, pictures, sound, fps, coding, sample_rate_hz)
 
 

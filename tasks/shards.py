@@ -6,6 +6,7 @@ Processed  <key>.faces.jpg     mosaic of S x S face crops, RGB, 25 to a row: one
            <key>.landmarks.npy float16 (T, 68, 2), pixels in the crop
            <key>.mfcc.npy      float32 (12, 4 T)
            <key>.json          clip, video, split, num_frames, found (T of 0 and 1), boxes (T x 4, px), truth if known
+A shard may lie in object storage; in its place is then a pointer (tasks/remote_shards.py), and it is read from there.
 Keys are <part>/<video>/<clip>; a dot in the last part would end WebDataset's key early and is refused.
 """
 
@@ -21,6 +22,7 @@ import cv2
 import numpy as np
 
 from model import timing
+from tasks import remote_shards
 from tasks.stage import UserError
 
 SHARDS_VERSION = 1  # raise it when the layout above changes
@@ -72,14 +74,12 @@ def _tar_member(name: str, content: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def read(path: Path, offset: int, size: int) -> dict[str, bytes]:
-    """One clip's members, by extension, in one read of the shard.
+    """One clip's members, by extension, in one read of the shard, here or where its pointer says.
 
     Errors: UserError where the bytes at the place the index names are no clip: shard and index do not fit.
     """
     try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            region = file.read(size)
+        region = _region(path, offset, size)
     except FileNotFoundError:
         raise UserError(f"{path}: no such shard, but the index names it; run `dvc repro`") from None
     if len(region) != size:
@@ -97,6 +97,15 @@ def read(path: Path, offset: int, size: int) -> dict[str, bytes]:
             "run `dvc checkout` or `dvc repro`"
         ) from error
     return members
+
+
+def _region(path: Path, offset: int, size: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
+    except FileNotFoundError:
+        return remote_shards.read(path, offset, size)
 
 
 @dataclass(frozen=True, slots=True)

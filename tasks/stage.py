@@ -27,6 +27,7 @@ REASONS = {
     "empty_file": "the file has no bytes",
     "missing": "a list names the clip, the source does not hold it",
     "not_listed": "the source holds the file, no list names it",
+    "withdrawn": "the person asked to be left out: withdrawals.csv",
     "held_out_programme": "its programme is in val or test: nothing of it may be trained on",
     "duplicate": "another clip has the same bytes or the same id",
     "unreadable": "no video frame could be decoded",

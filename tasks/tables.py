@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tasks.stage import write_atomic
 
 
@@ -18,3 +20,12 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         table.writerow({name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()})
     write_atomic(path, text.getvalue())
+
+
+def rounded(value: Any) -> Any:
+    """Six digits: the same on machines whose last bits differ."""
+    if isinstance(value, dict):
+        return {name: rounded(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    return round(float(value), 6) if isinstance(value, float | np.floating) else value

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,12 +17,10 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from tasks import commands, config, paths, units
-from tasks.stage import UserError
+from tasks import config, paths, revision, units
+from tasks.stage import UserError, write_atomic
 
 EXPERIMENT = "lipsync"
-# what a run depends on: a lock or report that the run itself has just written makes no work tree dirty
-DECIDING = ("flows", "tasks", "model", "params.yaml", "dvc.yaml", "requirements.lock")
 
 
 class Tracker(Protocol):
@@ -33,6 +31,7 @@ class Tracker(Protocol):
     def metrics(self, values: Mapping[str, float], step: int) -> None: ...
     def picture(self, name: str, picture_HW3: np.ndarray, step: int) -> None: ...
     def file(self, path: Path, folder: str) -> None: ...
+    def tag(self, values: Mapping[str, str]) -> None: ...
 
 
 @contextmanager
@@ -56,6 +55,7 @@ class Nowhere:
     def metrics(self, values: Mapping[str, float], step: int) -> None: ...
     def picture(self, name: str, picture_HW3: np.ndarray, step: int) -> None: ...
     def file(self, path: Path, folder: str) -> None: ...
+    def tag(self, values: Mapping[str, str]) -> None: ...
 
 
 class Jsonl:
@@ -77,6 +77,9 @@ class Jsonl:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
 
+    def tag(self, values: Mapping[str, str]) -> None:
+        write_atomic(self.folder / "tags.json", json.dumps(dict(values), indent=2) + "\n")
+
 
 class Mlflow:
     def __init__(self, module: Any, run_id: str) -> None:
@@ -91,26 +94,80 @@ class Mlflow:
     def file(self, path: Path, folder: str) -> None:
         self._mlflow.log_artifact(str(path), artifact_path=folder)
 
+    def tag(self, values: Mapping[str, str]) -> None:
+        self._mlflow.set_tags(dict(values))
+
 
 def store() -> str:
     """The address of the MLflow store: absolute, so that a worktree or `dvc exp run --temp` writes to the same one."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.main_repository() / 'mlflow.db'}"
 
 
-def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[Tracker]:
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
-    import mlflow
+def tags_of(run_id: str) -> dict[str, str] | None:
+    """The tags of a run, None where the store has no such run: from MLflow to the md5 of dvc.lock."""
+    try:
+        return dict(_quiet_mlflow().get_run(run_id).data.tags)
+    except _quiet_mlflow().exceptions.MlflowException:
+        return None
 
+
+def runs_of(tag: str, value: str) -> list[str]:
+    """Ids of the runs with a tag: from an md5 of dvc.lock to MLflow."""
+    mlflow = _quiet_mlflow()
+    if (experiment := mlflow.get_experiment_by_name(EXPERIMENT)) is None:
+        return []
+    found = mlflow.search_runs(
+        [experiment.experiment_id], filter_string=f"tags.`{tag}` = '{value}'", output_format="list"
+    )
+    return [run.info.run_id for run in found]
+
+
+def has_store() -> bool:
+    """Whether there is a store to ask: asking an absent sqlite file would make one."""
+    return not store().startswith("sqlite:///") or Path(store().removeprefix("sqlite:///")).is_file()
+
+
+def connect() -> Any:
+    """MLflow, pointed at the store and the experiment, which is made where there is none."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # a server that is gone is noticed in seconds
     # asked before set_tracking_uri, which sets the variable
     place = None if os.environ.get("MLFLOW_TRACKING_URI") else (paths.main_repository() / "mlartifacts").as_uri()
-    mlflow.set_tracking_uri(store())
+    mlflow = _quiet_mlflow()
     if mlflow.get_experiment_by_name(EXPERIMENT) is None:
         mlflow.create_experiment(EXPERIMENT, artifact_location=place)
     mlflow.set_experiment(EXPERIMENT)
+    return mlflow
+
+
+def watched() -> bool:
+    return os.environ.get("LIPGAN_TRACKING", "mlflow") == "mlflow"
+
+
+def connect_or_say() -> Any:
+    """As `connect`.  Errors: UserError where MLflow is off, or its store does not answer."""
+    if not watched():
+        raise UserError("LIPGAN_TRACKING is not mlflow: there is no registry of models; unset it")
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return connect()
+    except MlflowException as error:
+        raise UserError(f"MLflow at {store()} does not answer: {str(error).splitlines()[0]}") from error
+
+
+def delete_files(artifacts: str, folders: Sequence[str]) -> int:
+    """Delete folders of a run's files; how many there were."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    kept = get_artifact_repository(artifacts)
+    there = {file.path for file in kept.list_artifacts()} & set(folders)
+    for folder in sorted(there):
+        kept.delete_artifacts(folder)
+    return len(there)
+
+
+def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[Tracker]:
+    mlflow = connect()
     if run_id and not _exists(mlflow, run_id):
         run_id = None  # the store it was begun in is gone; the run goes on in a new one
     with mlflow.start_run(run_id=run_id, run_name=None if run_id else name, log_system_metrics=False) as active:
@@ -119,6 +176,19 @@ def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[
             mlflow.log_params(_flat(config.as_dict(params)))
             _log_input(mlflow)
         yield Mlflow(mlflow, active.info.run_id)
+
+
+def _quiet_mlflow() -> Any:
+    """MLflow, pointed at the store."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
+    import mlflow
+
+    mlflow.set_tracking_uri(store())
+    return mlflow
 
 
 def _exists(mlflow: Any, run_id: str) -> bool:
@@ -133,8 +203,8 @@ def tags(stage: str) -> dict[str, str]:
     found = {
         "stage": stage,
         "dvc.stage": os.environ.get("DVC_STAGE", ""),
-        "git.commit": commands.git("rev-parse", "HEAD") or "",
-        "git.dirty": str(bool(commands.git("status", "--porcelain", "--", *DECIDING))).lower(),
+        "git.commit": revision.commit(),
+        "git.dirty": str(bool(revision.changed())).lower(),
         "python": sys.version.split()[0],
     }
     if paths.INDEX.is_file():

@@ -1,7 +1,8 @@
 """Stage `train`: shards -> a generator and its sync discriminator, joint GAN training after LipGAN.
 
 reads   data/index.parquet, data/shards/*.tar
-writes  models/generator.safetensors, models/discriminators.safetensors, a .json beside each, reports/plots/train.csv
+writes  models/generator.safetensors, models/discriminators.safetensors, a .json beside each, reports/plots/train.csv;
+        reports/train.json: who, where and when, no out of DVC
 keeps   .cache/train/<key>/state.pt, from which a run that was stopped goes on, bit for bit
 
     python -m flows train
@@ -23,7 +24,7 @@ from model import losses, seeds
 from model.gan import Gan
 from model.params import Params, TrainParams
 from model.samples import Batch, frame_bytes, generator_input, mask_lower_half, pictures
-from tasks import checkpoints, config, loader, paths, tables, tracking, units
+from tasks import checkpoints, config, lineage, loader, paths, tables, tracking, units
 from tasks.loader import Batches, Clips
 from tasks.progress import bar, say
 from tasks.stage import UserError
@@ -47,8 +48,10 @@ def run(p: Params) -> str:
     clips = Clips(paths.INDEX, paths.SHARDS, "train")
     with tracking.run("train", p, state["run_id"] or None) as tracker:
         state["run_id"] = tracker.run_id
+        state["sessions"] = [*state.get("sessions", []), lineage.session(state["step"])]
         _loop(gan, clips, p, state, state_file, tracker)
-    _write_outs(gan, clips, p, state)
+        _write_outs(gan, clips, p, state)
+        tracker.tag(lineage.record_training(p, state["sessions"], tracker.run_id))
     _forget_old_states(state_file)
     last = state["curve"][-1] if state["curve"] else {}
     figures = ", ".join(f"{name} {last[name]:.4f}" for name in ("l1", "mouth_l1", "val_mouth_l1") if name in last)

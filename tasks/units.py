@@ -3,6 +3,9 @@
 A stage plans units, builds the ones that are missing, and collects all of them into its outs. DVC deletes outs
 before a run and Prefect forgets; units lie outside both (`LIPGAN_CACHE`, default .cache/), so one more clip costs
 one shard, and a killed run goes on where it stopped. A unit is a folder that is whole or absent.
+
+LIPGAN_UNITS   s3://bucket/folder: finished units are shared there, one object each; what one machine has made, no other
+               makes again. Here they stay as well, and everything is read from here
 """
 
 import hashlib
@@ -10,13 +13,20 @@ import importlib.metadata
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks import paths
-from tasks.stage import all_or_nothing
+from tasks import paths, store
+from tasks.progress import bar
+from tasks.stage import UserError, all_or_nothing
+from tasks.store import Store
+
+EXCHANGED_AT_ONCE = 8  # objects on their way to or from a shared cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,10 @@ class Unit:
     def done(self) -> bool:
         return self.folder.is_dir()
 
+    @property
+    def shared_name(self) -> str:
+        return f"{self.stage}/{self.key}.tar"
+
 
 Build = Callable[[Unit, Path], None]  # writes the unit's files into the folder
 
@@ -55,19 +69,84 @@ def make(build: Build, unit: Unit) -> None:
         build(unit, partial)
         for file in partial.iterdir():
             file.chmod(0o444)  # outs may be hard links to it: nothing may write through one
+    if there := shared():
+        _send(unit, there)
 
 
-def collect(units: Iterable[Unit], member: str, out: Path) -> list[Path]:
-    """Fill the folder `out` with the units' `member` files under the units' names: all of them or none."""
+def shared() -> Store | None:
+    """The cache that machines share, if there is one."""
+    url = os.environ.get("LIPGAN_UNITS", "")
+    return store.at(url, "LIPGAN_UNITS") if url else None
+
+
+def exchange(planned: Sequence[Unit]) -> None:
+    """Fetch the units that are missing here and lie in the shared cache; send those that it lacks.
+
+    Errors: UserError where it cannot be reached; what has come stays.
+    """
+    if not (there := shared()) or not planned:
+        return
+    sizes = {name: size for stage in {unit.stage for unit in planned} for name, size in there.sizes(stage).items()}
+    to_fetch = [unit for unit in planned if not unit.done and unit.shared_name in sizes]
+    to_send = [unit for unit in planned if unit.done and unit.shared_name not in sizes]
+    with (
+        ThreadPoolExecutor(EXCHANGED_AT_ONCE) as executor,
+        bar(len(to_fetch) + len(to_send), f"{there.url}: exchanging", "unit") as shown,
+    ):
+        coming = [executor.submit(_fetch, unit, there, sizes[unit.shared_name]) for unit in to_fetch]
+        going = [executor.submit(_send, unit, there) for unit in to_send]
+        try:
+            for exchanged in coming + going:
+                exchanged.result()
+                shown.update()
+        except UserError:
+            executor.shutdown(cancel_futures=True)
+            raise
+
+
+def _send(unit: Unit, there: Store) -> None:
+    """As one object, a tar: S3 shows all of it or nothing."""
+    with tempfile.TemporaryDirectory(dir=unit.folder.parent, prefix=".send.") as scratch:
+        packed = Path(scratch) / "unit.tar"
+        with tarfile.open(packed, "w") as tar:
+            for file in sorted(unit.folder.iterdir()):
+                info = tarfile.TarInfo(file.name)
+                info.size = file.stat().st_size
+                with file.open("rb") as content:
+                    tar.addfile(info, content)
+        there.put(packed, unit.shared_name)
+
+
+def _fetch(unit: Unit, there: Store, size: int) -> None:
+    unit.folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=unit.folder.parent, prefix=".fetch.") as scratch:
+        packed = Path(scratch) / "unit.tar"
+        there.get(unit.shared_name, packed)
+        with all_or_nothing(unit.folder) as partial:
+            try:
+                if packed.stat().st_size != size:
+                    raise tarfile.ReadError(f"{packed.stat().st_size} bytes came, {size} were promised")
+                with tarfile.open(packed, "r:") as tar:
+                    tar.extractall(partial, filter="data")
+            except tarfile.TarError as error:
+                raise UserError(
+                    f"{there.url}/{unit.shared_name}: not a unit ({error}); delete it there, and it is made anew"
+                ) from None
+            for file in partial.iterdir():
+                file.chmod(0o444)
+
+
+def collect(units: Iterable[Unit], member: str, out: Path, ending: str = "") -> list[Path]:
+    """Fill the folder `out` with the units' `member` files under the units' names and `ending`: all of them or none."""
     with all_or_nothing(out) as partial:
         partial.mkdir()
         for unit in units:
             source = unit.folder / member
             try:
-                os.link(source, partial / unit.name)
+                os.link(source, partial / f"{unit.name}{ending}")
             except OSError:  # another file system, or one without hard links
-                shutil.copyfile(source, partial / unit.name)
-        planned, written = sorted(u.name for u in units), sorted(p.name for p in partial.iterdir())
+                shutil.copyfile(source, partial / f"{unit.name}{ending}")
+        planned, written = sorted(f"{u.name}{ending}" for u in units), sorted(p.name for p in partial.iterdir())
         assert planned == written, f"planned {planned}, wrote {written}"
     return [out / name for name in planned]
 
@@ -86,3 +165,8 @@ def md5_file(path: Path) -> str:
     """The hash DVC writes into dvc.lock, so that MLflow and dvc.lock can be matched."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def md5_bytes(content: bytes) -> str:
+    """The same, of bytes that lie in no file."""
+    return hashlib.md5(content).hexdigest()

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,12 +18,22 @@ REAL = ROOT.parent / "shared/real"
 
 os.environ.update(LIPGAN_TRACKING="off", DVC_NO_ANALYTICS="1", DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true")
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ["LIPGAN_CONFIG"] = tempfile.mkdtemp()  # the key that marks videos: never the one in the user's home
 
 TINY = {
     "corpus.size": "tiny",
     "corpus.num_shards": {"train": 2, "val": 1, "test": 1, "hard": 1, "pretrain": 1},
     "landmarks.num_identities": 30,
     "faces.min_frames": 12,
+    "expert.num_steps": 4,
+    "expert.clips_per_batch": 2,
+    "expert.runs_per_clip": 3,
+    "expert.warmup_steps": 1,
+    "expert.val_runs": 6,
+    "expert.log_every": 2,
+    "expert.val_every": 2,
+    "expert.checkpoint_every": 2,
+    "expert.precision": "fp32",
     "train.num_steps": 6,
     "train.batch_size": 4,
     "train.warmup_steps": 2,

@@ -15,6 +15,8 @@ ALONE = {
     "mlflow": "tasks/tracking.py",
     "subprocess": "tasks/commands.py",
     "av": "tasks/media.py tasks/mp4.py tasks/pictures.py",
+    "s3fs": "tasks/store.py",
+    "botocore": "tasks/store.py",
 }
 SOURCES = [p for room in ("model", "tasks", "flows") for p in sorted((ROOT / room).rglob("*.py"))]
 

@@ -19,10 +19,10 @@ def test_the_file_of_the_repository_is_valid():
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("train.lrr", 1.0, "train.lrr is not a parameter; known: batch_size"),
+        ("train.lrr", 1.0, "train.lrr is not a parameter; known: "),
         ("train.lr", -1.0, "train.lr must be from 0 to 1, got -1.0"),
         ("train.lr", "1e-3", "train.lr must be float, got '1e-3'; YAML reads 1e-3 as text, write 1.0e-3"),
-        ("train.flip", 1, "train.flip must be bool, got 1"),
+        ("train.augment.flip", 1, "train.augment.flip must be bool, got 1"),
         ("train.num_steps", True, "train.num_steps must be int, got True"),
         ("faces.size", 100, "faces.size must be a multiple of 96, got 100"),
         ("faces.smooth_frames", 4, "faces.smooth_frames must be odd, got 4"),

@@ -48,12 +48,12 @@ def test_a_stage_reads_what_another_writes(stage):
         name for other in STAGES.values() for out in other["outs"] for name in ([out] if isinstance(out, str) else out)
     }
     data = {dep for dep in STAGES[stage]["deps"] if not dep.endswith(".py") and not dep.startswith("${")}
-    assert data <= written
+    assert data <= written | {"withdrawals.csv"}  # which people write
 
 
 def test_every_section_of_params_is_a_parameter_of_some_stage():
     used = {name.split(".")[0] for stage in STAGES.values() for name in stage.get("params", [])}
-    assert used == set(PARAMS)
+    assert used == set(PARAMS) - {"retrain"}  # which decides what serves, and makes nothing
 
 
 def test_params_yaml_and_the_schema_hold_the_same_names():

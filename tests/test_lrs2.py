@@ -51,6 +51,8 @@ def test_a_row_says_where_the_clip_came_from(workspace):
     assert row["part"] == "lrs2_v1_partaa" and table()[f"main/{video(2)}/00094"]["part"] == "lrs2_v1_partae"
     assert (row["text"], row["confidence"]) == ("WE KNEW THAT", 4)
     assert "no redistribution" in row["licence"]
+    extra = table()["mvlrs_v1/README"]
+    assert (extra["member"], extra["bytes"], extra["part"]) == ("mvlrs_v1/README", 5, "lrs2_v1_partae")
 
 
 def test_a_pretrain_clip_carries_the_times_of_its_words(workspace):

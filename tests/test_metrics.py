@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model import metrics
+from model import metrics, metrics_picture, metrics_time
 
 RNG = np.random.default_rng(0)
 T = 90
@@ -19,8 +19,8 @@ def mouth(seed: int = 0) -> np.ndarray:
     return 0.1 + 0.05 * np.convolve(noise, np.hanning(9) / 4, "valid")
 
 
-def scores(measured_T: np.ndarray, truth_T: np.ndarray, max_lag: int = 7) -> metrics.Aperture:
-    return metrics.aperture_scores(measured_T, truth_T, max_lag=max_lag, reference_T=truth_T)
+def scores(measured_T: np.ndarray, truth_T: np.ndarray, max_lag: int = 7) -> metrics_time.Aperture:
+    return metrics_time.aperture_scores(measured_T, truth_T, max_lag=max_lag, reference_T=truth_T)
 
 
 # ---- pictures
@@ -28,13 +28,13 @@ def scores(measured_T: np.ndarray, truth_T: np.ndarray, max_lag: int = 7) -> met
 
 @pytest.mark.parametrize(("a", "b"), [(10, 11), (11, 10), (0, 255), (255, 0), (255, 1)])
 def test_l1_does_not_wrap_around(a, b):
-    assert metrics.l1(flat(a), flat(b)) == pytest.approx(abs(a - b) / 255)
+    assert metrics_picture.l1(flat(a), flat(b)) == pytest.approx(abs(a - b) / 255)
 
 
 def test_l1_of_a_tenth_of_the_pixels_is_a_tenth():
     a, b = flat(100), flat(100)
     b[:, :, 0] = 151
-    assert metrics.l1(a, b) == pytest.approx(0.1 * 51 / 255)
+    assert metrics_picture.l1(a, b) == pytest.approx(0.1 * 51 / 255)
 
 
 def test_mouth_l1_sees_its_box_and_nothing_else():
@@ -42,24 +42,24 @@ def test_mouth_l1_sees_its_box_and_nothing_else():
     b[0, 2:5, 3:7] = 151
     b[1, 0:8, 0:1] = 100
     boxes = np.array([[3, 2, 7, 5], [0, 0, 1, 8]], np.int16)
-    assert metrics.mouth_l1(a, b, boxes) == pytest.approx((51 / 255 + 0) / 2)
+    assert metrics_picture.mouth_l1(a, b, boxes) == pytest.approx((51 / 255 + 0) / 2)
 
 
 def test_mouth_boxes_of_different_size_weigh_the_same():
     a, b = flat(0), flat(0)
     b[0] = 255
-    assert metrics.mouth_l1(a, b, np.array([[0, 0, 10, 8], [0, 0, 1, 1]])) == pytest.approx(0.5)
+    assert metrics_picture.mouth_l1(a, b, np.array([[0, 0, 10, 8], [0, 0, 1, 1]])) == pytest.approx(0.5)
 
 
 def test_an_empty_mouth_box_is_an_error_and_not_nan():
     with pytest.raises(ValueError, match=r"mouth box \(12, 0, 14, 4\) holds no pixel of a 10 x 8 frame"):
-        metrics.mouth_l1(flat(0, 1), flat(0, 1), np.array([[12, 0, 14, 4]]))
+        metrics_picture.mouth_l1(flat(0, 1), flat(0, 1), np.array([[12, 0, 14, 4]]))
 
 
 def test_a_box_that_begins_outside_is_not_counted_from_the_other_end():
     a, b = flat(0, 1), flat(0, 1)
     b[:, :, 8:] = 255
-    assert metrics.mouth_l1(a, b, np.array([[-3, 0, 4, 8]])) == 0
+    assert metrics_picture.mouth_l1(a, b, np.array([[-3, 0, 4, 8]])) == 0
 
 
 @pytest.mark.parametrize(
@@ -67,16 +67,16 @@ def test_a_box_that_begins_outside_is_not_counted_from_the_other_end():
     [(0, 255, 0.0), (100, 101, 48.1308), (101, 100, 48.1308), (50, 60, 28.1308), (7, 7, 100.0)],
 )
 def test_psnr_has_its_textbook_values(a, b, expected_db):
-    assert metrics.psnr(flat(a), flat(b)) == pytest.approx(expected_db, abs=1e-4)
+    assert metrics_picture.psnr(flat(a), flat(b)) == pytest.approx(expected_db, abs=1e-4)
 
 
 def test_one_perfect_frame_does_not_lift_psnr_of_the_others():
     a, b = flat(50, 10), flat(60, 10)
     b[0] = 50
-    assert metrics.psnr(a, b) == pytest.approx(28.1308 + 10 * np.log10(10 / 9), abs=1e-4)
+    assert metrics_picture.psnr(a, b) == pytest.approx(28.1308 + 10 * np.log10(10 / 9), abs=1e-4)
 
 
-@pytest.mark.parametrize("metric", [metrics.l1, metrics.psnr])
+@pytest.mark.parametrize("metric", [metrics_picture.l1, metrics_picture.psnr])
 def test_pictures_of_another_kind_are_refused(metric):
     with pytest.raises(ValueError, match=r"must be \(T, H, W, 3\), both alike"):
         metric(flat(0, 2), flat(0, 3))
@@ -88,13 +88,13 @@ def test_pictures_of_another_kind_are_refused(metric):
 
 
 def test_a_perfect_mouth():
-    assert scores(mouth(), mouth()) == metrics.Aperture(
+    assert scores(mouth(), mouth()) == metrics_time.Aperture(
         corr=pytest.approx(1), best_corr=pytest.approx(1), lag_frames=0, amplitude_ratio=1
     )
 
 
 def test_a_frozen_mouth_has_no_correlation_and_no_amplitude():
-    assert scores(np.full(T, 0.3), mouth()) == metrics.Aperture(0, 0, 0, 0)
+    assert scores(np.full(T, 0.3), mouth()) == metrics_time.Aperture(0, 0, 0, 0)
 
 
 def test_a_mumble_is_told_by_its_amplitude_alone():
@@ -142,13 +142,13 @@ def test_the_triple_tells_the_gaming_cases_apart():
 
 def test_amplitude_is_compared_with_the_reference_and_not_with_the_truth():
     truth = mouth()
-    got = metrics.aperture_scores(2 * truth, 50 * truth, max_lag=3, reference_T=4 * truth)
+    got = metrics_time.aperture_scores(2 * truth, 50 * truth, max_lag=3, reference_T=4 * truth)
     assert got.amplitude_ratio == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(("measured", "expected"), [(np.zeros(T), 1.0), (mouth(), 10.0)])
 def test_a_reference_that_does_not_move_gives_a_number(measured, expected):
-    got = metrics.aperture_scores(measured, mouth(), max_lag=3, reference_T=np.zeros(T))
+    got = metrics_time.aperture_scores(measured, mouth(), max_lag=3, reference_T=np.zeros(T))
     assert got.amplitude_ratio == expected
 
 
@@ -173,7 +173,7 @@ def test_equal_peaks_go_to_the_lag_nearest_zero():
 
 def test_the_lag_curve_peaks_at_its_delay():
     truth = mouth()
-    curve = metrics.lag_curve(np.roll(truth, 3), truth, 7)
+    curve = metrics_time.lag_curve(np.roll(truth, 3), truth, 7)
     assert curve.shape == (15,)
     assert curve.argmax() - 7 == 3
     assert curve[7 + 3] == pytest.approx(np.corrcoef(np.roll(truth, 3)[3:], truth[:-3])[0, 1])
@@ -190,7 +190,7 @@ def test_curves_that_cannot_be_compared_are_refused(bad):
 
 def test_sync_accuracy_counts_by_hand():
     right, wrong = np.array([0.1, 0.4, 0.9, 0.2]), np.array([0.3, 1.1, 0.8, 1.5])
-    got = metrics.sync_accuracy(right, wrong, threshold=0.5)
+    got = metrics_time.sync_accuracy(right, wrong, threshold=0.5)
     assert got.accuracy == 6 / 8
     assert got.two_afc == 3 / 4
 
@@ -198,12 +198,12 @@ def test_sync_accuracy_counts_by_hand():
 def test_a_collapsed_network_is_at_chance():
     for distance in (0.0, 0.5, 2.0):
         same = np.full(10, distance)
-        assert metrics.sync_accuracy(same, same, threshold=0.5) == metrics.SyncScores(0.5, 0.5)
+        assert metrics_time.sync_accuracy(same, same, threshold=0.5) == metrics_time.SyncScores(0.5, 0.5)
 
 
 def test_a_nan_distance_is_wrong_and_not_left_out():
     right, wrong = np.array([0.1, np.nan]), np.array([np.nan, 0.9])
-    assert metrics.sync_accuracy(right, wrong, threshold=0.5) == metrics.SyncScores(0.5, 0.0)
+    assert metrics_time.sync_accuracy(right, wrong, threshold=0.5) == metrics_time.SyncScores(0.5, 0.0)
 
 
 # ---- over clips
@@ -254,13 +254,21 @@ def test_a_clip_that_could_not_be_measured_counts_as_the_worst(missing):
     assert (got["num_clips"], got["num_failed"]) == (2, 1)
 
 
+LOWEST = {"aperture_corr": -1, "aperture_best_corr": -1, "ssim": -1, "mouth_ssim": -1, "outside_ssim": -1}
+HIGHEST = {
+    "l1": 1, "mouth_l1": 1, "outside_l1": 1, "chin_motion": 1, "cheek_motion": 1, "seam": 1, "teeth_error": 1,
+    "mouth_skew": 1, "expert_distance": 2,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", metrics.METRICS)
 def test_failing_never_pays(name):
     """The worst value is at least as far from the best as anything the metric can give."""
-    metric = metrics.METRICS[name]
-    possible = {"l1": 1, "mouth_l1": 1, "psnr": 0, "aperture_lag_frames": 50, "amplitude_ratio": 0}.get(name, -1)
-    distance = {"lower": lambda x: x, "higher": lambda x: -x, "zero": abs, "one": lambda x: abs(x - 1)}[metric.better]
-    assert distance(metric.worst) >= distance(possible)
+    extremes = {
+        "higher": [LOWEST.get(name, 0)], "lower": [HIGHEST.get(name, 0)], "zero": [-50, 50], "one": [0, 10],
+    }[metrics.METRICS[name].better]  # fmt: skip
+    worst = metrics.distance_from_best(name, np.array([metrics.METRICS[name].worst]))
+    assert worst > metrics.distance_from_best(name, np.array(extremes)).max() - 1e-9
 
 
 def test_what_cannot_be_summed_up_is_refused():
@@ -275,5 +283,52 @@ def test_what_cannot_be_summed_up_is_refused():
 def test_a_constant_curve_in_float32_is_constant_too():
     still = np.full(102, 0.1234567, np.float32)
     moving = np.sin(np.arange(102)).astype(np.float32)
-    score = metrics.aperture_scores(still, moving, max_lag=5, reference_T=moving)
+    score = metrics_time.aperture_scores(still, moving, max_lag=5, reference_T=moving)
     assert (score.corr, score.best_corr, score.lag_frames, score.amplitude_ratio) == (0, 0, 0, 0)
+
+
+def test_a_metric_that_a_clip_has_nothing_of_is_no_failure_and_its_clips_are_counted():
+    got = metrics.summarise([{"l1": 0.1, "closure": 1.0}, {"l1": 0.3}, {"l1": 0.2, "closure": None}], seed=0, num=50)
+    assert got["closure"] == 0.5 and got["closure_clips"] == 2 and got["closure_failed"] == 1
+    assert (got["num_clips"], got["num_failed"]) == (3, 1) and "l1_clips" not in got
+
+
+def test_ratios_are_as_far_from_one_on_either_side():
+    half, double, zero, ten = metrics.distance_from_best("amplitude_ratio", np.array([0.5, 2, 0, 10]))
+    assert half == pytest.approx(double) and zero == pytest.approx(ten) and zero > half
+
+
+# ---- a sync network's view
+
+
+def view(best_offset: int, frames: int = 60, noise: float = 0.0) -> np.ndarray:
+    """Distances of a clip that fits the sound at one offset, nan where there is no sound."""
+    offsets = np.arange(-15, 16)
+    rng = np.random.default_rng(0)
+    rows = 1 - 0.6 * (offsets == best_offset) + noise * rng.standard_normal((frames, 31))
+    at = np.arange(frames)[:, None] + offsets
+    return np.where((at >= 0) & (at < frames), rows, np.nan)
+
+
+@pytest.mark.parametrize("late", [-4, 0, 1, 5])
+def test_a_late_picture_fits_earlier_sound_and_has_a_positive_lag(late):
+    lags = metrics_time.expert_lags(view(-late))
+    assert lags.shape == (36,) and (lags == late).all()
+    assert metrics_time.in_sync(lags) == (abs(late) <= 1)
+
+
+def test_a_second_is_told_where_single_frames_are_not():
+    seen = view(0, noise=0.5)
+    assert (np.nanargmin(seen, axis=1) == 15).mean() < 0.7
+    assert metrics_time.in_sync(metrics_time.expert_lags(seen)) > 0.95
+
+
+def test_an_offset_that_is_hardly_measured_is_not_the_best():
+    seen = view(0, frames=20)
+    seen[18, 15 - 15] = -5.0  # one value, at an offset that the other frames do not have
+    assert (metrics_time.expert_lags(seen) == 0).all()
+
+
+def test_half_a_clip_in_sync_is_half_in_sync():
+    lags = metrics_time.expert_lags(np.vstack([view(0, 100), view(5, 100)]))
+    assert metrics_time.in_sync(lags) == pytest.approx(0.5, abs=0.1)

@@ -19,10 +19,12 @@ def add(commands: Any) -> None:
     dub.add_argument("--face", required=True, help="video or picture with one face to be dubbed")
     dub.add_argument("--audio", required=True, help="sound, or a video whose sound is taken")
     dub.add_argument("--out", required=True, help="mp4 to write")
-    dub.add_argument("--checkpoint", default=str(paths.GENERATOR), help="default: %(default)s")
+    dub.add_argument(
+        "--checkpoint", default=str(paths.GENERATOR), help="or models:/lipgan@champion; default: %(default)s"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
-    from tasks import dub
+    from tasks import dub, registry
 
-    dub.run(args.face, args.audio, args.out, args.checkpoint)
+    dub.run(args.face, args.audio, args.out, registry.path_of(args.checkpoint))

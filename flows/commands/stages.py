@@ -12,6 +12,7 @@ STAGES = {
     "acquire": "corpus -> data/raw, data/clips.parquet",
     "landmarks": "rendered heads -> models/landmarks.dat",
     "preprocess": "data/raw -> data/shards, data/index.parquet",
+    "expert": "data/shards -> models/expert.safetensors",
     "train": "data/shards -> models/generator.safetensors",
     "evaluate": "models -> reports/",
 }

@@ -29,9 +29,10 @@ LATE_FRAMES = 5  # of the case `offset`
 # size -> split -> (speakers, clips of each)
 SIZES = {
     "demo": {"train": (24, 2), "val": (3, 2), "test": (5, 2)},
+    "large": {"train": (150, 2), "val": (6, 2), "test": (10, 2)},  # for a training of an hour: many more faces
     "tiny": {"train": (3, 1), "val": (1, 1), "test": (1, 1)},
 }
-HARD_OF_SIZE = {"demo": tuple(HARD_CASES), "tiny": ("music", "no_face")}
+HARD_OF_SIZE = {"demo": tuple(HARD_CASES), "large": tuple(HARD_CASES), "tiny": ("music", "no_face")}
 FIRST_SPEAKER = {"train": 0, "val": 1000, "test": 2000, "hard": 3000, "pretrain": 4000}
 
 
@@ -52,7 +53,7 @@ class ClipSpec:
 
 
 def plan(seed: int, size: str) -> list[ClipSpec]:
-    """The corpus of a size, "demo" or "tiny", ordered by split. No speaker, voice or phrase is in two splits.
+    """The corpus of a size of SIZES, ordered by split. No speaker, voice or phrase is in two splits.
 
     Errors: ValueError for an unknown size.
     """

@@ -1,0 +1,39 @@
+"""Flow `retrain`: acquire and train on what is new, judge it, and let it serve or not. A caller of `dvc repro`.
+
+python -m flows retrain                          once
+python -m flows retrain --serve "0 2 * * *"      every night at two, as long as this process lives
+prefect deploy --all                             the same by a worker (prefect.yaml)
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from prefect import flow, get_client, task
+from prefect.cache_policies import NO_CACHE
+
+from flows import engine
+from tasks import config, paths, retrain
+from tasks.stage import UserError
+
+
+@flow(name="retrain", persist_result=False)
+def run() -> None:
+    with get_client(sync_client=True) as client:
+        server = os.environ.get("PREFECT_API_URL") or str(client.api_url).rstrip("/")
+    engine.done("retrain", retrain.run(config.load(paths.PARAMS), step, {"PREFECT_API_URL": server}))
+
+
+def step(name: str, work: Callable[[], Any]) -> Any:
+    """One task, for the watcher; it runs here and now, and its error ends the flow."""
+    return task(name=name, cache_policy=NO_CACHE, persist_result=False)(work)()
+
+
+def serve(cron: str) -> None:
+    """Errors: UserError without a server: a flow's own one keeps no schedule."""
+    if not os.environ.get("PREFECT_API_URL"):
+        raise UserError(
+            "--serve needs a Prefect server: `make server` in another terminal, "
+            "then `export PREFECT_API_URL=http://127.0.0.1:4200/api`"
+        )
+    run.serve(name="retrain", cron=cron, limit=1)

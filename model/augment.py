@@ -1,0 +1,62 @@
+"""What is changed of a clip for training: its colours, its box, its microphone. One change a clip and epoch.
+
+All frames of a clip change alike, so identity frame, target and runs still fit together. Mirroring is drawn with the
+samples (model.epochs).
+Shape letters: N frames, S side of the face crop, F MFCC coefficients, W MFCC columns
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from model import seeds
+from model.params import AugmentParams
+from model.samples import NUM_MFCC
+
+STRONGEST = 10.0  # spread of the lowest coefficient at microphone 1, about half of its spread in speech
+FALL = 0.8  # ... and of each next one, as a share of the one before: a room's response is smooth over frequency
+
+
+class Change(NamedTuple):
+    table_3V: np.ndarray  # (3, 256) uint8: what each value of each colour becomes
+    down_px: int
+    right_px: int
+    cepstra_F: np.ndarray  # (12,) float32, added to every column
+
+
+def draw(p: AugmentParams, *, seed: int, epoch: int | str, clip: str) -> Change:
+    """The same for the same (seed, epoch, clip), whatever else is drawn.
+
+    cepstra_F  a constant in the cepstra is a constant filter of the sound, as a room, a microphone or a throat is
+    """
+    rng = seeds.generator(seed, "augment", epoch, clip)
+    contrast, brightness, *channels = 1 + p.colour * rng.uniform(-1, 1, 5)
+    levels_V = (np.arange(256.0) - 128) * contrast + 128 * brightness
+    table_3V = np.clip(levels_V * np.array(channels)[:, None], 0, 255).round().astype(np.uint8)
+    down, right = rng.integers(-p.shift_px, p.shift_px + 1, 2)
+    spread_F = p.microphone * STRONGEST * FALL ** np.arange(NUM_MFCC)
+    return Change(table_3V, int(down), int(right), (rng.normal(size=NUM_MFCC) * spread_F).astype(np.float32))
+
+
+def faces(frames_NSS3: np.ndarray, change: Change) -> np.ndarray:
+    """Shape: (N, S, S, 3) uint8 -> the same, new"""
+    size, reach = frames_NSS3.shape[1], max(abs(change.down_px), abs(change.right_px))
+    if reach:  # what comes in at an edge repeats it, as the crop does outside a frame
+        padded = np.pad(frames_NSS3, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
+        top, left = reach - change.down_px, reach - change.right_px
+        frames_NSS3 = padded[:, top : top + size, left : left + size]
+    return np.stack([change.table_3V[c][frames_NSS3[..., c]] for c in range(3)], axis=-1)
+
+
+def box(box_4: np.ndarray, change: Change, size: int) -> np.ndarray:
+    """A lip box moved with its picture, never out of it nor empty.  Shape: (4,) int -> (4,) of the same type"""
+    left, top, right, bottom = (int(side) for side in box_4)
+    left, right = (min(max(side + change.right_px, 0), size) for side in (left, right))
+    top, bottom = (min(max(side + change.down_px, 0), size) for side in (top, bottom))
+    left, top = min(left, size - 1), min(top, size - 1)
+    return np.array([left, top, max(right, left + 1), max(bottom, top + 1)], box_4.dtype)
+
+
+def sound(mfcc_FW: np.ndarray, change: Change) -> np.ndarray:
+    """Shape: (..., 12, columns) float32 -> the same, new"""
+    return mfcc_FW + change.cepstra_F[:, None]

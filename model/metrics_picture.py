@@ -1,0 +1,193 @@
+"""How near pictures are to the true ones, and what a picture of a mouth loses: sharpness, teeth, its shape.
+
+The distances reward a copy of the input, as most of a face does not move; each says what it misses.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+PSNR_CAP_DB = 100.0  # equal pictures; the least difference possible in a 96 x 96 frame gives 92
+RATIO_CAP = 10.0
+GREY = np.array([0.299, 0.587, 0.114], np.float32)
+TEETH_BRIGHT, TEETH_COLOUR = 120, 0.33  # of 255; share of the brightest channel that colour may take
+TEETH_STILL = 5e-4  # a mean change of the area below this is that of the encoder
+
+
+def l1(a_THW3: np.ndarray, b_THW3: np.ndarray) -> float:
+    """Mean absolute difference of pictures; 0 is equal, 1 is black against white, lower is better.
+
+    Misses: the sound: a copy of the input scores well, as most of a face does not move; blur is rewarded.
+    Shape:  (T, H, W, 3) uint8, both alike
+    """
+    _same_pictures(a_THW3, b_THW3)
+    return float(np.mean([_difference(a, b).mean() for a, b in zip(a_THW3, b_THW3, strict=True)])) / 255
+
+
+def mouth_l1(a_THW3: np.ndarray, b_THW3: np.ndarray, mouth_T4: np.ndarray) -> float:
+    """`l1` inside the mouth box of each frame, every frame with equal weight; 0 is equal, lower is better.
+
+    Misses: a mouth that is right at another time looks as wrong as a wrong one; blur is rewarded.
+    Shape:  (T, H, W, 3) uint8, both alike; boxes (T, 4) int (left, top, right, bottom), the last two exclusive
+    Errors: ValueError for a box with no pixel of the picture in it.
+    """
+    return float(np.mean([a.mean() for a, _ in _by_box(a_THW3, b_THW3, mouth_T4, 1)])) / 255
+
+
+def outside_l1(a_THW3: np.ndarray, b_THW3: np.ndarray, mouth_T4: np.ndarray) -> float:
+    """`mouth_l1` of everything else: what a lip-sync should leave as it was.  Shape, Errors: as `mouth_l1`"""
+    return float(np.mean([b.mean() for _, b in _by_box(a_THW3, b_THW3, mouth_T4, 1)])) / 255
+
+
+def psnr(a_THW3: np.ndarray, b_THW3: np.ndarray) -> float:
+    """Peak signal to noise ratio, dB, higher is better; 0 is black against white, 100 is written for equal pictures.
+
+    Misses:  what `l1` misses.
+    Differs: from the squared error of all frames together, not the mean of each frame's dB, in which one frame that is
+             a copy of the truth would outweigh many others.
+    Shape:   (T, H, W, 3) uint8, both alike
+    """
+    _same_pictures(a_THW3, b_THW3)
+    squares = [np.square(_difference(a, b), dtype=np.float64).mean() for a, b in zip(a_THW3, b_THW3, strict=True)]
+    return _db(np.mean(squares))
+
+
+def mouth_psnr(a_THW3: np.ndarray, b_THW3: np.ndarray, mouth_T4: np.ndarray) -> float:
+    """`psnr` inside the mouth box, every frame with equal weight.  Shape, Errors: as `mouth_l1`"""
+    return _db(np.mean([a.mean() for a, _ in _by_box(a_THW3, b_THW3, mouth_T4, 2)]))
+
+
+def outside_psnr(a_THW3: np.ndarray, b_THW3: np.ndarray, mouth_T4: np.ndarray) -> float:
+    """`psnr` outside the mouth box.  Shape, Errors: as `mouth_l1`"""
+    return _db(np.mean([b.mean() for _, b in _by_box(a_THW3, b_THW3, mouth_T4, 2)]))
+
+
+def sharpness_ratio(made_THW3: np.ndarray, true_THW3: np.ndarray, mouth_T4: np.ndarray) -> float:
+    """Fine detail in the mouth box against the true frames: 1 is best, blur is below, noise above; [0, 10].
+
+    Detail is the mean absolute Laplacian of the grey picture. What has no detail gives 1 against what has none.
+    Misses: whether the detail is the right one: a sharp copy of another mouth has 1.
+    Shape:  as `mouth_l1`
+    """
+    _same_pictures(made_THW3, true_THW3)
+    made, true = (
+        float(np.mean([np.abs(_laplacian(_cut(f, box))).mean() for f, box in zip(frames, mouth_T4, strict=True)]))
+        for frames in (made_THW3, true_THW3)
+    )
+    return ratio(made, true, still=1e-6)
+
+
+def teeth_area(faces_THW3: np.ndarray, mouth_T4: np.ndarray) -> np.ndarray:
+    """Share of the mouth box that is bright and has little colour, as teeth are.  Shape: -> (T,) in [0, 1]
+
+    Misses: a dark picture, in which nothing is bright; a white microphone.
+    """
+    shares = []
+    for face_HW3, box in zip(faces_THW3, mouth_T4, strict=True):
+        inside = _cut(face_HW3, box).astype(np.int16)
+        brightest, least = inside.max(axis=-1), inside.min(axis=-1)
+        shares.append(np.mean((brightest > TEETH_BRIGHT) & (brightest - least < TEETH_COLOUR * brightest)))
+    return np.array(shares)
+
+
+def teeth_error(made_T: np.ndarray, true_T: np.ndarray) -> float:
+    """Mean difference of two `teeth_area`s; 0 is best: smeared or missing teeth, or teeth that should be hidden."""
+    return float(np.abs(made_T - true_T).mean())
+
+
+def teeth_flicker_ratio(made_T: np.ndarray, true_T: np.ndarray) -> float | None:
+    """How much the area of teeth changes from frame to frame, against real; 1 is best. None: real teeth never show."""
+    made, true = (float(np.abs(np.diff(area_T)).mean()) if len(area_T) > 1 else 0.0 for area_T in (made_T, true_T))
+    return None if true < TEETH_STILL else ratio(made, true, still=TEETH_STILL)
+
+
+def lmd(made_T682: np.ndarray, true_T682: np.ndarray) -> float:
+    """Landmark distance: mean over the 20 lip points, in shares of the distance between the eyes; lower is better.
+
+    Misses:  rewards mumbling: a mouth that hardly moves is nearer, on average, than a right one 80 ms late.
+    Differs: Chen et al. measure in pixels of the frame, which depends on the camera.
+    Shape:   (T, 68, 2), both alike
+    Source:  Chen et al., Lip Movements Generation at a Glance, 2018
+    """
+    if made_T682.shape != true_T682.shape:
+        raise ValueError(f"landmarks of as many frames are needed, got {made_T682.shape} and {true_T682.shape}")
+    eyes_T = np.linalg.norm(true_T682[:, 36:42].mean(axis=1) - true_T682[:, 42:48].mean(axis=1), axis=-1)
+    apart_T = np.linalg.norm(made_T682[:, 48:] - true_T682[:, 48:], axis=-1).mean(axis=1)
+    return float(np.mean(apart_T / np.maximum(eyes_T, 1e-6)))
+
+
+def frechet_distance(a_ND: np.ndarray, b_MD: np.ndarray) -> float:
+    """Distance of two Gaussians with the means and covariances of two sets of features, as in FID; lower is better.
+
+    |mean a - mean b|^2 + tr(A + B - 2 (A B)^(1/2)); the root's trace is the sum of the roots of the eigenvalues of
+    A^(1/2) B A^(1/2), which is symmetric.
+    Misses: time; and with few frames it is biased upwards, so that sets of one size alone can be compared.
+    Source: Heusel et al., 2017
+    """
+    if min(len(a_ND), len(b_MD)) < 2 or a_ND.shape[1] != b_MD.shape[1]:
+        raise ValueError(f"two rows of features or more are needed on each side, got {a_ND.shape} and {b_MD.shape}")
+    a_ND, b_MD = a_ND.astype(np.float64), b_MD.astype(np.float64)
+    a_DD, b_DD = (np.atleast_2d(np.cov(x, rowvar=False)) for x in (a_ND, b_MD))
+    root_DD = _root(a_DD)
+    roots = np.sqrt(np.clip(np.linalg.eigvalsh(root_DD @ b_DD @ root_DD), 0, None)).sum()
+    apart = float(np.square(a_ND.mean(axis=0) - b_MD.mean(axis=0)).sum())
+    return max(0.0, apart + float(np.trace(a_DD) + np.trace(b_DD) - 2 * roots))
+
+
+def ratio(made: float, true: float, *, still: float) -> float:
+    """made / true, [0, 10]; where neither is above `still` 1, where only the true one is not 10."""
+    if true < still:
+        return 1.0 if made < still else RATIO_CAP
+    return min(RATIO_CAP, made / true)
+
+
+def _by_box(
+    a_THW3: np.ndarray, b_THW3: np.ndarray, mouth_T4: np.ndarray, power: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Per frame, |a - b| ** power of the pixels inside the box, and of those outside."""
+    _same_pictures(a_THW3, b_THW3)
+    if mouth_T4.shape != (len(a_THW3), 4):
+        raise ValueError(f"mouth_T4 must be ({len(a_THW3)}, 4), got {mouth_T4.shape}")
+    for a, b, (left, top, right, bottom) in zip(a_THW3, b_THW3, np.maximum(mouth_T4, 0), strict=True):
+        apart = _difference(a, b).astype(np.int32) ** power
+        inside = apart[top:bottom, left:right]
+        if inside.size == 0:
+            box = tuple(int(side) for side in (left, top, right, bottom))
+            raise ValueError(f"mouth box {box} holds no pixel of a {a.shape[1]} x {a.shape[0]} frame")
+        within = np.zeros(a.shape[:2], bool)
+        within[top:bottom, left:right] = True
+        yield inside, apart[~within] if not within.all() else np.zeros(1)
+
+
+def _db(error: float | np.floating) -> float:
+    return PSNR_CAP_DB if error == 0 else min(PSNR_CAP_DB, 10 * float(np.log10(255**2 / error)))
+
+
+def _cut(face_HW3: np.ndarray, box_4: np.ndarray) -> np.ndarray:
+    left, top, right, bottom = np.maximum(box_4, 0)
+    return face_HW3[top:bottom, left:right]
+
+
+def _laplacian(face_HW3: np.ndarray) -> np.ndarray:
+    """Of the grey picture, without its rim; a box of less than 3 pixels has none.  Shape: -> (H - 2, W - 2)"""
+    if min(face_HW3.shape[:2]) < 3:
+        return np.zeros((1, 1))
+    grey = face_HW3.astype(np.float32) @ GREY
+    return grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
+
+
+def _root(symmetric_DD: np.ndarray) -> np.ndarray:
+    values, vectors = np.linalg.eigh(symmetric_DD)
+    return np.asarray((vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T)
+
+
+def _same_pictures(a: np.ndarray, b: np.ndarray) -> None:
+    if a.shape != b.shape or a.ndim != 4 or len(a) == 0:
+        raise ValueError(f"pictures must be (T, H, W, 3), both alike, got {a.shape} and {b.shape}")
+    if a.dtype != np.uint8 or b.dtype != np.uint8:
+        raise ValueError(f"pictures must be uint8, got {a.dtype} and {b.dtype}")
+
+
+def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """|a - b| of uint8 pictures, as int16: in uint8 a difference of -1 would be 255."""
+    return np.abs(a.astype(np.int16) - b)

@@ -1,0 +1,88 @@
+"""The data set as Croissant 1.1: files with their hashes, the index as a record set, W3C PROV of how it was made.
+
+Source: Croissant Format Specification 1.1 (MLCommons, 2026), PROV-O (W3C). Checked by mlcroissant before it is given.
+"""
+
+from typing import Any
+
+from tasks import audit, evidence, index, locks, paths, units
+from tasks.audit import Case
+from tasks.stage import UserError
+
+VERSION = "http://mlcommons.org/croissant/1.1"
+TEXT = ("clip", "video", "split", "corpus", "licence", "status", "reason", "shard", "source_sha256", "member_sha256")
+INTEGER = ("offset", "size", "num_frames")
+DECIMAL = ("duration_s", "found_share", "face_px")
+
+
+def document(case: Case) -> dict[str, Any]:
+    """JSON-LD of the shards and the index that lie here.  Errors: UserError where they are not those of the commit."""
+    import mlcroissant as mlc
+
+    if not paths.INDEX.is_file() or units.md5_file(paths.INDEX) != locks.out(case.lock, paths.INDEX):
+        raise UserError(f"{paths.INDEX} is not the one of commit {case.commit[:12]}; run `python -m flows audit`")
+    rows = index.read(paths.INDEX)
+    context = mlc.Context(conforms_to=VERSION)
+    shards = sorted(paths.SHARDS.glob("*.tar"))
+    hashes = evidence.in_parallel(units.sha256_file, [paths.INDEX, *shards], "hashing")
+    files = [
+        mlc.FileObject(
+            ctx=context,
+            id=str(path),
+            name=path.name,
+            content_url=str(path),
+            encoding_formats=["application/vnd.apache.parquet" if path == paths.INDEX else "application/x-tar"],
+            sha256=sha256,
+        )
+        for path, sha256 in zip([paths.INDEX, *shards], hashes, strict=True)
+    ]
+    fields = [
+        _field(mlc, context, name, kind)
+        for names, kind in ((TEXT, "TEXT"), (INTEGER, "INTEGER"), (DECIMAL, "FLOAT"))
+        for name in names
+    ]
+    clips = mlc.RecordSet(ctx=context, id="clips", name="clips", key=["clips/clip"], fields=fields)
+    kept = index.kept(rows)
+    made = mlc.Metadata(
+        ctx=context,
+        name="lipsync-shards",
+        description=f"Face crops, landmarks and MFCCs of {len(kept)} of {len(rows)} clips, for lip-sync.",
+        license=sorted({row["licence"] for row in rows}),
+        version=f"1.0.0+{locks.out(case.lock, paths.INDEX)[:12]}",
+        cite_as=f"lipgan-pipeline, commit {case.commit}",
+        url=f"urn:git:{case.commit}",
+        distribution=files,
+        record_sets=[clips],
+    ).to_json()
+    return _with_provenance(made, case)
+
+
+def _field(mlc: Any, context: Any, name: str, kind: str) -> Any:
+    source = mlc.Source(ctx=context, file_object=str(paths.INDEX), extract=mlc.Extract(ctx=context, column=name))
+    return mlc.Field(
+        ctx=context, id=f"clips/{name}", name=name, data_types=[getattr(mlc.DataType, kind)], source=source
+    )
+
+
+def _with_provenance(made: dict[str, Any], case: Case) -> dict[str, Any]:
+    """What it was derived from, by which activity, with which code."""
+    preprocess = case.lock["preprocess"]
+    entities = [
+        {"@type": "prov:Entity", "@id": path, "md5": preprocess.deps[path]}
+        for path in map(str, (paths.RAW, paths.CLIPS, paths.LANDMARKS))
+    ]
+    agent = {"@type": "prov:SoftwareAgent", "@id": f"urn:git:{case.commit}", "name": "lipgan-pipeline"}
+    activity = {
+        "@type": "prov:Activity",
+        "@id": "#preprocess",
+        "name": "python -m flows preprocess",
+        "prov:used": [{"@id": entity["@id"]} for entity in entities],
+        "prov:wasAssociatedWith": agent,
+    }
+    held = audit.held_under(case)
+    more = {
+        "prov:wasDerivedFrom": entities,
+        "prov:wasGeneratedBy": activity,
+        "usageInfo": f"{held.claim}. Faces and voices of people: personal data where they are not synthetic.",
+    }
+    return made | {"@context": made["@context"] | {"prov": "http://www.w3.org/ns/prov#"}} | more

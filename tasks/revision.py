@@ -1,0 +1,17 @@
+"""Which code runs: the commit, and whether the work tree differs from it in what decides a result."""
+
+from tasks import commands
+
+# a lock or report that the run itself has just written makes no work tree dirty
+DECIDING = ("flows", "tasks", "model", "params.yaml", "dvc.yaml", "requirements.lock")
+
+
+def commit() -> str:
+    """Empty where this is no repository."""
+    return commands.git("rev-parse", "HEAD") or ""
+
+
+def changed() -> list[str]:
+    """What decides a result and differs from the commit: as `git status` tells it, "M tasks/train.py" say."""
+    lines = (commands.git("status", "--porcelain", "--", *DECIDING) or "").splitlines()
+    return [line.strip() for line in lines]

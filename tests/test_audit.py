@@ -1,0 +1,235 @@
+"""The audit on a small project that was really trained, committed to git and to DVC, and then tampered with."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from conftest import ROOT, inside
+
+from tasks import audit, config, index, lineage, locks, paths, tracking, train, units
+from tasks.stage import UserError
+
+FLIPS = 208
+
+
+def git(*arguments):
+    own = ["-c", "user.name=t", "-c", "user.email=t@t"]
+    return subprocess.run(["git", *own, *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def dvc(*arguments):
+    subprocess.run([sys.executable, "-m", "dvc", "-q", *arguments], check=True, timeout=300)
+
+
+def commit(message):
+    git("add", "-A")
+    git("commit", "-qm", message)
+
+
+def without_evaluation():
+    """dvc.yaml of the repository up to the checkpoint: evaluating takes longer than this test may."""
+    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    del pipeline["stages"]["evaluate"], pipeline["plots"]
+    return yaml.safe_dump(pipeline, sort_keys=False)
+
+
+@pytest.fixture(scope="module")
+def committed_folder(tiny_folder, tmp_path_factory):
+    """Trained under MLflow from a clean commit; what came of it is in DVC's cache and, by hash, in a second commit."""
+    folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("committed") / "p", symlinks=True)
+    for room in ("flows", "tasks", "model"):
+        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (".gitignore", ".dvcignore", "requirements.lock"):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "data/videos").mkdir()
+    (folder / "dvc.yaml").write_text(without_evaluation())
+    with inside(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIPGAN_TRACKING", "mlflow")
+        git("init", "-q")
+        dvc("init")
+        commit("code")
+        train.run(config.load(Path("params.yaml")))
+        dvc("commit", "-f")
+        commit("checkpoint")
+    return folder
+
+
+@pytest.fixture
+def committed(committed_folder, tmp_path, monkeypatch):
+    folder = shutil.copytree(committed_folder, tmp_path / "p", symlinks=True)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("LIPGAN_CACHE", str(folder / ".cache"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for file in folder.rglob("*"):
+        if ".git" not in file.parts and file.is_file():
+            file.chmod(0o644)
+    return folder
+
+
+def findings(**options):
+    return [finding for link in audit.run(**options) for finding in link.findings]
+
+
+def states():
+    return {link.name: link.state for link in audit.run()}
+
+
+def test_an_untouched_project_is_clean_and_every_link_was_checked(committed):
+    links = audit.run()
+    assert findings() == []
+    assert {link.name for link in links if link.state != "holds"} == {"evaluation"}
+    assert all(link.claim for link in links) and all(len(link.lines) == 1 for link in links)
+
+
+def flip(path, at, bit):
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def test_any_flipped_bit_is_found_and_its_file_named(committed):
+    """In each kind of file by turns, at random places; a clip's bytes in a shard name the clip too."""
+    rng = random.Random(0)
+    kinds = [
+        sorted(paths.RAW.glob("*.tar")), sorted(paths.SHARDS.glob("*.tar")), [paths.INDEX], [paths.CLIPS],
+        [paths.GENERATOR], [paths.GENERATOR.with_suffix(".json")], [paths.DISCRIMINATORS],
+        [paths.DISCRIMINATORS.with_suffix(".json")], [paths.PARAMS], [Path(locks.LOCK)], [paths.LANDMARKS],
+        [paths.TRAIN_RECORD], [Path("tasks/train.py")],
+    ]  # fmt: skip
+    place = {
+        (folder / row["shard"]): sorted((r["offset"], r["offset"] + r["size"], r["clip"]) for r in rows if
+                                        r["shard"] == row["shard"])
+        for folder, table in ((paths.RAW, paths.CLIPS), (paths.SHARDS, paths.INDEX))
+        for rows in [index.kept(index.read(table))]
+        for row in rows
+    }  # fmt: skip
+    missed = []
+    for turn in range(FLIPS):
+        path = rng.choice(kinds[turn % len(kinds)])
+        at, bit = rng.randrange(path.stat().st_size), rng.randrange(8)
+        flip(path, at, bit)
+        found = findings()
+        flip(path, at, bit)
+        clip = next((name for start, end, name in place.get(path, []) if start <= at < end), "")
+        if not [line for line in found if str(path) in line] or (clip and not [x for x in found if clip in x]):
+            missed.append((path, at, bit, found))
+    assert missed == [] and findings() == []
+
+
+def test_without_dvcs_cache_a_flip_is_found_and_named_all_the_same(committed):
+    shutil.rmtree(".dvc/cache")
+    shard = next(paths.SHARDS.glob("*.tar"))
+    flip(shard, 700, 3)
+    assert [line for line in findings() if str(shard) in line]
+
+
+def test_two_swapped_shards_are_both_named(committed):
+    one, two = sorted(paths.SHARDS.glob("*.tar"))[:2]
+    one.rename("aside")
+    two.rename(one)
+    Path("aside").rename(two)
+    found = findings()
+    assert [line for line in found if str(one) in line] and [line for line in found if str(two) in line]
+
+
+@pytest.mark.parametrize("path", ["a shard", "a raw shard", str(paths.INDEX), str(paths.GENERATOR), "params.yaml"])
+def test_a_missing_file_is_named(committed, path):
+    folder = {"a shard": paths.SHARDS, "a raw shard": paths.RAW}.get(path)
+    gone = next(folder.glob("*.tar")) if folder else Path(path)
+    gone.unlink()
+    assert [line for line in findings() if str(gone) in line and "missing" in line]
+
+
+def recommit(stage, message="changed"):
+    """As someone would who forges the whole chain after a change: DVC and git agree with what lies here."""
+    dvc("commit", "-f", stage)
+    commit(message)
+
+
+def test_an_index_row_without_a_member_is_found_though_dvc_and_git_agree(committed):
+    rows = index.read(paths.INDEX)
+    row = index.kept(rows)[0]
+    ghost = row | {"clip": row["clip"] + "9"}
+    index.write(paths.INDEX, [ghost if r is row else r for r in rows], index.INDEX_SCHEMA)
+    flip(paths.SHARDS / row["shard"], row["offset"] + 3, 0)
+    recommit("preprocess")
+    found = findings()
+    assert [line for line in found if f"row of {ghost['clip']} without its member" in line]
+    assert [line for line in found if f"{ghost['clip']} has a row, but never came in" in line]
+    assert [line for line in found if f"{row['clip']} came in, but has no row" in line]
+
+
+def test_a_member_without_an_index_row_is_found_though_dvc_and_git_agree(committed):
+    rows = index.read(paths.INDEX)
+    gone = index.kept(rows)[0]
+    index.write(paths.INDEX, [row for row in rows if row is not gone], index.INDEX_SCHEMA)
+    recommit("preprocess")
+    found = findings()
+    where = [line for line in found if str(paths.SHARDS / gone["shard"]) in line and "belong to no row" in line]
+    assert where and gone["clip"] in where[0]
+
+
+def test_a_checkpoint_whose_index_is_another_is_found_though_dvc_and_git_agree(committed):
+    table = pq.read_table(paths.INDEX)
+    pq.write_table(table, paths.INDEX, compression="gzip")  # the same rows in other bytes
+    recommit("preprocess")
+    found = findings()
+    assert [line for line in found if line.startswith(f"{paths.GENERATOR}: trained on index")]
+    assert [line for line in found if line.startswith("stage train: ran with another data/index.parquet")]
+    assert [line for line in found if line.startswith(f"{paths.TRAIN_RECORD}: trained on another")]
+
+
+def test_a_tree_that_was_dirty_at_training_time_is_found_afterwards(committed):
+    Path("tasks/train.py").write_text(Path("tasks/train.py").read_text() + "\n# an experiment\n")
+    shutil.rmtree(".cache/train")
+    train.run(config.load(Path("params.yaml")))
+    git("checkout", "--", "tasks/train.py")
+    recommit("train")
+    assert findings() == ["work tree dirty at training time: M tasks/train.py"]
+
+
+def test_training_with_other_code_than_the_commits_is_found(committed):
+    lock = Path(locks.LOCK).read_text()
+    digest = units.md5_file(Path("tasks/loader.py"))
+    Path(locks.LOCK).write_text(lock.replace(digest, "f" * 32))
+    commit("a lock that names other code")
+    assert [line for line in findings() if line.startswith("stage train: ran with another tasks/loader.py")]
+
+
+def test_mlflow_dvc_and_git_lead_to_each_other(committed):
+    [run_id] = tracking.runs_of("dvc.generator.md5", units.md5_file(paths.GENERATOR))
+    record = lineage.load(paths.TRAIN_RECORD.read_text())
+    tags = tracking.tags_of(run_id)
+    assert record["mlflow_run"] == run_id
+    assert tags["dvc.generator.md5"] == locks.out(locks.committed(), paths.GENERATOR)
+    assert tags["git.commit"] == record["sessions"][0]["git_commit"] == git("rev-parse", "HEAD~1").strip()
+    assert tracking.tags_of("0" * 32) is None
+
+
+def test_mlflow_saying_something_else_is_found(committed):
+    record = json.loads(paths.TRAIN_RECORD.read_text())
+    tracking._quiet_mlflow().MlflowClient().set_tag(record["mlflow_run"], "dvc.generator.md5", "0" * 32)
+    assert [line for line in findings() if "MLflow run" in line and "dvc.generator.md5" in line]
+
+
+def test_raw_bytes_may_be_left_out_where_they_may_not_lie(committed):
+    shutil.rmtree(paths.RAW)
+    assert findings() and findings(without_raw=True) == []
+    assert [link.state for link in audit.run(without_raw=True) if link.name == "raw bytes"] == ["unchecked"]
+
+
+def test_lrs2_without_its_agreement_is_a_finding(committed):
+    rows = [row | {"corpus": "lrs2"} for row in index.read(paths.CLIPS)]
+    link = audit.held_under(audit.Case("", {}, rows, None, None))
+    assert link.findings and "data/agreement.json: no such file" in link.findings[0]
+
+
+def test_outside_git_it_is_the_users_to_mend(workspace):
+    with pytest.raises(UserError, match="no git commit here"):
+        audit.run()

@@ -1,0 +1,135 @@
+"""Comparisons: known answers, no verdict without evidence, and the same clips or none."""
+
+import numpy as np
+import pytest
+
+from model import metrics
+from tasks import compare
+from tasks.stage import UserError
+
+
+def clips(values) -> dict[str, float | None]:
+    return {f"clip{k:02d}": None if value is None else float(value) for k, value in enumerate(values)}
+
+
+BASE = np.linspace(0.2, 0.8, 12)
+
+
+@pytest.mark.parametrize(
+    ("metric", "change", "verdict"),
+    [
+        ("aperture_corr", +0.1, "better"),
+        ("aperture_corr", -0.1, "worse"),
+        ("mouth_l1", -0.1, "better"),
+        ("mouth_l1", +0.1, "worse"),
+        ("amplitude_ratio", +0.1, "better"),  # all are below 1
+        ("aperture_lag_frames", +0.1, "worse"),
+        ("aperture_corr", 0.0, "cannot tell"),
+    ],
+)
+def test_a_constant_change_is_told_in_the_direction_of_the_metric(metric, change, verdict):
+    got = compare.paired(clips(BASE), clips(BASE + change), metric)
+    assert got.verdict == verdict
+    if metrics.METRICS[metric].better != "one":
+        assert abs(got.difference) == pytest.approx(abs(change))
+    assert got.b - got.a == pytest.approx(change)
+
+
+def test_pairs_tell_what_means_cannot():
+    """Clips differ by far more than the checkpoints do; each clip gets a little better."""
+    rng = np.random.default_rng(0)
+    a = rng.normal(0, 1, 30)
+    b = a + rng.normal(0.05, 0.02, 30)
+    assert compare.paired(clips(a), clips(b), "aperture_corr").verdict == "better"
+
+
+def test_noise_alone_is_called_better_or_worse_in_few_of_many_trials():
+    told = 0
+    for trial in range(200):
+        a, b = np.random.default_rng(trial).normal(0, 1, (2, 25))
+        told += compare.paired(clips(a), clips(b), "aperture_corr").verdict != "cannot tell"
+    assert told <= 22  # 5 % is 10
+
+
+def test_five_clips_are_too_few_for_any_verdict():
+    assert compare.paired(clips(BASE[:5]), clips(BASE[:5] + 1), "aperture_corr").verdict == "cannot tell"
+    assert compare.paired(clips(BASE[:6]), clips(BASE[:6] + 1), "aperture_corr").verdict == "better"
+
+
+def test_a_clip_that_failed_in_b_counts_against_b():
+    b = [*BASE[:-6], None, None, None, None, None, None]
+    got = compare.paired(clips(BASE), clips(b), "aperture_corr")
+    assert got.verdict == "worse" and got.b < got.a
+
+
+def test_other_clips_cannot_be_compared():
+    with pytest.raises(UserError, match="1 clips are only in one of the two, clip11 the first"):
+        compare.paired(clips(BASE), clips(BASE[:-1]), "aperture_corr")
+    with pytest.raises(UserError, match="no clip"):
+        compare.paired({}, {}, "aperture_corr")
+
+
+def pair(metric, verdict):
+    return metrics.Paired(metric, 0, 0, 0, 0, 0, verdict, 10)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "told"),
+    [
+        (("better", "cannot tell", "cannot tell"), "better"),
+        (("cannot tell", "worse", "cannot tell"), "worse"),
+        (("better", "worse", "better"), "cannot tell"),
+        (("cannot tell",) * 3, "cannot tell"),
+    ],
+)
+def test_the_whole_is_better_only_where_nothing_of_the_headline_is_worse(verdicts, told):
+    found = [pair(name, verdict) for name, verdict in zip(compare.HEADLINE, verdicts, strict=True)]
+    assert compare.overall([*found, pair("psnr", "worse")]) == told  # a picture alone decides nothing
+    line = compare.sentence(found, "A", "B")
+    assert line.startswith({"better": "B is better than A", "worse": "B is worse than A"}.get(told, "cannot tell"))
+
+
+TABLE = """split,case,clip,row,frames,aperture_corr,mouth_l1,closure
+test,clean,a,right_audio,80,0.5,0.1,
+test,clean,b,right_audio,80,,0.2,1
+test,clean,a,real_video,80,1,0,
+hard,music,c,right_audio,80,0.1,0.3,
+"""
+
+
+def test_a_table_gives_the_generators_test_clips_and_keeps_failures():
+    assert compare.parse(TABLE) == {
+        "aperture_corr": {"a": 0.5, "b": None},
+        "mouth_l1": {"a": 0.1, "b": 0.2},
+        "closure": {"b": 1.0},  # optional: clip a has nothing to measure
+    }
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A git repository with two evaluations, the second one better."""
+    import subprocess
+
+    monkeypatch.chdir(tmp_path)
+    table = tmp_path / "reports/plots/clips.csv"
+    table.parent.mkdir(parents=True)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "init", "-q"], check=True)
+    for gain in (0.0, 0.1):
+        rows = "".join(f"test,clean,c{k},right_audio,80,{v + gain:.6g}\n" for k, v in enumerate(BASE))
+        table.write_text("split,case,clip,row,frames,aperture_corr\n" + rows)
+        subprocess.run([*git, "add", "."], check=True)
+        subprocess.run([*git, "commit", "-qm", "evaluation"], check=True)
+    return tmp_path
+
+
+def test_two_commits_are_compared_by_what_they_hold(repository):
+    [forth] = compare.commits("HEAD~1", "HEAD")
+    assert (forth.metric, forth.verdict, forth.num_clips) == ("aperture_corr", "better", 12)
+    [back] = compare.commits("HEAD", "HEAD~1")
+    assert back.verdict == "worse"
+
+
+def test_a_commit_that_is_not_there_is_named(repository):
+    with pytest.raises(UserError, match="nowhere: no such commit"):
+        compare.commits("nowhere", "HEAD")

@@ -1,0 +1,151 @@
+"""A generated video says what made it, and what is left of that after it was changed, copied or signed by another."""
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from tasks import dub, mark, media, paths, signing, units
+from tasks.demo import write_wav
+from tasks.stage import UserError
+
+DESCRIPTION = {"lineage": {"index_md5": "0" * 32, "corpora": ["synthetic"], "licences": ["MIT"]}}
+
+
+@pytest.fixture
+def video(workspace, monkeypatch):
+    """A marked mp4 with its face, its sound and a checkpoint beside it."""
+    monkeypatch.setenv("LIPGAN_CONFIG", str(workspace / "config"))
+    sound = np.random.default_rng(0).normal(0, 0.1, 6400).astype(np.float32)
+    write_wav(Path("speech.wav"), sound)
+    pictures = [np.full((96, 96, 3), shade, np.uint8) for shade in range(0, 200, 20)]
+    media.encode_video(Path("face.mp4"), pictures, sound)
+    Path("net.safetensors").write_bytes(b"weights")
+    Path("net.json").write_text("{}")
+    sources = {"face": Path("face.mp4"), "sound": Path("speech.wav")}
+    told = mark.about(Path("net.safetensors"), DESCRIPTION, sources)
+    media.encode_video(Path("made.mp4"), pictures, sound, tags=mark.tags(told))
+    mark.mark(Path("made.mp4"), told, sources)
+    return Path("made.mp4")
+
+
+def remuxed(source, target, *, keep_tags=True):
+    """The streams copied into another file, as `ffmpeg -c copy` does it."""
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        if keep_tags:
+            new.metadata.update(old.metadata)
+        into = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for packet in old.demux():
+            if packet.dts is not None:
+                packet.stream = into[packet.stream.index]
+                new.mux(packet)
+    return target
+
+
+def test_a_marked_video_names_its_checkpoint_its_data_its_code_and_its_sources(video):
+    found = mark.read(video)
+    assert found.state == "valid" and found.signer == "LipGAN pipeline self-made signer"
+    assert found.about["checkpoint"]["md5"] == units.md5_file(Path("net.safetensors"))
+    assert found.about["checkpoint"]["json_md5"] == units.md5_file(Path("net.json"))
+    assert found.about["data"] == DESCRIPTION["lineage"]
+    assert found.about["sources"]["sound"] == {"name": "speech.wav", "sha256": units.sha256_file(Path("speech.wav"))}
+
+
+def test_the_manifest_says_that_a_machine_composed_it_and_from_what(video):
+    import c2pa
+
+    with c2pa.Reader(str(video)) as reader:
+        told = json.loads(reader.json())
+    manifest = told["manifests"][told["active_manifest"]]
+    [actions] = [a["data"]["actions"] for a in manifest["assertions"] if a["label"].startswith("c2pa.actions")]
+    assert actions[0]["digitalSourceType"].endswith("/compositeWithTrainedAlgorithmicMedia")
+    assert {item["title"] for item in manifest["ingredients"]} == {"face: face.mp4", "sound: speech.wav"}
+
+
+def test_marking_changes_no_picture_and_no_sample(video):
+    plain = remuxed(video, Path("plain.mp4"))
+    assert (media.decode_video(video, 99).frames == media.decode_video(plain, 99).frames).all()
+    assert (media.decode_sound(video) == media.decode_sound(plain)).all()
+
+
+def test_a_self_made_signature_proves_nothing_on_another_machine(video, monkeypatch):
+    monkeypatch.setenv("LIPGAN_CONFIG", "elsewhere")
+    found = mark.read(video)
+    assert found.state == "untrusted" and found.findings == ["signingCredential.untrusted"]
+    assert "proves no origin" in found.line
+
+
+def test_a_changed_byte_of_the_streams_is_an_alteration(video):
+    content = bytearray(video.read_bytes())
+    content[content.rindex(b"mdat") + 500] ^= 1
+    Path("changed.mp4").write_bytes(content)
+    assert mark.read(Path("changed.mp4")).state == "altered"
+
+
+def test_a_changed_byte_of_the_manifest_is_an_alteration(video):
+    content = bytearray(video.read_bytes())
+    content[content.index(b"compositeWithTrained")] ^= 1
+    Path("changed.mp4").write_bytes(content)
+    assert mark.read(Path("changed.mp4")).state == "altered"
+
+
+def test_copied_streams_lose_the_manifest_keep_the_tag_and_the_reader_says_so(video):
+    found = mark.read(remuxed(video, Path("copy.mp4")))
+    assert found.state == "stripped" and found.signer == ""
+    assert found.about["checkpoint"]["md5"] == units.md5_file(Path("net.safetensors"))
+    assert "anyone can write such a tag" in found.line
+
+
+def test_without_manifest_and_tag_nothing_is_claimed(video):
+    assert mark.read(remuxed(video, Path("bare.mp4"), keep_tags=False)).state == "unmarked"
+    assert mark.read(Path("face.mp4")).about is None
+
+
+def test_the_self_made_key_is_made_once_and_only_its_owner_reads_it(video):
+    folder = Path("config/c2pa")
+    first = signing.credentials()
+    assert signing.credentials() == first and first.self_made
+    assert (folder / "key.pem").stat().st_mode & 0o077 == 0
+
+
+def test_the_users_own_key_goes_before_the_self_made_one(video, monkeypatch):
+    monkeypatch.setenv("LIPGAN_CONFIG", "other")
+    other = signing.credentials()
+    Path("my.crt").write_bytes(other.chain)
+    Path("my.key").write_bytes(other.key)
+    monkeypatch.setenv("LIPGAN_C2PA_CERT", "my.crt")
+    with pytest.raises(UserError, match="LIPGAN_C2PA_KEY is not set; the other one is"):
+        signing.credentials()
+    monkeypatch.setenv("LIPGAN_C2PA_KEY", "my.key")
+    assert signing.credentials().fingerprint == other.fingerprint and not signing.credentials().self_made
+    monkeypatch.setenv("LIPGAN_C2PA_KEY", "config/c2pa/key.pem")
+    with pytest.raises(UserError, match=r"not the key of my\.crt"):
+        signing.credentials()
+    monkeypatch.setenv("LIPGAN_C2PA_KEY", "speech.wav")
+    with pytest.raises(UserError, match="not a PEM certificate and its key"):
+        signing.credentials()
+
+
+def test_a_dubbed_video_is_marked_and_names_the_checkpoint_that_made_it(trained, monkeypatch):
+    monkeypatch.setenv("LIPGAN_CONFIG", str(trained / "config"))
+    write_wav(Path("speech.wav"), np.random.default_rng(0).normal(0, 0.1, 6400).astype(np.float32))
+    dub.run("face.mp4", "speech.wav", "out/a.mp4")
+    found = mark.read(Path("out/a.mp4"))
+    assert found.state == "valid" and found.about["checkpoint"]["md5"] == units.md5_file(paths.GENERATOR)
+    assert found.about["data"]["index_md5"] == units.md5_file(paths.INDEX)
+    assert found.about["data"]["corpora"] == ["synthetic"]
+    assert [file.name for file in Path("out").iterdir()] == ["a.mp4"]
+
+
+def test_the_label_is_drawn_in_the_lower_left_corner_alone():
+    frame = np.full((240, 320, 3), 200, np.uint8)
+    shown = mark.label(frame.copy())
+    assert (shown[:200] == frame[:200]).all() and (shown[:, 250:] == frame[:, 250:]).all()
+    assert (shown[200:, :40] != frame[200:, :40]).any()
+
+
+def test_the_repository_holds_no_key():
+    assert not [file for file in ROOT.rglob("*.pem") if ".venv" not in file.parts]

@@ -1,0 +1,195 @@
+"""Withdrawal reaches every copy: real git, DVC and remotes around the real stages, on the tiny corpus.
+
+The oracle knows nothing of how copies are found: it looks for a run of the person's own bytes in every file there is.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from conftest import ROOT
+from test_withdrawals import git
+
+from tasks import commands, config, copies, index, paths, preprocess, purge, shards, tombstones, units
+from tasks.stage import UserError
+
+STAGES = """
+import sys
+sys.path[:0] = [{root!r}, {tests!r}]
+from conftest import run_acquire, run_preprocess
+from tasks import config, paths
+print({{"acquire": run_acquire, "preprocess": run_preprocess}}[sys.argv[1]](config.load(paths.PARAMS)))
+"""
+OUTS = {"acquire": ["data/raw", "data/clips.parquet"], "preprocess": ["data/shards", "data/index.parquet"]}
+DEPS = {"acquire": ["withdrawals.csv"], "preprocess": ["data/raw", "data/clips.parquet", "models/landmarks.dat"]}
+
+
+def dvc(*arguments, expect=0):
+    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True)
+    assert (done.returncode == 0) == (expect == 0), done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def project(tiny, monkeypatch, tmp_path):
+    """The tiny project as a git and DVC repository of two stages, run once and committed; two remotes hold it all."""
+    monkeypatch.setenv("LIPGAN_CONFIG", str(tmp_path / "config"))
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    (tiny / "stage.py").write_text(STAGES.format(root=str(ROOT), tests=str(ROOT / "tests")))
+    stages = {
+        name: {"cmd": f"{sys.executable} stage.py {name}", "deps": DEPS[name], "outs": OUTS[name]} for name in OUTS
+    }
+    (tiny / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    (tiny / ".gitignore").write_text("/data\n/models\n/.cache\n")
+    paths.WITHDRAWALS.write_text("video,date,reason,source_sha256\n")
+    git("init", "-q", "-b", "main")
+    dvc("init", "-q")
+    dvc("remote", "add", "-d", "near", str(tmp_path / "near"))
+    dvc("repro", "-q")
+    dvc("push", "-q", "--run-cache")
+    git("add", "-A")
+    git("commit", "-qm", "with everybody")
+    return tiny
+
+
+def person(split="train"):
+    row = next(row for row in index.read(paths.INDEX) if row["split"] == split and row["status"] == "kept")
+    raw = next(each for each in index.read(paths.CLIPS) if each["clip"] == row["clip"])
+    mp4 = shards.read(paths.RAW / raw["shard"], raw["offset"], raw["size"])["mp4"]
+    faces = shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"])["faces.jpg"]
+    return row["video"], [content[len(content) // 2 :][:64] for content in (mp4, faces)]
+
+
+def files_with(probes, *folders):
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    return [str(file) for file in files if any(probe in file.read_bytes() for probe in probes)]
+
+
+def load():
+    return config.load(paths.PARAMS)
+
+
+@pytest.mark.slow
+def test_a_withdrawn_person_leaves_every_place_and_no_old_commit_brings_them_back(project, tmp_path, capfd):
+    video, probes = person()
+    near = tmp_path / "near"
+    assert len(files_with(probes, project, near)) >= 7  # raw, shard, two units, two cache objects, two in the remote
+    purge.withdraw(video, "asked", "2026-11-22")
+    told = dvc("repro")
+    counts = {name: len(list((project / out[0]).iterdir())) for name, out in OUTS.items()}
+    assert all(number > 1 for number in counts.values()) and "withdrawn" in told
+    dvc("push", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "without")
+
+    purge.purge(load(), yes=False, originals=False)
+    assert "nothing was deleted" in capfd.readouterr().err and files_with(probes, project, near)
+    purge.purge(load(), yes=True, originals=False)
+    assert files_with(probes, project, near) == []
+    assert copies.find(video, copies.everywhere(load())) == []
+    assert dvc("status").strip() == "Data and pipelines are up to date."
+
+    state = purge.state(video, load())
+    old = subprocess.run(["git", "rev-parse", "HEAD~1"], capture_output=True, text=True, check=True).stdout.strip()
+    assert state["commits"] == [old] and state["left"] == [] and [s["valid"] for s in state["tombstones"]] == [True]
+    stone = state["tombstones"][0]
+    kinds = {removed["kind"] for removed in stone["removed"]}
+    assert {"unit cache", "DVC cache", "run-cache of DVC cache", "remote near", "run-cache of remote near"} <= kinds
+    assert str(tmp_path) not in json.dumps(stone)
+
+    git("add", "-A")
+    git("commit", "-qm", "purged")
+    git("checkout", "-q", old)
+    assert "missing" in dvc("pull", expect=1).lower()
+    dvc("checkout", expect=1)
+    assert files_with(probes, project, near) == []
+    assert "withdrawn" in dvc("repro")  # the old commit, made anew: without the person
+    assert files_with(probes, project, near) == [] and copies.find(video, copies.everywhere(load())) == []
+
+
+@pytest.mark.slow
+def test_an_s3_remote_is_purged_with_all_its_old_versions(project, monkeypatch):
+    moto = pytest.importorskip("moto.server", reason="moto is not installed")
+    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    server = moto.ThreadedMotoServer(port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        address = f"http://{host}:{port}"
+        fs = s3fs.S3FileSystem(endpoint_url=address)
+        fs.call_s3("create_bucket", Bucket="corpus")
+        fs.call_s3("put_bucket_versioning", Bucket="corpus", VersioningConfiguration={"Status": "Enabled"})
+        dvc("remote", "add", "far", "s3://corpus/lipgan")
+        dvc("remote", "modify", "far", "endpointurl", address)
+        dvc("push", "-q", "-r", "far", "--run-cache")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        monkeypatch.setenv("LIPGAN_UNITS", "s3://corpus/units")
+        planned, _ = preprocess.plan(load())
+        units.exchange(planned)
+        video, probes = person()
+
+        def held():
+            versions = fs.call_s3("list_object_versions", Bucket="corpus").get("Versions", [])
+            bodies = [(each["Key"], body_of(fs, each["Key"], each["VersionId"])) for each in versions]
+            return [key for key, body in bodies if any(probe in body for probe in probes)]
+
+        assert len(held()) == 3  # raw, shard, shared unit
+        purge.withdraw(video, "asked", "2026-11-22")
+        purge.purge(load(), yes=True, originals=False)
+        assert held() == []
+        assert "missing" in dvc("pull", "-r", "far", expect=1).lower()
+    finally:
+        server.stop()
+
+
+def body_of(fs, key, version):
+    from fsspec.asyn import sync
+
+    async def body():
+        answer = await fs._call_s3("get_object", Bucket="corpus", Key=key, VersionId=version)
+        return await answer["Body"].read()
+
+    return sync(fs.loop, body)
+
+
+def test_an_unknown_id_is_one_line_with_what_it_may_have_meant(tiny, monkeypatch):
+    subprocess.run(["git", "init", "-q"], check=True)
+    dvc("init", "-q")
+    video = index.read(paths.CLIPS)[0]["video"]
+    with pytest.raises(UserError, match=f"known: .*{video}"):
+        purge.withdraw(video[:-1] + "x", "asked", "2026-11-22")
+    assert not paths.WITHDRAWALS.exists()
+
+
+def test_a_changed_tombstone_is_not_valid(workspace, monkeypatch):
+    monkeypatch.setenv("LIPGAN_CONFIG", str(workspace / "config"))
+    path = tombstones.write("person", {"removed": [{"md5": "00"}], "by": "t"})
+    text = json.loads(path.read_text())
+    assert tombstones.valid(text)
+    assert not tombstones.valid(text | {"by": "u"}) and not tombstones.valid(text | {"removed": []})
+    assert not tombstones.valid({name: value for name, value in text.items() if name != "signature"})
+    assert tombstones.write("person", {"removed": []}).name == "person-2.json"
+    assert [stone["valid"] for stone in tombstones.read("person")] == [True, True]
+    key = workspace / "config/withdrawals.pem"
+    assert os.stat(key).st_mode & 0o077 == 0
+
+
+def test_what_holds_a_video_is_told_by_its_content(tiny):
+    row = next(row for row in index.read(paths.CLIPS) if row["split"] == "train")
+    others = [f for f in paths.RAW.iterdir() if f.name != row["shard"]]
+    for file in (paths.RAW / row["shard"], paths.CLIPS, paths.INDEX):
+        with file.open("rb") as opened:
+            assert copies.holds(opened, row["video"]), file
+    for file in [*others, paths.LANDMARKS]:
+        with file.open("rb") as opened:
+            assert not copies.holds(opened, row["video"]), file
+
+
+def test_git_is_asked_for_its_words_where_it_fails(workspace):
+    with pytest.raises(UserError, match=r"git rev-parse HEAD: .*not a git repository"):
+        commands.demand_git("rev-parse", "HEAD")

@@ -1,0 +1,101 @@
+"""Who has withdrawn is let in by no corpus, under no name, from no branch; the rest stays as it was."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+from conftest import TINY, params_text, run_acquire
+
+from tasks import config, index, paths, withdrawals
+from tasks.stage import UserError
+
+
+def git(*arguments):
+    author = ("-c", "user.name=t", "-c", "user.email=t@t")
+    subprocess.run(["git", *author, *arguments], check=True, capture_output=True)
+
+
+def load():
+    return config.load(paths.PARAMS)
+
+
+def test_rows_are_sorted_and_the_first_date_and_reason_stay(workspace):
+    withdrawals.add("b", "2026-11-22", "asked,\n twice")
+    withdrawals.add("a", "2026-11-23", "no reason given", ["ff"])
+    withdrawals.add("b", "2027-01-01", "again", ["00"])
+    assert paths.WITHDRAWALS.read_text() == (
+        'video,date,reason,source_sha256\na,2026-11-23,no reason given,ff\nb,2026-11-22,"asked, twice",00\n'
+    )
+    assert withdrawals.read()["b"].reason == "asked, twice"
+
+
+def test_a_line_that_is_no_row_is_an_error_that_names_it(workspace):
+    paths.WITHDRAWALS.write_text("video,date,reason,source_sha256\nx\n")
+    with pytest.raises(UserError, match=r"withdrawals.csv: line 2 must be video,date,reason"):
+        withdrawals.read()
+
+
+def test_another_branch_or_an_old_commit_forgets_no_withdrawal(workspace):
+    git("init", "-q", "-b", "main")
+    git("add", "params.yaml")
+    git("commit", "-qm", "before")
+    withdrawals.add("person", "2026-11-22", "asked")
+    git("add", "withdrawals.csv")
+    git("commit", "-qm", "withdrawn")
+    git("checkout", "-q", "--detach", "HEAD~1")
+    assert not paths.WITHDRAWALS.exists() and list(withdrawals.read()) == ["person"]
+
+
+def test_a_withdrawn_speaker_is_refused_by_name_without_words_and_one_shard_is_made_anew(tiny):
+    before = {row["clip"]: row for row in index.read(paths.CLIPS)}
+    shards = {f.name: f.read_bytes() for f in paths.RAW.iterdir()}
+    out = next(row for row in before.values() if row["split"] == "train")
+    withdrawals.add(out["video"], "2026-11-22", "asked")
+    assert "withdrawn" in run_acquire(load())
+    after = {row["clip"]: row for row in index.read(paths.CLIPS)}
+    assert after.keys() == before.keys()
+    for clip, row in after.items():
+        if row["video"] == out["video"]:
+            assert (row["status"], row["reason"], row["text"], row["shard"]) == ("refused", "withdrawn", "", None)
+            assert row["licence"] == before[clip]["licence"] and row["split"] == before[clip]["split"]
+        elif row["shard"] != out["shard"]:
+            assert row == before[clip]
+    changed = [f.name for f in paths.RAW.iterdir() if f.read_bytes() != shards[f.name]]
+    assert changed == [out["shard"]]
+    assert f"/{out['video']}/".encode() not in (paths.RAW / out["shard"]).read_bytes()
+
+
+def test_the_withdrawn_bytes_under_another_name_stay_out(tiny):
+    from tasks import shards
+
+    rows = [row for row in index.read(paths.CLIPS) if row["split"] == "train"][:2]
+    mine, other = (shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"] for row in rows)
+    folder = tiny / "videos"
+    folder.mkdir()
+    (folder / "a-person.mp4").write_bytes(mine)
+    (folder / "another.mp4").write_bytes(other)
+    paths.PARAMS.write_text(params_text(TINY | {"corpus.name": "folder", "corpus.folder": "videos"}))
+    run_acquire(load())
+    [row] = [row for row in index.read(paths.CLIPS) if row["video"] == "a-person"]
+    withdrawals.add("a-person", "2026-11-22", "asked", [row["source_sha256"]])
+    shutil.move(folder / "a-person.mp4", folder / "nobody.mp4")
+    run_acquire(load())
+    found = {row["video"]: row["reason"] for row in index.read(paths.CLIPS)}
+    assert found == {"nobody": "withdrawn", "another": ""}
+
+
+def test_when_everybody_has_withdrawn_the_stage_says_so(tiny):
+    for video in {row["video"] for row in index.read(paths.CLIPS)}:
+        withdrawals.add(video, "2026-11-22", "asked")
+    with pytest.raises(UserError, match=r"no clip can be used: withdrawn \d+"):
+        run_acquire(load())
+
+
+def test_no_unit_made_after_a_withdrawal_names_the_withdrawn(tiny):
+    out = next(row for row in index.read(paths.CLIPS) if row["split"] == "train")
+    withdrawals.add(out["video"], "2026-11-22", "asked")
+    old = set((tiny / ".cache/units/acquire").glob("*/*"))
+    run_acquire(load())
+    for unit in set((tiny / ".cache/units/acquire").glob("*/*")) - old:
+        assert out["video"] not in {row["video"] for row in json.loads((unit / "rows.json").read_text())}
