@@ -1,6 +1,6 @@
 """Which samples an epoch holds and in what order: drawn before it begins, so that it can be cut, shared and resumed.
 
-An epoch is a table of draws. Its batches are rows of the table; a rank takes every n-th batch; going on after a stop
+An epoch is a table of draws. Its batches are rows of the table; a rank takes its part of each; going on after a stop
 is starting at row k. What a clip gives is drawn from (seed, epoch, clip), never from a worker or from its neighbours.
 """
 

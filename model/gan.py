@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model import ranks
 from model.average import Average
 from model.discriminator import SyncDiscriminator, distance
 from model.expert import SyncExpert
@@ -38,6 +39,10 @@ class Gan:
     discriminator_learning_rate    Adam's, of the discriminator
     precision                      "bf16" (autocast; losses in float32) or "fp32"
     channels_last                  memory layout of the weights; the pictures come in it anyway
+    separate_fakes                 the discriminator's generated faces come from a pass of their own, in inference mode,
+                                   as in LipGAN: a third more arithmetic
+    compiled                       "" or a mode of torch.compile for both networks, "default", "reduce-overhead"
+                                   (CUDA graphs) or "max-autotune"; or "aot_eager", a backend that only traces
     num_runs                       of 5 frames in a row, with which every batch begins
     expert                         frozen here, for the terms `expert` and `perceptual`; None: there are none
     with_quality                   make the visual-quality discriminator, for the term `quality`
@@ -45,8 +50,10 @@ class Gan:
     Errors:  ValueError for an unknown precision, a width or a size that cannot be built
     Source:  Rudrabha/LipGAN @ 7489174, train.py. There a coin decides which of the two unsynced pairs a batch trains
              on: on average the weights here.
-    Differs: One forward pass of the generator serves both networks, so the discriminator's generated faces are made
-             with the batch's statistics and not the running ones; it takes one step on three pairs and not two.
+    Differs: Without `separate_fakes` one forward pass of the generator serves both networks, so the discriminator's
+             generated faces are made with the batch's statistics and not the running ones. The discriminator takes
+             one step on three pairs and not two.
+             Several processes (model.ranks) each take a part of the batch: means over all, and one result.
     """
 
     def __init__(
@@ -63,6 +70,8 @@ class Gan:
         device: torch.device | str,
         precision: str,
         channels_last: bool,
+        separate_fakes: bool = False,
+        compiled: str = "",
         num_runs: int = 0,
         expert: SyncExpert | None = None,
         with_quality: bool = False,
@@ -81,6 +90,12 @@ class Gan:
         if channels_last:
             for network in (self.generator, self.discriminator, *filter(None, (self.quality, self.expert))):
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+        self.separate_fakes = separate_fakes
+        self.compiled = compiled
+        if compiled:
+            options = {"backend": compiled} if compiled == "aot_eager" else {"mode": compiled}
+            for part in (self.generator, self.discriminator.face, self.discriminator.audio):
+                part.compile(dynamic=False, **options)  # in place: the names of the weights stay
         self.generator_optimizer = adam(self.generator, learning_rate)
         self.discriminator_optimizer = adam(self.discriminator, discriminator_learning_rate)
         self.quality_optimizer = adam(self.quality, discriminator_learning_rate) if self.quality else None
@@ -108,10 +123,14 @@ class Gan:
             finite                1, or 0 where a gradient was not finite. That network's weights were then left alone;
                                   its batch-norm statistics may be spoilt, so go back to a checkpoint
         """
-        self.generator.train()
+        if self.compiled:
+            torch.compiler.cudagraph_mark_step_begin()  # what the last step's graphs hold may be written over
         real_B3SS = pictures(batch.target_BSS3)
+        fakes_B3SS = self._inferred(batch, real_B3SS) if self.separate_fakes else None
+        self.generator.train()
         generated_B3SS = self._generated(batch, real_B3SS)
-        d_loss, d_metrics = self._discriminator_loss(generated_B3SS.detach(), real_B3SS, batch)
+        fakes_B3SS = generated_B3SS.detach() if fakes_B3SS is None else fakes_B3SS
+        d_loss, d_metrics = self._discriminator_loss(fakes_B3SS, real_B3SS, batch)
         d_norm = update(self.discriminator, self.discriminator_optimizer, d_loss)
         g_loss, g_metrics = self._generator_loss(generated_B3SS, real_B3SS, batch)
         q_metrics = self._quality_step(generated_B3SS.detach(), real_B3SS) if self.weights["quality"] else {}
@@ -136,7 +155,7 @@ class Gan:
         """Faces in eval mode.  Shape: (B, 6, S, S) in [0, 1], (B, 12, 35) -> (B, 3, S, S) float32 in [0, 1]"""
         self.shown.eval()
         with self._autocast():
-            return self.shown(faces_B6SS.to(self.device), mfcc_BFW.to(self.device))
+            return self._kept(self.shown(faces_B6SS.to(self.device), mfcc_BFW.to(self.device)))
 
     def set_learning_rate(self, factor: float) -> None:
         """Both learning rates become `factor` times what this object was made with."""
@@ -173,7 +192,21 @@ class Gan:
     def _generated(self, batch: Batch, real_B3SS: Tensor) -> Tensor:
         faces_B6SS = generator_input(pictures(batch.identity_BSS3), real_B3SS)
         with self._autocast():
-            return self.generator(faces_B6SS, batch.mfcc_BFW)
+            return self._kept(self.generator(faces_B6SS, batch.mfcc_BFW))
+
+    def _kept(self, result: Tensor) -> Tensor:
+        """A copy where it is needed: without gradients, the memory of a CUDA graph's result belongs to the next pass."""
+        return result.clone() if self.compiled and not torch.is_grad_enabled() else result
+
+    @torch.no_grad()
+    def _inferred(self, batch: Batch, real_B3SS: Tensor) -> Tensor:
+        """LipGAN's fakes: of the network that trains, not of its average, with the running statistics."""
+        self.generator.eval()
+        return self._generated(batch, real_B3SS)
+
+    def _num_runs_here(self) -> int:
+        """In training each rank has its share of a batch's runs; what is measured is measured by one rank."""
+        return self.num_runs // ranks.num_ranks() if torch.is_grad_enabled() else self.num_runs
 
     def _discriminator_loss(
         self, generated_B3SS: Tensor, real_B3SS: Tensor, batch: Batch
@@ -209,7 +242,7 @@ class Gan:
         with self._autocast():
             found = terms(
                 active, generated_B3SS, real_B3SS, batch,
-                num_runs=self.num_runs, expert=self.expert, quality=self.quality,
+                num_runs=self._num_runs_here(), expert=self.expert, quality=self.quality,
             )  # fmt: skip
         for name, value in found.items():
             g_loss = g_loss + self.weights[name] * value
@@ -251,7 +284,9 @@ def update(network: nn.Module, optimizer: torch.optim.Adam, loss: Tensor) -> Ten
     """
     parameters = list(network.parameters())
     loss.backward(inputs=parameters)
-    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    ranks.average(gradients)
+    norm = nn.utils.get_total_norm(gradients)
     # what torch.amp.GradScaler sets: the fused kernel then skips on the device, without a word to the host
     optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
     optimizer.step()

@@ -115,6 +115,20 @@ class ModelParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmParams:
+    """When a training is called ill, and what is then done: see model.alarms."""
+
+    grace_steps: Annotated[int, Range(0, 10**9)]  # the mouth wakes up late: before, it may be still
+    patience: Annotated[int, Range(1, 1000)]  # rows of the log in a row
+    divergence: Annotated[float, Range(1, 1000)]  # L1 over the lowest so far
+    min_spread: Annotated[float, Range(0, 2)]  # between the discriminator's mean distances; 0 is never
+    min_motion: Share  # of the real mouth's; 0 is never
+    min_audio_effect: Share  # 0 is never
+    lr_factor: Annotated[float, Range(0.01, 1)]  # of both rates, each time it goes back
+    max_rollbacks: Annotated[int, Range(0, 1000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExpertParams:
     """The sync expert. Its width is model.width, so that the generator may begin with its hearing."""
 
@@ -189,10 +203,13 @@ class TrainParams:
     clips_in_flight: Annotated[int, Range(1, 10_000)]  # clips whose samples are mixed with one another
     augment: AugmentParams
     precision: Literal["bf16", "fp32"]
+    separate_fakes: bool
+    time_limit_s: Annotated[float, Range(0, 1e9)]  # 0 is none; changes nothing of the result
     log_every: Count
     val_every: Count
     val_samples: Annotated[int, Range(1, 100_000)]
     checkpoint_every: Count
+    alarms: AlarmParams
 
     def __post_init__(self) -> None:
         if self.num_runs * RUN_FRAMES > self.batch_size:

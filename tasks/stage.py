@@ -11,6 +11,14 @@ from pathlib import Path
 class UserError(Exception):
     """The input or the parameters are wrong. Shown as one line, without a traceback; exit status 2."""
 
+    exit_status = 2
+
+
+class Stopped(UserError):
+    """The work was asked to stop, and the same command goes on with it. Exit status 75, EX_TEMPFAIL of sysexits.h."""
+
+    exit_status = 75
+
 
 class Refusal(Exception):
     """Why one clip was left out. `reason` is a word of REASONS, because it is counted."""
