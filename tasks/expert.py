@@ -68,7 +68,7 @@ def run(p: Params) -> str:
 def expert_key(p: Params) -> str:
     """What a training is: another one never goes on from its state."""
     index_md5 = units.md5_file(paths.INDEX) if paths.INDEX.is_file() else ""
-    sections = config.digest(p.expert, p.model, p.train.augment)[:16]
+    sections = config.digest(p.expert, p.model)[:16]
     return f"{sections}-{seeds.derive(EXPERT_VERSION, p.seed, p.faces.size, index_md5):016x}"
 
 
@@ -168,8 +168,7 @@ def measure(network: SyncExpert, clips: Clips, p: ExpertParams) -> dict[str, Any
 def write_outs(network: SyncExpert, clips: Clips, p: Params, state: dict[str, Any], panel: dict[str, Any]) -> None:
     about = {
         "network": "sync expert",
-        "params": {name: config.as_dict(getattr(p, name)) for name in ("faces", "model", "expert")}
-        | {"seed": p.seed, "augment": config.as_dict(p.train.augment)},
+        "params": {name: config.as_dict(getattr(p, name)) for name in ("faces", "model", "expert")} | {"seed": p.seed},
         "loop": {"step": state["step"]},
         "lineage": {
             "index_md5": units.md5_file(paths.INDEX),
