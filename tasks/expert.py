@@ -54,6 +54,8 @@ def run(p: Params) -> str:
         state["run_id"] = tracker.run_id
         _loop(network, optimizer, clips, val, p, state, state_file, tracker)
         panel = measure(network, val, p.expert) | {"diagnosis": state["checked"] or "not on the plateau"}
+        tested = measure(network, Clips(paths.INDEX, paths.SHARDS, "test"), p.expert)
+        panel["test"] = {name: tested[name] for name in ("accuracy", "accuracy_2afc", "in_sync_share", "runs", "clips")}
         write_outs(network, clips, p, state, panel)
         tracker.metrics({f"expert.{name}": panel[name] for name in ("accuracy", "accuracy_2afc")}, state["step"])
         for file in (paths.EXPERT_REPORT, paths.EXPERT_CURVE, paths.EXPERT_OFFSETS):
