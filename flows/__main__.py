@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from flows.commands import agree, audit, dub, retrain, stages, withdraw
+from flows.commands import agree, audit, compare, dub, listen, retrain, stages, withdraw
 from tasks.stage import UserError
 
-COMMANDS = (stages, agree, dub, audit, withdraw, retrain)  # in the order that the help shows
+COMMANDS = (stages, agree, dub, compare, listen, audit, withdraw, retrain)  # in the order that the help shows
 
 
 def parser() -> argparse.ArgumentParser:

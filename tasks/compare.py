@@ -8,11 +8,13 @@ Commits are compared by the table of clips that each has committed (reports/plot
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from model import metrics
 from model.metrics import Paired
 from tasks import commands, paths
+from tasks.panel import EVALUATE_VERSION
 from tasks.stage import UserError
 
 # what decides: in time, moving enough, and a mouth that looks right. A better picture that says less is not better
@@ -61,8 +63,14 @@ def committed(rev: str) -> ByClip:
     if commands.git("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}") is None:
         raise UserError(f"compare: {rev}: no such commit, branch or tag here, and no checkpoint file either")
     text = commands.git("show", f"{rev}:{paths.METRICS_BY_CLIP.as_posix()}")
-    if text is None:
+    panel = commands.git("show", f"{rev}:{paths.METRICS.as_posix()}")
+    if text is None or panel is None:
         raise UserError(f"compare: {rev} has no {paths.METRICS_BY_CLIP}; run `dvc repro evaluate` there and commit it")
+    if (version := json.loads(panel).get("about", {}).get("version")) != EVALUATE_VERSION:
+        raise UserError(
+            f"compare: {rev} was measured by version {version} of the evaluation, this is {EVALUATE_VERSION}; "
+            "run `dvc repro evaluate` there and commit it, or compare the two checkpoint files"
+        )
     return parse(text)
 
 

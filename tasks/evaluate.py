@@ -40,14 +40,12 @@ from tasks import (
 from tasks.inference import LipSync
 from tasks.landmarks import Predictor
 from tasks.loader import Clips
-from tasks.panel import Meters, Record
+from tasks.panel import EVALUATE_VERSION, Meters, Record
 from tasks.progress import progress
 from tasks.raw_clips import RawClips
 from tasks.stage import write_atomic
 from tasks.sync import SyncMeter
 from tasks.syncnet import PublishedSyncNet
-
-EVALUATE_VERSION = 2  # raise it when a row changes its meaning; metrics have versions of their own
 
 FID_ROWS = ("right_audio", "copy_input")  # of whole sets of frames: one more row costs as much as the first
 
