@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from model import metrics
 from model.metrics import Paired
 from tasks import commands, paths
-from tasks.panel import EVALUATE_VERSION
 from tasks.stage import UserError
 
 # what decides: in time, moving enough, and a mouth that looks right. A better picture that says less is not better
@@ -66,9 +65,9 @@ def committed(rev: str) -> ByClip:
     panel = commands.git("show", f"{rev}:{paths.METRICS.as_posix()}")
     if text is None or panel is None:
         raise UserError(f"compare: {rev} has no {paths.METRICS_BY_CLIP}; run `dvc repro evaluate` there and commit it")
-    if (version := json.loads(panel).get("about", {}).get("version")) != EVALUATE_VERSION:
+    if (version := json.loads(panel).get("about", {}).get("version")) != metrics.PANEL_VERSION:
         raise UserError(
-            f"compare: {rev} was measured by version {version} of the evaluation, this is {EVALUATE_VERSION}; "
+            f"compare: {rev} was measured by version {version} of the evaluation, this is {metrics.PANEL_VERSION}; "
             "run `dvc repro evaluate` there and commit it, or compare the two checkpoint files"
         )
     return parse(text)

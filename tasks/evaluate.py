@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model import faces, metrics_time
+from model import faces, metrics, metrics_time
 from model.discriminator import SyncDiscriminator
 from model.params import Params
 from model.samples import pictures
@@ -40,7 +40,7 @@ from tasks import (
 from tasks.inference import LipSync
 from tasks.landmarks import Predictor
 from tasks.loader import Clips
-from tasks.panel import EVALUATE_VERSION, Meters, Record
+from tasks.panel import Meters, Record
 from tasks.progress import progress
 from tasks.raw_clips import RawClips
 from tasks.stage import write_atomic
@@ -67,7 +67,7 @@ def run(p: Params) -> str:
             found[row]["fid"] = meters.fid.of(row)
     found["discriminator"] = discriminator_accuracy(clips, p)
     found["about"] = {
-        "version": EVALUATE_VERSION,
+        "version": metrics.PANEL_VERSION,
         "checkpoint_md5": units.md5_file(paths.GENERATOR),
         "index_md5": units.md5_file(paths.INDEX),
         "step": sync.about["loop"]["step"],

@@ -18,7 +18,6 @@ from tasks.landmarks import Predictor
 from tasks.raw_clips import RawClips
 from tasks.shards import Clip
 
-EVALUATE_VERSION = 2  # raise it when a row or a metric changes its meaning: figures before and after do not compare
 Record = dict[str, Any]
 PictureDistance = Callable[[np.ndarray, np.ndarray], float]
 RIM = 0.02, 0.98  # where the pasted face fades: how much of it is seen
