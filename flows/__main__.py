@@ -10,19 +10,32 @@ import os
 import sys
 from collections.abc import Sequence
 
-from flows.commands import agree, audit, dub, experiments, import_tracking, retrain, stages, withdraw
+from flows.commands import (
+    agree,
+    audit,
+    batch,
+    dub,
+    experiments,
+    gc,
+    import_tracking,
+    retrain,
+    stages,
+    withdraw,
+)
 from tasks.stage import UserError
 
-COMMANDS = (
+COMMANDS = (  # in the order that the help shows
     stages,
     agree,
     dub,
+    batch,
     audit,
     withdraw,
     retrain,
     experiments,
     import_tracking,
-)  # in the order that the help shows
+    gc,
+)
 
 
 def parser() -> argparse.ArgumentParser:

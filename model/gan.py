@@ -15,9 +15,9 @@ from model.discriminator import SyncDiscriminator, distance
 from model.expert import SyncExpert
 from model.generator import Generator
 from model.losses import contrastive, lip_weighted_l1, mouth_l1, zero_gradient_share
-from model.quality import QualityDiscriminator, accuracy, quality_loss
 from model.samples import Batch, generator_input, pictures
 from model.terms import NAMES, terms
+from model.visual_quality import QualityDiscriminator, accuracy, quality_loss
 
 PRECISIONS = ("bf16", "fp32")
 PAIRS = ("right", "generated", "wrong")  # what the discriminator sees; only the first is in sync
@@ -195,7 +195,7 @@ class Gan:
             return self._kept(self.generator(faces_B6SS, batch.mfcc_BFW))
 
     def _kept(self, result: Tensor) -> Tensor:
-        """A copy where needed: without gradients, the memory of a CUDA graph's result belongs to the next pass."""
+        """A copy where it is needed: without gradients a CUDA graph's result lies in memory of the next pass."""
         return result.clone() if self.compiled and not torch.is_grad_enabled() else result
 
     @torch.no_grad()

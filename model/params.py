@@ -110,6 +110,31 @@ class FaceParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QualityParams:
+    """Limits of what a clip may be; tasks/quality.py measures and compares. Past `max_`, `min_` a clip is refused, past
+    `flag_` it is kept and flagged.
+    """
+
+    min_face_px: Annotated[int, Range(0, 10_000)]  # width of the detector's box in the frame
+    max_jump: Annotated[float, Range(0, 1000)]  # of the box in one frame, in widths of it
+    max_yaw_deg: Annotated[float, Range(0, 180)]  # median over the clip, estimated
+    flag_yaw_deg: Annotated[float, Range(0, 180)]
+    max_change: Share  # mean change of a pixel from frame to frame, of full scale: a cut
+    max_black: Share  # of the frames
+    max_frozen: Share  # of the frames; 0.5 is a video of half the rate
+    min_sound_db: Annotated[float, Range(-90, 0)]  # 95th percentile of the frames' loudness
+    max_clipped: Share  # of the samples
+    max_length_diff_s: Annotated[float, Range(0, 10_000)]
+    min_spread_db: Annotated[float, Range(0, 90)]  # 95th above 10th percentile of loudness
+    flag_spread_db: Annotated[float, Range(0, 90)]
+    max_steady_db: Annotated[float, Range(-90, 0)]  # steady tones in all of the sound: music
+    flag_steady_db: Annotated[float, Range(-90, 0)]
+    sync_confidence: Annotated[float, Range(0, 2)]  # from here on an offset of sound and mouth is believed
+    offset_frames: Annotated[int, Range(1, 12)]  # an offset from here on is corrected
+    clip_cpu_s: Annotated[float, Range(0.1, 100_000)]  # processor time one clip may take
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelParams:
     width: Annotated[float, Range(0.03125, 2)]
 
@@ -224,12 +249,24 @@ class TrainParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WeightParams:
+    """Files of published networks that evaluation uses where it has them; "" for none."""
+
+    syncnet: str
+    inception: str
+    lpips: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluateParams:
     splits: list[Literal["train", "val", "test", "hard"]]
     max_lag: Annotated[int, Range(1, 50)]  # frames
     num_pairs: Annotated[int, Range(2, 1_000_000)]
     num_bootstrap: Annotated[int, Range(10, 1_000_000)]
     strips: Annotated[int, Range(0, 100)]  # clips shown as pictures
+    noise_clips: Annotated[int, Range(0, 100_000)]
+    noise_snr_db: list[Annotated[float, Range(-20, 60)]]  # dB; of music and of noise under the sound
+    weights: WeightParams
 
     def __post_init__(self) -> None:
         if not self.splits or self.splits[0] != "test":
@@ -259,6 +296,7 @@ class Params:
     acquire: AcquireParams
     landmarks: LandmarkParams
     faces: FaceParams
+    quality: QualityParams
     model: ModelParams
     expert: ExpertParams
     train: TrainParams

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.expert import MIDDLE, RUN, SyncExpert, lower_halves
-from model.quality import QualityDiscriminator, deceit_loss
 from model.samples import Batch
+from model.visual_quality import QualityDiscriminator, deceit_loss
 
 NAMES = ("expert", "quality", "temporal", "perceptual")
 

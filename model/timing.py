@@ -42,6 +42,15 @@ def window_columns(frames: np.ndarray, num_columns: int) -> np.ndarray:
     return np.clip(starts_N[:, None] + np.arange(WINDOW), 0, num_columns - 1)
 
 
+def columns_at(middles_s: np.ndarray, num_columns: int) -> np.ndarray:
+    """Columns of the windows around any times, for videos of other rates; edges repeated, as `window_columns` does.
+
+    Shape: middles_s (N,) float, s  ->  (N, WINDOW) int in [0, num_columns)
+    """
+    starts_N = np.floor(np.asarray(middles_s) / COLUMN_S - (WINDOW - 1) / 2 + 0.5 + 1e-6).astype(np.int64)
+    return np.clip(starts_N[:, None] + np.arange(WINDOW), 0, num_columns - 1)
+
+
 def num_samples(num_frames: int) -> int:
     """Sound samples that belong to `num_frames` frames."""
     return num_frames * SAMPLES_PER_FRAME

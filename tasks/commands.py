@@ -60,11 +60,6 @@ def dvc(
     _talk("dvc", arguments, variables, folder, keep_open)
 
 
-def flows(*arguments: str, variables: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
-    """Run a command of ours, in another work tree, say.  Errors: UserError where it fails."""
-    _talk("flows", arguments, variables, folder, ())
-
-
 def train(*, variables: Mapping[str, str], folder: Path) -> None:
     """Stage `train` in another project folder, by itself.  Errors: UserError where it fails."""
     root = str(Path(__file__).parents[1])
@@ -85,6 +80,19 @@ def _talk(
         raise UserError(
             f"{module} {' '.join(arguments)} ended with status {error.returncode}; its lines above say why"
         ) from error
+
+
+def run(arguments: list[str], whose: str, timeout_s: float = 600) -> None:
+    """A program that the user named.  Errors: UserError where it is missing, fails, or does not end in time."""
+    try:
+        subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=timeout_s)
+    except FileNotFoundError as error:
+        raise UserError(f"{whose}: there is no program {arguments[0]}") from error
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"{whose}: {arguments[0]} did not end within {timeout_s:.0f} s") from error
+    except subprocess.CalledProcessError as error:
+        said = " ".join(str(error.stderr).split())[-200:]
+        raise UserError(f"{whose}: {arguments[0]} ended with status {error.returncode}: {said}") from error
 
 
 def ask_dvc(*arguments: str, folder: Path | None = None) -> str:

@@ -5,13 +5,9 @@ writes  out/demo-face.mp4, out/demo-speech.wav, out/demo.mp4
 """
 
 import json
-import wave
-from pathlib import Path
 
-import numpy as np
-
-from model import timing
 from tasks import dub, index, paths, shards, tracking
+from tasks.dubbing.voice import write_wav as write_wav
 from tasks.progress import say
 from tasks.stage import UserError
 from tasks.synthetic import espeak
@@ -54,11 +50,3 @@ def raw_video(clip: str) -> bytes:
     [row] = [row for row in index.read(paths.CLIPS) if row["clip"] == clip]
     members = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])
     return next(content for extension, content in members.items() if extension not in ("json", "txt"))
-
-
-def write_wav(path: Path, sound: np.ndarray) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(timing.SAMPLE_RATE_HZ)
-        file.writeframes((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())

@@ -1,145 +1,278 @@
-"""Dubbing: the face of a video or picture is made to say a sound.
+"""Dubbing: the face of a video or picture is made to say new words.
 
     python -m flows dub --face talk.mp4 --audio speech.wav --out out/dubbed.mp4
 
-The output is as long as the sound, to one frame; a shorter video starts again, a picture stands still. Frames in which
-no face is found pass through as they are. Faces and sound come from the code that made the training shards; memory
-holds a batch of frames, whatever the length.
+Every frame of the video is shown at its own time, whatever the rate; the mouth of each is generated for the sound
+around the middle of that very frame. Two passes: `look` finds shots and faces, `render` changes the mouths. Memory
+holds a batch of frames, whatever the length, and a killed run goes on where it was.
+
+Faces and sound come from the code that made the training shards.
 """
 
-from collections.abc import Iterator
-from itertools import islice
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 
-from model import faces, timing
+from model import timing
 from model.params import FaceParams
-from tasks import features, inference, mark, media, paths
-from tasks.features import Track
+from tasks import film, inference, mark, media, paths, segments, units
+from tasks.dubbing import hear, look, picture, plan, sidecar, speaker, voice, work
+from tasks.dubbing.ahead import ahead
+from tasks.dubbing.hear import Line
+from tasks.dubbing.judge import Judge
+from tasks.dubbing.look import Seen
+from tasks.dubbing.render import SEGMENT_FRAMES, Renderer, whole
 from tasks.inference import LipSync
+from tasks.landmarks import Predictor
 from tasks.progress import bar, say
-from tasks.stage import UserError, all_or_nothing
+from tasks.segments import TICKS_HZ, Coding
+from tasks.stage import UserError, all_or_nothing, write_atomic
+from tasks.sync import SyncMeter
 
-# what is seen of a generated face, as shares of the crop: an oval over mouth, cheeks and chin, which fades at its rim
-OVAL_CENTRE, OVAL_RADII, RIM = (0.5, 0.69), (0.42, 0.3), 0.3
+MADE_BY = "AI-generated lip movements, made with lipgan-pipeline"
 
 
-def run(face: str, audio: str, out: str, checkpoint: str = str(paths.GENERATOR)) -> Path:
-    """Dub `face` with the sound of `audio`.  Errors: UserError for what cannot be read, or has no face or no sound."""
-    target = Path(out)
-    if target.suffix.lower() != ".mp4":
-        raise UserError(f"--out must end in .mp4, got {out}")
-    target.parent.mkdir(parents=True, exist_ok=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What can be asked for; meanings in flows/commands/dub.py."""
+
+    length: str = "longest"
+    speaker: str | None = None
+    box: tuple[float, float, float, float] | None = None
+    text: str | None = None
+    tts: str | None = None
+    voice: str | None = None
+    crf: int = 17
+    lossless: bool = False
+    label: str | None = None
+    side_by_side: str | None = None
+
+
+def run(
+    face: str,
+    audio: str | None,
+    out: str,
+    checkpoint: str = str(paths.GENERATOR),
+    spans: Sequence[tuple[float, str]] = (),
+    options: Options = Options(),
+) -> Path:
+    """Dub `face` with the sound of `audio`, or from given seconds on with the sounds of `spans`; returns `out`.
+
+    A JSON beside the output tells what was changed.
+    Errors: UserError for what cannot be read or written, has no face or no sound, or cannot be meant.
+    """
+    target = demand_output(out, options)
+    if sum((audio is not None, bool(spans), options.text is not None)) != 1:
+        raise UserError("give one of --audio, --span and --text: what is to be said")
+    if not Path(face).is_file():
+        raise UserError(f"{face}: no such file")
     sync = LipSync(Path(checkpoint))
-    p = FaceParams(**sync.about["params"]["faces"])
-    sound = read_sound(Path(audio))
-    num_frames = timing.num_frames_of_sound(len(sound))
-    followed = find_face(Path(face), p)
-    mfcc_FW = features.mfcc(sound, num_frames)
-    made = dubbed(Path(face), followed, sync, mfcc_FW, num_frames)
-    sources = {"face": Path(face), "sound": Path(audio)}
-    came_from = mark.about(Path(checkpoint), sync.about, sources)
-    with all_or_nothing(target) as partial:  # no file without its mark is ever seen under this name
-        sound = media.fit(sound, num_frames)
-        media.encode_video(partial, counted(made, num_frames), sound, tags=mark.tags(came_from))
-        mark.mark(partial, came_from, sources)
-    seen = followed.found_T[np.arange(num_frames) % len(followed.found_T)]
-    say(
-        f"dub: {target}: {num_frames} frames, {num_frames / timing.FPS:.2f} s; {(~seen).sum()} without a face passed "
-        f"through; checkpoint {inference.describe(sync.about)}"
-    )
+    p = inference.face_params(sync.about, Path(checkpoint))
+    predictor = Predictor(paths.LANDMARKS)
+    files = [face, *([audio] if audio else []), *(path for _, path in spans), checkpoint, str(paths.LANDMARKS)]
+    if paths.EXPERT.is_file():
+        files.append(str(paths.EXPERT))
+    for path in files:
+        if not Path(path).is_file():
+            raise UserError(f"{path}: no such file")
+    inputs = {
+        "sha256": {f"{k} {Path(path).name}": units.sha256_file(Path(path)) for k, path in enumerate(files)},
+        "starts_s": [start_s for start_s, _ in spans],
+        "options": {name: getattr(options, name) for name in Options.__slots__},
+        "backend": sync.backend,
+    }
+    key = work.key_of(inputs)
+    if work.is_made(target, key) and not options.side_by_side:
+        say(f"dub: {target}: made of these very inputs before, kept")
+        return target
+    with work.folder(target, key) as folder:
+        if options.text is not None:
+            audio = str(folder / "text.wav")
+            voice.speak(options.text, Path(audio), options.tts, options.voice)
+        lines = hear.in_order(
+            [hear.line(Path(path), start_s) for start_s, path in (spans or [(0.0, str(audio))])]  # type: ignore[arg-type]
+        )
+        seen = looked(Path(face), p, predictor, options.box, folder)
+        sources = {"face": Path(face)} | {f"sound {k}" if k else "sound": line.path for k, line in enumerate(lines)}
+        came_from = mark.about(Path(checkpoint), sync.about, sources)
+        made = Dubbing(Path(face), target, folder, seen, lines, bool(spans), options, sync, p)
+        made.render()
+        with all_or_nothing(target) as partial:  # no file without its mark is ever seen under this name
+            made.join(partial, mark.tags(came_from))
+            if partial.suffix == ".mp4":  # C2PA has no form for mkv: there the tag alone tells
+                mark.mark(partial, came_from, sources)
+        about = {**made.about(), "made_by": made_by(inputs, key, sync, target)}
+        write_atomic(target.with_suffix(".json"), json.dumps(about, indent=2) + "\n")
+        if options.side_by_side:
+            made.side_by_side(Path(options.side_by_side))
+    say(summary(target, about, sync))
     return target
 
 
-def read_sound(path: Path) -> np.ndarray:
-    """Shape: -> (samples,) float32, 16 kHz, at least one"""
-    demand_file(path)
+def demand_output(out: str, options: Options) -> Path:
+    wanted = ".mkv" if options.lossless else ".mp4"
+    for path in filter(None, (out, options.side_by_side)):
+        if Path(path).suffix.lower() != wanted:
+            raise UserError(f"--out must end in {wanted}{' with --lossless' * options.lossless}, got {path}")
+    if options.length not in plan.LENGTHS:
+        raise UserError(f"--length must be one of {', '.join(plan.LENGTHS)}, got {options.length}")
+    return Path(out)
+
+
+def looked(
+    face: Path, p: FaceParams, predictor: Predictor, box: tuple[float, float, float, float] | None, folder: Path
+) -> Seen:
+    """Pass 1, or its result from the run that was stopped."""
+    kept = folder / "seen.npz"
+    if kept.is_file():
+        return work.load(kept)
     try:
-        return media.decode_sound(path)
+        if media.is_image(face):
+            given = None if box is None else np.array(box)
+            seen = look.picture_face(media.read_image(face), p, predictor, given)
+        else:
+            if box is not None:
+                raise UserError("--box is for pictures; in a video name the face by --speaker x,y@seconds")
+            promised = media.probe(face)
+            total = max(1, round(promised.duration_s * (promised.fps or timing.FPS)))
+            with contextlib.closing(film.pictures(face)) as pictures:
+                seen = look.look(counted(ahead(pictures, 4), total, "finding faces"), p, predictor)
     except media.MediaError as error:
-        raise UserError(f"{path}: no sound can be read: {error.detail}") from error
+        raise UserError(f"{face}: no picture can be read: {error.detail}") from error
+    if not seen.faces:
+        raise UserError(f"{face}: no face found in {len(seen.times_s)} frames; it must be frontal and upright")
+    work.save(kept, seen)
+    return seen
 
 
-def demand_file(path: Path) -> None:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
+class Dubbing:
+    """One job, from what was seen to the files."""
 
+    def __init__(
+        self, face: Path, out: Path, folder: Path, seen: Seen, lines: Sequence[Line], spans: bool, options: Options,
+        sync: LipSync, p: FaceParams,
+    ) -> None:  # fmt: skip
+        self.face, self.out, self.folder, self.seen, self.lines = face, out, folder, seen, lines
+        self.spans, self.options = spans, options
+        still = media.is_image(face)
+        self.has_sound = not still and media.probe(face).has_sound
+        heard = speaker.loudness(media.mono(face)) if self.has_sound and len(seen.faces) > 1 else None
+        self.choice = speaker.choose(seen, options.speaker, heard)
+        self.plan = plan.make(seen, self.choice, lines, spans=spans, length=options.length, still=still)
+        num_frames = max(1, int(np.ceil(self.plan.ends_s[-1] * timing.FPS - 1e-6)))
+        mfcc_FW = hear.mfcc(hear.timeline(lines, timing.num_samples(num_frames)), num_frames)
+        self.renderer = Renderer(face, seen, self.choice, self.plan, sync, p, mfcc_FW)
+        self.expert = Judge(SyncMeter(paths.EXPERT), self.plan, mfcc_FW) if paths.EXPERT.is_file() else None
+        self.ticks = np.round(self.plan.times_s * TICKS_HZ).astype(np.int64)
+        self.end_tick = round(float(self.plan.ends_s[-1]) * TICKS_HZ)
+        self.coding = Coding(crf=options.crf, lossless=options.lossless)
 
-def find_face(path: Path, p: FaceParams) -> Track:
-    """The face to be dubbed, through the whole video, by the policy that cut the training crops."""
-    demand_file(path)
-    try:
-        num_promised = max(1, media.probe(path).num_frames)
-        followed = features.track(counted(media.frames(path), num_promised, "finding the face"), p)
-    except media.MediaError as error:
-        raise UserError(f"{path}: no picture can be read: {error.detail}") from error
-    if not followed.found_T.any():
-        raise UserError(f"{path}: no face found in {len(followed.found_T)} frames; it must be frontal and upright")
-    return followed
+    def pieces(self) -> list[Path]:
+        return [self.folder / f"{start:09d}.mp4" for start in range(0, len(self.ticks), SEGMENT_FRAMES)]
 
+    def render(self) -> None:
+        """Segments that are missing; they are made in order, so what is there is a beginning."""
+        pieces = self.pieces()
+        done = next((k for k, piece in enumerate(pieces) if not piece.with_suffix(".json").is_file()), len(pieces))
+        if done == len(pieces):
+            return
+        first = done * SEGMENT_FRAMES
+        try:
+            with (
+                bar(len(self.ticks), "dubbing", "frame", initial=first) as shown,
+                contextlib.closing(ahead(self.labelled(self.renderer.frames(first)), 8)) as made,
+            ):
+                for k in range(done, len(pieces)):
+                    ticks = self.ticks[k * SEGMENT_FRAMES : (k + 1) * SEGMENT_FRAMES]
+                    segments.write_segment(pieces[k], taken(made, len(ticks), shown), ticks - ticks[0], self.coding)
+                    self.judge(pieces[k], k * SEGMENT_FRAMES, len(ticks))
+        except media.MediaError as error:
+            raise UserError(f"{self.face}: no picture can be read: {error.detail}") from error
 
-def counted(frames: Iterator[np.ndarray], total: int, what: str = "dubbing") -> Iterator[np.ndarray]:
-    with bar(total, what, "frame") as shown:
+    def judge(self, piece: Path, first: int, num: int) -> None:
+        """What is told of a segment, beside it."""
+        made = self.renderer.taken(first, first + num)
+        told = {
+            "seam_levels": round(float(np.median([seam for _, seam in made.values()])), 2) if made else None,
+            "confidence": self.expert.spans({n: face for n, (face, _) in made.items()}) if self.expert else [],
+        }
+        write_atomic(piece.with_suffix(".json"), json.dumps(told))
+
+    def labelled(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         for frame_HW3 in frames:
-            yield frame_HW3
+            yield frame_HW3 if self.options.label is None else picture.labelled(frame_HW3, self.options.label)
+
+    def sound(self) -> tuple[Iterator[np.ndarray], film.Sound]:
+        """What people hear: the new sound, with --span the original with the lines in their places."""
+        duration_s = float(self.plan.ends_s[-1])
+        if self.spans and self.has_sound:
+            like = film.sound(self.face)
+            return hear.mixed(film.channels(self.face, like), self.lines, like, duration_s), like
+        like = film.sound(self.lines[0].path)
+        return hear.replaced(self.lines, like, duration_s), like
+
+    def join(self, out: Path, tags: Mapping[str, str]) -> None:
+        sound, like = self.sound()
+        segments.join(
+            out, self.pieces(), self.ticks, self.end_tick, sound, like.rate_hz, film.LAYOUTS[like.num_channels],
+            tags, self.options.lossless,
+        )  # fmt: skip
+
+    def about(self) -> dict[str, Any]:
+        judged = [json.loads(piece.with_suffix(".json").read_text()) for piece in self.pieces()]
+        return sidecar.describe(self.seen, self.choice, self.plan, self.lines, judged)
+
+    def side_by_side(self, out: Path) -> None:
+        """The source left, the output right."""
+        piece = self.folder / "side.mp4"
+        both = (
+            picture.beside(whole(one), other.rgb())
+            for one, (other, _) in zip(self.renderer.shown(0), film.pictures(self.out), strict=False)
+        )
+        segments.write_segment(piece, both, self.ticks, self.coding)
+        sound, like = self.sound()
+        segments.join(
+            out, [piece], self.ticks, self.end_tick, sound, like.rate_hz, film.LAYOUTS[like.num_channels],
+            {"comment": MADE_BY}, self.options.lossless,
+        )  # fmt: skip
+
+
+def taken(frames: Iterator[np.ndarray], num: int, shown: Any) -> Iterator[np.ndarray]:
+    for _ in range(num):
+        yield next(frames)
+        shown.update()
+
+
+def counted(frames: Iterable[Any], total: int, what: str) -> Iterator[Any]:
+    with bar(total, what, "frame") as shown:
+        for frame in frames:
+            yield frame
             shown.update()
 
 
-def dubbed(face: Path, followed: Track, sync: LipSync, mfcc_FW: np.ndarray, num_frames: int) -> Iterator[np.ndarray]:
-    """The frames of the output, one by one, RGB uint8."""
-    boxes_T4 = faces.crop_boxes(followed.boxes_T4)
-    who = inference.identity_frame(followed.found_T)
-    identity_frame = next(islice(media.frames(face), who, None))
-    identity_SS3 = features.crop(identity_frame, boxes_T4[who], sync.size)
-    source = enumerate(repeated(face))
-    for start in range(0, num_frames, inference.BATCH):
-        batch = list(islice(source, min(inference.BATCH, num_frames - start)))
-        at = np.array([number for number, _ in batch])
-        boxes_B4 = boxes_T4[at % len(boxes_T4)]
-        crops_BSS3 = np.stack(
-            [features.crop(frame, box, sync.size) for (_, frame), box in zip(batch, boxes_B4, strict=True)]
-        )
-        made_BSS3 = sync.generate(identity_SS3, crops_BSS3, inference.windows(mfcc_FW, at))
-        for (number, frame_HW3), box_4, made_SS3 in zip(batch, boxes_B4, made_BSS3, strict=True):
-            seen = followed.found_T[number % len(followed.found_T)]
-            yield paste(frame_HW3, made_SS3, box_4) if seen else frame_HW3
+def made_by(inputs: dict[str, Any], key: str, sync: LipSync, target: Path) -> dict[str, Any]:
+    return {
+        "key": key,
+        "output_sha256": units.sha256_file(target),
+        "comment": MADE_BY,
+        "sha256": inputs["sha256"],
+        "checkpoint": inference.describe(sync.about),
+        "backend": sync.backend,
+        "options": inputs["options"],
+    }
 
 
-def repeated(face: Path) -> Iterator[np.ndarray]:
-    """The frames of the video, from the start again when they end: decoded again, never held."""
-    if media.is_image(face):
-        picture = media.read_image(face)
-        while True:
-            yield picture
-    while True:
-        yield from media.frames(face)
-
-
-def paste(frame_HW3: np.ndarray, face_SS3: np.ndarray, box_4: np.ndarray) -> np.ndarray:
-    """The generated face in its place: an oval of its lower part, fading at the rim.
-
-    Shape: (H, W, 3), (S, S, 3) uint8; box of the crop in the frame  ->  (H, W, 3) uint8
-    """
-    size = len(face_SS3)
-    height, width = frame_HW3.shape[:2]
-    back = cv2.invertAffineTransform(features.crop_transform(box_4, size))
-    flags = cv2.INTER_LINEAR
-    alpha_HW = cv2.warpAffine(paste_mask(size), back, (width, height), flags=flags)[..., None]
-    face_HW3 = cv2.warpAffine(face_SS3, back, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    blended = frame_HW3 * (1 - alpha_HW) + face_HW3 * alpha_HW
-    return np.where(alpha_HW > 0, blended.round(), frame_HW3).astype(np.uint8)
-
-
-def paste_mask(size: int) -> np.ndarray:
-    """How much of the generated face is seen at each pixel of the crop.  Shape: -> (S, S) float32 in [0, 1]"""
-    at = (np.arange(size, dtype=np.float32) + 0.5) / size
-    across, down = ((at - centre) / radius for centre, radius in zip(OVAL_CENTRE, OVAL_RADII, strict=True))
-    return ramp(1 - np.hypot(across[None, :], down[:, None]), 0, RIM).astype(np.float32)
-
-
-def ramp(x: np.ndarray, low: float, high: float) -> np.ndarray:
-    """0 below `low`, 1 above `high`, smooth between."""
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+def summary(target: Path, about: dict[str, Any], sync: LipSync) -> str:
+    passed = sum(span["last"] - span["first"] + 1 for span in about["passed_through"])
+    dubbed = [face["number"] for face in about["faces"] if face["dubbed"]]
+    several = f"; dubbed {len(dubbed)} of {len(about['faces'])} faces ({about['speaker_by']})"
+    return (
+        f"dub: {target}: {about['frames']} frames, {about['duration_s']:.2f} s; {about['changed']} changed, {passed} "
+        f"passed through{several if len(about['faces']) > 1 else ''}; what and why: {target.with_suffix('.json')}; "
+        f"checkpoint {inference.describe(sync.about)}"
+    )

@@ -2,6 +2,7 @@
 both call this, with crops and sound from the code that made the training shards.
 """
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 
 from model import timing
 from model.generator import Generator
+from model.params import FaceParams
 from model.samples import frame_bytes, generator_input, pictures
 from tasks import checkpoints
 from tasks.stage import UserError
@@ -31,6 +33,7 @@ class LipSync:
             if weight.ndim == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         self.generator.to(self.device).eval()
+        self.backend = "torch"
 
     @torch.inference_mode()
     def generate(self, identity_SS3: np.ndarray, faces_TSS3: np.ndarray, windows_TFW: np.ndarray) -> np.ndarray:
@@ -66,6 +69,23 @@ def windows(mfcc_FW: np.ndarray, frames_N: np.ndarray) -> np.ndarray:
     """The sound of each frame.  Shape: (12, columns), (N,) int -> (N, 12, 35)"""
     columns_NW = timing.window_columns(frames_N, mfcc_FW.shape[1])
     return mfcc_FW[:, columns_NW].transpose(1, 0, 2)
+
+
+def windows_at(mfcc_FW: np.ndarray, middles_s: np.ndarray) -> np.ndarray:
+    """The sound around any times.  Shape: (12, columns), (N,) float s -> (N, 12, 35)"""
+    return mfcc_FW[:, timing.columns_at(middles_s, mfcc_FW.shape[1])].transpose(1, 0, 2)
+
+
+def face_params(about: dict[str, Any], checkpoint: Path) -> FaceParams:
+    """How faces were cut for this checkpoint.  Errors: UserError where it is of another version of the project."""
+    given = about["params"]["faces"]
+    known = {field.name for field in dataclasses.fields(FaceParams)}
+    if different := sorted(known ^ given.keys()):
+        raise UserError(
+            f"{checkpoint}: trained by another version of this project (faces.{different[0]}); train again, or dub "
+            "with the version that made it"
+        )
+    return FaceParams(**given)
 
 
 def identity_frame(found_T: np.ndarray) -> int:

@@ -32,7 +32,7 @@ from tasks.stage import REASONS
 log = logging.getLogger(__name__)
 
 Source = Path | str | BinaryIO
-Block = tuple[np.ndarray, float | None, int]  # mono float32 (n,), start in s if known, rate in Hz
+Block = tuple[np.ndarray, float | None, int]  # float32 (channels, n) or mono (n,), start in s if known, rate in Hz
 
 VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".avi")
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
@@ -85,9 +85,9 @@ def read_image(source: Source) -> np.ndarray:
 
 def probe(source: Source) -> Probe:
     """What the file says of itself. Errors: MediaError unreadable, empty_file."""
-    with _opened(source) as container:
-        video, audio = _video_stream(container), _audio_stream(container)
-        duration_s = _promised_s(container, video or audio)
+    with opened(source) as container:
+        video, audio = video_stream(container), audio_stream(container)
+        duration_s = length_s(container, video or audio)
         return Probe(
             has_video=video is not None,
             has_sound=audio is not None,
@@ -101,7 +101,7 @@ def probe(source: Source) -> Probe:
 
 def tags(source: Source) -> dict[str, str]:
     """The container's own words: title, comment, ...  Errors: MediaError unreadable, empty_file."""
-    with _opened(source) as container:
+    with opened(source) as container:
         return dict(container.metadata)
 
 
@@ -120,15 +120,15 @@ def pictures(source: Source) -> Generator[Picture]:
     Errors: MediaError unreadable, empty_file before the first picture; truncated after the last one that
             could be decoded, where these are less than 90 % of those promised.
     """
-    with _opened(source) as container:
-        stream = _video_stream(container)
+    with opened(source) as container:
+        stream = video_stream(container)
         if stream is None:
             raise MediaError("unreadable", "there is no video stream that can be decoded")
-        promised_s = _promised_s(container, stream)
+        promised_s = length_s(container, stream)
         shown: av.VideoFrame | None = None
         times_s: list[float] = []
         size, num_out = (0, 0), 0
-        for frame, time_s in _timed_pictures(container, stream):
+        for frame, time_s in timed_pictures(decoded(container, stream), stream):
             while shown and (num_out + 0.5) / FPS + 1e-9 < time_s:
                 yield Picture(shown, size)
                 num_out += 1
@@ -164,15 +164,22 @@ def decode_sound(source: Source) -> np.ndarray:
     Shape: -> (samples,) float32, about [-1, 1], 16 kHz; as long as the file's sound: see `fit`
     Errors: MediaError unreadable, empty_file, no_sound. Damage leaves a gap or an early end, not an error.
     """
-    start_s = _first_picture_s(source)
-    with _opened(source) as container:
-        stream = _audio_stream(container)
+    return np.concatenate(list(mono(source)))
+
+
+def mono(source: Source) -> Generator[np.ndarray]:
+    """`decode_sound` piece by piece, at least one.  Shape: yields (n,) float32, 16 kHz.  Errors: as decode_sound"""
+    start_s = first_picture_s(source)
+    with opened(source) as container:
+        stream = audio_stream(container)
         if stream is None:
             raise MediaError("no_sound", "there is no sound stream that can be decoded")
-        blocks = list(_resampled(_placed(_mono_blocks(container, stream), start_s)))
-    if not blocks:
+        any_yet = False
+        for block in resampled(placed(_mono_blocks(container, stream), start_s)):
+            any_yet = True
+            yield block[0]
+    if not any_yet:
         raise MediaError("no_sound", "no sample of the sound could be decoded")
-    return np.concatenate(blocks)
 
 
 def fit(sound: np.ndarray, num_frames: int) -> np.ndarray:
@@ -184,7 +191,7 @@ def fit(sound: np.ndarray, num_frames: int) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _opened(source: Source) -> Iterator[InputContainer]:
+def opened(source: Source) -> Iterator[InputContainer]:
     """The file as a container; every error of FFmpeg inside the block is a MediaError."""
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(Path(source).open("rb")) if isinstance(source, str | Path) else source
@@ -200,17 +207,17 @@ def _opened(source: Source) -> Iterator[InputContainer]:
             raise MediaError("unreadable", f"FFmpeg says: {error.strerror}") from error
 
 
-def _video_stream(container: InputContainer) -> VideoStream | None:
+def video_stream(container: InputContainer) -> VideoStream | None:
     """The first one of moving pictures that has a decoder: the cover of an album is not a video."""
     moving = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
     return next((s for s in moving if s.codec_context), None)
 
 
-def _audio_stream(container: InputContainer) -> AudioStream | None:
+def audio_stream(container: InputContainer) -> AudioStream | None:
     return next((s for s in container.streams.audio if s.codec_context), None)
 
 
-def _promised_s(container: InputContainer, stream: VideoStream | AudioStream | None) -> float:
+def length_s(container: InputContainer, stream: VideoStream | AudioStream | None) -> float:
     """Length of one stream as the container tells it; 0 where it does not, as in live recordings."""
     if stream is None:
         return 0.0
@@ -225,7 +232,7 @@ def _promised_s(container: InputContainer, stream: VideoStream | AudioStream | N
     return max(0.0, end_s - start_s)
 
 
-def _decoded(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Any]:
+def decoded(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Any]:
     """Frames of one stream in the order they are shown, to the end or to where the file breaks off.
 
     What cannot be decoded before the first frame is passed over: a recording may start between key frames.
@@ -249,11 +256,11 @@ def _decoded(container: InputContainer, stream: VideoStream | AudioStream) -> It
         yield from decoded
 
 
-def _timed_pictures(container: InputContainer, stream: VideoStream) -> Iterator[tuple[av.VideoFrame, float]]:
+def timed_pictures(pictures: Iterable[av.VideoFrame], stream: VideoStream) -> Iterator[tuple[av.VideoFrame, float]]:
     """Decoded pictures with their start in s after the first one's, never falling."""
     usual_s = float(1 / (stream.average_rate or FPS))
     first_s, last_s = None, -usual_s
-    for frame in _decoded(container, stream):
+    for frame in pictures:
         first_s = (frame.time or 0.0) if first_s is None else first_s
         time_s = last_s + usual_s if frame.time is None else max(frame.time - first_s, last_s, 0.0)
         if time_s > last_s + JUMP_S:
@@ -263,15 +270,21 @@ def _timed_pictures(container: InputContainer, stream: VideoStream) -> Iterator[
         last_s = time_s
 
 
-def _first_picture_s(source: Source) -> float | None:
-    with _opened(source) as container:
-        stream = _video_stream(container)
-        frame = next(_decoded(container, stream), None) if stream else None
+def first_picture_s(source: Source) -> float | None:
+    with opened(source) as container:
+        stream = video_stream(container)
+        frame = next(decoded(container, stream), None) if stream else None
         return frame.time if frame else None
 
 
 def _mono_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Block]:
-    for frame in _decoded(container, stream):
+    for block, time_s, rate_hz in sound_blocks(container, stream):
+        yield block.mean(axis=0, dtype=np.float32), time_s, rate_hz
+
+
+def sound_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Block]:
+    """All channels as they are decoded, no infinite sample among them."""
+    for frame in decoded(container, stream):
         if frame.sample_rate not in RATES_HZ:
             continue
         samples = frame.to_ndarray()
@@ -281,11 +294,11 @@ def _mono_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Blo
             samples = (samples.astype(np.float32) - 128) / 128
         elif np.issubdtype(samples.dtype, np.integer):
             samples = samples.astype(np.float32) / (np.iinfo(samples.dtype).max + 1)
-        mono = samples.mean(axis=0, dtype=np.float32)
-        yield np.nan_to_num(mono, posinf=0, neginf=0), frame.time, frame.sample_rate
+        samples = samples.astype(np.float32, copy=False)
+        yield np.nan_to_num(samples, posinf=0, neginf=0), frame.time, frame.sample_rate
 
 
-def _placed(blocks: Iterable[Block], start_s: float | None) -> Iterator[tuple[np.ndarray, int]]:
+def placed(blocks: Iterable[Block], start_s: float | None) -> Iterator[tuple[np.ndarray, int]]:
     """(sound, rate) without a gap or an overlap from `start_s` on; None: from the first block on."""
     end_s, aligned = start_s, False
     for block, time_s, rate_hz in blocks:
@@ -295,22 +308,25 @@ def _placed(blocks: Iterable[Block], start_s: float | None) -> Iterator[tuple[np
             late_s = 0.0  # a broken time stamp
         if abs(late_s) > GAP_S or not aligned:
             late = round(late_s * rate_hz)
-            block = np.concatenate([np.zeros(max(late, 0), np.float32), block[max(-late, 0) :]])
-        if len(block):
+            silence = np.zeros((*block.shape[:-1], max(late, 0)), np.float32)
+            block = np.concatenate([silence, block[..., max(-late, 0) :]], axis=-1)
+        if block.shape[-1]:
             aligned = True
-            end_s += len(block) / rate_hz
+            end_s += block.shape[-1] / rate_hz
             yield block, rate_hz
 
 
-def _resampled(blocks: Iterable[tuple[np.ndarray, int]]) -> Iterator[np.ndarray]:
-    """Sound at 16 kHz; without a change of rate, the samples as they are."""
+def resampled(
+    blocks: Iterable[tuple[np.ndarray, int]], wanted_hz: int = SAMPLE_RATE_HZ, layout: str = "mono"
+) -> Iterator[np.ndarray]:
+    """Sound at one rate; without a change of rate, the samples as they are.  Shape: yields (channels, n) float32"""
     for rate_hz, group in itertools.groupby(blocks, key=lambda block: block[1]):
-        if rate_hz == SAMPLE_RATE_HZ:
-            yield from (block for block, _ in group)
+        if rate_hz == wanted_hz:
+            yield from (np.atleast_2d(block) for block, _ in group)
             continue
-        resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE_HZ)
+        resampler = av.AudioResampler(format="fltp", layout=layout, rate=wanted_hz)
         for block, _ in group:
-            frame = av.AudioFrame.from_ndarray(block[None], format="fltp", layout="mono")
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(np.atleast_2d(block)), format="fltp", layout=layout)
             frame.sample_rate = rate_hz
-            yield from (out.to_ndarray()[0] for out in resampler.resample(frame))
-        yield from (out.to_ndarray()[0] for out in resampler.resample(None) if out)
+            yield from (out.to_ndarray() for out in resampler.resample(frame))
+        yield from (out.to_ndarray() for out in resampler.resample(None) if out)

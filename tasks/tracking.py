@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from tasks import config, paths, revision, units
+from tasks import agreement, config, index, paths, revision, units
 from tasks.stage import UserError, write_atomic
 
 EXPERIMENT = "lipsync"
@@ -214,6 +214,9 @@ def tags(stage: str) -> dict[str, str]:
     }
     if paths.INDEX.is_file():
         found["data.index.md5"] = units.md5_file(paths.INDEX)
+        found["licence"] = "; ".join(index.values(paths.INDEX, "licence"))
+        about = agreement.of(index.values(paths.INDEX, "corpus"))
+        found |= {f"agreement.{name}": value for name, value in about.items()}
     if paths.PARAMS.is_file():
         found["params.sha256"] = config.digest(config.load(paths.PARAMS))
     return found

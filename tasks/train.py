@@ -29,7 +29,20 @@ from model.expert import SyncExpert
 from model.gan import Gan
 from model.params import Params, TrainParams
 from model.ranks import num_ranks, rank
-from tasks import checkpoints, config, lineage, loader, paths, ranks, resident, tables, tracking, units, validation
+from tasks import (
+    agreement,
+    checkpoints,
+    config,
+    lineage,
+    loader,
+    paths,
+    ranks,
+    resident,
+    tables,
+    tracking,
+    units,
+    validation,
+)
 from tasks.loader import Batches, Clips
 from tasks.memory import told_when_short
 from tasks.progress import say
@@ -161,6 +174,7 @@ def _write_outs(trainer: Trainer, clips: Clips, p: Params) -> None:
             "index_md5": units.md5_file(paths.INDEX),
             "corpora": sorted({row["corpus"] for row in clips.rows}),
             "licences": sorted({row["licence"] for row in clips.rows}),
+            "agreement": agreement.of({row["corpus"] for row in clips.rows}),
             "torch": torch.__version__.split("+")[0],
             "train_version": TRAIN_VERSION,
         },

@@ -10,8 +10,8 @@ from test_gan import SIZE, build, example, same, snapshot, through_a_file
 from model import terms
 from model.average import Average
 from model.expert import RUN, SyncExpert, lower_halves
-from model.quality import QualityDiscriminator, deceit_loss, quality_loss
 from model.samples import Batch
+from model.visual_quality import QualityDiscriminator, deceit_loss, quality_loss
 
 
 @pytest.fixture

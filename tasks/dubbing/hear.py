@@ -1,0 +1,145 @@
+"""The new sound: what the network hears of it, 16 kHz mono piece by piece, and what people hear, in full.
+
+Both are generators from the same lines (a sound and when it begins), so memory does not grow with the length.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model import timing
+from tasks import features, film, media
+from tasks.film import Sound
+from tasks.stage import UserError
+
+PIECE_FRAMES = 60 * timing.FPS  # of sound features made at a time
+CONTEXT_FRAMES = 2  # on either side: longer than any window of the features
+SILENCE_SAMPLES = 1 << 16
+FADE_S = 0.02  # from the original sound to a line and back
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """New words: the sound of a file from `start_s` of the video on."""
+
+    start_s: float
+    path: Path
+    duration_s: float
+
+    @property
+    def end_s(self) -> float:
+        return self.start_s + self.duration_s
+
+
+def line(path: Path, start_s: float = 0.0) -> Line:
+    """Errors: UserError where there is no sound to be read, or none in it."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        num_samples = sum(len(block) for block in media.mono(path))
+    except media.MediaError as error:
+        raise UserError(f"{path}: no sound can be read: {error.detail}") from error
+    if not num_samples:
+        raise UserError(f"{path}: no sound can be read: its sound is empty")
+    return Line(start_s, path, num_samples / timing.SAMPLE_RATE_HZ)
+
+
+def in_order(lines: Iterable[Line]) -> list[Line]:
+    """Errors: UserError where two lines are spoken at a time."""
+    ordered = sorted(lines, key=lambda one: one.start_s)
+    for one, following in itertools.pairwise(ordered):
+        if following.start_s < one.end_s - timing.COLUMN_S:
+            raise UserError(
+                f"{following.path} begins at {following.start_s:.2f} s, while {one.path} speaks until {one.end_s:.2f} s"
+            )
+    return ordered
+
+
+def timeline(lines: Sequence[Line], num_samples: int) -> Iterator[np.ndarray]:
+    """The lines in their places, silence around them.  Shape: yields (n,) float32, num_samples in all, 16 kHz"""
+    at = 0
+    for one in lines:
+        start = min(round(one.start_s * timing.SAMPLE_RATE_HZ), num_samples)
+        yield from (np.zeros(num, np.float32) for num in silence(start - at))
+        at = max(at, start)
+        for block in media.mono(one.path):
+            given = block[: num_samples - at]
+            at += len(given)
+            if len(given):
+                yield given
+    yield from (np.zeros(num, np.float32) for num in silence(num_samples - at))
+
+
+def mfcc(blocks: Iterable[np.ndarray], num_frames: int) -> np.ndarray:
+    """`features.mfcc` of sound in blocks: the same numbers, without the whole sound in memory.
+
+    Shape: blocks (n,) of at least num_frames x 640 samples in all -> (12, 4 num_frames) float32
+    """
+    context, columns = timing.num_samples(CONTEXT_FRAMES), CONTEXT_FRAMES * timing.COLUMNS_PER_FRAME
+    source, ready = iter(blocks), np.zeros(0, np.float32)
+    made, done = [], 0
+    while done < num_frames:
+        before = CONTEXT_FRAMES if done else 0
+        num = min(PIECE_FRAMES, num_frames - done)
+        after = min(CONTEXT_FRAMES, num_frames - done - num)
+        wanted = timing.num_samples(before + num + after)
+        parts, have = [ready], len(ready)
+        while have < wanted and (block := next(source, None)) is not None:
+            parts.append(block)
+            have += len(block)
+        ready = np.concatenate(parts)
+        piece = features.mfcc(ready[:wanted], before + num + after)
+        made.append(piece[:, columns if before else 0 :][:, : num * timing.COLUMNS_PER_FRAME])
+        done += num
+        ready = ready[timing.num_samples(before + num) - context :]
+    return np.concatenate(made, axis=1)
+
+
+def replaced(lines: Sequence[Line], like: Sound, duration_s: float) -> Iterator[np.ndarray]:
+    """The lines alone, silence around.  Shape: yields (channels, n) float32, cut to the duration"""
+    num_samples, at = round(duration_s * like.rate_hz), 0
+    for one in lines:
+        start = min(round(one.start_s * like.rate_hz), num_samples)
+        for num in silence(start - at):
+            yield np.zeros((like.num_channels, num), np.float32)
+        at = max(at, start)
+        for block in film.channels(one.path, like):
+            given = block[:, : num_samples - at]
+            at += given.shape[1]
+            if given.shape[1]:
+                yield given
+    for num in silence(num_samples - at):
+        yield np.zeros((like.num_channels, num), np.float32)
+
+
+def silence(num_samples: int) -> Iterator[int]:
+    """Lengths of the blocks a silence is made of, so that an hour of it is never in memory."""
+    for start in range(0, num_samples, SILENCE_SAMPLES):
+        yield min(SILENCE_SAMPLES, num_samples - start)
+
+
+def mixed(
+    original: Iterator[np.ndarray], lines: Sequence[Line], like: Sound, duration_s: float
+) -> Iterator[np.ndarray]:
+    """The original sound, but for the spans of the lines, where it gives way to them with short fades."""
+    new = replaced(lines, like, duration_s)
+    pending = np.zeros((like.num_channels, 0), np.float32)
+    at = 0
+    for block in new:
+        while pending.shape[1] < block.shape[1]:
+            more = next(original, None)
+            if more is None:
+                more = np.zeros((like.num_channels, block.shape[1] - pending.shape[1]), np.float32)
+            pending = np.concatenate([pending, more], axis=1)
+        own, pending = pending[:, : block.shape[1]], pending[:, block.shape[1] :]
+        times_s = (at + np.arange(block.shape[1])) / like.rate_hz
+        share = np.zeros(len(times_s), np.float32)
+        for one in lines:
+            inside = np.minimum(times_s - one.start_s, one.end_s - times_s) / FADE_S
+            share = np.maximum(share, np.clip(inside, 0, 1).astype(np.float32))
+        # added up in this order, sound outside every line keeps its very samples
+        yield np.where(share > 0, own * (1 - share) + block * share, own)
+        at += block.shape[1]

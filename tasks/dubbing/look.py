@@ -1,0 +1,299 @@
+"""Pass 1 over a video: its times, its shots, and every face in them with its landmarks.
+
+Frames come one by one; memory holds those of one key interval, and some 700 bytes for each frame of a face.
+
+Faces are searched as `tasks.face_track` does it, at key frames, near their last boxes; the whole frame is searched at
+the start of a shot, when a face is lost, and every WHOLE_EVERY key frames. A face is followed by overlap, and no longer
+than its shot.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from model import faces, timing
+from model.params import FaceParams
+from tasks import features
+from tasks.face_track import AGREE_IOU, Frame, detect, detect_near, detector, following
+from tasks.landmarks import Predictor
+from tasks.pictures import Picture
+
+THUMB_WH = (32, 18)
+CUT_LEVELS, CUT_TIMES = 18.0, 4.0  # a cut changes a picture's thumbnail by so many of 255, and so many times the usual
+WHOLE_EVERY = 5  # key frames
+LOST_KEYS = 5  # key frames without the face, after which it is another when it comes back
+HELD_BYTES = 128 << 20  # of frames from one key frame to the next, whatever their rate and size
+MIN_SEEN = 5  # frames: less is a mistake of the detector
+CANDIDATES = 48  # crops kept of a face, evenly spread
+LOW_WH = (12, 8)
+LOW_ROWS, LOW_COLUMNS = (0.5, 0.95), (0.2, 0.8)  # of the crop
+EASIER = -0.4  # added to dlib's threshold where a picture shows no face at all
+
+
+@dataclass
+class Face:
+    """One face in one shot. Arrays cover the frames first .. first + N - 1.
+
+    Shape: boxes_N4 float, px of the frame, smoothed; found_N bool; points_N682 float32, px of the frame;
+           lows_NK uint8, the lower face, grey, in LOW_WH pixels: what a hand before the mouth changes;
+           portraits: frame number -> (S, S, 3) uint8, crops of some of the frames in which it was found
+    """
+
+    first: int
+    boxes_N4: np.ndarray
+    found_N: np.ndarray
+    points_N682: np.ndarray
+    lows_NK: np.ndarray
+    portraits: dict[int, np.ndarray]
+
+    @property
+    def end(self) -> int:
+        return self.first + len(self.found_N)
+
+
+@dataclass
+class Seen:
+    """What pass 1 finds."""
+
+    times_s: np.ndarray  # (T,) start of each frame
+    size_hw: tuple[int, int]
+    shots: list[int]  # first frame of each
+    faces: list[Face]  # by first frame, then the larger one
+    how: str = "dlib's frontal detector"
+
+    @property
+    def ends_s(self) -> np.ndarray:
+        """(T,) when each frame gives way; the last one stays as long as is usual"""
+        usual_s = float(np.median(np.diff(self.times_s))) if len(self.times_s) > 1 else 1 / timing.FPS
+        return np.append(self.times_s[1:], self.times_s[-1] + usual_s)
+
+    def shot_of(self, frame: int) -> int:
+        return int(np.searchsorted(self.shots, frame, side="right")) - 1
+
+
+def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Predictor) -> Seen:
+    """Go through (picture, start in s) once."""
+    watch = _Watch(p, predictor)
+    for frame_HW3, time_s in frames:
+        watch.add(frame_HW3, time_s)
+    watch.end_shot()
+    found = sorted(watch.done, key=lambda face: (face.first, -float(np.ptp(face.boxes_N4[0, ::2]))))
+    return Seen(np.array(watch.times_s), watch.size_hw, watch.shots, found)
+
+
+def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Predictor, box_4: np.ndarray | None) -> Seen:
+    """A still picture: what the detector misses is searched for twice as large, then with less demand.
+
+    A face given by its box, as a drawing may need, is taken as it is.
+    """
+    how = "the box that was given"
+    found_N4 = np.empty((0, 4)) if box_4 is None else box_4[None]
+    for name, upsample, demand in (("dlib's frontal detector", 1, 0.0), ("at twice the size", 2, 0.0),
+                                   ("with a lower threshold", 1, EASIER)):  # fmt: skip
+        if not len(found_N4):
+            how = name
+            shrink = min(1.0, p.detect_px / max(frame_HW3.shape[:2]))
+            grey_HW = cv2.resize(
+                cv2.cvtColor(frame_HW3, cv2.COLOR_RGB2GRAY), None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA
+            )
+            rectangles, _, _ = detector().run(grey_HW, upsample, demand)
+            found_N4 = (
+                np.array([(b.left(), b.top(), b.right() + 1, b.bottom() + 1) for b in rectangles], np.float64).reshape(
+                    -1, 4
+                )
+                / shrink
+            )
+    made = []
+    for box in found_N4:
+        crop_SS3 = features.crop(frame_HW3, faces.crop_boxes(box[None])[0], p.size)
+        points = to_frame(predictor(crop_SS3[None]), faces.crop_boxes(box[None]), p.size)
+        made.append(
+            Face(0, box[None].astype(float), np.ones(1, bool), points, lower_face(crop_SS3)[None], {0: crop_SS3})
+        )
+    return Seen(np.zeros(1), frame_HW3.shape[:2], [0], made, how)
+
+
+def to_frame(points_N682: np.ndarray, crops_N4: np.ndarray, size: int) -> np.ndarray:
+    """Landmarks of crops, in pixels of the frame.  Shape: (N, 68, 2), (N, 4) -> (N, 68, 2) float32"""
+    scale_N12 = (crops_N4[:, 2:] - crops_N4[:, :2])[:, None] / size
+    return (points_N682 * scale_N12 + crops_N4[:, None, :2]).astype(np.float32)
+
+
+def small(frame_HW3: Frame) -> np.ndarray:
+    """Shape: -> (18, 32) float32"""
+    if isinstance(frame_HW3, Picture):
+        return frame_HW3.small(*THUMB_WH).astype(np.float32)
+    grey_HW = cv2.cvtColor(frame_HW3, cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey_HW, THUMB_WH, interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def lower_face(crop_SSx: np.ndarray) -> np.ndarray:
+    """The lower face, very small.  Shape: (S, S) or (S, S, 3) -> (96,) uint8"""
+    size = len(crop_SSx)
+    (top, bottom), (left, right) = ((round(share * size) for share in shares) for shares in (LOW_ROWS, LOW_COLUMNS))
+    grey_SS = crop_SSx if crop_SSx.ndim == 2 else cv2.cvtColor(crop_SSx, cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey_SS[top:bottom, left:right], LOW_WH, interpolation=cv2.INTER_AREA).ravel()
+
+
+@dataclass
+class _Followed:
+    """A face that is being followed: box and landmarks of each frame so far; None where it was not found."""
+
+    first: int
+    boxes: dict[int, np.ndarray] = field(default_factory=dict)
+    points: dict[int, np.ndarray] = field(default_factory=dict)
+    lows: dict[int, np.ndarray] = field(default_factory=dict)
+    portraits: dict[int, np.ndarray] = field(default_factory=dict)
+    keys_lost: int = 0
+
+    @property
+    def last(self) -> np.ndarray:
+        return self.boxes[max(self.boxes)]
+
+
+class _Watch:
+    """The state of `look`."""
+
+    def __init__(self, p: FaceParams, predictor: Predictor) -> None:
+        self.p, self.predictor = p, predictor
+        self.key_s = p.key_every / timing.FPS
+        self.times_s: list[float] = []
+        self.shots: list[int] = []
+        self.size_hw = (0, 0)
+        self.held: dict[int, Frame] = {}
+        self.thumb: np.ndarray | None = None
+        self.changes: list[float] = []
+        self.num_keys = 0
+        self.followed: list[_Followed] = []
+        self.done: list[Face] = []
+
+    def add(self, frame_HW3: Frame, time_s: float) -> None:
+        t = len(self.times_s)
+        if self.is_cut(frame_HW3) or t == 0:
+            self.end_shot()
+            self.shots.append(t)
+        self.times_s.append(time_s)
+        self.size_hw = (frame_HW3.shape[0], frame_HW3.shape[1])
+        self.held[t] = frame_HW3
+        first = min(self.held)
+        if (
+            len(self.held) == 1
+            or time_s - self.times_s[first] > self.key_s - 1e-3
+            or len(self.held) * frame_HW3.nbytes > HELD_BYTES
+        ):
+            self.close(t)
+
+    def is_cut(self, frame_HW3: Frame) -> bool:
+        """Whether the picture is of another scene than the one before it."""
+        thumb = small(frame_HW3)
+        if self.thumb is None:
+            self.thumb = thumb
+            return False
+        change = float(np.abs(thumb - self.thumb).mean())
+        usual = float(np.median(self.changes)) if self.changes else 0.0
+        self.thumb, self.changes = thumb, [*self.changes[-11:], change]
+        return change > CUT_LEVELS and change > CUT_TIMES * usual
+
+    def end_shot(self) -> None:
+        if len(self.held) > 1:  # its last frame is a key frame, wherever it falls
+            self.close(max(self.held))
+        for one in self.followed:
+            self.finish(one)
+        self.followed, self.held, self.num_keys, self.changes = [], {}, 0, []
+
+    def finish(self, one: _Followed) -> None:
+        if len(one.boxes) < min(MIN_SEEN, len(self.times_s) - self.shots[-1]):
+            return
+        frames = np.arange(min(one.boxes), max(one.boxes) + 1)
+        found_N = np.array([t in one.boxes for t in frames.tolist()])
+        boxes_N4 = np.array([one.boxes.get(t, np.full(4, np.nan)) for t in frames.tolist()])
+        at = np.flatnonzero(found_N)
+        points_N682 = np.array([one.points.get(t, np.full((68, 2), np.nan)) for t in frames.tolist()], np.float32)
+        flat = points_N682.reshape(len(frames), -1)
+        for column in range(flat.shape[1]):
+            flat[:, column] = np.interp(np.arange(len(frames)), at, flat[at, column])
+        none = np.zeros(LOW_WH[0] * LOW_WH[1], np.uint8)
+        lows_NK = np.array([one.lows.get(t, none) for t in frames.tolist()])
+        boxes_N4 = faces.smooth_track(boxes_N4, found_N, self.p.smooth_frames)
+        self.done.append(Face(int(frames[0]), boxes_N4, found_N, points_N682, lows_NK, one.portraits))
+
+    def close(self, t: int) -> None:
+        """Frame t is a key frame: find the faces in it, and settle the frames since the key frame before."""
+        low = min(self.held)
+        boxes = {id(one): self.near(t, one.last) for one in self.followed}
+        if self.num_keys % WHOLE_EVERY == 0 or any(box is None for box in boxes.values()):
+            self.whole(t, boxes)
+        self.num_keys += 1
+        for one in self.followed:
+            box = boxes[id(one)]
+            one.keys_lost = one.keys_lost + 1 if box is None else 0
+            if box is not None:
+                one.boxes[t] = box
+            self.between(one, low, t)
+            self.measure(one, low, t)
+        for lost in [one for one in self.followed if one.keys_lost >= LOST_KEYS]:
+            self.finish(lost)
+            self.followed.remove(lost)
+        self.held = {t: self.held[t]}
+
+    def whole(self, t: int, boxes: dict[int, np.ndarray | None]) -> None:
+        """Search all of frame t: for faces that are missing, and for new ones."""
+        for box in self.searched(self.held[t]):
+            known = np.array([b for b in boxes.values() if b is not None]).reshape(-1, 4)
+            if len(known) and faces.iou(box, known).max() >= faces.FOLLOW_IOU:
+                continue
+            missing = [one for one in self.followed if boxes[id(one)] is None]
+            overlaps = [faces.iou(box, one.last[None])[0] for one in missing]
+            if overlaps and max(overlaps) >= faces.FOLLOW_IOU:
+                boxes[id(missing[int(np.argmax(overlaps))])] = box
+                continue
+            new = _Followed(t, {t: box})
+            self.followed.append(new)
+            boxes[id(new)] = box
+
+    def searched(self, frame_HW3: Frame) -> np.ndarray:
+        """All faces of a frame; where it was shrunk for the detector, at the places that its own pixels give."""
+        found_N4 = detect(frame_HW3, self.p.detect_px)
+        if max(frame_HW3.shape[:2]) <= self.p.detect_px:
+            return found_N4
+        again = [following(box, detect_near(frame_HW3, box)) for box in found_N4]
+        kept = [box if new is None else new for box, new in zip(found_N4, again, strict=True)]
+        return np.array(kept).reshape(-1, 4)
+
+    def near(self, t: int, last_4: np.ndarray) -> np.ndarray | None:
+        return following(last_4, detect_near(self.held[t], last_4))
+
+    def between(self, one: _Followed, low: int, high: int) -> None:
+        """Fill the frames between two searched ones: in a line where they agree, else by searching half-way."""
+        before, after = one.boxes.get(low), one.boxes.get(high)
+        if high - low < 2 or (before is None and after is None):
+            return
+        if before is not None and after is not None and faces.iou(before, after[None])[0] >= AGREE_IOU:
+            for t in range(low + 1, high):
+                one.boxes[t] = before + (after - before) * (t - low) / (high - low)
+            return
+        middle = (low + high) // 2
+        known = before if before is not None else after
+        assert known is not None
+        if (box := self.near(middle, known)) is not None:
+            one.boxes[middle] = box
+        self.between(one, low, middle)
+        self.between(one, middle, high)
+
+    def measure(self, one: _Followed, low: int, high: int) -> None:
+        """Landmarks of the frames that are settled, and a portrait of the key frame."""
+        size = self.p.size
+        at = [t for t in range(low, high + 1) if t in one.boxes and t not in one.points]
+        if not at:
+            return
+        crops_N4 = faces.crop_boxes(np.array([one.boxes[t] for t in at]))
+        cut = [features.crop(self.held[t], box, size) for t, box in zip(at, crops_N4, strict=True)]
+        one.points.update(zip(at, to_frame(self.predictor(np.stack(cut)), crops_N4, size), strict=True))
+        one.lows.update(zip(at, map(lower_face, cut), strict=True))
+        if high in one.boxes:
+            crop_4 = faces.crop_boxes(one.boxes[high][None])[0]
+            one.portraits[high] = features.crop(self.held[high], crop_4, size)
+            if len(one.portraits) > CANDIDATES:
+                one.portraits = dict(list(one.portraits.items())[::2])

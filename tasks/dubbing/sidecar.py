@@ -1,0 +1,74 @@
+"""What was done to a video, as JSON beside it, so that a person looks where it matters. No date, no path but names."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tasks.dubbing.hear import Line
+from tasks.dubbing.look import Seen
+from tasks.dubbing.plan import Plan
+from tasks.dubbing.speaker import Choice
+
+SIDECAR_VERSION = 1
+
+
+def describe(
+    seen: Seen, choice: Choice, plan: Plan, lines: Sequence[Line], judged: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Everything about the frames; who calls adds what made them."""
+    weight_N = plan.weight_N
+    return {
+        "version": SIDECAR_VERSION,
+        "frames": len(plan.source_N),
+        "duration_s": round(float(plan.ends_s[-1]), 4),
+        "changed": int((weight_N > 0).sum()),
+        "changed_spans": spans(weight_N > 0, plan),
+        "passed_through": passed(plan),
+        "lines": [
+            {"file": line.path.name, "start_s": round(line.start_s, 3), "end_s": round(line.end_s, 3)} for line in lines
+        ],
+        "scene_cuts_s": [round(float(seen.times_s[t]), 3) for t in seen.shots[1:]],
+        "faces": [one_face(number, seen, choice) for number in range(len(seen.faces))],
+        "speaker_by": choice.why,
+        "found_by": seen.how,
+        "seam_levels": [segment["seam_levels"] for segment in judged],
+        "confidence": [span for segment in judged for span in segment["confidence"]],
+    }
+
+
+def one_face(number: int, seen: Seen, choice: Choice) -> dict[str, Any]:
+    face = seen.faces[number]
+    agreement = choice.agreement[number]
+    return {
+        "number": number,
+        "from_s": round(float(seen.times_s[face.first]), 3),
+        "to_s": round(float(seen.ends_s[face.end - 1]), 3),
+        "box": [round(float(side)) for side in np.median(face.boxes_N4, axis=0)],
+        "agreement": None if agreement is None else round(agreement, 3),
+        "dubbed": bool((choice.who_T == number).any()),
+    }
+
+
+def runs(flags_N: np.ndarray) -> list[tuple[int, int]]:
+    """First and end (exclusive) of each run of True."""
+    steps = np.diff(np.concatenate([[0], flags_N.astype(np.int8), [0]]))
+    return list(zip(np.flatnonzero(steps == 1).tolist(), np.flatnonzero(steps == -1).tolist(), strict=True))
+
+
+def spans(flags_N: np.ndarray, plan: Plan) -> list[dict[str, Any]]:
+    return [
+        {"first": first, "last": end - 1, "from_s": round(float(plan.times_s[first]), 3),
+         "to_s": round(float(plan.ends_s[end - 1]), 3)}
+        for first, end in runs(flags_N)
+    ]  # fmt: skip
+
+
+def passed(plan: Plan) -> list[dict[str, Any]]:
+    """Frames that stay as they are although something is said in them, with the reason."""
+    why_N = plan.why_T[plan.source_N]
+    return [
+        {**span, "reason": str(reason)}
+        for reason in sorted(set(why_N[why_N != ""].tolist()))
+        for span in spans(why_N == reason, plan)
+    ]

@@ -1,0 +1,161 @@
+"""Which of several faces speaks: the one whose mouth moves with the sound, or the one that a person names.
+
+A person is named by a face's number, a point in the picture, or a portrait; it is found again in other shots by its
+looks. The descriptor of looks is a small colour picture of the face: it tells two people in one film apart, and is no
+recognition of persons.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from model import faces, metrics_time, timing
+from tasks import media
+from tasks.dubbing.look import Face, Seen
+from tasks.stage import UserError
+
+LOOKS_PX = 12
+SAME_LOOKS = 0.75  # correlation of descriptors above which two faces are one person's
+MAX_LAG = 3  # frames of 25 a second that a mouth may be before or after its sound
+LOUDNESS_DB = 40.0  # below the loudest: silence
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The face that is dubbed in each frame, -1 for none; and each face's agreement with the sound, None unmeasured."""
+
+    who_T: np.ndarray
+    agreement: list[float | None]
+    why: str
+
+
+def choose(seen: Seen, wanted: str | None, loudness_T: np.ndarray | None) -> Choice:
+    """One person for each shot.
+
+    wanted     None: by sound; "3": face number 3; "640,200@1.5": the face at that point at that time; "anna.png": the
+               face that looks like it
+    loudness_T the original sound's, by `loudness`; None: there is none, the largest face is taken
+    Errors:    UserError where no such face is there
+    """
+    agreement = [None if loudness_T is None else agreeing(face, seen, loudness_T) for face in seen.faces]
+    like = None if wanted is None else portrait_of(wanted, seen)
+    who_T = np.full(len(seen.times_s), -1)
+    bounds = [*seen.shots, len(seen.times_s)]
+    for start, end in itertools.pairwise(bounds):
+        people = persons(seen, [k for k, face in enumerate(seen.faces) if start <= face.first < end])
+        if not people:
+            continue
+        if like is not None:
+            best = max(people, key=lambda person: max(alike(like, looks(seen.faces[k])) for k in person))
+            if max(alike(like, looks(seen.faces[k])) for k in best) < SAME_LOOKS:
+                continue
+        elif loudness_T is not None and len(people) > 1:
+            best = max(people, key=lambda person: max(agreement[k] or -1.0 for k in person))
+        else:
+            best = max(people, key=lambda person: sum(area(seen.faces[k]) for k in person))
+        for k in best:
+            who_T[seen.faces[k].first : seen.faces[k].end] = k
+    if wanted is not None and (who_T < 0).all():
+        raise UserError(f"--speaker {wanted}: no face of the video looks like it")
+    why = "named" if wanted else "mouth agrees with the sound" if loudness_T is not None else "largest face"
+    return Choice(who_T, agreement, why)
+
+
+def area(face: Face) -> float:
+    return float((face.boxes_N4[:, 2:] - face.boxes_N4[:, :2]).prod(axis=1).sum())
+
+
+def agreeing(face: Face, seen: Seen, loudness_T: np.ndarray) -> float:
+    """Correlation of mouth opening and loudness at the best small lag, in [-1, 1]."""
+    frames = np.arange(face.first, face.end)
+    middles_s = (seen.times_s[frames] + seen.ends_s[frames]) / 2
+    at = np.arange(int(middles_s[0] * timing.FPS), int(middles_s[-1] * timing.FPS) + 1)
+    opening = np.interp((at + 0.5) / timing.FPS, middles_s, faces.aperture(face.points_N682))
+    heard = loudness_T[np.clip(at, 0, len(loudness_T) - 1)]
+    return float(metrics_time.lag_curve(opening, heard, MAX_LAG).max())
+
+
+def loudness(blocks: Iterable[np.ndarray]) -> np.ndarray:
+    """Loudness of each 25th of a second in dB above silence, at least 0.  Shape: 16 kHz mono blocks -> (T,) float32"""
+    powers, rest = [], np.zeros(0, np.float32)
+    for block in blocks:
+        rest = np.concatenate([rest, block])
+        whole = len(rest) // timing.SAMPLES_PER_FRAME * timing.SAMPLES_PER_FRAME
+        powers.append(np.square(rest[:whole].reshape(-1, timing.SAMPLES_PER_FRAME)).mean(axis=1))
+        rest = rest[whole:]
+    power_T = np.concatenate(powers) if powers else np.zeros(0)
+    if not len(power_T) or power_T.max() <= 0:
+        return np.zeros(max(1, len(power_T)), np.float32)
+    level_T = 10 * np.log10(np.maximum(power_T / power_T.max(), 1e-12))
+    return np.maximum(level_T + LOUDNESS_DB, 0).astype(np.float32)
+
+
+def looks(face: Face) -> np.ndarray:
+    """What a face looks like, by the median of its portraits.  Shape: -> (432,) float32, mean 0, length 1"""
+    return np.median([descriptor(portrait) for portrait in face.portraits.values()], axis=0)
+
+
+def descriptor(portrait_SS3: np.ndarray) -> np.ndarray:
+    small = cv2.resize(
+        cv2.cvtColor(portrait_SS3, cv2.COLOR_RGB2LAB), (LOOKS_PX, LOOKS_PX), interpolation=cv2.INTER_AREA
+    )
+    flat = small.astype(np.float32).reshape(-1, 3) * np.array([1.0, 3.0, 3.0], np.float32)  # hue counts, light less
+    flat = flat - np.array([flat[:, 0].mean(), 384.0, 384.0], np.float32)
+    return (flat / max(float(np.linalg.norm(flat)), 1e-6)).ravel()
+
+
+def alike(a: np.ndarray, b: np.ndarray) -> float:
+    return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-9))
+
+
+def persons(seen: Seen, numbers: list[int]) -> list[list[int]]:
+    """Faces of a shot, those of one person together: lost and found again, never two at a time."""
+    people: list[list[int]] = []
+    for k in numbers:
+        face = seen.faces[k]
+        free = [p for p in people if all(seen.faces[j].end <= face.first for j in p)]
+        near = max(free, key=lambda p: alike(looks(seen.faces[p[-1]]), looks(face)), default=None)
+        if near is not None and alike(looks(seen.faces[near[-1]]), looks(face)) >= SAME_LOOKS:
+            near.append(k)
+        else:
+            people.append([k])
+    return people
+
+
+def portrait_of(wanted: str, seen: Seen) -> np.ndarray:
+    """The looks that `--speaker` names."""
+    if wanted.isdigit():
+        if int(wanted) >= len(seen.faces):
+            raise UserError(f"--speaker {wanted}: faces are numbered 0 to {len(seen.faces) - 1}, see the .json")
+        return looks(seen.faces[int(wanted)])
+    if point := re.fullmatch(r"(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)@(\d+(?:\.\d+)?)", wanted):
+        x, y, time_s = (float(number) for number in point.groups())
+        frame = int(np.clip(np.searchsorted(seen.times_s, time_s, side="right") - 1, 0, len(seen.times_s) - 1))
+        for face in seen.faces:
+            if face.first <= frame < face.end:
+                left, top, right, bottom = face.boxes_N4[frame - face.first]
+                if left <= x < right and top <= y < bottom:
+                    return looks(face)
+        raise UserError(f"--speaker {wanted}: no face is there at {time_s:g} s")
+    if Path(wanted).is_file():
+        return portrait_in(Path(wanted))
+    raise UserError(f"--speaker {wanted}: neither a face's number, nor x,y@seconds, nor a picture")
+
+
+def portrait_in(path: Path) -> np.ndarray:
+    from tasks import face_track, features
+
+    try:
+        picture = media.read_image(path)
+    except media.MediaError as error:
+        raise UserError(f"{path}: no picture can be read: {error.detail}") from error
+    boxes_N4 = face_track.detect(picture, max(picture.shape[:2]))
+    if not len(boxes_N4):
+        raise UserError(f"{path}: no face found; it must be frontal and upright")
+    box_4 = faces.choose(boxes_N4, None, "largest", picture.shape[:2])
+    return descriptor(features.crop(picture, faces.crop_boxes(box_4[None])[0], 96))

@@ -1,0 +1,55 @@
+"""A list of dubbing jobs, by the real flow."""
+
+import json
+from pathlib import Path
+
+import pytest
+from test_dub import speech
+
+from flows import batch
+from tasks import film, jobs
+from tasks.stage import UserError
+
+
+def test_one_bad_job_stops_no_other_and_a_second_run_makes_only_what_is_missing(trained, monkeypatch, capfd):
+    monkeypatch.setenv("LIPGAN_RUNNER", "threads")
+    monkeypatch.setenv("LIPGAN_WORKERS", "2")
+    speech(640 * 5)
+    Path("jobs.csv").write_text(
+        "face,audio,out,length\nface.mp4,speech.wav,out/a.mp4,sound\nnone.mp4,speech.wav,out/b.mp4,\n"
+        "face.mp4,0.2=speech.wav,out/c.mp4,\n"
+    )
+    assert batch.run(Path("jobs.csv")) == 1
+    told = json.loads(Path("jobs.jobs.json").read_text())
+    assert [row["state"] for row in told] == ["done", "refused", "done"]
+    assert told[1]["why"] == "none.mp4: no such file"
+    assert len(list(film.pictures(Path("out/a.mp4")))) == 5
+    assert not Path("out/b.mp4").exists()
+    Path("out/c.mp4").unlink()
+    capfd.readouterr()
+    assert batch.run(Path("jobs.csv")) == 1
+    said = capfd.readouterr().err
+    assert "out/a.mp4: made of these very inputs before, kept" in said
+    assert Path("out/c.mp4").is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no job in it"),
+        ("face,audio,out\n,a.wav,b.mp4\n", "job 1 has no face"),
+        ("face,sound,out\na,b,c\n", "'sound' is no column; known: face, audio, out"),
+        ("face,audio,out\na,b,c.mp4\na,d,c.mp4\n", "two jobs write c.mp4"),
+    ],
+)
+def test_a_list_that_cannot_be_meant_is_refused_before_any_work(workspace, text, message):
+    Path("jobs.csv").write_text(text)
+    with pytest.raises(UserError, match=message):
+        jobs.read(Path("jobs.csv"))
+
+
+def test_time_codes_are_seconds():
+    assert jobs.spans("00:01:02.5=a.wav 69=b.wav") == [(62.5, "a.wav"), (69.0, "b.wav")]
+    assert jobs.spans("speech one.wav") == []
+    with pytest.raises(UserError, match=r"--span 1m=a.wav: wanted \[HH:MM:\]SS=SOUND"):
+        jobs.span("1m=a.wav")
