@@ -1,7 +1,8 @@
 """Taking LRS2 in, against the fastest that the parts can be read and hashed by the usual tools.
 
     python benchmarks/acquire.py [--gigabytes 2] [--delete-parts]     writes benchmarks/results/acquire.json
-    python benchmarks/acquire.py --clips 144000 --clip-bytes 2000     as many clips as LRS2 has, each a tiny one
+    python benchmarks/acquire.py --clips 144000 --clip-bytes 2000     as many clips as LRS2 has, each a tiny one;
+                                                                      writes benchmarks/results/acquire-144000.json
 
 A generated archive of clips of noise, cut into five parts. In one run, on one disk: `cat parts | sha256sum`, then the
 stage from parts to raw shards and clip table, in a process of its own, whose largest memory is noted.
@@ -53,14 +54,21 @@ def main() -> None:
         subprocess.run(["sync"], check=True)
         reading_s = sha256sum(names)
         began = time.monotonic()
-        done = subprocess.run(
+        with subprocess.Popen(
             [sys.executable, str(Path(__file__).resolve()), "--stage"],
-            cwd=folder, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, check=True,
+            cwd=folder, env={**os.environ, "PYTHONPATH": str(REPOSITORY), "LIPGAN_CACHE": str(folder / ".cache")},
             stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        ) as running:  # fmt: skip
+            peak_disk = used(folder)
+            while running.poll() is None:
+                peak_disk = max(peak_disk, used(folder))
+                time.sleep(0.25)
+            said = running.stdout.read()
         stage_s = time.monotonic() - began
+        if running.returncode:
+            raise SystemExit(f"the stage ended with {running.returncode}")
         reading_again_s = None if args.delete_parts else sha256sum(names)
-    figures = json.loads(done.stdout.splitlines()[-1])
+    figures = json.loads(said.splitlines()[-1])
     result = {
         "machine": machine(),
         "commit": subprocess.run(
@@ -72,37 +80,38 @@ def main() -> None:
         "cat_sha256sum_s": round(reading_s, 2),
         "cat_sha256sum_again_s": reading_again_s and round(reading_again_s, 2),
         "acquire_s": round(stage_s, 2),
-        "throughput_ratio": round(max(reading_s, 0) / stage_s, 3),
+        "throughput_ratio": round(reading_s / stage_s, 3),
+        "peak_disk_share": round(peak_disk / num_bytes, 3),  # in sizes of the archive; all parts lie there at the start
         **figures,
     }
     (HERE / "results").mkdir(exist_ok=True)
-    suffix = "-delete-parts" if args.delete_parts else ""
+    suffix = (f"-{num_clips}" if args.clips else "") + ("-delete-parts" if args.delete_parts else "")
     (HERE / f"results/acquire{suffix}.json").write_text(json.dumps(result, indent=2) + "\n")
     print("| what | s | MB/s |\n| --- | --- | --- |")
     for what, took_s in (("cat parts, sha256sum", reading_s), ("acquire, start to end", stage_s)):
         print(f"| {what} | {took_s:.1f} | {num_bytes / took_s / 1e6:.0f} |")
-    print(f"throughput ratio {result['throughput_ratio']}, largest memory of a process {figures['peak_mb']} MB")
+    print(
+        f"throughput ratio {result['throughput_ratio']}, largest memory of the process {figures['peak_mb']} MB, "
+        f"largest disk {result['peak_disk_share']} times the archive"
+    )
 
 
 def stage() -> None:
     """The stage without Prefect, as its flow runs it; the last line of stdout is its figures."""
     from tasks import acquire, config, units
 
-    began, peak_disk = time.monotonic(), 0
+    began = time.monotonic()
     p = config.load()
     planned, refused = acquire.plan(p)
     read_s = time.monotonic() - began
-    peak_disk = used(Path("."))
     for unit in planned:
         units.make(acquire.build, unit)
-        peak_disk = max(peak_disk, used(Path(".")))
         acquire.release(unit)
     line = acquire.collect(planned, refused, p)
     print(line, file=sys.stderr)
     figures = {
         "reading_s": round(read_s, 2),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "peak_disk_gb": round(peak_disk / 1e9, 2),
     }
     print(json.dumps(figures))
 
@@ -110,9 +119,12 @@ def stage() -> None:
 def used(folder: Path) -> int:
     """Bytes of the files below; what is linked twice counts once."""
     found = {}
-    for path in folder.rglob("*"):
-        if path.is_file():
-            stat = path.stat()
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                stat = os.stat(os.path.join(place, name))
+            except FileNotFoundError:  # the stage has just deleted or renamed it
+                continue
             found[stat.st_ino] = stat.st_size
     return sum(found.values())
 

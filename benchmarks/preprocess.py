@@ -34,8 +34,8 @@ import librosa  # noqa: E402
 import numpy as np  # noqa: E402
 
 from model import faces  # noqa: E402
-from model.params import FaceParams  # noqa: E402
-from tasks import config, face_track, features, landmarks, media, paths, shards  # noqa: E402
+from model.params import FaceParams, QualityParams  # noqa: E402
+from tasks import config, face_track, features, landmarks, media, paths, quality, shards  # noqa: E402
 from tasks.synthetic import clip as synthetic  # noqa: E402
 from tasks.synthetic.plan import plan  # noqa: E402
 
@@ -79,15 +79,22 @@ def lipgan(path: Path, out: Path, detector: object, clock: Clock) -> list[np.nda
     return boxes
 
 
-def ours(path: Path, p: FaceParams, predictor: landmarks.Predictor, clock: Clock) -> face_track.Track:
+def ours(
+    path: Path, p: FaceParams, limits: QualityParams, predictor: landmarks.Predictor, clock: Clock
+) -> face_track.Track:
     """What stage `preprocess` does with a clip, its steps apart; cropping makes RGB of what it needs."""
-    pictures = features.Pictures(path, p.max_frames)
-    clock("decode", lambda: all(True for _ in pictures))
+    pictures = features.Pictures(path, p.max_frames, cpu_s=3600)
+    watch = quality.Watch(pictures)
+    clock("decode", lambda: all(True for _ in watch))
+    clock("figures", watch.figures)
     followed = clock("detect", features.track, pictures, p)
     faces_TSS3 = clock("crop", lambda: np.stack(list(features.crops(pictures, followed, p.size))))
     sound = clock("sound", media.decode_sound, path)
-    mfcc_FW = clock("features", features.mfcc, sound, len(followed.found_T))
+    num_frames = len(followed.found_T)
     landmarks_T682 = clock("landmarks", predictor, faces_TSS3)
+    clock("figures", quality.of_sound, sound, num_frames)
+    fitted, _ = clock("figures", quality.synchronised, media.fit(sound, num_frames), landmarks_T682, limits)
+    mfcc_FW = clock("features", features.mfcc, fitted, num_frames)
     made = shards.Clip(faces_TSS3, mfcc_FW, landmarks_T682, followed.found_T, followed.boxes_T4, None)
     clock("write", shards.encode, made, {}, p.jpeg_quality)
     return followed
@@ -122,14 +129,16 @@ def resized(path: Path, out: Path, width: int, height: int) -> Path:
     return out
 
 
-def measure(clips: list[Path], p: FaceParams, predictor: landmarks.Predictor) -> dict[str, object]:
+def measure(
+    clips: list[Path], p: FaceParams, limits: QualityParams, predictor: landmarks.Predictor
+) -> dict[str, object]:
     theirs_s, ours_s = Clock(), Clock()
     overlap, jitter_theirs, jitter_ours, lost, found, num_frames = [], [], [], 0, 0, 0
     detector = dlib.get_frontal_face_detector()
     with tempfile.TemporaryDirectory() as folder:
         for path in clips:
             boxes = lipgan(path, Path(folder), detector, theirs_s)
-            followed = ours(path, p, predictor, ours_s)
+            followed = ours(path, p, limits, predictor, ours_s)
             mine = [b if ok else None for b, ok in zip(followed.boxes_T4, followed.found_T, strict=True)]
             for a, b in zip(boxes, mine, strict=False):
                 found += a is not None
@@ -166,7 +175,8 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=4, help="real clips at 1280 x 720; default: %(default)s")
     args = parser.parse_args()
     cv2.setNumThreads(0)
-    p = config.load(HERE.parent / "params.yaml").faces
+    params = config.load(HERE.parent / "params.yaml")
+    p, limits = params.faces, params.quality
     predictor = landmarks.Predictor(HERE.parent / paths.LANDMARKS)
     features.mfcc(np.zeros(16_000, np.float32), 25)  # librosa compiles at its first call
     librosa.feature.melspectrogram(y=np.zeros(16_000, np.float32), sr=16_000, n_fft=800, hop_length=200)
@@ -189,7 +199,7 @@ def main() -> None:
         }  # fmt: skip
         print(f"| clips | {' | '.join(columns)} |\n|{'-|' * (len(columns) + 1)}")
         for name, clips in sets.items():
-            rows[name] = measure(clips, p, predictor)
+            rows[name] = measure(clips, p, limits, predictor)
             print(f"| {name} | {' | '.join(str(rows[name][column]) for column in columns.values())} |", flush=True)
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, check=True, capture_output=True, text=True)
     result = {"commit": head.stdout.strip(), "machine": machine(), "load": os.getloadavg(), "sets": rows}

@@ -1,5 +1,5 @@
 """The command line: `python -m flows COMMAND`. Exit 0: done; 1: a bug of ours, with its traceback, or findings of a
-command that looks for some; 2: yours to mend.
+command that looks for some; 2: yours to mend; 75: stopped by a signal or a time limit, the same command goes on.
 
 Heavy imports wait until the command is known to be right. Worker processes do not import this module.
 """
@@ -10,10 +10,32 @@ import os
 import sys
 from collections.abc import Sequence
 
-from flows.commands import agree, audit, batch, dub, retrain, stages, withdraw
+from flows.commands import (
+    agree,
+    audit,
+    batch,
+    dub,
+    experiments,
+    gc,
+    import_tracking,
+    retrain,
+    stages,
+    withdraw,
+)
 from tasks.stage import UserError
 
-COMMANDS = (stages, agree, dub, batch, audit, withdraw, retrain)  # in the order that the help shows
+COMMANDS = (  # in the order that the help shows
+    stages,
+    agree,
+    dub,
+    batch,
+    audit,
+    withdraw,
+    retrain,
+    experiments,
+    import_tracking,
+    gc,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return args.run(args) or 0
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
-        return 2
+        return error.exit_status
 
 
 if __name__ == "__main__":

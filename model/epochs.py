@@ -1,6 +1,6 @@
 """Which samples an epoch holds and in what order: drawn before it begins, so that it can be cut, shared and resumed.
 
-An epoch is a table of draws. Its batches are rows of the table; a rank takes every n-th batch; going on after a stop
+An epoch is a table of draws. Its batches are rows of the table; a rank takes its part of each; going on after a stop
 is starting at row k. What a clip gives is drawn from (seed, epoch, clip), never from a worker or from its neighbours.
 """
 
@@ -27,7 +27,14 @@ class Draws:
         return len(self.clip_N)
 
     def rows(self, start: int, stop: int) -> "Draws":
-        return Draws(*(getattr(self, name)[start:stop] for name in self.__slots__))
+        return self.take(np.arange(start, stop))
+
+    def take(self, rows_M: np.ndarray) -> "Draws":
+        """Rows by number; past the end they begin anew."""
+        return Draws(*(getattr(self, name)[rows_M % len(self)] for name in self.__slots__))
+
+    def join(self, other: "Draws") -> "Draws":
+        return Draws(*(np.concatenate([getattr(part, name) for part in (self, other)]) for name in self.__slots__))
 
 
 def draw(
@@ -41,12 +48,16 @@ def draw(
     identity_min_frames: int,
     negative_min_frames: int,
     flip: bool,
+    run: int = 1,
 ) -> Draws:
     """Draw an epoch: `per_clip` samples of every clip, clips in a new order, mixed in groups of `in_flight` clips.
 
     A target or identity frame is one in which the face was found. The identity frame is at least
     `identity_min_frames` from its target. The negative's sound is, half of the time, of the same clip at least
     `negative_min_frames` away, otherwise of another clip of the group: never the target's own, whatever the batch size.
+
+    run: a sample is that many rows, of frames in a row; they share identity frame and mirroring, and their negatives
+         are in a row too. The rest holds for each of its frames. A clip without such a run gives none.
 
     Shape:  found: per clip (T,) bool
     Errors: ValueError where a clip has no pair of frames far enough apart, or the only clip has no negative.
@@ -58,25 +69,41 @@ def draw(
         samples = np.concatenate(
             [
                 _of_clip(
-                    int(clip), group, keys, found, seeds.generator(seed, "samples", epoch, keys[clip]), per_clip,
-                    identity_min_frames, negative_min_frames,
+                    int(clip), group, keys, found, seeds.generator(seed, _kind("samples", run), epoch, keys[clip]),
+                    per_clip, identity_min_frames, negative_min_frames, run,
                 )
                 for clip in group
+                if run == 1 or len(targets(found[clip], identity_min_frames, run))
             ]
+            or [np.empty((0, 6), np.int64)]
         )  # fmt: skip
-        mixed = seeds.generator(seed, "mix", epoch, start).permutation(len(samples))
+        mixed = seeds.generator(seed, _kind("mix", run), epoch, start).permutation(len(samples))
         parts.append(samples[mixed])
-    table = np.concatenate(parts)
+    table = np.repeat(np.concatenate(parts), run, axis=0)
+    if not len(table):
+        raise ValueError(f"no clip has {run} frames in a row with a face, and an identity frame for them")
+    later_N = np.arange(len(table)) % run
+    table[:, TARGET] += later_N
+    table[:, NEGATIVE_FRAME] += later_N
     clip_N, target_N, identity_N, negative_clip_N, negative_frame_N, mirrored_N = table.T
     return Draws(clip_N, target_N, identity_N, negative_clip_N, negative_frame_N, (mirrored_N == 1) & flip)
 
 
-def targets(found_T: np.ndarray, identity_min_frames: int) -> np.ndarray:
-    """Frames with a face that have an identity frame far enough away."""
-    frames = np.flatnonzero(found_T)
-    if not len(frames):
-        return frames
-    return frames[(frames - frames[0] >= identity_min_frames) | (frames[-1] - frames >= identity_min_frames)]
+TARGET, NEGATIVE_FRAME = 1, 4  # columns of the table
+
+
+def _kind(name: str, run: int) -> str:
+    return name if run == 1 else f"{name} of {run}"
+
+
+def targets(found_T: np.ndarray, identity_min_frames: int, run: int = 1) -> np.ndarray:
+    """First frames of `run` frames with a face that have an identity frame far enough away from all of them."""
+    seen = np.flatnonzero(found_T)
+    if len(found_T) < run or not len(seen):
+        return seen[:0]
+    frames = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(found_T, run).all(axis=1))
+    last = frames + run - 1
+    return frames[(frames - seen[0] >= identity_min_frames) | (seen[-1] - last >= identity_min_frames)]
 
 
 def _of_clip(
@@ -88,27 +115,30 @@ def _of_clip(
     per_clip: int,
     identity_min_frames: int,
     negative_min_frames: int,
+    run: int,
 ) -> np.ndarray:
-    """Draws of one clip.  Shape: -> (per_clip, 6) int"""
+    """Draws of one clip, of the first frame of each run.  Shape: -> (per_clip, 6) int"""
     seen = np.flatnonzero(found[clip])
-    possible = targets(found[clip], identity_min_frames)
+    possible = targets(found[clip], identity_min_frames, run)
     if not len(possible):
         raise ValueError(f"{keys[clip]}: no two frames with a face are {identity_min_frames} apart")
     # every frame once before any is drawn twice
     rounds = [rng.permutation(possible) for _ in range(-(-per_clip // len(possible)))]
     out = np.empty((per_clip, 6), np.int64)
     others = group[group != clip] if len(group) > 1 else np.delete(np.arange(len(keys)), clip)
-    num_frames = len(found[clip])
+    others = np.array([k for k in others if len(found[int(k)]) >= run], np.int64)
+    num_starts = len(found[clip]) - run + 1
     for row, target in enumerate(np.concatenate(rounds)[:per_clip]):
-        identity = rng.choice(seen[np.abs(seen - target) >= identity_min_frames])
-        away = np.arange(num_frames)
+        apart = np.maximum(target - seen, seen - (target + run - 1))
+        identity = rng.choice(seen[apart >= identity_min_frames])
+        away = np.arange(num_starts)
         away = away[np.abs(away - target) >= negative_min_frames]
         same_clip = rng.random() < 0.5
         if len(away) and (same_clip or not len(others)):
             negative = (clip, rng.choice(away))
         elif len(others):
             other = rng.choice(others)
-            negative = (other, rng.integers(len(found[other])))
+            negative = (other, rng.integers(len(found[other]) - run + 1))
         else:
             raise ValueError(
                 f"{keys[clip]} is the only clip and has no frame {negative_min_frames} from frame {target}"

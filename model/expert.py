@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.generator import audio_code, check_mfcc, conv, residuals, scaled
+from model.params import RUN_FRAMES
 
-RUN = 5  # consecutive frames seen at once, 200 ms
+RUN = RUN_FRAMES  # consecutive frames seen at once, 200 ms
 MIDDLE = RUN // 2  # the frame of a run whose sound window is the run's
 DIM = 128
 PLATEAU = math.log(2)  # loss of an expert that knows nothing yet: every pair a coin

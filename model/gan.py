@@ -9,10 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model import ranks
+from model.average import Average
 from model.discriminator import SyncDiscriminator, distance
+from model.expert import SyncExpert
 from model.generator import Generator
 from model.losses import contrastive, lip_weighted_l1, mouth_l1, zero_gradient_share
 from model.samples import Batch, generator_input, pictures
+from model.terms import NAMES, terms
+from model.visual_quality import QualityDiscriminator, accuracy, quality_loss
 
 PRECISIONS = ("bf16", "fp32")
 PAIRS = ("right", "generated", "wrong")  # what the discriminator sees; only the first is in sync
@@ -24,7 +29,8 @@ class Gan:
     The discriminator sees three pairs of face and sound: real + right, generated + right, real + wrong. Only the first
     is in sync. The wrong sound is the sample's own `negative_BFW`, never that of another sample of the batch. Its loss
     is contrastive, the mean of the synced and the unsynced side. Then the generator minimises
-    `l1_weight` x lip-weighted L1 + `sync_weight` x contrastive(generated + right, called in sync).
+    `l1_weight` x lip-weighted L1 + `sync_weight` x contrastive(generated + right, called in sync) + the terms of
+    model.terms, each with its weight in `weights`, which a trainer may change from step to step.
 
     width, size                    see model.generator
     margin                         of the contrastive loss
@@ -33,11 +39,21 @@ class Gan:
     discriminator_learning_rate    Adam's, of the discriminator
     precision                      "bf16" (autocast; losses in float32) or "fp32"
     channels_last                  memory layout of the weights; the pictures come in it anyway
+    separate_fakes                 the discriminator's generated faces come from a pass of their own, in inference mode,
+                                   as in LipGAN: a third more arithmetic
+    compiled                       "" or a mode of torch.compile for both networks, "default", "reduce-overhead"
+                                   (CUDA graphs) or "max-autotune"; or "aot_eager", a backend that only traces
+    num_runs                       of 5 frames in a row, with which every batch begins
+    expert                         frozen here, for the terms `expert` and `perceptual`; None: there are none
+    with_quality                   make the visual-quality discriminator, for the term `quality`
+    average                        share of the averaged weights kept in a step, see model.average; 0: no average
     Errors:  ValueError for an unknown precision, a width or a size that cannot be built
     Source:  Rudrabha/LipGAN @ 7489174, train.py. There a coin decides which of the two unsynced pairs a batch trains
              on: on average the weights here.
-    Differs: One forward pass of the generator serves both networks, so the discriminator's generated faces are made
-             with the batch's statistics and not the running ones; it takes one step on three pairs and not two.
+    Differs: Without `separate_fakes` one forward pass of the generator serves both networks, so the discriminator's
+             generated faces are made with the batch's statistics and not the running ones. The discriminator takes
+             one step on three pairs and not two.
+             Several processes (model.ranks) each take a part of the batch: means over all, and one result.
     """
 
     def __init__(
@@ -54,19 +70,41 @@ class Gan:
         device: torch.device | str,
         precision: str,
         channels_last: bool,
+        separate_fakes: bool = False,
+        compiled: str = "",
+        num_runs: int = 0,
+        expert: SyncExpert | None = None,
+        with_quality: bool = False,
+        average: float = 0.0,
     ) -> None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
         self.margin, self.lip_alpha = margin, lip_alpha
-        self.l1_weight, self.sync_weight = l1_weight, sync_weight
+        self.l1_weight, self.num_runs = l1_weight, num_runs
+        self.weights = {"sync": sync_weight} | dict.fromkeys(NAMES, 0.0)
         self.device, self.precision = torch.device(device), precision
         self.generator = Generator(width, size).to(self.device)
         self.discriminator = SyncDiscriminator(width, size).to(self.device)
+        self.quality = QualityDiscriminator(width).to(self.device) if with_quality else None
+        self.expert = expert.to(self.device).eval().requires_grad_(False) if expert else None
         if channels_last:
-            for network in (self.generator, self.discriminator):
+            for network in (self.generator, self.discriminator, *filter(None, (self.quality, self.expert))):
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+        self.separate_fakes = separate_fakes
+        self.compiled = compiled
+        if compiled:
+            options = {"backend": compiled} if compiled == "aot_eager" else {"mode": compiled}
+            for part in (self.generator, self.discriminator.face, self.discriminator.audio):
+                part.compile(dynamic=False, **options)  # in place: the names of the weights stay
         self.generator_optimizer = adam(self.generator, learning_rate)
         self.discriminator_optimizer = adam(self.discriminator, discriminator_learning_rate)
+        self.quality_optimizer = adam(self.quality, discriminator_learning_rate) if self.quality else None
+        self.average = Average(self.generator, average) if average else None
+
+    @property
+    def shown(self) -> Generator:
+        """The generator that is measured and saved: the average where there is one."""
+        return self.average.network if self.average else self.generator
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """Train both networks on one batch, which lies on the device.
@@ -78,27 +116,36 @@ class Gan:
             g_loss, d_loss        what each network minimised
             d_loss_right, d_loss_generated, d_loss_wrong         the loss of each kind of pair
             distance_right, distance_generated, distance_wrong   the mean distance of each kind; [0, 2]
+            expert, quality, temporal, perceptual   the terms of model.terms that have a weight now
+            quality_loss, quality_accuracy          of the visual-quality discriminator, from when its term has one
             zero_gradient_share   of the pairs not in sync: those a margin apart already; [0, 1]
             g_grad_norm, d_grad_norm
             finite                1, or 0 where a gradient was not finite. That network's weights were then left alone;
                                   its batch-norm statistics may be spoilt, so go back to a checkpoint
         """
-        self.generator.train()
+        if self.compiled:
+            torch.compiler.cudagraph_mark_step_begin()  # what the last step's graphs hold may be written over
         real_B3SS = pictures(batch.target_BSS3)
+        fakes_B3SS = self._inferred(batch, real_B3SS) if self.separate_fakes else None
+        self.generator.train()
         generated_B3SS = self._generated(batch, real_B3SS)
-        d_loss, d_metrics = self._discriminator_loss(generated_B3SS.detach(), real_B3SS, batch)
+        fakes_B3SS = generated_B3SS.detach() if fakes_B3SS is None else fakes_B3SS
+        d_loss, d_metrics = self._discriminator_loss(fakes_B3SS, real_B3SS, batch)
         d_norm = update(self.discriminator, self.discriminator_optimizer, d_loss)
         g_loss, g_metrics = self._generator_loss(generated_B3SS, real_B3SS, batch)
+        q_metrics = self._quality_step(generated_B3SS.detach(), real_B3SS) if self.weights["quality"] else {}
         g_norm = update(self.generator, self.generator_optimizer, g_loss)
+        if self.average:
+            self.average.update()
         finite = (d_norm.isfinite() & g_norm.isfinite()).float()
-        return d_metrics | g_metrics | {"d_grad_norm": d_norm, "g_grad_norm": g_norm, "finite": finite}
+        return d_metrics | g_metrics | q_metrics | {"d_grad_norm": d_norm, "g_grad_norm": g_norm, "finite": finite}
 
     @torch.no_grad()
     def measure(self, batch: Batch) -> dict[str, Tensor]:
         """The losses and distances of `step` in eval mode; nothing is trained. For validation."""
-        self.generator.eval()
         real_B3SS = pictures(batch.target_BSS3)
-        generated_B3SS = self._generated(batch, real_B3SS)
+        faces_B6SS = generator_input(pictures(batch.identity_BSS3), real_B3SS)
+        generated_B3SS = self.generate(faces_B6SS, batch.mfcc_BFW)
         _, d_metrics = self._discriminator_loss(generated_B3SS, real_B3SS, batch)
         _, g_metrics = self._generator_loss(generated_B3SS, real_B3SS, batch)
         return d_metrics | g_metrics
@@ -106,13 +153,13 @@ class Gan:
     @torch.no_grad()
     def generate(self, faces_B6SS: Tensor, mfcc_BFW: Tensor) -> Tensor:
         """Faces in eval mode.  Shape: (B, 6, S, S) in [0, 1], (B, 12, 35) -> (B, 3, S, S) float32 in [0, 1]"""
-        self.generator.eval()
+        self.shown.eval()
         with self._autocast():
-            return self.generator(faces_B6SS.to(self.device), mfcc_BFW.to(self.device))
+            return self._kept(self.shown(faces_B6SS.to(self.device), mfcc_BFW.to(self.device)))
 
     def set_learning_rate(self, factor: float) -> None:
         """Both learning rates become `factor` times what this object was made with."""
-        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
+        for optimizer in filter(None, (self.generator_optimizer, self.discriminator_optimizer, self.quality_optimizer)):
             for group in optimizer.param_groups:
                 group["lr"] = factor * optimizer.defaults["lr"]
 
@@ -125,9 +172,12 @@ class Gan:
             part.load_state_dict(state[name])
         match_layout(self.generator_optimizer)
         match_layout(self.discriminator_optimizer)
+        if self.quality_optimizer:
+            match_layout(self.quality_optimizer)
 
-    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
-        return {
+    def _parts(self) -> dict[str, Any]:
+        optional = {"quality": self.quality, "quality_optimizer": self.quality_optimizer, "average": self.average}
+        return {name: part for name, part in optional.items() if part is not None} | {
             "generator": self.generator,
             "discriminator": self.discriminator,
             "generator_optimizer": self.generator_optimizer,
@@ -142,7 +192,21 @@ class Gan:
     def _generated(self, batch: Batch, real_B3SS: Tensor) -> Tensor:
         faces_B6SS = generator_input(pictures(batch.identity_BSS3), real_B3SS)
         with self._autocast():
-            return self.generator(faces_B6SS, batch.mfcc_BFW)
+            return self._kept(self.generator(faces_B6SS, batch.mfcc_BFW))
+
+    def _kept(self, result: Tensor) -> Tensor:
+        """A copy where it is needed: without gradients a CUDA graph's result lies in memory of the next pass."""
+        return result.clone() if self.compiled and not torch.is_grad_enabled() else result
+
+    @torch.no_grad()
+    def _inferred(self, batch: Batch, real_B3SS: Tensor) -> Tensor:
+        """LipGAN's fakes: of the network that trains, not of its average, with the running statistics."""
+        self.generator.eval()
+        return self._generated(batch, real_B3SS)
+
+    def _num_runs_here(self) -> int:
+        """In training each rank has its share of a batch's runs; what is measured is measured by one rank."""
+        return self.num_runs // ranks.num_ranks() if torch.is_grad_enabled() else self.num_runs
 
     def _discriminator_loss(
         self, generated_B3SS: Tensor, real_B3SS: Tensor, batch: Batch
@@ -173,7 +237,15 @@ class Gan:
             distance_B = self.discriminator(generated_B3SS, batch.mfcc_BFW)
         sync_loss = contrastive(distance_B, torch.ones_like(distance_B), self.margin)
         weighted_l1 = lip_weighted_l1(generated_B3SS, real_B3SS, batch.mouth_B4, self.lip_alpha)
-        g_loss = self.l1_weight * weighted_l1 + self.sync_weight * sync_loss
+        g_loss = self.l1_weight * weighted_l1 + self.weights["sync"] * sync_loss
+        active = [name for name in NAMES if self.weights[name]]
+        with self._autocast():
+            found = terms(
+                active, generated_B3SS, real_B3SS, batch,
+                num_runs=self._num_runs_here(), expert=self.expert, quality=self.quality,
+            )  # fmt: skip
+        for name, value in found.items():
+            g_loss = g_loss + self.weights[name] * value
         shown_B3SS = generated_B3SS.detach()
         return g_loss, {
             "l1": F.l1_loss(shown_B3SS, real_B3SS),
@@ -181,7 +253,17 @@ class Gan:
             "weighted_l1": weighted_l1.detach(),
             "sync_loss": sync_loss.detach(),
             "g_loss": g_loss.detach(),
+            **{name: value.detach() for name, value in found.items()},
         }
+
+    def _quality_step(self, generated_B3SS: Tensor, real_B3SS: Tensor) -> dict[str, Tensor]:
+        assert self.quality is not None and self.quality_optimizer is not None
+        with self._autocast():
+            real, generated = self.quality(torch.cat([real_B3SS, generated_B3SS])).chunk(2)
+        loss = quality_loss(real, generated)
+        update(self.quality, self.quality_optimizer, loss)
+        told = accuracy(real.detach(), generated.detach())
+        return {"quality_loss": loss.detach(), "quality_accuracy": told}
 
 
 def adam(network: nn.Module, learning_rate: float, weight_decay: float = 0.0) -> torch.optim.Adam:
@@ -202,7 +284,9 @@ def update(network: nn.Module, optimizer: torch.optim.Adam, loss: Tensor) -> Ten
     """
     parameters = list(network.parameters())
     loss.backward(inputs=parameters)
-    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    ranks.average(gradients)
+    norm = nn.utils.get_total_norm(gradients)
     # what torch.amp.GradScaler sets: the fused kernel then skips on the device, without a word to the host
     optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
     optimizer.step()

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model import ranks
 from model.samples import NUM_MFCC
 from model.timing import WINDOW
 
@@ -117,15 +118,35 @@ class BatchNorm(nn.BatchNorm2d):
 
     Differs: On a 1 x 1 map a batch of one has nothing to normalise by: torch raises, Keras returns the bias and so
              loses the sound. Here the running statistics normalise it, and stay as they are.
+             Where several processes train (model.ranks), the statistics are those of the global batch, on any
+             device: two processes compute what one would.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and x.shape[0] * x.shape[2] * x.shape[3] == 1:
+        num_ranks = ranks.num_ranks() if self.training else 1
+        num_values = x.shape[0] * x.shape[2] * x.shape[3] * num_ranks
+        if self.training and num_values == 1:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
-        return super().forward(x)
+        return super().forward(x) if num_ranks == 1 else self._over_ranks(x, num_values)
+
+    def _over_ranks(self, x: Tensor, num_values: int) -> Tensor:
+        """Training mode on the global batch. One message a pass: the mean, and the mean square about 0."""
+        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
+        with torch.autocast(x.device.type, enabled=False):
+            var_C, mean_C = torch.var_mean(x.float(), dim=(0, 2, 3), correction=0)
+            mean_C, square_C = ranks.mean(torch.stack([mean_C, var_C + mean_C.square()])).unbind()
+            var_C = (square_C - mean_C.square()).clamp_min(0)
+            with torch.no_grad():
+                unbiased_C = var_C * (num_values / (num_values - 1))
+                self.running_mean.lerp_(mean_C, BATCH_NORM_MOMENTUM)
+                self.running_var.lerp_(unbiased_C, BATCH_NORM_MOMENTUM)
+                self.num_batches_tracked += 1
+            gain_C = self.weight * torch.rsqrt(var_C + self.eps)
+            shift_C = self.bias - mean_C * gain_C
+            return (x.float() * gain_C[:, None, None] + shift_C[:, None, None]).to(x.dtype)
 
 
 def conv(

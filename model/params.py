@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+RUN_FRAMES = 5  # frames in a row that the sync expert sees, see model.expert
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -108,8 +110,47 @@ class FaceParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QualityParams:
+    """Limits of what a clip may be; tasks/quality.py measures and compares. Past `max_`, `min_` a clip is refused, past
+    `flag_` it is kept and flagged.
+    """
+
+    min_face_px: Annotated[int, Range(0, 10_000)]  # width of the detector's box in the frame
+    max_jump: Annotated[float, Range(0, 1000)]  # of the box in one frame, in widths of it
+    max_yaw_deg: Annotated[float, Range(0, 180)]  # median over the clip, estimated
+    flag_yaw_deg: Annotated[float, Range(0, 180)]
+    max_change: Share  # mean change of a pixel from frame to frame, of full scale: a cut
+    max_black: Share  # of the frames
+    max_frozen: Share  # of the frames; 0.5 is a video of half the rate
+    min_sound_db: Annotated[float, Range(-90, 0)]  # 95th percentile of the frames' loudness
+    max_clipped: Share  # of the samples
+    max_length_diff_s: Annotated[float, Range(0, 10_000)]
+    min_spread_db: Annotated[float, Range(0, 90)]  # 95th above 10th percentile of loudness
+    flag_spread_db: Annotated[float, Range(0, 90)]
+    max_steady_db: Annotated[float, Range(-90, 0)]  # steady tones in all of the sound: music
+    flag_steady_db: Annotated[float, Range(-90, 0)]
+    sync_confidence: Annotated[float, Range(0, 2)]  # from here on an offset of sound and mouth is believed
+    offset_frames: Annotated[int, Range(1, 12)]  # an offset from here on is corrected
+    clip_cpu_s: Annotated[float, Range(0.1, 100_000)]  # processor time one clip may take
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelParams:
     width: Annotated[float, Range(0.03125, 2)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmParams:
+    """When a training is called ill, and what is then done: see model.alarms."""
+
+    grace_steps: Annotated[int, Range(0, 10**9)]  # the mouth wakes up late: before, it may be still
+    patience: Annotated[int, Range(1, 1000)]  # rows of the log in a row
+    divergence: Annotated[float, Range(1, 1000)]  # L1 over the lowest so far
+    min_spread: Annotated[float, Range(0, 2)]  # between the discriminator's mean distances; 0 is never
+    min_motion: Share  # of the real mouth's; 0 is never
+    min_audio_effect: Share  # 0 is never
+    lr_factor: Annotated[float, Range(0.01, 1)]  # of both rates, each time it goes back
+    max_rollbacks: Annotated[int, Range(0, 1000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +185,28 @@ class AugmentParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TermParams:
+    """One term of the generator's loss: its weight, and when it counts. See model.schedules."""
+
+    weight: Weight  # 0: the term is not there
+    begin: Share  # of the steps; before it the weight is 0
+    ramp: Share  # of the steps, in which the weight rises in a line
+    metric: Literal["none", "val_mouth_l1", "val_expert_loss", "val_sync_loss"]  # begins when this has come down ...
+    below: Annotated[float, Range(0, 100)]  # ... to this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermsParams:
+    """The terms of the generator's loss beside L1."""
+
+    sync: TermParams  # contrastive, of the co-trained sync discriminator
+    expert: TermParams  # -log probability of "in sync", of the frozen expert
+    quality: TermParams  # deceit of the visual-quality discriminator
+    temporal: TermParams  # L1 of the change from frame to frame
+    perceptual: TermParams  # L1 in the expert's eyes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainParams:
     num_steps: Count
     batch_size: Annotated[int, Range(1, 65_536)]
@@ -152,7 +215,12 @@ class TrainParams:
     warmup_steps: Annotated[int, Range(0, 10**9)]
     decay_from: Share
     lip_alpha: Annotated[float, Range(1, 1000)]
-    sync_weight: Weight
+    terms: TermsParams
+    num_runs: Annotated[int, Range(0, 10_000)]  # of 5 frames in a row, in a batch; expert and temporal terms see them
+    audio_from_expert: bool  # the generator's hearing begins as the expert's
+    average: Annotated[
+        float, Range(0, 0.99999)
+    ]  # of the weights that are shown and saved, share kept in a step; 0: off
     margin: Annotated[float, Range(0.1, 2)]  # distances on the unit sphere end at 2
     identity_min_frames: Annotated[int, Range(1, 1000)]
     negative_min_frames: Annotated[int, Range(2, 1000)]  # 1 would be the neighbour: nearly in sync
@@ -160,10 +228,32 @@ class TrainParams:
     clips_in_flight: Annotated[int, Range(1, 10_000)]  # clips whose samples are mixed with one another
     augment: AugmentParams
     precision: Literal["bf16", "fp32"]
+    separate_fakes: bool
+    time_limit_s: Annotated[float, Range(0, 1e9)]  # 0 is none; changes nothing of the result
     log_every: Count
     val_every: Count
     val_samples: Annotated[int, Range(1, 100_000)]
     checkpoint_every: Count
+    alarms: AlarmParams
+
+    def __post_init__(self) -> None:
+        if self.num_runs * RUN_FRAMES > self.batch_size:
+            raise ValueError(
+                f"train.num_runs is {self.num_runs}: {self.num_runs * RUN_FRAMES} frames, train.batch_size is "
+                f"{self.batch_size}"
+            )
+        needy = ("expert", "temporal", "perceptual")
+        if not self.num_runs and (idle := [name for name in needy if getattr(self.terms, name).weight]):
+            raise ValueError(f"train.terms.{idle[0]} sees runs of frames, but train.num_runs is 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightParams:
+    """Files of published networks that evaluation uses where it has them; "" for none."""
+
+    syncnet: str
+    inception: str
+    lpips: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +263,9 @@ class EvaluateParams:
     num_pairs: Annotated[int, Range(2, 1_000_000)]
     num_bootstrap: Annotated[int, Range(10, 1_000_000)]
     strips: Annotated[int, Range(0, 100)]  # clips shown as pictures
+    noise_clips: Annotated[int, Range(0, 100_000)]
+    noise_snr_db: list[Annotated[float, Range(-20, 60)]]  # dB; of music and of noise under the sound
+    weights: WeightParams
 
     def __post_init__(self) -> None:
         if not self.splits or self.splits[0] != "test":
@@ -202,6 +295,7 @@ class Params:
     acquire: AcquireParams
     landmarks: LandmarkParams
     faces: FaceParams
+    quality: QualityParams
     model: ModelParams
     expert: ExpertParams
     train: TrainParams

@@ -4,6 +4,7 @@ python -m flows agree --who "A. Person" --organisation "A University" --signed a
 """
 
 import json
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
@@ -33,6 +34,19 @@ def write(who: str, organisation: str, signed: Path, day: str) -> str:
     values = ("lrs2", who.strip(), organisation.strip(), day, units.sha256_file(signed), LRS2_LICENCE)
     write_atomic(paths.AGREEMENT, json.dumps(dict(zip(FIELDS, values, strict=True)), indent=2) + "\n")
     return f"{paths.AGREEMENT} written: {who.strip()}, {organisation.strip()}, {day}"
+
+
+def of(corpora: Iterable[str]) -> dict[str, str]:
+    """What a model of these corpora says of the agreement it was trained under: organisation, date and the paper's
+    hash, but not who signed. Empty where none is needed, or none is on this machine (the index came from another).
+    """
+    if "lrs2" not in corpora or not paths.AGREEMENT.is_file():
+        return {}
+    try:
+        given = json.loads(paths.AGREEMENT.read_text())
+        return {name: str(given[name]) for name in ("organisation", "date", "signed_sha256")}
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{paths.AGREEMENT}: not an agreement; write it with `python -m flows agree`") from None
 
 
 def demand() -> str:

@@ -12,7 +12,20 @@ from typing import Any
 
 import yaml
 
-from tasks import agreement, commands, evidence, index, lineage, locks, paths, revision, tracking, units
+from tasks import (
+    agreement,
+    commands,
+    evidence,
+    index,
+    lineage,
+    locks,
+    paths,
+    revision,
+    tombstones,
+    tracking,
+    units,
+    withdrawals,
+)
 from tasks.locks import Lock
 from tasks.stage import UserError
 
@@ -71,6 +84,7 @@ def run(*, without_raw: bool = False) -> list[Link]:
         shard_members(case),
         came_in(case),
         raw_members(case, without_raw),
+        withdrawn(case),
         held_under(case),
     ]
     return links
@@ -136,6 +150,13 @@ def _value(params: Any, key: str) -> Any:
     return params
 
 
+def _differs(described: Any, given: Any) -> bool:
+    """Whether a description contradicts dvc.lock; what it leaves out (it changes no byte) contradicts nothing."""
+    if isinstance(described, dict) and isinstance(given, dict):
+        return any(_differs(value, given.get(name)) for name, value in described.items())
+    return described is not None and described != given
+
+
 def written(name: str, case: Case, findings: Mapping[str, list[str]]) -> Link:
     stage = case.lock[name]
     mine = [finding for path in stage.outs for finding in findings.get(path, [])]
@@ -158,7 +179,7 @@ def checkpoint(case: Case) -> Link:
             f"{paths.GENERATOR}: trained on index {told['index_md5'][:12]}, the commit's index is {index_md5[:12]}"
         )
     for key, value in train.params.items():
-        if _value(case.checkpoint["params"], key) != value:
+        if _differs(_value(case.checkpoint["params"], key), value):
             link.findings.append(f"{paths.GENERATOR}: its description has another {key} than dvc.lock")
     for column, key in (("corpus", "corpora"), ("licence", "licences")):
         rows = index.kept(case.index, "train") if case.index is not None else []
@@ -271,6 +292,20 @@ def raw_members(case: Case, without_raw: bool) -> Link:
         return link
     num_clips, link.findings = evidence.members(paths.RAW, index.kept(case.clips))
     link.claim = f"{num_clips} clips as they came in, each with the hash of its row"
+    return link
+
+
+def withdrawn(case: Case) -> Link:
+    """Who has withdrawn is in no kept row, and what was purged says so under a signature that holds."""
+    rows = withdrawals.read()
+    kept = {row["video"] for table in (case.clips, case.index) for row in index.kept(table or [])}
+    link = Link("withdrawals", f"{len(rows)} videos withdrawn, none of them in the tables", facts={"videos": len(rows)})
+    link.findings = [
+        f"{paths.INDEX}: {video} has withdrawn and is in it; `dvc repro`" for video in sorted(kept & set(rows))
+    ]
+    for video in sorted(rows):
+        stones = tombstones.read(video)
+        link.findings += [f"{stone['file']}: was changed after it was signed" for stone in stones if not stone["valid"]]
     return link
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from tasks import audit, paths
 from tasks.audit import Link
 
-WIDTH, HEIGHT, GAP_X, GAP_Y, LEFT, TOP = 168, 74, 44, 38, 12, 12  # px
+WIDTH, HEIGHT, GAP_X, GAP_Y, LEFT, TOP = 180, 74, 34, 38, 12, 12  # px
 COLOURS = {"holds": "#1b7f4b", "broken": "#b3261e", "unchecked": "#8a6d1d"}
 SIGNS = {"holds": "holds", "broken": "does not hold", "unchecked": "not checked"}
 
@@ -29,7 +29,7 @@ NODES = (
     Node("corpus, agreement", 0, 1, ("agreement",)),
     Node("raw bytes", 1, 1, ("bytes of acquire", "raw bytes"), ("corpus, agreement",)),
     Node("landmarks", 1, 2, ("bytes of landmarks",)),
-    Node("clips", 2, 0, ("clips",), ("raw bytes",)),
+    Node("clips", 2, 0, ("clips", "withdrawals"), ("raw bytes",)),
     Node("index, shards", 2, 1, SHARD_LINKS, ("raw bytes", "landmarks")),
     Node("code, params", 3, 0, ("code", "stages")),
     Node("training run", 3, 1, ("training run",), ("index, shards", "clips", "code, params", "sync expert")),
@@ -42,7 +42,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 82rem; margin: 2rem auto
 svg { max-width: 100%; height: auto } svg text { font: 13px system-ui, sans-serif; fill: #444 }
 svg .title { font-weight: 600; font-size: 15px; fill: #111 }
 table { border-collapse: collapse; width: 100% } td { padding: .35rem .8rem .35rem 0; border-top: 1px solid #ddd;
-vertical-align: top } td:first-child { white-space: nowrap; font-weight: 600 } code { overflow-wrap: anywhere }
+vertical-align: top } td:nth-child(-n+2) { white-space: nowrap; font-weight: 600 } code { overflow-wrap: anywhere }
 .first { font-size: 1.2rem }"""
 
 

@@ -4,6 +4,8 @@
 """
 
 import json
+import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +36,23 @@ def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    with all_or_nothing(path) as partial:
-        torch.save(state, partial)
+    """On the disk when this returns: a machine that is taken away then loses nothing."""
+    with all_or_nothing(path) as partial, partial.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
-    """The state of an interrupted run, None where there is none. Nothing in it is executed."""
+    """The state of an interrupted run, None where there is none. Nothing in it is executed.
+
+    Errors: UserError for a file that is no state, or a damaged one.
+    """
     if not path.is_file():
         return None
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path}: damaged, or no state of a training ({line}); remove it to begin anew") from error
     return state

@@ -60,9 +60,10 @@ def dvc(
     _talk("dvc", arguments, variables, folder, keep_open)
 
 
-def flows(*arguments: str, variables: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
-    """Run a command of ours, in another work tree, say.  Errors: UserError where it fails."""
-    _talk("flows", arguments, variables, folder, ())
+def train(*, variables: Mapping[str, str], folder: Path) -> None:
+    """Stage `train` in another project folder, by itself.  Errors: UserError where it fails."""
+    root = str(Path(__file__).parents[1])
+    _talk("tasks.train", (), {"PYTHONPATH": root, **variables}, folder, ())
 
 
 def _talk(

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -33,6 +34,14 @@ def load(path: Path = Path("params.yaml")) -> Params:
 
 def as_dict(section: Any) -> dict[str, Any]:
     return dataclasses.asdict(section)
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as one level: {"train": {"lr": 1}} -> {"train.lr": 1}."""
+    leaves: dict[str, Any] = {}
+    for name, value in values.items():
+        leaves |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return leaves
 
 
 def digest(*sections: Any) -> str:

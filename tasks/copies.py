@@ -123,7 +123,7 @@ def _in_units(video: str) -> Iterator[Copy]:
 
 
 def _clean_trainings(video: str) -> set[str]:
-    from tasks.train import training_key  # torch takes seconds to import
+    from tasks.train_state import training_key  # torch takes seconds to import
 
     keys = set()
     for tree in work_trees():

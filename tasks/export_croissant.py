@@ -3,9 +3,11 @@
 Source: Croissant Format Specification 1.1 (MLCommons, 2026), PROV-O (W3C). Checked by mlcroissant before it is given.
 """
 
+import os
+from pathlib import Path
 from typing import Any
 
-from tasks import audit, evidence, index, locks, paths, units
+from tasks import audit, evidence, index, locks, paths, revision, units
 from tasks.audit import Case
 from tasks.stage import UserError
 
@@ -15,8 +17,11 @@ INTEGER = ("offset", "size", "num_frames")
 DECIMAL = ("duration_s", "found_share", "face_px")
 
 
-def document(case: Case) -> dict[str, Any]:
-    """JSON-LD of the shards and the index that lie here.  Errors: UserError where they are not those of the commit."""
+def document(case: Case, folder: Path) -> dict[str, Any]:
+    """JSON-LD of the shards and the index that lie here, to be written into `folder`.
+
+    Errors: UserError where they are not those of the commit.
+    """
     import mlcroissant as mlc
 
     if not paths.INDEX.is_file() or units.md5_file(paths.INDEX) != locks.out(case.lock, paths.INDEX):
@@ -30,8 +35,8 @@ def document(case: Case) -> dict[str, Any]:
             ctx=context,
             id=str(path),
             name=path.name,
-            content_url=str(path),
-            encoding_formats=["application/vnd.apache.parquet" if path == paths.INDEX else "application/x-tar"],
+            content_url=os.path.relpath(path, folder),  # readers look from where the document lies
+            encoding_formats=["application/x-parquet" if path == paths.INDEX else "application/x-tar"],
             sha256=sha256,
         )
         for path, sha256 in zip([paths.INDEX, *shards], hashes, strict=True)
@@ -48,6 +53,7 @@ def document(case: Case) -> dict[str, Any]:
         name="lipsync-shards",
         description=f"Face crops, landmarks and MFCCs of {len(kept)} of {len(rows)} clips, for lip-sync.",
         license=sorted({row["licence"] for row in rows}),
+        date_published=revision.date(case.commit),
         version=f"1.0.0+{locks.out(case.lock, paths.INDEX)[:12]}",
         cite_as=f"lipgan-pipeline, commit {case.commit}",
         url=f"urn:git:{case.commit}",

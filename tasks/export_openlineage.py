@@ -3,11 +3,10 @@
 An event of the same stage in the same lock has the same run id, so a second export adds nothing to a catalogue.
 """
 
-import datetime
 import os
 from typing import Any
 
-from tasks import commands, evidence, paths
+from tasks import evidence, paths, revision
 from tasks.audit import Case
 from tasks.stage import UserError
 
@@ -18,8 +17,7 @@ def events(case: Case) -> list[Any]:
     """openlineage.client.event_v2.RunEvent of every stage, in the order of dvc.lock."""
     from openlineage.client import event_v2, facet_v2, uuid
 
-    told = commands.git("show", "-s", "--format=%cI", case.commit) or ""
-    when = datetime.datetime.fromisoformat(told)
+    when = revision.date(case.commit)
     produced = evidence.out_hashes(case.lock)
     made = []
     for name, stage in case.lock.items():

@@ -23,7 +23,7 @@ def run(folder: Path) -> list[Path]:
         raise UserError(f"{error.name} is not installed; `pip install -e .[lineage]`") from error
     case = audit.open_case(without_raw=True)
     written = [folder / "croissant.json", folder / "openlineage.jsonl", folder / "MODEL_CARD.md"]
-    write_atomic(written[0], json.dumps(export_croissant.document(case), indent=2) + "\n")
+    write_atomic(written[0], json.dumps(export_croissant.document(case, folder), indent=2) + "\n")
     events = export_openlineage.events(case)
     write_atomic(written[1], export_openlineage.text(events))
     write_atomic(written[2], model_card.card(case))

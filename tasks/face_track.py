@@ -98,6 +98,8 @@ class Track:
 
     boxes_T4: np.ndarray  # float, px: the detector's boxes, smoothed, gaps bridged; nan where no frame has a face
     found_T: np.ndarray  # bool: the detector saw it in this frame, or in two key frames around that agree
+    others_N4: np.ndarray  # float, px: other faces in the first frame that has one
+    jump: float  # the furthest its unsmoothed centre moves from a frame to the next, in widths
 
 
 def track(frames: Iterable[Frame], p: FaceParams, first_4: np.ndarray | None = None) -> Track:
@@ -108,9 +110,18 @@ def track(frames: Iterable[Frame], p: FaceParams, first_4: np.ndarray | None = N
     search.end()
     found_T = np.array([box is not None for box in search.boxes], bool)
     boxes_T4 = np.array([np.full(4, np.nan) if box is None else box for box in search.boxes]).reshape(-1, 4)
+    jump = largest_move(boxes_T4)
     if found_T.any():
         boxes_T4 = faces.smooth_track(boxes_T4, found_T, p.smooth_frames)
-    return Track(boxes_T4, found_T)
+    others_N4 = np.empty((0, 4)) if search.others_N4 is None else search.others_N4
+    return Track(boxes_T4, found_T, others_N4, jump)
+
+
+def largest_move(boxes_T4: np.ndarray) -> float:
+    """Of the centre between neighbours that both have a box, in widths.  Shape: (T, 4), nan for none -> float"""
+    middle_T2 = (boxes_T4[:, :2] + boxes_T4[:, 2:]) / 2
+    moves = np.linalg.norm(np.diff(middle_T2, axis=0), axis=1) / (boxes_T4[:-1, 2] - boxes_T4[:-1, 0])
+    return float(np.max(moves[np.isfinite(moves)], initial=0.0))
 
 
 class _Search:
@@ -121,6 +132,7 @@ class _Search:
         self.every = 1 if p.detection == "reference" else p.key_every
         self.boxes: list[np.ndarray | None] = []
         self.held: dict[int, Frame] = {}
+        self.others_N4: np.ndarray | None = None
 
     def add(self, frame_HW3: Frame) -> None:
         t = len(self.boxes)
@@ -165,6 +177,8 @@ class _Search:
         if not len(found_N4):
             return None
         chosen = faces.choose(found_N4, last, self.p.choose, frame_HW3.shape[:2])
+        if self.others_N4 is None:
+            self.others_N4 = found_N4[(found_N4 != chosen).any(axis=1)]
         if near and max(frame_HW3.shape[:2]) > self.p.detect_px:
             again = following(chosen, detect_near(frame_HW3, chosen))
             return chosen if again is None else again

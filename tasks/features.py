@@ -6,7 +6,9 @@ holds the crops of a clip. Only what is searched or cut out becomes RGB.
 """
 
 import io
+import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -14,8 +16,9 @@ import librosa
 import numpy as np
 
 from model import faces, timing
-from model.params import FaceParams
-from tasks import media
+from model.params import FaceParams, QualityParams
+from model.quality import speaking, vowel_levels
+from tasks import media, quality
 from tasks.face_track import Frame
 from tasks.face_track import Track as Track
 from tasks.face_track import detect as detect
@@ -94,20 +97,38 @@ def open_source(source: Path | bytes) -> Path | io.BytesIO:
     return source if isinstance(source, Path) else io.BytesIO(source)
 
 
-def of_video(source: Path | bytes, p: FaceParams, predictor: Predictor) -> dict[str, np.ndarray]:
-    """Everything a clip's features are, by the names of `tasks.shards.Clip`.
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What is loaded once a worker."""
 
-    Errors: media.MediaError for what cannot be read, Refusal for a clip that cannot be used.
+    predictor: Predictor
+    yaw_weights: np.ndarray  # (137,) of model.quality.fit_yaw
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A clip's features, by the names of `tasks.shards.Clip`, and its figures, by the names of columns of the index."""
+
+    arrays: dict[str, np.ndarray]
+    figures: dict[str, float]
+
+
+def of_video(source: Path | bytes, p: FaceParams, limits: QualityParams, tools: Tools) -> Examined:
+    """Features and figures of a clip, whatever the gates will say of them.
+
+    Of several faces the one is taken whose mouth moves with the sound.
+    Errors: media.MediaError for what cannot be read, Refusal for a clip without a face or without sound, one that is
+            too short, too long, or takes more processor time than `quality.clip_cpu_s`.
     """
     if not media.probe(open_source(source)).has_sound:
         raise Refusal("no_sound", "there is no sound stream")
-    pictures = Pictures(source, p.max_frames)
-    followed = track(pictures, p)
+    pictures = Pictures(source, p.max_frames, limits.clip_cpu_s)
+    watch = quality.Watch(pictures)
+    followed = track(watch, p)
     num_frames = len(followed.found_T)
     if num_frames < p.min_frames:
         raise Refusal("too_short", f"{num_frames} frames, faces.min_frames is {p.min_frames}")
-    found_share = followed.found_T.mean()
-    if not followed.found_T.any() or found_share < p.min_found:
+    if not seen_enough(followed, p):
         counted = f"{followed.found_T.sum()} of {num_frames} frames"
         raise Refusal("no_face", f"{counted}, faces.min_found is {p.min_found:g}; dlib, upsampled once")
     seen = np.flatnonzero(followed.found_T)
@@ -116,35 +137,68 @@ def of_video(source: Path | bytes, p: FaceParams, predictor: Predictor) -> dict[
     sound = media.decode_sound(open_source(source))
     if not len(sound):
         raise Refusal("no_sound", "the sound stream holds no sample")
-    faces_TSS3 = np.stack(list(crops(pictures, followed, p.size)))
-    return {
-        "faces_TSS3": faces_TSS3,
-        "mfcc_FW": mfcc(sound, num_frames),
-        "landmarks_T682": predictor(faces_TSS3),
-        "found_T": followed.found_T,
-        "boxes_T4": followed.boxes_T4.astype(np.float32),
-    }
+    fitted = media.fit(sound, num_frames)
+    others = [track(pictures, p, other_4) for other_4 in followed.others_N4]
+    tracks = [followed, *(other for other in others if seen_enough(other, p))]
+    looks = [cut(pictures, one, p.size, tools.predictor) for one in tracks]
+    number = 0
+    if len(tracks) > 1:
+        mouths_NT = np.stack([faces.aperture(landmarks_T682) for _, landmarks_T682 in looks])
+        number = speaking(mouths_NT, vowel_levels(fitted, num_frames))
+    faces_TSS3, landmarks_T682 = looks[number]
+    synchronous, sync_figures = quality.synchronised(fitted, landmarks_T682, limits)
+    return Examined(
+        arrays={
+            "faces_TSS3": faces_TSS3,
+            "mfcc_FW": mfcc(synchronous, num_frames),
+            "landmarks_T682": landmarks_T682,
+            "found_T": tracks[number].found_T,
+            "boxes_T4": tracks[number].boxes_T4.astype(np.float32),
+        },
+        figures={
+            **watch.figures(),
+            **quality.of_face(tracks[number], landmarks_T682, tools.yaw_weights),
+            "num_faces": len(tracks),
+            **quality.of_sound(sound, num_frames),
+            **sync_figures,
+        },
+    )
+
+
+def seen_enough(followed: Track, p: FaceParams) -> bool:
+    return bool(followed.found_T.any() and followed.found_T.mean() >= p.min_found)
+
+
+def cut(pictures: Iterable[Frame], one: Track, size: int, predictor: Predictor) -> tuple[np.ndarray, np.ndarray]:
+    """Shape: -> (T, S, S, 3), (T, 68, 2)"""
+    faces_TSS3 = np.stack(list(crops(pictures, one, size)))
+    return faces_TSS3, predictor(faces_TSS3)
 
 
 class Pictures:
     """The frames of a video, to be gone through more than once: held up to HOLD_BYTES, else decoded again.
 
-    Errors: media.MediaError; Refusal too_long past `max_frames`.
+    Errors: media.MediaError; Refusal too_long past `max_frames`, too_slow past `cpu_s` of processor time since it was
+            made. Processor time, because a busy machine must not refuse what an idle one keeps.
     """
 
-    def __init__(self, source: Path | bytes, max_frames: int) -> None:
+    def __init__(self, source: Path | bytes, max_frames: int, cpu_s: float) -> None:
         self.source, self.max_frames = source, max_frames
+        self.cpu_s, self.until_s = cpu_s, time.thread_time() + cpu_s
         self.held: list[Picture] | None = None
 
     def __iter__(self) -> Iterator[Picture]:
         if self.held is not None:
-            yield from self.held
+            for picture in self.held:
+                self.demand_time()
+                yield picture
             return
         held: list[Picture] | None = []
         num_bytes = 0
         for number, picture in enumerate(media.pictures(open_source(self.source))):
             if number == self.max_frames:
                 raise Refusal("too_long", f"more than faces.max_frames, {self.max_frames}")
+            self.demand_time()
             if held is not None:
                 held.append(picture)
                 num_bytes += picture.nbytes
@@ -152,3 +206,7 @@ class Pictures:
                     held = None
             yield picture
         self.held = held
+
+    def demand_time(self) -> None:
+        if time.thread_time() > self.until_s:
+            raise Refusal("too_slow", f"more than quality.clip_cpu_s, {self.cpu_s:g} s of processor time")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from tasks import commands, lineage, locks, paths, units
+from tasks import commands, lineage, locks, paths, units, withdrawals
 from tasks.progress import progress
 from tasks.stage import UserError
 
@@ -128,7 +128,8 @@ def _read_indexes(db: sqlite3.Connection) -> None:
         (str(paths.INDEX),),
     ).fetchall()
     for (digest,) in progress(missing, "reading indexes", "index") if missing else ():
-        if place := locks.cached(digest):
+        place = locks.cached(digest) or withdrawals.redacted(digest)
+        if place.is_file():
             table = pq.read_table(place, columns=list(COLUMNS)).to_pylist()
             rows = [(digest, *(row[name] or "" for name in COLUMNS)) for row in table]
             db.executemany(f"INSERT OR IGNORE INTO clips VALUES ({', '.join('?' * (len(COLUMNS) + 1))})", rows)

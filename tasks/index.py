@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 
 from tasks.stage import REASONS, UserError, all_or_nothing
@@ -49,9 +50,28 @@ INDEX_SCHEMA = pa.schema(
         ("found_share", pa.float64()),  # of the frames, those in which the detector saw the face
         ("found", pa.binary()),  # T bits, numpy.packbits: those frames, so that an epoch is drawn without a shard read
         ("face_px", pa.float64()),  # median width of the detector's box in the frame
+        ("num_faces", pa.int64()),  # in the first frame that has one
+        ("jump", pa.float64()),  # furthest move of the box in one frame, in its widths
+        ("yaw_deg", pa.float64()),  # median of how far the head is turned, to either side: an estimate
+        ("black_share", pa.float64()),  # of the frames, those that show nothing
+        ("frozen_share", pa.float64()),  # of the frames, those that are the one before
+        ("cut_change", pa.float64()),  # largest mean change from frame to frame, of full scale
+        ("sound_db", pa.float64()),  # 95th percentile of the frames' loudness, dB of full scale
+        ("spread_db", pa.float64()),  # 95th above 10th percentile of it: low with music or noise
+        ("steady_db", pa.float64()),  # steady tones in all of the sound: 0 is music alone, speech about -12
+        ("clipped_share", pa.float64()),  # of the samples, those at full scale
+        ("length_diff_s", pa.float64()),  # sound longer than pictures
+        ("av_offset", pa.int64()),  # frames the sound came later than the mouth, as measured
+        ("av_confidence", pa.float64()),  # of that: below quality.sync_confidence it says nothing
+        ("av_moved", pa.int64()),  # frames the sound was moved forward to mend it
+        ("av_left", pa.int64()),  # av_offset measured again after that
+        ("flags", pa.string()),  # words of tasks.quality.FLAGS, with commas between
         ("algorithms", pa.string()),  # versions of ours that decide the bytes
     ]
 )
+
+
+ROW_GROUP = 1 << 16  # rows
 
 
 def write(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None:
@@ -62,9 +82,11 @@ def write(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None
         for row in some:
             assert (row["status"] == "refused") == (row["reason"] in REASONS), row
         tables.append(pa.Table.from_pylist(some, schema))
-    ordered = pa.concat_tables(tables).sort_by("clip").combine_chunks()
-    with all_or_nothing(path) as partial:
-        pq.write_table(ordered, partial, compression="zstd")
+    table = pa.concat_tables(tables)
+    order = pa.compute.sort_indices(table, [("clip", "ascending")])
+    with all_or_nothing(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as file:
+        for start in range(0, max(1, len(order)), ROW_GROUP):  # a sorted copy of all of it would be as large again
+            file.write_table(table.take(order[start : start + ROW_GROUP]).combine_chunks())
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -74,6 +96,13 @@ def read(path: Path) -> list[dict[str, Any]]:
         raise UserError(f"{path}: no such table; run `dvc repro`") from None
     except pa.ArrowInvalid as error:
         raise UserError(f"{path}: not a clip table ({error}); run `dvc checkout`") from error
+
+
+def values(path: Path, column: str) -> list[str]:
+    """What a column of text holds, each once, sorted; nothing where there is no such table."""
+    if not path.is_file():
+        return []
+    return sorted(pa.compute.unique(pq.read_table(path, columns=[column])[column]).to_pylist())
 
 
 def kept(rows: Iterable[dict[str, Any]], split: str | None = None) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Stage `landmarks`: rendered heads with known landmarks -> the predictor that finds lips and measures mouths.
 
 reads   nothing: the heads are drawn by tasks/synthetic, and are people of no corpus
-writes  models/landmarks.dat
+writes  models/landmarks.dat, models/yaw.json: how far a head is turned
 
     python -m flows landmarks
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from model.params import Params
-from tasks import landmarks, paths, units
+from tasks import landmarks, paths, units, yaw
 from tasks.landmarks import Example
 from tasks.stage import all_or_nothing
 from tasks.synthetic import labelled
@@ -21,6 +21,7 @@ from tasks.synthetic.plan import CORPUS_VERSION
 from tasks.units import Unit
 
 HEADS_PER_UNIT = 25
+TURNED_SHARE = 4  # one head in so many more, turned by any angle: the yaw is learnt from people the predictor never saw
 
 
 def plan(p: Params) -> tuple[list[Unit], Unit]:
@@ -41,6 +42,15 @@ def plan(p: Params) -> tuple[list[Unit], Unit]:
         )
         for start in range(0, num, HEADS_PER_UNIT)
     ]
+    num_turned = num // TURNED_SHARE
+    turned = Unit(
+        stage="landmarks",
+        name="turned.npz",
+        inputs={"seed": p.seed, "start": num, "count": num_turned, "turned": True, **versions},
+        hints={},
+        size=num_turned,
+    )
+    rendering.append(turned)
     training = Unit(
         stage="landmarks",
         name=paths.LANDMARKS.name,
@@ -51,6 +61,15 @@ def plan(p: Params) -> tuple[list[Unit], Unit]:
 
 
 def render(unit: Unit, folder: Path) -> None:
+    if unit.inputs.get("turned"):
+        heads = labelled.render_turned(unit.inputs["seed"], unit.inputs["start"], unit.inputs["count"])
+        np.savez(
+            folder / "turned.npz",
+            grey=np.stack([example.grey_SS for example, _, _ in heads]),
+            yaw=np.array([yaw_deg for _, yaw_deg, _ in heads]),
+            person=np.array([number for _, _, number in heads]),
+        )
+        return
     examples = labelled.render_examples(unit.inputs["seed"], unit.inputs["start"], unit.inputs["count"])
     grey_NSS = np.stack([example.grey_SS for example in examples])
     points_N682 = np.stack([example.points_682 for example in examples])
@@ -59,15 +78,21 @@ def render(unit: Unit, folder: Path) -> None:
 
 def train(unit: Unit, folder: Path) -> None:
     examples = []
-    for heads in unit.hints["folders"]:
+    *heads_of_all, turned = unit.hints["folders"]
+    for heads in heads_of_all:
         with np.load(Path(heads) / "examples.npz") as stored:
             examples += [Example(*pair) for pair in zip(stored["grey"], stored["points"], strict=True)]
     landmarks.train(examples, folder / "landmarks.dat", unit.inputs["seed"])
+    predictor = landmarks.Predictor(folder / "landmarks.dat")
+    with np.load(Path(turned) / "turned.npz") as stored:
+        found_N682 = predictor(np.repeat(stored["grey"][..., None], 3, axis=-1))
+        yaw.train(found_N682, stored["yaw"], stored["person"], folder / "yaw.json")
 
 
 def collect(rendering: Sequence[Unit], training: Unit) -> str:
-    with all_or_nothing(paths.LANDMARKS) as partial:
-        shutil.copyfile(training.folder / "landmarks.dat", partial)
+    for out in (paths.LANDMARKS, paths.YAW):
+        with all_or_nothing(out) as partial:
+            shutil.copyfile(training.folder / out.name, partial)
     size_mb = paths.LANDMARKS.stat().st_size / 1e6
     return f"{sum(unit.size for unit in rendering)} heads, {paths.LANDMARKS}, {size_mb:.1f} MB"
 

@@ -24,7 +24,7 @@ from tasks.stage import UserError, all_or_nothing
 
 log = logging.getLogger(__name__)
 
-LANDMARKS_VERSION = 2  # raise it when training or prediction changes; it is part of the unit cache's keys
+LANDMARKS_VERSION = 3  # raise it when training or prediction changes; it is part of the unit cache's keys
 
 NUM_POINTS = 68
 # dlib rounds its points to whole pixels: crops are enlarged to this, so that rounding stays below 0.2 px of 96

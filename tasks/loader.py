@@ -1,23 +1,29 @@
 """Clips from shards, and batches of training samples from clips.
 
 Clips are read through the index (one read a clip), decoded once while they are in flight, and kept while memory
-allows (LIPGAN_CLIP_MEMORY_MB, default 2048): a corpus that fits is decoded once in all.
+allows: a corpus that fits is decoded once in all. tasks.resident holds a whole split ready for a GPU.
+
+LIPGAN_CLIP_MEMORY_MB   for decoded clips; default 2048
+LIPGAN_PREFETCH         batches made ahead of the training; default 4
 """
 
+import math
 import os
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from model import epochs, faces, timing
+from model import augment, epochs, faces, timing
+from model.augment import Change
 from model.epochs import Draws
-from model.params import TrainParams
+from model.params import RUN_FRAMES, TrainParams
 from model.samples import Batch
 from tasks import index, shards
 from tasks.shards import Clip
@@ -45,21 +51,51 @@ class Clips:
             self._held.move_to_end(number)
             return self._held[number]
         row = self.rows[number]
-        clip = shards.decode(shards.read(self.folder / row["shard"], row["offset"], row["size"]))
+        shard = self.folder / row["shard"]
+        clip = shards.decode(shards.read(shard, row["offset"], row["size"], row["member_sha256"]))
         if len(clip.faces_TSS3) != row["num_frames"]:
             raise UserError(f"{row['shard']}: {row['clip']} is not the clip of the index; run `dvc checkout`")
+        if not (np.isfinite(clip.mfcc_FW).all() and np.isfinite(clip.landmarks_T682).all()):
+            raise UserError(
+                f"{row['shard']}: {row['clip']} has sound features or landmarks that are not finite; run "
+                "`dvc repro -f preprocess`, or take the clip out of the corpus"
+            )
         self._held[number] = clip
         self._held_bytes += _num_bytes(clip)
         while self._held_bytes > self._limit_bytes and len(self._held) > 1:
             self._held_bytes -= _num_bytes(self._held.popitem(last=False)[1])
         return clip
 
-    def draw(self, p: TrainParams, *, seed: int, epoch: int | str, per_clip: int, flip: bool) -> Draws:
+    def forget(self) -> None:
+        """Let go of the decoded clips."""
+        self._held.clear()
+        self._held_bytes = 0
+
+    def check(self) -> None:
+        """Read the first clip of every shard, and see that no shard is too short for what the index says is in it.
+
+        Errors: UserError. What this finds at the start would otherwise stop a training hours later.
+        """
+        ends: dict[str, int] = {}
+        firsts: dict[str, int] = {}
+        for number, row in enumerate(self.rows):
+            ends[row["shard"]] = max(ends.get(row["shard"], 0), row["offset"] + row["size"])
+            first = firsts.setdefault(row["shard"], number)
+            if row["offset"] < self.rows[first]["offset"]:
+                firsts[row["shard"]] = number
+        for shard, end in ends.items():
+            path = self.folder / shard
+            if path.is_file() and path.stat().st_size < end:
+                raise UserError(f"{path}: ends before byte {end}; run `dvc checkout` or `dvc repro`")
+            self[firsts[shard]]
+
+    def draw(self, p: TrainParams, *, seed: int, epoch: int | str, per_clip: int, flip: bool, run: int = 1) -> Draws:
         """An epoch over these clips.  Errors: UserError where a clip cannot give a sample."""
         try:
             return epochs.draw(
                 self.keys, self.found(), seed=seed, epoch=epoch, per_clip=per_clip, in_flight=p.clips_in_flight,
                 identity_min_frames=p.identity_min_frames, negative_min_frames=p.negative_min_frames, flip=flip,
+                run=run,
             )  # fmt: skip
         except ValueError as error:
             raise UserError(f"train: {error}; see train.*_min_frames in params.yaml") from error
@@ -81,8 +117,35 @@ def batches_per_epoch(num_clips: int, p: TrainParams) -> int:
     return max(1, num_clips * p.windows_per_clip // p.batch_size)
 
 
-def batch_of(clips: Clips, rows: Draws) -> Batch:
-    """The samples of some rows of an epoch, as uint8 pictures: the device makes floats of them."""
+class Epoch:
+    """What an epoch's batches are made of: `train.num_runs` runs of frames first in each, then single frames."""
+
+    def __init__(self, clips: Clips, p: TrainParams, *, seed: int, epoch: int | str, per_clip: int, flip: bool) -> None:
+        self.num_run_rows = p.num_runs * RUN_FRAMES
+        self.num_single = p.batch_size - self.num_run_rows
+        share = self.num_run_rows / p.batch_size
+        self.parts: list[tuple[Draws, int]] = []
+        for run, num_rows, part in ((RUN_FRAMES, self.num_run_rows, share), (1, self.num_single, 1 - share)):
+            if num_rows:
+                num = math.ceil(per_clip * part / run)
+                drawn = clips.draw(p, seed=seed, epoch=epoch, per_clip=num, flip=flip, run=run)
+                self.parts.append((drawn, num_rows))
+
+    def rows(self, number: int, rank: int = 0, num_ranks: int = 1) -> Draws:
+        """Of batch `number`, or of a rank's part of it: as many runs and as many single frames on every rank."""
+        taken = []
+        for drawn, num in self.parts:
+            part = num // num_ranks
+            start = number * num + rank * part
+            taken.append(drawn.take(np.arange(start, start + part)))
+        return taken[0] if len(taken) == 1 else taken[0].join(taken[1])
+
+
+def batch_of(clips: Clips, rows: Draws, change_of: Callable[[int], Change] | None = None) -> Batch:
+    """The samples of some rows of an epoch, as uint8 pictures: the device makes floats of them.
+
+    change_of: what to change of each clip, by its number; a foreign sound is changed as its face's own
+    """
     identity, target, mfcc, negative, mouth = [], [], [], [], []
     for clip_number, t, i, other, other_t, flip in zip(
         rows.clip_N,
@@ -96,12 +159,18 @@ def batch_of(clips: Clips, rows: Draws) -> Batch:
         clip = clips[int(clip_number)]
         size = clip.faces_TSS3.shape[1]
         box = faces.mouth_boxes(clip.landmarks_T682[t : t + 1], size)[0]
+        shown_2SS3 = clip.faces_TSS3[[i, t]]
+        own_FW, foreign_FW = window(clip.mfcc_FW, int(t)), window(clips[int(other)].mfcc_FW, int(other_t))
+        if change_of:
+            change = change_of(int(clip_number))
+            shown_2SS3, box = augment.faces(shown_2SS3, change), augment.box(box, change, size)
+            own_FW, foreign_FW = augment.sound(own_FW, change), augment.sound(foreign_FW, change)
         step = -1 if flip else 1
-        identity.append(clip.faces_TSS3[i][:, ::step])
-        target.append(clip.faces_TSS3[t][:, ::step])
+        identity.append(shown_2SS3[0][:, ::step])
+        target.append(shown_2SS3[1][:, ::step])
         mouth.append(box if not flip else np.array([size - box[2], box[1], size - box[0], box[3]], np.int16))
-        mfcc.append(window(clip.mfcc_FW, int(t)))
-        negative.append(window(clips[int(other)].mfcc_FW, int(other_t)))
+        mfcc.append(own_FW)
+        negative.append(foreign_FW)
     return Batch(*(torch.from_numpy(np.stack(part)) for part in (identity, target, mfcc, negative, mouth)))
 
 
@@ -110,14 +179,40 @@ def window(mfcc_FW: np.ndarray, frame: int) -> np.ndarray:
     return mfcc_FW[:, timing.window_columns(np.array([frame]), mfcc_FW.shape[1])[0]]
 
 
-class Batches:
-    """Endless batches in an order that (seed, step) decides; a second thread prepares the next ones."""
+class MakeBatch(Protocol):
+    """Rows of an epoch -> their samples, each clip changed as `change_of` says."""
 
-    def __init__(self, clips: Clips, p: TrainParams, seed: int, start_step: int, ahead: int = 4) -> None:
+    def __call__(self, rows: Draws, change_of: Callable[[int], Change] | None = None) -> Batch: ...
+
+
+class Batches:
+    """Endless batches in an order that (seed, step) decides; a second thread prepares the next ones.
+
+    make                how rows of an epoch become a batch; default: `batch_of` these clips
+    rank, num_ranks     which part of each batch this process trains on; all ranks together have the whole batch
+    pin                 for a GPU: in memory from which copies do not make the processor wait
+    """
+
+    def __init__(
+        self,
+        clips: Clips,
+        p: TrainParams,
+        seed: int,
+        start_step: int,
+        *,
+        make: MakeBatch | None = None,
+        rank: int = 0,
+        num_ranks: int = 1,
+        pin: bool = False,
+    ) -> None:
+        assert p.batch_size % num_ranks == 0 == p.num_runs % num_ranks, (p.batch_size, p.num_runs, num_ranks)
         self.clips, self.p, self.seed = clips, p, seed
         self.batches_per_epoch = batches_per_epoch(len(clips), p)
+        self._make_batch: MakeBatch = make or (lambda rows, change_of=None: batch_of(clips, rows, change_of))
+        self._share = rank, num_ranks
+        self._pin = pin
         self._step = start_step
-        self._queue: queue.Queue[Batch | BaseException] = queue.Queue(ahead)
+        self._queue: queue.Queue[Batch | BaseException] = queue.Queue(num_ahead())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._fill, daemon=True)
         self._thread.start()
@@ -140,12 +235,18 @@ class Batches:
         step = self._step
         while True:
             number, at = divmod(step, self.batches_per_epoch)
-            draws = self.clips.draw(
-                self.p, seed=self.seed, epoch=number, per_clip=self.p.windows_per_clip, flip=self.p.augment.flip
-            )
+            epoch = Epoch(
+                self.clips, self.p, seed=self.seed, epoch=number, per_clip=self.p.windows_per_clip,
+                flip=self.p.augment.flip,
+            )  # fmt: skip
+
+            @cache
+            def change_of(clip: int, number: int = number) -> Change:
+                return augment.draw(self.p.augment, seed=self.seed, epoch=number, clip=self.clips.keys[clip])
+
             for k in range(at, self.batches_per_epoch):
-                rows = np.arange(k * self.p.batch_size, (k + 1) * self.p.batch_size) % len(draws)
-                yield batch_of(self.clips, Draws(*(getattr(draws, name)[rows] for name in draws.__slots__)))
+                batch = self._make_batch(epoch.rows(k, *self._share), change_of)
+                yield Batch(*(part.pin_memory() for part in batch)) if self._pin else batch
                 step += 1
 
     def __next__(self) -> Batch:
@@ -159,12 +260,33 @@ class Batches:
         self._thread.join()
 
 
+def num_ahead() -> int:
+    given = os.environ.get("LIPGAN_PREFETCH", "4")
+    if not given.isdigit() or int(given) < 1:
+        raise UserError(f"LIPGAN_PREFETCH must be a whole number from 1, got {given!r}")
+    return int(given)
+
+
 def fixed_batches(clips: Clips, p: TrainParams, num_samples: int, seed: int) -> list[Batch]:
-    """The same samples at every call, spread over all clips: validation is comparable from step to step."""
-    per_clip = -(-num_samples // len(clips))
-    draws = clips.draw(p, seed=seed, epoch="fixed", per_clip=per_clip, flip=False)
-    num = min(num_samples, len(draws))
-    return [batch_of(clips, draws.rows(k, min(k + p.batch_size, num))) for k in range(0, num, p.batch_size)]
+    """Whole batches of the same samples at every call, spread over all clips: comparable from step to step."""
+    num = max(1, num_samples // p.batch_size)
+    per_clip = -(-num * p.batch_size // len(clips))
+    epoch = Epoch(clips, p, seed=seed, epoch="fixed", per_clip=per_clip, flip=False)
+    return [batch_of(clips, epoch.rows(k)) for k in range(num)]
+
+
+def fixed_runs(clips: Clips, p: TrainParams, num_runs: int, num_frames: int, seed: int) -> list[Batch]:
+    """Runs of frames that follow one another, the same at every call: one run a batch, from clips far apart."""
+    draws = clips.draw(p, seed=seed, epoch="runs", per_clip=1, flip=False)
+    runs = []
+    for k in np.linspace(0, len(draws) - 1, min(num_runs, len(draws))).astype(int):
+        one = draws.rows(k, k + 1)
+        total = clips.rows[int(one.clip_N[0])]["num_frames"]
+        start = min(int(one.target_N[0]), max(0, total - num_frames))
+        run_N = np.arange(start, min(start + num_frames, total))
+        repeated = {name: np.repeat(getattr(one, name), len(run_N)) for name in one.__slots__}
+        runs.append(batch_of(clips, Draws(**repeated | {"target_N": run_N})))
+    return runs
 
 
 def about(clips: Clips) -> dict[str, Any]:

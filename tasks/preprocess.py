@@ -1,13 +1,13 @@
 """Stage `preprocess`: raw shards -> shards of face crops, landmarks and MFCCs, and the index of every clip.
 
-reads   data/raw/*.tar, data/clips.parquet, models/landmarks.dat
-writes  data/shards/*.tar, data/index.parquet, reports/preprocess.json
+reads   data/raw/*.tar, data/clips.parquet, models/landmarks.dat, models/yaw.json
+writes  data/shards/*.tar, data/index.parquet, reports/preprocess.json, reports/preprocess.html
 
     python -m flows preprocess
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from model import faces, timing
-from model.params import FaceParams, Params
-from tasks import config, features, index, landmarks, media, paths, shards, units
+from model.params import FaceParams, Params, QualityParams
+from model.quality import QUALITY_VERSION
+from tasks import config, contact_sheet, features, index, landmarks, media, paths, quality, shards, units, yaw
 from tasks.stage import Refusal, UserError, write_atomic
 from tasks.units import Unit
 
@@ -25,13 +26,14 @@ PROVENANCE = ("clip", "video", "split", "corpus", "licence", "source", "source_s
 
 def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
     """One unit a shard of the clip table, and the rows that were refused before."""
-    if not paths.LANDMARKS.is_file():
-        raise UserError(f"{paths.LANDMARKS}: no such file; run `dvc repro landmarks`")
+    for needed in (paths.LANDMARKS, paths.YAW):
+        if not needed.is_file():
+            raise UserError(f"{needed}: no such file; run `dvc repro landmarks`")
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     rows = index.read(paths.CLIPS)
     for row in index.kept(rows):
         groups[row["shard"]].append(row)
-    landmarks_sha256 = units.sha256_file(paths.LANDMARKS)
+    landmarks_sha256, yaw_sha256 = units.sha256_file(paths.LANDMARKS), units.sha256_file(paths.YAW)
     planned = [
         Unit(
             stage="preprocess",
@@ -39,9 +41,13 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
             inputs={
                 "clips": [{name: row[name] for name in PROVENANCE} for row in group],
                 "faces": config.as_dict(p.faces),
+                "quality": config.as_dict(p.quality),
                 "algorithms": algorithms(),
                 "landmarks": landmarks_sha256,
-                "libraries": units.library_versions("dlib-bin", "opencv-python-headless", "librosa", "numpy", "av"),
+                "yaw": yaw_sha256,
+                "libraries": units.library_versions(
+                    "dlib-bin", "opencv-python-headless", "librosa", "numpy", "av", "scipy"
+                ),
             },
             hints={"places": [[row["offset"], row["size"]] for row in group]},
             size=len(group),
@@ -53,24 +59,32 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
 
 def algorithms() -> str:
     """Versions of our own code that decide the bytes of a shard."""
-    return f"faces {faces.FACES_VERSION}, mfcc {features.MFCC_VERSION}, shards {shards.SHARDS_VERSION}"
+    versions = (faces.FACES_VERSION, features.MFCC_VERSION, shards.SHARDS_VERSION, QUALITY_VERSION)
+    return "faces {}, mfcc {}, shards {}, quality {}".format(*versions)
+
+
+def tools() -> features.Tools:
+    return features.Tools(landmarks.Predictor(paths.LANDMARKS), yaw.load(paths.YAW))
 
 
 def build(unit: Unit, folder: Path) -> None:
     """One shard: shard.tar with the clips that are kept, rows.json with an index row for every clip."""
-    p = FaceParams(**unit.inputs["faces"])
-    predictor = landmarks.Predictor(paths.LANDMARKS)
+    p, limits = FaceParams(**unit.inputs["faces"]), QualityParams(**unit.inputs["quality"])
+    loaded = tools()
     rows, samples = [], []
     for about, (offset, size) in zip(unit.inputs["clips"], unit.hints["places"], strict=True):
         raw = shards.read(paths.RAW / unit.name, offset, size)
         row = about | {"algorithms": unit.inputs["algorithms"]}
         try:
-            clip = read_clip(raw, p, predictor)
+            clip, measured = read_clip(raw, p, limits, loaded)
+            row |= measured
+            if refused := quality.refusals(measured, limits):
+                raise refused[0]
         except Refusal as refusal:
             rows.append(row | {"status": "refused", "reason": refusal.reason, "detail": refusal.detail})
             continue
         samples.append((about["clip"], shards.encode(clip, about, p.jpeg_quality)))
-        rows.append(row | {"status": "kept", "reason": "", "detail": "", "shard": unit.name, **figures(clip)})
+        rows.append(row | {"status": "kept", "reason": "", "detail": "", "shard": unit.name})
     spans = shards.write(folder / "shard.tar", samples)
     for row in rows:
         if span := spans.get(row["clip"]):
@@ -78,15 +92,18 @@ def build(unit: Unit, folder: Path) -> None:
     (folder / "rows.json").write_text(json.dumps(rows))
 
 
-def read_clip(raw: dict[str, bytes], p: FaceParams, predictor: landmarks.Predictor) -> shards.Clip:
-    """A clip's faces, landmarks and MFCCs from the members of a raw shard.  Errors: Refusal."""
+def read_clip(
+    raw: dict[str, bytes], p: FaceParams, limits: QualityParams, loaded: features.Tools
+) -> tuple[shards.Clip, dict[str, Any]]:
+    """A clip and its columns of the index, from the members of a raw shard.  Errors: Refusal."""
     about = json.loads(raw["json"])
     [extension] = raw.keys() - {"json", "txt"}
     try:
-        clip = features.of_video(raw[extension], p, predictor)
+        examined = features.of_video(raw[extension], p, limits, loaded)
     except media.MediaError as error:
         raise Refusal(error.reason, error.detail) from error
-    return shards.Clip(**clip, truth=about.get("truth"))
+    clip = shards.Clip(**examined.arrays, truth=about.get("truth"))
+    return clip, figures(clip) | examined.figures | {"flags": quality.flags(examined.figures, limits)}
 
 
 def figures(clip: shards.Clip) -> dict[str, Any]:
@@ -97,7 +114,6 @@ def figures(clip: shards.Clip) -> dict[str, Any]:
         "duration_s": len(clip.faces_TSS3) / timing.FPS,
         "found_share": float(clip.found_T.mean()),
         "found": np.packbits(clip.found_T).tobytes().hex(),
-        "face_px": float(np.median(clip.boxes_T4[:, 2] - clip.boxes_T4[:, 0])),
     }
 
 
@@ -123,9 +139,19 @@ def collect(planned: Sequence[Unit], refused: list[dict[str, Any]]) -> str:
             for case in sorted({row["case"] for row in kept})
             if (pairs := [(row["found_share"], row["num_frames"]) for row in kept if row["case"] == case])
         },
+        "clips_by_av_offset_frames": {
+            str(late): num for late, num in sorted(Counter(row["av_offset"] for row in kept).items())
+        },
+        "clips_with_sound_moved": sum(row["av_moved"] != 0 for row in kept),
+        "flagged": dict(sorted(Counter(word for row in kept for word in row["flags"].split(",") if word).items())),
+        "quartiles": {
+            name: [round(float(q), 4) for q in np.percentile([row[name] for row in kept] or [0], (25, 50, 75))]
+            for name in ("face_px", "yaw_deg", "spread_db", "steady_db", "sound_db", "av_confidence", "duration_s")
+        },
         "hours": round(sum(row["duration_s"] for row in kept) / 3600, 4),
     }
     write_atomic(paths.PREPROCESS_REPORT, json.dumps(report, indent=2) + "\n")
+    contact_sheet.write(sorted(rows, key=lambda row: row["clip"]), index.read(paths.CLIPS))
     index.demand_splits(rows, ("train", "val", "test"), paths.INDEX)
     why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(rows).items()) or "none"
     return f"kept {len(kept)} clips, {report['frames']} frames; refused {report['refused']} ({why})"

@@ -12,7 +12,9 @@ T = TypeVar("T")
 
 
 @contextmanager
-def bar(total: int, what: str, unit: str, initial: int = 0, scale: bool = False) -> "Iterator[tqdm[Any]]":
+def bar(
+    total: int, what: str, unit: str, initial: int = 0, scale: bool = False, hidden: bool = False
+) -> "Iterator[tqdm[Any]]":
     """A bar to be advanced by hand: `with bar(10, "training", "step") as b: b.update()`.
 
     It shows that time goes on also while nothing is done: every second on a terminal, every ten in a log.
@@ -24,7 +26,7 @@ def bar(total: int, what: str, unit: str, initial: int = 0, scale: bool = False)
     shown = tqdm(
         total=total, initial=initial, desc=what, unit=f" {unit}", file=sys.stderr, unit_scale=scale,
         mininterval=0.2 if on_terminal else 5, maxinterval=1e9, ascii=None if on_terminal else True,
-        bar_format=None if on_terminal else line + "\n",
+        bar_format=None if on_terminal else line + "\n", disable=hidden,
     )  # fmt: skip
     over = threading.Event()
 

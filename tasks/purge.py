@@ -65,15 +65,10 @@ def history() -> Iterable[tuple[str, str, list[dict[str, Any]]]]:
     for commit, outs in dvc_stores.locks():
         for md5 in (outs.get(str(table)) for table in (paths.CLIPS, paths.INDEX)):
             if md5 and md5 not in seen:
-                there = [path for path in (Path(cache.root, "files/md5", md5[:2], md5[2:]), redacted(md5))]
+                there = [path for path in (Path(cache.root, "files/md5", md5[:2], md5[2:]), withdrawals.redacted(md5))]
                 seen[md5] = next((_columns(path) for path in there if path.is_file()), [])
             if md5:
                 yield commit, md5, seen[md5]
-
-
-def redacted(md5: str) -> Path:
-    """A table whose object had to go, without the words and sources of the withdrawn: old commits stay explainable."""
-    return paths.cache() / "redacted" / f"{md5}.parquet"
 
 
 def state(video: str, p: Params) -> dict[str, Any]:
@@ -87,6 +82,28 @@ def state(video: str, p: Params) -> dict[str, Any]:
         "originals": copies.originals(video, [], p),
         "tombstones": tombstones.read(video),
     }
+
+
+def proof(video: str, p: Params) -> tuple[list[str], bool]:
+    """What `audit --video` says of a withdrawn one, line by line, and whether nothing speaks against it."""
+    found, row = state(video, p), withdrawals.read()[video]
+    left = [f"  {copy.kind}: {copy.name}" for copy in found["left"]]
+    stones = found["tombstones"]
+    signed = [f"{stone['file']}: {len(stone['removed'])} objects deleted {stone['purged']}" for stone in stones]
+    lines = [
+        f"withdrawn {row.date}; {len(found['commits'])} commits still name it",
+        f"{len(left)} copies are left; `python -m flows withdraw --purge --yes` deletes them"
+        if left
+        else "no byte of it is left in caches, remotes and work trees",
+        *left,
+        *(
+            f"{line}, signature {'holds' if stone['valid'] else 'BROKEN'}"
+            for line, stone in zip(signed, stones, strict=True)
+        ),
+        *(f"the video itself is still in the corpus: {file}" for file in found["originals"]),
+        *([UNLEARN] if found["commits"] else []),
+    ]
+    return lines, not left and all(stone["valid"] for stone in stones)
 
 
 def purge(p: Params, *, yes: bool, originals: bool) -> None:
@@ -151,7 +168,7 @@ def _delete(video: str, row: withdrawals.Withdrawal, found: list[Copy], places: 
 
 def _redact(copy: Copy) -> None:
     """Keep what lineage needs of a table that goes: which clips, shards and hashes; no words, no file names."""
-    if not copy.store or not copy.md5 or redacted(copy.md5).is_file():
+    if not copy.store or not copy.md5 or withdrawals.redacted(copy.md5).is_file():
         return
     withdrawn = withdrawals.read()
     with copy.store.open(copy.place) as file:
@@ -160,7 +177,7 @@ def _redact(copy: Copy) -> None:
         file.seek(0)
         table = pq.read_table(file)
     rows = [row | ({"text": "", "source": ""} if row["video"] in withdrawn else {}) for row in table.to_pylist()]
-    index.write(redacted(copy.md5), rows, table.schema)
+    index.write(withdrawals.redacted(copy.md5), rows, table.schema)
 
 
 def _columns(path: Path) -> list[dict[str, Any]]:

@@ -1,150 +1,163 @@
-"""What evaluation found, for a person: strips of frames as PNGs, and one HTML page that stands alone."""
+"""What evaluation found, for a person: one HTML page that stands alone, and strips of frames as PNGs.
 
-import base64
+The page can be read without the code and without a network: pictures and videos are in it.
+"""
+
 import html
-import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import cv2
-import matplotlib
 import numpy as np
 
-from tasks import paths
-from tasks.stage import all_or_nothing, write_atomic
+from model.params import Params
+from tasks import compare, figures, index, paths, report_media, report_plots, report_tables, rows, tables
+from tasks.figures import Panel
+from tasks.inference import LipSync
+from tasks.loader import Clips
+from tasks.panel import Record
+from tasks.raw_clips import RawClips
+from tasks.report_media import data_uri, png
+from tasks.stage import UserError, all_or_nothing, write_atomic
 
-matplotlib.use("Agg")
-
-SHOWN = {
-    "real_video": "true",
-    "right_audio": "right sound",
-    "wrong_audio": "wrong sound",
-    "silence": "silence",
-}
-NUM_COLUMNS = 12
-LABEL_PX = 92
-
-ROW_NOTES = {
-    "right_audio": "the generator with the clip's own sound",
-    "wrong_audio": "the generator with another clip's sound",
-    "silence": "the generator with digital silence",
-    "copy_input": "the identity frame in every frame",
-    "frozen_mouth": "true frames, the mouth of one frame",
-    "real_video": "the true frames: what the measure itself can reach",
-}
-COLUMNS = {
-    "aperture_corr": ("mouth opening against truth, lag 0", "{:.2f}"),
-    "aperture_best_corr": ("at the best lag", "{:.2f}"),
-    "aperture_lag_frames": ("best lag, frames", "{:+.1f}"),
-    "amplitude_ratio": ("amplitude against real", "{:.2f}"),
-    "mouth_l1": ("mouth L1", "{:.4f}"),
-    "l1": ("L1", "{:.4f}"),
-    "psnr": ("PSNR, dB", "{:.1f}"),
-    "ssim": ("SSIM", "{:.3f}"),
-}
-
-
-def strip(shown: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Frames of a clip as columns, evenly spread, ways to fill them as rows, named at the left.
-
-    Shape: row -> (T, S, S, 3) uint8 RGB, and `identity` (1, S, S, 3)  ->  (rows S, label + columns S, 3) uint8
-    """
-    num_frames, size = shown["real_video"].shape[:2]
-    at = np.linspace(0, num_frames - 1, NUM_COLUMNS).astype(int)
-    lines = []
-    for row, name in SHOWN.items():
-        label = np.full((size, LABEL_PX, 3), 255, np.uint8)
-        cv2.putText(label, name, (4, size // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
-        lines.append(np.concatenate([label, *shown[row][at]], axis=1))
-    return np.concatenate(lines, axis=0)
+STYLE = """
+:root { color-scheme: light; --line: #dde1e6; --soft: #5f6770; --good: #1b7f4b; --bad: #c0341d; --accent: #0b6bcb }
+* { box-sizing: border-box }
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1.5rem 1rem 4rem;
+  color: #1d2329 }
+h1 { font-size: 1.6rem; margin: 0 0 .3rem } h2 { font-size: 1.25rem; margin: 2.6rem 0 .5rem }
+h3 { font-size: 1rem; margin: 1.4rem 0 .4rem } p { max-width: 46rem } small, .soft { color: var(--soft) }
+.verdict { border-left: 5px solid var(--accent); background: #f3f7fc; padding: .9rem 1.1rem; margin: 1rem 0 }
+.verdict p { margin: .3rem 0; max-width: none } .verdict .first { font-size: 1.2rem }
+.wide { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px }
+table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; width: 100% }
+th, td { text-align: right; padding: .4rem .65rem; border-bottom: 1px solid var(--line); vertical-align: top }
+tr:last-child td { border-bottom: 0 }
+th { vertical-align: bottom; font-weight: 600; background: #fafbfc; min-width: 5.2rem }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; min-width: 8.5rem;
+  box-shadow: 1px 0 var(--line) } th:first-child { background: #fafbfc }
+th small { display: block; font-weight: 400; line-height: 1.25 }
+td small { display: block; line-height: 1.25; white-space: nowrap }
+td:first-child small { white-space: normal; max-width: 15rem }
+tr.ours td { background: #f3f7fc } .good { color: var(--good) } .bad { color: var(--bad); font-weight: 600 }
+td.text, th.text { text-align: left } code { font-size: .85em; overflow-wrap: anywhere }
+img, video { max-width: 100%; height: auto; display: block } figure { margin: .8rem 0 } figcaption { font-size: .88rem }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem }
+@media (max-width: 40rem) { td:first-child small { display: none } th:first-child, td:first-child { min-width: 6.5rem }
+  body { padding-top: 1rem } th, td { padding: .35rem .5rem } }
+"""
 
 
 def write(
-    panel: dict[str, Any], lag_rows: Sequence[dict[str, Any]], shown: Mapping[str, dict[str, np.ndarray]]
-) -> None:
-    """reports/strips/ and reports/report.html."""
+    panel: Panel, measured: Sequence[Record], sync: LipSync, clips: Clips, raw: RawClips, p: Params
+) -> dict[str, np.ndarray]:
+    """reports/strips/ and reports/report.html; returns the strips by name."""
+    strips: dict[str, np.ndarray] = {}
+    shown = []
+    for title, key in chosen(measured, p.evaluate.strips):
+        frames = rows.fill(sync, clips, clips.keys.index(key), tuple(report_media.SHOWN))
+        strips[key.replace("/", "-")] = report_media.strip(frames)
+        of_clip = [r for r in measured if r["clip"] == key]
+        shown.append(clip_section(title, key, of_clip, frames, raw.sound(key)))
     with all_or_nothing(paths.STRIPS) as folder:
         folder.mkdir()
-        for clip, rows in shown.items():
-            (folder / f"{clip.replace('/', '-')}.png").write_bytes(png(strip(rows)))
-    write_atomic(paths.REPORT, page(panel, lag_rows, {clip: png(strip(rows)) for clip, rows in shown.items()}))
+        for name, picture_HW3 in strips.items():
+            (folder / f"{name}.png").write_bytes(png(picture_HW3))
+    write_atomic(paths.REPORT, page(panel, measured, shown, p))
+    return strips
 
 
-def page(panel: dict[str, Any], lag_rows: Sequence[dict[str, Any]], strips: Mapping[str, bytes]) -> str:
-    right, wrong, about = panel["right_audio"], panel["wrong_audio"], panel["about"]
-    hard = {row.removeprefix("hard_"): figures for row, figures in panel.items() if row.startswith("hard_")}
-    cases = {case: "the right sound, a hard case the model was not trained on" for case in hard}
-    pictures = "".join(
-        f"<figure>{image(picture)}<figcaption>{html.escape(clip)}: frames spread over the clip</figcaption></figure>"
-        for clip, picture in strips.items()
-    )
+def chosen(measured: Sequence[Record], num: int) -> list[tuple[str, str]]:
+    """(what it is, clip) of `num` test clips from the best to the worst, by how well the mouth follows."""
+    ours = [r for r in measured if r["split"] == "test" and r["row"] == "right_audio"]
+    ours.sort(key=lambda r: (-r["aperture_corr"], r["clip"]))
+    at = np.unique(np.linspace(0, len(ours) - 1, num).round().astype(int)) if num > 1 else [len(ours) // 2][:num]
+    names = {0: "The best clip", len(ours) - 1: "The worst clip", len(ours) // 2: "The median clip"}
+    return [(names.get(int(k), f"Clip {k + 1} of {len(ours)}"), ours[k]["clip"]) for k in at]
+
+
+def clip_section(
+    title: str, key: str, records: Sequence[Record], frames: Mapping[str, np.ndarray], sound: np.ndarray
+) -> str:
+    [ours] = [r for r in records if r["row"] == "right_audio"]
+    film = data_uri("video/mp4", report_media.video(frames, sound))
+    told = f"correlation {ours['aperture_corr']:.2f}, amplitude {ours['amplitude_ratio']:.2f} of real"
+    return f"""<h3>{title}: {told}</h3>
+<p class="soft"><a href="#row-{html.escape(key)}"><code>{html.escape(key)}</code></a>, {ours["frames"]} frames.
+Play it with sound.</p>
+<figure><video controls loop playsinline preload="auto" aria-label="true, right sound, wrong sound, silence"
+src="{film}"></video></figure>
+{image(png(report_media.strip(frames)), "frames spread over the clip, a way to fill them in each row")}
+{image(report_plots.openings(records), "mouth opening over time")}"""
+
+
+def page(panel: Panel, measured: Sequence[Record], shown: Sequence[str], p: Params) -> str:
+    right, wrong, leak, about = (panel[name] for name in ("right_audio", "wrong_audio", "leakage", "about"))
     discriminator = panel["discriminator"]
+    max_lag = p.evaluate.max_lag
+    plots = {
+        "Correlation with the true mouth at each lag. The peak belongs at 0.": report_plots.lags(
+            figures.lag_rows(measured, max_lag)
+        ),
+        "Which lag fits best. The row that is 5 frames late shows that the measure sees it.": report_plots.offsets(
+            figures.offset_rows(measured, max_lag)
+        ),
+        "Music or noise under the sound: how far the mouth still follows.": report_plots.noise(panel),
+        "Turned heads, over all clips: how wrong the mouth's picture is.": report_plots.yaw(panel),
+    }
+    hard = {name: panel[name] for name in panel if name.startswith("hard_")}
+    chosen_keys = [key for _, key in chosen(measured, p.evaluate.strips)]
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Lip-sync evaluation</title><style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums }}
-th, td {{ text-align: right; padding: .3rem .7rem; border-bottom: 1px solid #ddd; vertical-align: bottom }}
-th:first-child, td:first-child {{ text-align: left }} td small {{ display: block; color: #666 }}
-img {{ max-width: 100%; height: auto }} figure {{ margin: 1.5rem 0 }} figcaption {{ color: #666; font-size: .9rem }}
-.wide {{ overflow-x: auto }} .first {{ font-size: 1.25rem }}
-</style></head><body>
+<link rel="icon" href="data:,"><title>Lip-sync evaluation</title><style>{STYLE}</style></head><body>
 <h1>Lip-sync evaluation</h1>
-<p class="first">On {about["clips"]} clips of speakers, voices and sentences the model never met, the generated
-mouth opening follows the true one with correlation <b>{right["aperture_corr"]:.2f}</b> when it hears the right sound
-and <b>{wrong["aperture_corr"]:.2f}</b> when it hears another; the best lag is {right["aperture_lag_frames"]:+.0f}
-frames.</p>
-<p>Checkpoint {about["checkpoint_md5"][:12]} after {about["step"]} steps, data index {about["index_md5"][:12]}. The
-sync discriminator tells right from wrong sound on {discriminator["accuracy"]:.0%} of {discriminator["pairs"]:.0f}
-random pairs, and finds the right one of two on {discriminator["accuracy_2afc"]:.0%} of faces; chance is 50%.</p>
-<h2>The panel</h2>
-<p>No figure stands alone: a frozen mouth keeps a good L1, PSNR and SSIM, a delay keeps the amplitude, mumbling keeps
-the correlation. Small print: 95 % interval by bootstrap over clips.</p>
-<div class="wide">{table({row: panel[row] for row in ROW_NOTES}, ROW_NOTES)}</div>
-<h2>Correlation at each lag</h2>
-<figure>{image(lag_plot(lag_rows))}
-<figcaption>Positive: the generated mouth is late. The peak belongs at 0.</figcaption></figure>
-<h2>What it looks like</h2>{pictures}
+<p class="soft">Checkpoint <code>{about["checkpoint_md5"][:12]}</code> after {about["step"]} steps, trained on
+{html.escape(", ".join(about["corpora"]))}; data index <code>{about["index_md5"][:12]}</code>; {about["clips"]} test
+clips ({right["num_frames"]} frames) of speakers and sentences it never met.</p>
+<div class="verdict"><p class="first">The generated mouth {html.escape(panel["verdict"]["sentence"])}.</p>
+<p>It follows the true mouth with correlation <b>{right["aperture_corr"]:.2f}</b> when it hears the right sound and
+<b>{wrong["aperture_corr"]:.2f}</b> when it hears another clip's; the best lag is {right["aperture_lag_frames"]:+.0f}
+frames, it opens {right["amplitude_ratio"]:.2f} times as far as the real mouth, and in silence
+{leak["moves_in_silence"]:.2f} times.</p>
+<p>{html.escape(against_champion(measured))}</p></div>
+<h2>Can these numbers be fooled?</h2>
+<p>Each row is a way to fill the frames; all but the first two are there to be caught. Every known way of gaming one
+metric fails another check, and real video passes all. Red is outside the limits.</p>
+<div class="wide">{report_tables.checks(panel)}</div>
+<h2>What it looks and sounds like</h2>{"".join(shown) or "<p>No clip was asked for.</p>"}
+<h2>Curves</h2><div class="plots">{"".join(image(plot, text) for text, plot in plots.items() if plot)}</div>
+<h2>All metrics</h2>
+<p>Small print: the 95 % interval by bootstrap over clips. A clip that cannot be measured counts as the worst value and
+is marked; a metric that only some clips have tells how many.</p>
+{report_tables.groups(panel)}
+<h2>Does anything but the sound move the mouth?</h2>
+{report_tables.leakage(leak)}
+<p>The sync discriminator it was trained with tells right from wrong sound on {discriminator["accuracy"]:.0%} of
+{discriminator["pairs"]:.0f} random pairs, and finds the right one of two for {discriminator["accuracy_2afc"]:.0%} of
+faces; chance is 50 %.</p>
 <h2>Hard cases</h2>
-<div class="wide">{table(hard, cases) if hard else "<p>There are none in this corpus.</p>"}</div>
+{report_tables.hard(hard) if hard else "<p>There are none in this corpus.</p>"}
+<h2>The worst failures</h2>
+<p>Of all splits, with the right sound; the row of <code>{paths.INDEX}</code> tells where each clip lies.</p>
+<div class="wide">{report_tables.failures(measured, index.read(paths.INDEX), chosen_keys)}</div>
+<h2>What the metrics are</h2>
+<div class="wide">{report_tables.registry(panel)}</div>
 </body></html>
 """
 
 
-def table(rows: Mapping[str, dict[str, Any]], notes: Mapping[str, str]) -> str:
-    head = "".join(f"<th>{title}</th>" for title, _ in COLUMNS.values())
-    body = ""
-    for row, figures in rows.items():
-        cells = ""
-        for name, (_, form) in COLUMNS.items():
-            low, high = figures[f"{name}_ci"]
-            cells += f"<td>{form.format(figures[name])}<small>{form.format(low)} to {form.format(high)}</small></td>"
-        body += f"<tr><td>{html.escape(row)}<small>{notes[row]}</small></td>{cells}</tr>"
-    return f"<table><tr><th></th>{head}</tr>{body}</table>"
+def against_champion(measured: Sequence[Record]) -> str:
+    """This evaluation against the one that the last commit holds."""
+    now = compare.parse(tables.csv_text(figures.clip_rows(measured)))
+    try:
+        champion = compare.committed("HEAD")
+        if champion == now:
+            return "It is the champion: the last commit holds the same figures, clip by clip."
+        return "Against the last commit: " + compare.sentence(
+            compare.tables(champion, now), "the committed one", "this"
+        )
+    except UserError as error:
+        return f"There is no champion to compare it with ({error})."
 
 
-def lag_plot(rows: Sequence[dict[str, Any]]) -> bytes:
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(8, 3.6), dpi=110)
-    for name in SHOWN:
-        points = [(row["lag_frames"], row["aperture_corr"]) for row in rows if row["row"] == name]
-        axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=SHOWN[name])
-    axes.axhline(0, color="#999", linewidth=0.8)
-    axes.set(xlabel="lag in frames of 40 ms", ylabel="correlation with truth", ylim=(-0.35, 1.02))
-    axes.legend(frameon=False)
-    figure.tight_layout()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    pyplot.close(figure)
-    return buffer.getvalue()
-
-
-def png(picture_HW3: np.ndarray) -> bytes:
-    done, encoded = cv2.imencode(".png", picture_HW3[..., ::-1])
-    assert done
-    return encoded.tobytes()
-
-
-def image(content: bytes) -> str:
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(content).decode()}">'
+def image(content: bytes, text: str) -> str:
+    text = html.escape(text)
+    return f'<figure><img alt="{text}" src="{data_uri("image/png", content)}"><figcaption>{text}</figcaption></figure>'

@@ -12,7 +12,10 @@ was lost. What was trained is in DVC's run-cache by then, and is not trained aga
 
 import datetime
 import json
-from collections.abc import Callable, Mapping
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -111,8 +114,7 @@ def evaluation(folder: Path, outs: Mapping[str, str]) -> Evaluation:
     lock = yaml.safe_load((folder / "dvc.lock").read_text())
     rows = index.kept(index.read(folder / paths.INDEX), "test")
     return Evaluation(
-        panel=json.loads((folder / paths.METRICS).read_text()),
-        by_clip=(folder / paths.METRICS_BY_CLIP).read_text(),
+        **_figures(folder),
         clips={row["clip"]: row["member_sha256"] for row in rows},
         method=method(lock),
     )
@@ -134,21 +136,35 @@ def champion_evaluation(serving: Version, made: Challenger, ours: Evaluation) ->
         return recorded
     say(f"retrain: measuring champion version {serving.number} on the test clips of now")
     weights = registry.fetch(f"{registry.SCHEME}{registry.NAME}/{serving.number}")
-    try:
+    with _put_back(made.folder):
         for name in (paths.GENERATOR, GENERATOR_JSON):
             (made.folder / name).unlink()  # a link into DVC's cache: never written through
             (made.folder / name).write_bytes(weights.with_name(name.name).read_bytes())
-        commands.flows("evaluate", variables={"LIPGAN_TRACKING": "off"}, folder=made.folder)
-        return replace(evaluation(made.folder, made.outs), method=ours.method)
-    finally:
-        commands.ask_dvc("checkout", "--force", folder=made.folder)
-        commands.demand_git("checkout", "-q", "--", str(paths.REPORTS), folder=made.folder)
-        _write_reports(made.folder, ours)
+        again = ("repro", "--quiet", "--single-item", "--force", "evaluate")
+        commands.dvc(*again, variables={"LIPGAN_TRACKING": "off"}, folder=made.folder)
+        return replace(ours, **_figures(made.folder))
 
 
-def _write_reports(folder: Path, ours: Evaluation) -> None:
-    write_atomic(folder / paths.METRICS, json.dumps(ours.panel, indent=2) + "\n")
-    write_atomic(folder / paths.METRICS_BY_CLIP, ours.by_clip)
+@contextmanager
+def _put_back(folder: Path) -> Iterator[None]:
+    """What the block changes of dvc.lock, reports and outs is as it was afterwards."""
+    with tempfile.TemporaryDirectory(dir=paths.cache()) as kept:
+        shutil.copytree(folder / paths.REPORTS, Path(kept) / "reports")
+        shutil.copyfile(folder / "dvc.lock", Path(kept) / "dvc.lock")
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder / paths.REPORTS)
+            shutil.copytree(Path(kept) / "reports", folder / paths.REPORTS)
+            shutil.copyfile(Path(kept) / "dvc.lock", folder / "dvc.lock")
+            commands.ask_dvc("checkout", "--force", folder=folder)
+
+
+def _figures(folder: Path) -> dict[str, Any]:
+    return {
+        "panel": json.loads((folder / paths.METRICS).read_text()),
+        "by_clip": (folder / paths.METRICS_BY_CLIP).read_text(),
+    }
 
 
 def _recorded(serving: Version) -> Evaluation | None:

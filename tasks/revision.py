@@ -1,5 +1,7 @@
 """Which code runs: the commit, and whether the work tree differs from it in what decides a result."""
 
+import datetime
+
 from tasks import commands
 
 # a lock or report that the run itself has just written makes no work tree dirty
@@ -9,6 +11,11 @@ DECIDING = ("flows", "tasks", "model", "params.yaml", "dvc.yaml", "requirements.
 def commit() -> str:
     """Empty where this is no repository."""
     return commands.git("rev-parse", "HEAD") or ""
+
+
+def date(commit: str) -> datetime.datetime:
+    """When a commit was made."""
+    return datetime.datetime.fromisoformat(commands.git("show", "-s", "--format=%cI", commit) or "")
 
 
 def changed() -> list[str]:

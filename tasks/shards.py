@@ -73,10 +73,11 @@ def _tar_member(name: str, content: bytes) -> tuple[bytes, bytes, bytes]:
     return info.tobuf(tarfile.DEFAULT_FORMAT), content, bytes(-len(content) % tarfile.BLOCKSIZE)
 
 
-def read(path: Path, offset: int, size: int) -> dict[str, bytes]:
+def read(path: Path, offset: int, size: int, sha256: str = "") -> dict[str, bytes]:
     """One clip's members, by extension, in one read of the shard, here or where its pointer says.
 
-    Errors: UserError where the bytes at the place the index names are no clip: shard and index do not fit.
+    Errors: UserError where the bytes at the place the index names are no clip, or not those of a `sha256` that is
+            given: shard and index do not fit.
     """
     try:
         region = _region(path, offset, size)
@@ -84,6 +85,10 @@ def read(path: Path, offset: int, size: int) -> dict[str, bytes]:
         raise UserError(f"{path}: no such shard, but the index names it; run `dvc repro`") from None
     if len(region) != size:
         raise UserError(f"{path}: ends before byte {offset + size}; run `dvc checkout` or `dvc repro`")
+    if sha256 and hashlib.sha256(region).hexdigest() != sha256:
+        raise UserError(
+            f"{path}: other bytes at {offset} than the index was made with; run `dvc checkout` or `dvc repro`"
+        )
     try:
         with tarfile.open(fileobj=io.BytesIO(region), mode="r:") as tar:
             members = {}

@@ -38,6 +38,14 @@ class SyncMeter:
             raise UserError(f"a clip of {len(faces_TSS3)} frames has no run of {RUN}: its sync cannot be measured")
         return distances(self.expert, faces_TSS3, mfcc_FW, np.arange(len(faces_TSS3) - RUN + 1), max_offset)
 
+    @torch.inference_mode()
+    def nearer(self, faces_RSS3: np.ndarray, right_FW: np.ndarray, wrong_FW: np.ndarray) -> bool:
+        """Whether a run of 5 frames lies nearer to the first of two windows of sound."""
+        face_1D = self.expert.embed_faces(lower_halves(pictures(faces_RSS3)))
+        sounds_2D = self.expert.embed_audio(torch.from_numpy(np.stack([right_FW, wrong_FW])))
+        right, wrong = (sounds_2D @ face_1D[0]).tolist()
+        return bool(right > wrong)
+
     def probability(self, distances_NK: np.ndarray) -> np.ndarray:
         """How sure the expert is that each belongs together, in [0, 1], if half of all pairs did."""
         return probability(self.expert, distances_NK)

@@ -12,6 +12,10 @@ from tasks.stage import write_atomic
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    write_atomic(path, csv_text(rows))
+
+
+def csv_text(rows: Sequence[dict[str, Any]]) -> str:
     """A column a name, in the order they first appear; floats with six digits; empty where a row lacks one."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
@@ -19,7 +23,20 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     table.writeheader()
     for row in rows:
         table.writerow({name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()})
-    write_atomic(path, text.getvalue())
+    return text.getvalue()
+
+
+def read_csv(path: Path) -> list[dict[str, float | str]]:
+    """The inverse of `write_csv`: numbers as floats, what is empty as ""."""
+    with path.open(newline="") as file:
+        return [{name: _number(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def rounded(value: Any) -> Any:

@@ -17,10 +17,12 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from tasks import config, paths, revision, units
+from tasks import agreement, config, index, paths, revision, units
 from tasks.stage import UserError, write_atomic
 
 EXPERIMENT = "lipsync"
+ABOUT = "about.json"  # of a run without MLflow: name, params and tags as MLflow would have them
+TAGS = "tags.json"  # those that came later
 
 
 class Tracker(Protocol):
@@ -42,7 +44,10 @@ def run(stage: str, params: Any, run_id: str | None = None) -> Iterator[Tracker]
     if kind == "off":
         yield Nowhere()
     elif kind == "jsonl":
-        yield Jsonl(paths.cache() / "tracking" / (run_id or name))
+        folder = paths.cache() / "tracking" / (run_id or name)
+        about = {"name": name, "params": config.flat(config.as_dict(params)), "tags": tags(stage)}
+        write_atomic(folder / ABOUT, json.dumps(about, indent=2) + "\n")
+        yield Jsonl(folder)
     elif kind == "mlflow":
         yield from _mlflow(stage, name, params, run_id)
     else:
@@ -59,7 +64,7 @@ class Nowhere:
 
 
 class Jsonl:
-    """metrics.jsonl and PNGs in a folder, to be looked at or imported later."""
+    """metrics.jsonl, PNGs and about.json in a folder: to be looked at, or imported by tasks.tracking_import."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.run_id = folder, folder.name
@@ -78,7 +83,7 @@ class Jsonl:
         target.write_bytes(path.read_bytes())
 
     def tag(self, values: Mapping[str, str]) -> None:
-        write_atomic(self.folder / "tags.json", json.dumps(dict(values), indent=2) + "\n")
+        write_atomic(self.folder / TAGS, json.dumps(dict(values), indent=2) + "\n")
 
 
 class Mlflow:
@@ -173,7 +178,7 @@ def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[
     with mlflow.start_run(run_id=run_id, run_name=None if run_id else name, log_system_metrics=False) as active:
         mlflow.set_tags(tags(stage))
         if not run_id:
-            mlflow.log_params(_flat(config.as_dict(params)))
+            mlflow.log_params(config.flat(config.as_dict(params)))
             _log_input(mlflow)
         yield Mlflow(mlflow, active.info.run_id)
 
@@ -209,6 +214,9 @@ def tags(stage: str) -> dict[str, str]:
     }
     if paths.INDEX.is_file():
         found["data.index.md5"] = units.md5_file(paths.INDEX)
+        found["licence"] = "; ".join(index.values(paths.INDEX, "licence"))
+        about = agreement.of(index.values(paths.INDEX, "corpus"))
+        found |= {f"agreement.{name}": value for name, value in about.items()}
     if paths.PARAMS.is_file():
         found["params.sha256"] = config.digest(config.load(paths.PARAMS))
     return found
@@ -219,10 +227,3 @@ def _log_input(mlflow: Any) -> None:
         source = mlflow.data.dataset_source_registry.resolve_dataset_source(paths.INDEX.resolve().as_uri())
         data = mlflow.data.meta_dataset.MetaDataset(source, name="lipsync-index", digest=units.md5_file(paths.INDEX))
         mlflow.log_input(data)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat

@@ -6,54 +6,97 @@ writes  models/generator.safetensors, models/discriminators.safetensors, a .json
 keeps   .cache/train/<key>/state.pt, from which a run that was stopped goes on, bit for bit
 
     python -m flows train
-    LIPGAN_TRACKING=jsonl python -m tasks.train       where only torch, numpy and pyarrow are: no Prefect, no MLflow
+    torchrun --nproc-per-node 8 -m tasks.train        one process a GPU; batch_size is that of all together
+    LIPGAN_TRACKING=jsonl python -m tasks.train       where neither Prefect nor MLflow nor DVC is
 
-LIPGAN_DEVICE   cuda where there is one, otherwise cpu
+Stopped by SIGTERM, Ctrl-C or `train.time_limit_s` it saves at the next step and ends with exit status 75: the same
+command, or `dvc repro`, goes on. Where and how fast, which changes no result:
+
+LIPGAN_DEVICE    cuda where there is one, otherwise cpu
+LIPGAN_DATA      disk (default): clips are decoded when they are drawn | ram, device: the whole split as bytes there
+LIPGAN_COMPILE   a mode of torch.compile: default | reduce-overhead (CUDA graphs) | max-autotune; unset: not compiled
+LIPGAN_PREFETCH  see tasks.loader      LIPGAN_STATE  see tasks.train_state
 """
 
 import os
 import sys
-import time
-from pathlib import Path
-from typing import Any
+from contextlib import nullcontext
 
-import numpy as np
 import torch
 
-from model import losses, seeds
+from model import seeds
+from model.expert import SyncExpert
 from model.gan import Gan
 from model.params import Params, TrainParams
-from model.samples import Batch, frame_bytes, generator_input, mask_lower_half, pictures
-from tasks import checkpoints, config, lineage, loader, paths, tables, tracking, units
+from model.ranks import num_ranks, rank
+from tasks import (
+    agreement,
+    checkpoints,
+    config,
+    lineage,
+    loader,
+    paths,
+    ranks,
+    resident,
+    tables,
+    tracking,
+    units,
+    validation,
+)
 from tasks.loader import Batches, Clips
-from tasks.progress import bar, say
+from tasks.memory import told_when_short
+from tasks.progress import say
 from tasks.stage import UserError
-from tasks.tracking import Tracker
+from tasks.stopping import stoppable
+from tasks.train_loop import Trainer
+from tasks.train_state import TRAIN_VERSION, States
 
-TRAIN_VERSION = 1  # raise it when the same parameters train to other weights
-KEPT_STATES = 3  # states of other parameters, so that going back to them goes on where they were
-STRIP_SAMPLES = 8
+COMPILE_MODES = ("", "default", "reduce-overhead", "max-autotune")
 
 
 def run(p: Params) -> str:
     """Train to `train.num_steps`, from the start or from where the same training stopped; one line for people."""
-    device = choose_device()
-    torch.manual_seed(seeds.derive(p.seed, "weights") % 2**32)
-    gan = make_gan(p, device)
-    state_file = paths.cache() / "train" / training_key(p) / "state.pt"
-    state = checkpoints.load_state(state_file) or {"step": 0, "curve": [], "run_id": ""}
-    if state["step"]:
-        gan.load_state_dict(state["gan"])
-        say(f"train: going on at step {state['step']} of {p.train.num_steps}")
-    clips = Clips(paths.INDEX, paths.SHARDS, "train")
-    with tracking.run("train", p, state["run_id"] or None) as tracker:
-        state["run_id"] = tracker.run_id
-        state["sessions"] = [*state.get("sessions", []), lineage.session(state["step"])]
-        _loop(gan, clips, p, state, state_file, tracker)
-        _write_outs(gan, clips, p, state)
-        tracker.tag(lineage.record_training(p, state["sessions"], tracker.run_id))
-    _forget_old_states(state_file)
-    last = state["curve"][-1] if state["curve"] else {}
+    with (
+        stoppable(p.train.time_limit_s, "train.time_limit_s") as stop,
+        ranks.together(choose_device()) as device,
+        told_when_short(device, f"train.batch_size ({p.train.batch_size}) or model.width ({p.model.width:g})"),
+    ):
+        for name in ("batch_size", "num_runs"):
+            if (value := getattr(p.train, name)) % num_ranks():
+                raise UserError(f"train.{name} is {value}: {num_ranks()} processes cannot share it evenly")
+        clips, val_clips = (Clips(paths.INDEX, paths.SHARDS, split) for split in ("train", "val"))
+        clips.check()
+        val_clips.check()
+        make_batch = resident.maker(clips, device)
+        states = States(p)
+        state = ranks.from_first(states.load)
+        tracked = tracking.run("train", p, state["run_id"] if state else None)
+        with tracked if ranks.first() else nullcontext(tracking.Nowhere()) as tracker:
+            trainer = Trainer(
+                p,
+                make_gan=lambda: make_gan(p, device),
+                batches_from=lambda step: Batches(
+                    clips, p.train, p.seed, step, make=make_batch, rank=rank(), num_ranks=num_ranks(),
+                    pin=device.type == "cuda" and not resident.on_device(),
+                ),
+                fixed=validation.fixed(val_clips, p.train, p.seed) if ranks.first() else None,
+                states=states,
+                tracker=tracker,
+                stop=stop,
+            )  # fmt: skip
+            if state:
+                trainer.restore(state)
+                if ranks.first():
+                    say(f"train: going on at step {trainer.step} of {p.train.num_steps}")
+            trainer.run_id = tracker.run_id
+            trainer.sessions = [*trainer.sessions, lineage.session(trainer.step)]
+            trainer.run()
+            if ranks.first():
+                _write_outs(trainer, clips, p)
+                tracker.file(paths.TRAIN_CURVE, "plots")
+                tracker.tag(lineage.record_training(p, trainer.sessions, tracker.run_id))
+                states.forget_others()
+    last = trainer.curve[-1] if trainer.curve else {}
     figures = ", ".join(f"{name} {last[name]:.4f}" for name in ("l1", "mouth_l1", "val_mouth_l1") if name in last)
     return f"{p.train.num_steps} steps of {p.train.batch_size} on {device.type}: {figures}"
 
@@ -70,156 +113,85 @@ def choose_device() -> torch.device:
 
 
 def make_gan(p: Params, device: torch.device) -> Gan:
-    return Gan(
+    """The networks as the training begins: the same on every rank, and whenever they are made."""
+    compiled = os.environ.get("LIPGAN_COMPILE", "")
+    if compiled not in COMPILE_MODES:
+        raise UserError(f"LIPGAN_COMPILE must be one of {', '.join(COMPILE_MODES[1:])}, got {compiled!r}")
+    torch.manual_seed(seeds.derive(p.seed, "weights") % 2**32)
+    expert, audio = load_expert(p) if needs_expert(p.train) else (None, {})
+    gan = Gan(
         width=p.model.width,
         size=p.faces.size,
         margin=p.train.margin,
         l1_weight=1.0,
-        sync_weight=p.train.sync_weight,
+        sync_weight=p.train.terms.sync.weight,
         lip_alpha=p.train.lip_alpha,
         learning_rate=p.train.lr,
         discriminator_learning_rate=p.train.lr_discriminator,
         device=device,
         precision=p.train.precision,
         channels_last=True,
+        separate_fakes=p.train.separate_fakes,
+        compiled=compiled,
+        num_runs=p.train.num_runs,
+        expert=expert,
+        with_quality=p.train.terms.quality.weight > 0,
+        average=p.train.average,
     )
+    if p.train.audio_from_expert:
+        gan.generator.audio_code.load_state_dict(audio)
+        if gan.average:
+            gan.average.network.audio_code.load_state_dict(audio)
+    return gan
 
 
-def training_key(p: Params) -> str:
-    """What a training run is: another one never goes on from its state."""
-    index_md5 = units.md5_file(paths.INDEX) if paths.INDEX.is_file() else ""
-    return f"{config.digest(p.train, p.model)[:16]}-{seeds.derive(TRAIN_VERSION, p.seed, p.faces.size, index_md5):016x}"
+def needs_expert(t: TrainParams) -> bool:
+    return t.audio_from_expert or t.terms.expert.weight > 0 or t.terms.perceptual.weight > 0
 
 
-def rate_factor(step: int, p: TrainParams) -> float:
-    """Share of the learning rate at a step: a ramp up, a plateau, a line down to a twentieth."""
-    warm = min(1.0, (step + 1) / (p.warmup_steps + 1))
-    decay_start = p.decay_from * p.num_steps
-    if step <= decay_start:
-        return warm
-    return warm * max(0.05, 1 - (step - decay_start) / max(1.0, p.num_steps - decay_start))
+def load_expert(p: Params) -> tuple[SyncExpert, dict[str, torch.Tensor]]:
+    """The frozen expert, and the weights of its hearing.  Errors: UserError where it is of another size."""
+    weights, about = checkpoints.load(paths.EXPERT)
+    made = {"model.width": about["params"]["model"]["width"], "faces.size": about["params"]["faces"]["size"]}
+    wanted = {"model.width": p.model.width, "faces.size": p.faces.size}
+    if made != wanted:
+        raise UserError(f"{paths.EXPERT}: made with {made}, params.yaml has {wanted}; run `dvc repro expert`")
+    expert = SyncExpert(p.model.width, p.faces.size)
+    expert.load_state_dict(weights)
+    heard = {n.removeprefix("audio_code."): w for n, w in weights.items() if n.startswith("audio_code.")}
+    return expert, heard
 
 
-def _loop(gan: Gan, clips: Clips, p: Params, state: dict[str, Any], state_file: Path, tracker: Tracker) -> None:
-    t = p.train
-    fixed = loader.fixed_batches(Clips(paths.INDEX, paths.SHARDS, "val"), t, t.val_samples, p.seed)
-    batches = Batches(clips, t, p.seed, state["step"])
-    sums: dict[str, torch.Tensor] = {}
-    waited_s, since_s, since_step = 0.0, time.monotonic(), state["step"]
-    try:
-        with bar(t.num_steps, "training", "step", initial=state["step"]) as shown:
-            for step in range(state["step"], t.num_steps):
-                began_s = time.monotonic()
-                batch = next(batches).to(gan.device)
-                waited_s += time.monotonic() - began_s
-                gan.set_learning_rate(rate_factor(step, t))
-                for name, value in gan.step(batch).items():
-                    sums[name] = sums[name] + value if name in sums else value
-                shown.update()
-                last = step + 1 == t.num_steps
-                if (step + 1) % t.log_every == 0 or last:
-                    num_steps, spent_s = step + 1 - since_step, time.monotonic() - since_s
-                    row = {name: (value / num_steps).item() for name, value in sums.items()}
-                    _demand_finite(row, step + 1)
-                    row["lr"] = t.lr * rate_factor(step, t)
-                    if (step + 1) % t.val_every == 0 or last:
-                        row |= validate(gan, fixed)
-                        tracker.picture("val", strip(gan, fixed[0]), step + 1)
-                    state["curve"].append({"step": step + 1, **row})
-                    # speed is for the watcher only: what DVC hashes holds no time
-                    speed = {
-                        "samples_per_s": num_steps * t.batch_size / spent_s,
-                        "data_wait_share": waited_s / spent_s,
-                    }
-                    tracker.metrics(row | speed, step + 1)
-                    shown.set_postfix_str(
-                        f"mouth L1 {row['mouth_l1']:.4f}, {speed['samples_per_s']:.0f} samples/s, "
-                        f"data wait {speed['data_wait_share']:.0%}",
-                        refresh=False,
-                    )
-                    sums, waited_s, since_s, since_step = {}, 0.0, time.monotonic(), step + 1
-                if (step + 1) % t.checkpoint_every == 0 or last:
-                    state |= {"step": step + 1, "gan": gan.state_dict()}
-                    checkpoints.save_state(state_file, state)
-    finally:
-        batches.close()
-    if "gan" in state:
-        tables.write_csv(paths.TRAIN_CURVE, state["curve"])
-        tracker.file(paths.TRAIN_CURVE, "plots")
-
-
-def _demand_finite(row: dict[str, float], step: int) -> None:
-    if row["finite"] < 1 or not np.isfinite(row["g_loss"]):
-        raise UserError(
-            f"train: loss or gradient not finite before step {step}; lower train.lr, or set train.precision: fp32. "
-            "The last checkpoint is kept"
-        )
-
-
-def validate(gan: Gan, fixed: list[Batch]) -> dict[str, float]:
-    """Losses on the fixed samples, and how much of the mouth the sound decides.
-
-    val_audio_effect: mean absolute difference inside the lip box between the faces that the right and the wrong sound
-    give, as a share of that between generated and true; near 0 the generator does not listen.
-    """
-    sums: dict[str, float] = {}
-    num = sum(len(batch.target_BSS3) for batch in fixed)
-    for batch in fixed:
-        batch = batch.to(gan.device)
-        share = len(batch.target_BSS3) / num
-        values = {name: value.item() for name, value in gan.measure(batch).items()}
-        faces_B6SS = generator_input(pictures(batch.identity_BSS3), pictures(batch.target_BSS3))
-        right, wrong = (gan.generate(faces_B6SS, sound) for sound in (batch.mfcc_BFW, batch.negative_BFW))
-        values["effect"] = losses.mouth_l1(right, wrong, batch.mouth_B4).item()
-        for name, value in values.items():
-            sums[name] = sums.get(name, 0.0) + share * value
-    kept = ("l1", "mouth_l1", "sync_loss", "distance_right", "distance_wrong", "distance_generated")
-    result = {f"val_{name}": sums[name] for name in kept}
-    return result | {"val_audio_effect": sums["effect"] / max(sums["mouth_l1"], 1e-9)}
-
-
-def strip(gan: Gan, batch: Batch) -> np.ndarray:
-    """Samples as columns; identity, masked input, generated and true face as rows.  Shape: -> (4 S, n S, 3) uint8"""
-    batch = Batch(*(part[:STRIP_SAMPLES] for part in batch)).to(gan.device)
-    identity, target = pictures(batch.identity_BSS3), pictures(batch.target_BSS3)
-    generated = gan.generate(generator_input(identity, target), batch.mfcc_BFW)
-    rows = [frame_bytes(part).cpu().numpy() for part in (identity, mask_lower_half(target), generated, target)]
-    return np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
-
-
-def _write_outs(gan: Gan, clips: Clips, p: Params, state: dict[str, Any]) -> None:
+def _write_outs(trainer: Trainer, clips: Clips, p: Params) -> None:
+    gan, per_epoch = trainer.gan, loader.batches_per_epoch(len(clips), p.train)
+    params = {name: config.as_dict(getattr(p, name)) for name in ("faces", "model", "train")}
+    del params["train"]["time_limit_s"]  # in slices or in one go: the same bytes
     about = {
-        "params": {name: config.as_dict(getattr(p, name)) for name in ("faces", "model", "train")} | {"seed": p.seed},
-        "loop": {"step": state["step"], "epoch": state["step"] // loader.batches_per_epoch(len(clips), p.train)},
-        "loader": {"next_batch": state["step"] % loader.batches_per_epoch(len(clips), p.train), **loader.about(clips)},
+        "params": params | {"seed": p.seed},
+        "loop": {"step": trainer.step, "epoch": trainer.step // per_epoch},
+        "loader": {"next_batch": trainer.step % per_epoch, **loader.about(clips)},
         "lineage": {
             "index_md5": units.md5_file(paths.INDEX),
             "corpora": sorted({row["corpus"] for row in clips.rows}),
             "licences": sorted({row["licence"] for row in clips.rows}),
+            "agreement": agreement.of({row["corpus"] for row in clips.rows}),
             "torch": torch.__version__.split("+")[0],
             "train_version": TRAIN_VERSION,
         },
-        "last": state["curve"][-1] if state["curve"] else {},
+        "alarms": trainer.alarms,
+        "last": trainer.curve[-1] if trainer.curve else {},
     }
-    checkpoints.save(paths.GENERATOR, gan.generator.state_dict(), about | {"network": "generator"})
+    checkpoints.save(paths.GENERATOR, gan.shown.state_dict(), about | {"network": "generator"})
     checkpoints.save(paths.DISCRIMINATORS, gan.discriminator.state_dict(), about | {"network": "sync discriminator"})
-    tables.write_csv(paths.TRAIN_CURVE, state["curve"])
-
-
-def _forget_old_states(current: Path) -> None:
-    """Keep the states of the last few trainings, by time of use."""
-    others = sorted(
-        (file for file in current.parents[1].glob("*/state.pt") if file != current),
-        key=lambda file: file.stat().st_mtime,
-    )
-    for file in others[: -KEPT_STATES or None]:
-        file.unlink()
-        file.parent.rmdir()
+    tables.write_csv(paths.TRAIN_CURVE, trainer.curve)
 
 
 if __name__ == "__main__":
     try:
-        say(run(config.load(paths.PARAMS)))
+        line = run(config.load(paths.PARAMS))
+        if ranks.first_of_all():
+            say(line)
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
+        if ranks.first_of_all():
+            sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_status)

@@ -11,6 +11,7 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from tasks import commands, paths
@@ -51,6 +52,11 @@ def add(video: str, date: str, reason: str, hashes: Iterable[str] = ()) -> Withd
     return row
 
 
+def redacted(md5: str) -> Path:
+    """A table whose object had to go, without the words and sources of the withdrawn: old commits stay explainable."""
+    return paths.cache() / "redacted" / f"{md5}.parquet"
+
+
 def leave_out(
     wanted: list[dict[str, Any]], refused: list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -68,10 +74,9 @@ def leave_out(
 
     stay, out = [], []
     for clip in wanted:
-        about = clip["inputs"] | clip
-        if row := withdrawal(about):
+        if row := withdrawal(clip):
             names = ("clip", "video", "split", "corpus", "licence", "source_sha256")
-            out.append(_blank({name: about.get(name, "") for name in names}, row))
+            out.append(_blank({name: clip.get(name, "") for name in names}, row))
         else:
             stay.append(clip)
     others = [_blank(clip, row) if (row := withdrawal(clip)) else clip for clip in refused]

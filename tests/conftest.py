@@ -3,6 +3,8 @@
 import contextlib
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from tasks import acquire, config, index, landmark_training, paths, preprocess, shards, train, units
+from tasks import acquire, config, expert, index, landmark_training, paths, preprocess, shards, tracking, train, units
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared/real"
@@ -34,6 +36,10 @@ TINY = {
     "expert.val_every": 2,
     "expert.checkpoint_every": 2,
     "expert.precision": "fp32",
+    "train.num_runs": 0,
+    "train.audio_from_expert": False,
+    "train.terms.expert.weight": 0.0,
+    "train.terms.perceptual.weight": 0.0,
     "train.num_steps": 6,
     "train.batch_size": 4,
     "train.warmup_steps": 2,
@@ -46,6 +52,8 @@ TINY = {
     "evaluate.num_pairs": 20,
     "evaluate.num_bootstrap": 50,
     "evaluate.strips": 1,
+    "evaluate.noise_clips": 1,
+    "evaluate.noise_snr_db": [0.0],
 }
 
 
@@ -136,3 +144,72 @@ def trained(trained_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "trained")
     monkeypatch.setenv("LIPGAN_CACHE", str(tmp_path / "trained/.cache"))
     return tmp_path / "trained"
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """A store made once: its migrations take seconds."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIPGAN_TRACKING", "mlflow")
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        tracking.connect()
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+    return folder / "mlflow.db"
+
+
+def git(*arguments):
+    own = ["-c", "user.name=t", "-c", "user.email=t@t"]
+    return subprocess.run(["git", *own, *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def dvc(*arguments):
+    subprocess.run([sys.executable, "-m", "dvc", "-q", *arguments], check=True, timeout=300)
+
+
+def commit(message):
+    git("add", "-A")
+    git("commit", "-qm", message)
+
+
+def without_evaluation():
+    """dvc.yaml of the repository up to the checkpoint: evaluating takes longer than this test may."""
+    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    del pipeline["stages"]["evaluate"], pipeline["plots"]
+    return yaml.safe_dump(pipeline, sort_keys=False)
+
+
+@pytest.fixture(scope="session")
+def committed_folder(tiny_folder, tmp_path_factory):
+    """Trained under MLflow from a clean commit; what came of it is in DVC's cache and, by hash, in a second commit."""
+    folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("committed") / "p", symlinks=True)
+    for room in ("flows", "tasks", "model"):
+        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (".gitignore", ".dvcignore", "requirements.lock", "withdrawals.csv"):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "data/videos").mkdir()
+    (folder / "dvc.yaml").write_text(without_evaluation())
+    with inside(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIPGAN_TRACKING", "mlflow")
+        git("init", "-q")
+        dvc("init")
+        commit("code")
+        p = config.load(Path("params.yaml"))
+        expert.run(p)
+        train.run(p)
+        dvc("commit", "-f")
+        commit("checkpoint")
+    return folder
+
+
+@pytest.fixture
+def committed(committed_folder, tmp_path, monkeypatch):
+    folder = shutil.copytree(committed_folder, tmp_path / "p", symlinks=True)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("LIPGAN_CACHE", str(folder / ".cache"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for file in folder.rglob("*"):
+        if ".git" not in file.parts and file.is_file():
+            file.chmod(0o644)
+    return folder

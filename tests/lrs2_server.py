@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 
 USER, PASSWORD = "lrs2-reader", "hunter2:with/odd chars"
-FAULTS = ("reset", "stall", "503", "429", "short_body", "small_length", "changed", "no_range", "401")
+FAULTS = ("reset", "stall", "503", "429", "short_body", "small_length", "changed", "no_range", "401", "403")
 
 
 class Server(ThreadingHTTPServer):
@@ -65,6 +65,8 @@ class Handler(BaseHTTPRequestHandler):
         wanted = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         if self.headers.get("Authorization") != wanted or fault == "401":
             return self.plain(401, {"WWW-Authenticate": 'Basic realm="data"'})
+        if fault == "403":
+            return self.plain(403)
         if fault in ("503", "429"):
             return self.plain(int(fault), {"Retry-After": "0"})
         if name not in server.files:

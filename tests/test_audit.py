@@ -3,73 +3,16 @@
 import json
 import random
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
-from conftest import ROOT, inside
+from conftest import commit, dvc, git
 
-from tasks import audit, config, index, lineage, locks, paths, tracking, train, units
+from tasks import audit, config, index, lineage, locks, paths, tracking, train, units, withdrawals
 from tasks.stage import UserError
 
 FLIPS = 208
-
-
-def git(*arguments):
-    own = ["-c", "user.name=t", "-c", "user.email=t@t"]
-    return subprocess.run(["git", *own, *arguments], check=True, capture_output=True, text=True).stdout
-
-
-def dvc(*arguments):
-    subprocess.run([sys.executable, "-m", "dvc", "-q", *arguments], check=True, timeout=300)
-
-
-def commit(message):
-    git("add", "-A")
-    git("commit", "-qm", message)
-
-
-def without_evaluation():
-    """dvc.yaml of the repository up to the checkpoint: evaluating takes longer than this test may."""
-    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text())
-    del pipeline["stages"]["evaluate"], pipeline["plots"]
-    return yaml.safe_dump(pipeline, sort_keys=False)
-
-
-@pytest.fixture(scope="module")
-def committed_folder(tiny_folder, tmp_path_factory):
-    """Trained under MLflow from a clean commit; what came of it is in DVC's cache and, by hash, in a second commit."""
-    folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("committed") / "p", symlinks=True)
-    for room in ("flows", "tasks", "model"):
-        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in (".gitignore", ".dvcignore", "requirements.lock"):
-        shutil.copy(ROOT / name, folder / name)
-    (folder / "data/videos").mkdir()
-    (folder / "dvc.yaml").write_text(without_evaluation())
-    with inside(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LIPGAN_TRACKING", "mlflow")
-        git("init", "-q")
-        dvc("init")
-        commit("code")
-        train.run(config.load(Path("params.yaml")))
-        dvc("commit", "-f")
-        commit("checkpoint")
-    return folder
-
-
-@pytest.fixture
-def committed(committed_folder, tmp_path, monkeypatch):
-    folder = shutil.copytree(committed_folder, tmp_path / "p", symlinks=True)
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("LIPGAN_CACHE", str(folder / ".cache"))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    for file in folder.rglob("*"):
-        if ".git" not in file.parts and file.is_file():
-            file.chmod(0o644)
-    return folder
 
 
 def findings(**options):
@@ -228,6 +171,13 @@ def test_lrs2_without_its_agreement_is_a_finding(committed):
     rows = [row | {"corpus": "lrs2"} for row in index.read(paths.CLIPS)]
     link = audit.held_under(audit.Case("", {}, rows, None, None))
     assert link.findings and "data/agreement.json: no such file" in link.findings[0]
+
+
+def test_a_video_that_has_withdrawn_and_is_still_there_is_found(committed):
+    video = index.kept(index.read(paths.INDEX))[0]["video"]
+    withdrawals.add(video, "2026-11-22", "no reason given")
+    commit("a person leaves")
+    assert f"{paths.INDEX}: {video} has withdrawn and is in it; `dvc repro`" in findings()
 
 
 def test_outside_git_it_is_the_users_to_mend(workspace):

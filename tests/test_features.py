@@ -9,7 +9,7 @@ import pytest
 from conftest import REAL
 
 from model import timing
-from tasks import config, features, film, index, landmarks, media, paths, shards
+from tasks import config, features, film, index, landmarks, media, paths, preprocess, shards
 from tasks.dubbing import hear, look
 
 RATE = timing.SAMPLE_RATE_HZ
@@ -110,7 +110,7 @@ def test_inference_sees_the_arrays_that_training_stored(tiny):
     num_frames = len(followed.found_T)
     mfcc = hear.mfcc(hear.timeline([hear.line(Path("face.mp4"))], 640 * num_frames), num_frames)
     crops = np.stack(list(features.crops(media.frames(Path("face.mp4")), followed, p.faces.size)))
-    again = features.of_video(raw["mp4"], p.faces, predictor)
+    again = features.of_video(raw["mp4"], p.faces, p.quality, preprocess.tools()).arrays
 
     assert (again["faces_TSS3"] == crops).all() and (again["mfcc_FW"] == mfcc).all()  # before they are stored
     assert (stored.mfcc_FW == mfcc).all() and (stored.found_T == followed.found_T).all()

@@ -278,3 +278,33 @@ def test_it_learns_a_few_samples_and_to_open_the_mouth_by_the_sound():
 def test_an_unknown_precision_is_refused_by_name():
     with pytest.raises(ValueError, match="precision must be one of bf16, fp32, got 'fp16'"):
         build(precision="fp16")
+
+
+def test_separate_fakes_are_what_the_generator_would_give_at_inference():
+    batch = example(3)
+    gan = build(separate_fakes=True, discriminator_learning_rate=0.0)
+    with torch.no_grad():
+        faces = generator_input(pictures(batch.identity_BSS3), pictures(batch.target_BSS3))
+        at_inference = gan.discriminator(gan.generate(faces, batch.mfcc_BFW), batch.mfcc_BFW)
+    metrics = gan.step(batch)
+    assert metrics["distance_generated"].item() == pytest.approx(at_inference.mean().item(), rel=1e-5)
+    assert metrics["distance_generated"].item() != build().step(batch)["distance_generated"].item()
+    assert gan.generator.training, "the pass that trains has the batch's statistics"
+
+
+def test_the_same_weights_come_of_both_orders_where_the_discriminator_does_not_count():
+    one, other = (build(separate_fakes=separate, sync_weight=0.0) for separate in (False, True))
+    for gan in (one, other):
+        gan.step(example(3))
+    assert same(snapshot(one.generator.state_dict()), snapshot(other.generator.state_dict()))
+
+
+@pytest.mark.slow
+def test_a_traced_step_is_the_step():
+    """The whole of both networks goes through torch.compile, without the minutes that code generation takes."""
+    eager, traced = build(), build(compiled="aot_eager")
+    assert list(eager.state_dict()["generator"]) == list(traced.state_dict()["generator"])
+    for seed in range(2):
+        one, other = (gan.step(example(3, seed)) for gan in (eager, traced))
+        for name in ("g_loss", "d_loss", "l1"):
+            assert other[name].item() == pytest.approx(one[name].item(), rel=1e-4), name

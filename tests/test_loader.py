@@ -1,12 +1,15 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from model import timing
-from tasks import config, index, loader, paths
+from model import augment, timing
+from model.epochs import Draws
+from tasks import config, index, loader, memory, paths, resident, shards
 from tasks.loader import Batches, Clips
+from tasks.resident import Resident
 from tasks.stage import UserError
 
 
@@ -68,7 +71,7 @@ def test_a_mirrored_sample_mirrors_its_lip_box(clips, p):
 
 def test_validation_samples_are_the_same_at_every_call(clips, p):
     one, two = (loader.fixed_batches(clips, p.train, 10, 0) for _ in range(2))
-    assert sum(len(batch.target_BSS3) for batch in one) == 10
+    assert [len(batch.target_BSS3) for batch in one] == [4, 4]  # whole batches
     assert all(same(a, b) for a, b in zip(one, two, strict=True))
 
 
@@ -90,3 +93,87 @@ def test_shards_that_do_not_fit_the_index_are_an_error_and_no_hang(tiny, p):
     batches = Batches(Clips(paths.INDEX, paths.SHARDS, "train"), p.train, 0, 0)
     with pytest.raises(UserError, match="no such shard, but the index names it"):
         next(batches)
+
+
+def test_a_shard_of_another_making_is_found_at_the_start(tiny):
+    clips = Clips(paths.INDEX, paths.SHARDS, "train")
+    clips.check()
+    last = max(clips.rows, key=lambda row: (row["shard"], row["offset"]))
+    shard = paths.SHARDS / last["shard"]
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[: last["offset"] + last["size"] - 1])
+    with pytest.raises(UserError, match=r"ends before byte .* run `dvc checkout`"):
+        Clips(paths.INDEX, paths.SHARDS, "train").check()
+    first = min(clips.rows, key=lambda row: (row["shard"] != last["shard"], row["offset"]))
+    middle = first["offset"] + first["size"] // 2
+    shard.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    with pytest.raises(UserError, match=r"other bytes at .* than the index was made with"):
+        Clips(paths.INDEX, paths.SHARDS, "train").check()
+
+
+def test_sound_features_that_are_not_finite_name_their_clip(clips, monkeypatch):
+    decode = shards.decode
+
+    def spoilt(members):
+        clip = decode(members)
+        clip.mfcc_FW[3, 7] = np.nan
+        return clip
+
+    monkeypatch.setattr(shards, "decode", spoilt)
+    with pytest.raises(UserError, match=f"{clips.keys[0]} has sound features or landmarks that are not finite"):
+        clips[0]
+
+
+def test_what_is_resident_gives_the_bytes_of_what_is_decoded(clips, p):
+    draws = clips.draw(p.train, seed=3, epoch=0, per_clip=12, flip=True)
+    assert draws.flip_N.any() and not draws.flip_N.all()
+    ends = [clip for clip in range(len(clips)) for _ in range(2)]  # first and last frame: windows that are padded
+    lasts = [frame for row in clips.rows for frame in (0, row["num_frames"] - 1)]
+    edges = Draws(*(np.array(x) for x in (ends, lasts, lasts, ends, lasts, [False, True] * len(clips))))
+    whole = Resident(clips, torch.device("cpu"))
+    for rows in (draws, edges):
+        assert same(whole.batch(rows), loader.batch_of(clips, rows))
+
+
+def test_what_is_resident_is_changed_as_model_augment_changes_it(clips, p):
+    strong = dataclasses.replace(p.train.augment, colour=0.4, shift_px=16, microphone=0.5)
+    draws = clips.draw(p.train, seed=3, epoch=0, per_clip=12, flip=False)
+    plain = loader.batch_of(clips, draws)
+
+    def change_of(clip):
+        return augment.draw(strong, seed=0, epoch=0, clip=clips.keys[clip])
+
+    changed = Resident(clips, torch.device("cpu")).batch(draws, change_of)
+    for k, clip in enumerate(draws.clip_N):
+        change = change_of(int(clip))
+        for name in ("identity_BSS3", "target_BSS3"):
+            wanted = augment.faces(getattr(plain, name)[k : k + 1].numpy(), change)[0]
+            assert np.array_equal(getattr(changed, name)[k].numpy(), wanted)
+        for name in ("mfcc_BFW", "negative_BFW"):
+            assert np.array_equal(
+                getattr(changed, name)[k].numpy(), augment.sound(getattr(plain, name)[k].numpy(), change)
+            )
+        assert np.array_equal(changed.mouth_B4[k].numpy(), augment.box(plain.mouth_B4[k].numpy(), change, 96))
+
+
+def test_data_that_does_not_fit_is_refused_before_it_is_read(clips, monkeypatch):
+    monkeypatch.setenv("LIPGAN_DATA", "ram")
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1_000_000)
+    frames = sum(row["num_frames"] for row in clips.rows)
+    with pytest.raises(UserError, match=f"the split takes {frames * 27_848 / 1e9:.1f} GB, 0.0 GB are free"):
+        resident.maker(clips, torch.device("cpu"))
+
+
+def test_more_ranks_than_clips_all_have_as_many_batches(clips, p):
+    many = dataclasses.replace(p.train, batch_size=64)
+    assert len(clips) < 64
+    parts = [Batches(clips, many, 0, 0, rank=rank, num_ranks=64) for rank in (0, 63)]
+    assert [len(batch.target_BSS3) for part in parts for batch in take(part, 3)] == [1] * 6
+
+
+@pytest.mark.parametrize(("name", "value"), [("LIPGAN_PREFETCH", "0"), ("LIPGAN_DATA", "tape")])
+def test_a_wrong_variable_is_named(clips, p, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=f"{name} must be"):
+        resident.maker(clips, torch.device("cpu"))
+        Batches(clips, p.train, 0, 0)

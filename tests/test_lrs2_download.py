@@ -147,6 +147,17 @@ def test_retry_after_is_obeyed_before_our_own_wait(tmp_path, log_in, monkeypatch
     assert download._retry_after("99999999") == download.LONGEST_RETRY_AFTER_S
 
 
+@pytest.mark.parametrize("status", ["401", "403"])
+def test_a_login_that_is_refused_is_one_line_at_once_and_nothing_that_came_is_lost(tmp_path, log_in, status):
+    content = random.Random(0).randbytes(50_000)
+    with serving({"x": content}) as server:
+        server.faults.extend([("short_body", 0.5), (status, 0.0)])
+        with pytest.raises(UserError, match=rf"/x: {status}: user and password are not accepted"):
+            download.fetch(f"{server.host}/x", tmp_path / "x", auth(), rules())
+        assert len(server.log) == 2 and (tmp_path / "x.partial").stat().st_size == 25_000
+        assert download.fetch(f"{server.host}/x", tmp_path / "x", auth(), rules()).read_bytes() == content
+
+
 def test_a_part_of_another_md5_is_named_and_kept_aside(workspace, log_in):
     archive = small()
     with serving(archive.served()) as server:
@@ -252,7 +263,12 @@ def test_neither_user_nor_password_is_written_anywhere(workspace, log_in, caplog
     archive, told = small(), []
     with serving(archive.served()) as server:
         p = fetching(workspace, server, archive)
-        for faults in ([("401", 0.0)], [("reset", 0.3)] * 30, [("", 0.0), ("", 0.0), ("503", 0.0), ("stall", 0.5)]):
+        for faults in (
+            [("401", 0.0)],
+            [("403", 0.0)],
+            [("reset", 0.3)] * 30,
+            [("", 0.0), ("", 0.0), ("503", 0.0), ("stall", 0.5)],
+        ):
             server.faults.extend(faults)
             try:
                 fetch_all(p)
@@ -260,13 +276,41 @@ def test_neither_user_nor_password_is_written_anywhere(workspace, log_in, caplog
                 told.append("".join(traceback.format_exception(error)))
             server.faults.clear()
         run_acquire(p)
-    assert len(told) >= 2 and "401" in told[0]
+    assert len(told) >= 3 and "401" in told[0] and "403" in told[1]
     out = capfd.readouterr()
     texts = {"log": caplog.text, "told": "".join(told), "out": out.out + out.err}
     texts |= {str(f): f.read_bytes().decode("latin-1") for f in workspace.rglob("*") if f.is_file()}
     header = lrs2_fetch.credentials.of("http://x")._auth_header.split()[1]
     assert "httpcore" in texts["log"] or "httpx" in texts["log"]
     for secret in (USER, PASSWORD, header):
+        assert not [where for where, text in texts.items() if secret in text], secret
+
+
+def test_a_run_says_its_licence_and_agreement_and_no_secret_is_in_the_mlflow_store(workspace, log_in, monkeypatch):
+    from tasks import agreement, index, tracking
+
+    archive = small()
+    with serving(archive.served()) as server:
+        p = fetching(workspace, server, archive)
+        fetch_all(p)
+        run_acquire(p)
+    index.write(paths.INDEX, index.read(paths.CLIPS), index.INDEX_SCHEMA)
+    monkeypatch.setenv("LIPGAN_TRACKING", "mlflow")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with tracking.run("train", p) as tracker:
+        tracker.file(paths.CLIPS, "tables")
+    import mlflow
+
+    tags = mlflow.get_run(tracker.run_id).data.tags
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # mlflow itself has set it
+    assert tags["licence"] == agreement.LRS2_LICENCE
+    assert (tags["agreement.organisation"], tags["agreement.date"]) == ("A University", "2026-01-31")
+    assert len(tags["agreement.signed_sha256"]) == 64 and "A. Person" not in str(tags)
+    texts = {str(f): f.read_bytes().decode("latin-1") for f in workspace.rglob("*") if f.is_file()}
+    assert [where for where in texts if where.endswith("mlflow.db")] and "A University" in texts[
+        str(workspace / "mlflow.db")
+    ]
+    for secret in (USER, PASSWORD):
         assert not [where for where, text in texts.items() if secret in text], secret
 
 

@@ -10,8 +10,7 @@ import sys
 
 import pytest
 import yaml
-from conftest import ROOT
-from test_withdrawals import git
+from conftest import ROOT, git
 
 from tasks import commands, config, copies, index, paths, preprocess, purge, shards, tombstones, units
 from tasks.stage import UserError
@@ -99,6 +98,10 @@ def test_a_withdrawn_person_leaves_every_place_and_no_old_commit_brings_them_bac
     kinds = {removed["kind"] for removed in stone["removed"]}
     assert {"unit cache", "DVC cache", "run-cache of DVC cache", "remote near", "run-cache of remote near"} <= kinds
     assert str(tmp_path) not in json.dumps(stone)
+    lines, holds = purge.proof(video, load())
+    assert (
+        holds and any("no byte of it is left" in line for line in lines) and any("signature holds" in x for x in lines)
+    )
 
     git("add", "-A")
     git("commit", "-qm", "purged")

@@ -1,6 +1,7 @@
 """Retraining under accidents: real git, DVC, MLflow and kill -9 around stages of a second. Whatever goes wrong, the old
 champion goes on serving, and the next run does what is left to do."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,9 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, params_text
-from test_registry import empty_store  # noqa: F401 - a fixture
-from test_withdrawals import git
+from conftest import ROOT, git, params_text
 
 from tasks import config, index, paths, registry, retrain, withdrawals, worktree
 from tasks.registry import CHALLENGER, CHAMPION, Registry
@@ -59,11 +58,12 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, empty_store):  # noqa: F811
+def made(tmp_path_factory, empty_store):
     """After its first retraining: a champion of 0.6."""
     folder = tmp_path_factory.mktemp("drills") / "project"
     for room in ("flows", "tasks", "model"):
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)  # Prefect's settings
     shutil.copy(ROOT / "tests/retrain_stages.py", folder / "stages.py")
     shutil.copy(empty_store, folder / "mlflow.db")
     project = Project(folder)
@@ -188,7 +188,8 @@ def test_a_child_that_outlives_a_killed_run_keeps_the_next_one_out_until_it_ends
     code = (
         "import os, signal, subprocess, sys\nfrom tasks import worktree\n"
         "with worktree.alone() as lock:\n"
-        "    child = subprocess.Popen(['sleep', '600'], pass_fds=[lock], stdout=subprocess.DEVNULL)\n"
+        "    quiet = subprocess.DEVNULL\n"
+        "    child = subprocess.Popen(['sleep', '600'], pass_fds=[lock], stdout=quiet, stderr=quiet)\n"
         "    print(child.pid, flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -240,6 +241,22 @@ def test_a_withdrawal_that_is_not_committed_stops_the_run_and_a_committed_one_is
         project.retrain()
     git("checkout", "-q", "--", "withdrawals.csv")
     assert project.serving is not None
+
+
+def test_a_champion_that_was_measured_by_other_code_is_measured_again_and_nothing_is_left_of_it(project):
+    with Path("stages.py").open("a") as file:
+        file.write("# measured in another way\n")
+    git("commit", "-qam", "another way")
+    before, old = project.log.read_text().split(), project.serving
+    project.add(0.9)
+    assert "is champion now" in project.retrain()
+    ran = project.log.read_text().split()[len(before) :]
+    assert ran == ["acquire", "train", "evaluate", "evaluate"]
+    assert Registry().aliased(CHAMPION).tags["reasons"].count(f"better: {0.9 - float(old):+.3f}") == 1
+    committed = Registry().aliased(CHAMPION).tags["branch"]
+    shown = subprocess.run(["git", "show", f"{committed}:reports/metrics.json"], capture_output=True, text=True).stdout
+    assert json.loads(shown)["right_audio"]["aperture_corr"] == 0.9
+    assert "nothing new" in project.retrain()
 
 
 def test_rollback_is_one_step_and_the_next_run_does_not_bring_the_bad_one_back(project):

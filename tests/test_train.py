@@ -4,17 +4,21 @@ import csv
 import hashlib
 import json
 import os
-import signal
+import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import ROOT, TINY, params_text
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from tasks import config, loader, paths, train
+from model.gan import Gan
+from tasks import checkpoints, config, paths, train, train_loop, train_state
+from tasks.memory import told_when_short
 from tasks.stage import UserError
+from tasks.train_loop import Trainer
 
 WEIGHTS = (paths.GENERATOR, paths.DISCRIMINATORS)
 
@@ -28,57 +32,27 @@ def load(**changes):
     return config.load(Path("params.yaml"))
 
 
-@pytest.fixture(scope="session")
-def undisturbed(tiny_folder, tmp_path_factory):
-    """Hashes of the weights of a run that nothing stopped."""
-    import shutil
-
-    folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("undisturbed") / "p")
-    command(folder).communicate(timeout=300)
-    return [hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in WEIGHTS]
-
-
-def command(folder):
-    variables = os.environ | {"PYTHONPATH": str(ROOT), "LIPGAN_CACHE": str(folder / ".cache"), "LIPGAN_TRACKING": "off"}
-    return subprocess.Popen([sys.executable, "-m", "tasks.train"], cwd=folder, env=variables, stderr=subprocess.PIPE)
-
-
-@pytest.mark.parametrize("kill_at", [2, 4])
-def test_a_run_killed_and_started_again_ends_with_the_same_weights(tiny, undisturbed, kill_at):
-    running = command(tiny)
-    while running.poll() is None and not reached(tiny, kill_at):
-        time.sleep(0.01)
-    running.send_signal(signal.SIGKILL)
-    running.communicate()
-    assert running.returncode == -signal.SIGKILL, "it was faster than the test: nothing was shown"
-    again = command(tiny)
-    assert b"going on at step" in again.communicate(timeout=300)[1]
-    assert digests() == undisturbed
-
-
-def reached(folder, step):
-    import torch
-
-    states = list((folder / ".cache/train").glob("*/state.pt"))
-    return bool(states) and torch.load(states[0], weights_only=True)["step"] >= step
-
-
 def test_a_finished_training_is_not_done_again(tiny, monkeypatch):
     p = load()
     train.run(p)
     before = digests()
     for path in WEIGHTS:
         path.unlink()
-    monkeypatch.setattr(train.Gan, "step", None)  # a single step would fail
+    monkeypatch.setattr(Gan, "step", None)  # a single step would fail
     train.run(p)
     assert digests() == before
 
 
 def test_other_parameters_never_go_on_from_this_state(tiny):
     keys = {
-        train.training_key(load(**change)) for change in ({}, {"train.lr": 0.002}, {"model.width": 0.25}, {"seed": 1})
+        train_state.training_key(load(**change))
+        for change in ({}, {"train.lr": 0.002}, {"model.width": 0.25}, {"seed": 1})
     }
     assert len(keys) == 4
+
+
+def test_a_limit_of_time_changes_no_training(tiny):
+    assert train_state.training_key(load()) == train_state.training_key(load(**{"train.time_limit_s": 60.0}))
 
 
 def test_what_is_written_describes_itself(tiny):
@@ -92,24 +66,115 @@ def test_what_is_written_describes_itself(tiny):
     assert rows[1]["val_mouth_l1"] and not rows[0]["val_mouth_l1"]
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(tiny, monkeypatch):
-    heard = loader.window
-    monkeypatch.setattr(loader, "window", lambda mfcc, frame: heard(mfcc, frame) * (float("nan") if frame % 2 else 1))
-    with pytest.raises(UserError, match="not finite before step"):
+def poisoned(monkeypatch, calls):
+    """Put a NaN into the sound of the batches with these numbers, counted over all steps, also repeated ones."""
+    take, taken = Trainer._next, []
+
+    def next_batch(self, batches):
+        batch = take(self, batches)
+        taken.append(self.step)
+        if len(taken) in calls:
+            batch.mfcc_BFW[0, 0, 0] = float("nan")
+        return batch
+
+    monkeypatch.setattr(Trainer, "_next", next_batch)
+    return taken
+
+
+def test_a_loss_that_stays_not_finite_stops_the_run_after_going_back_and_keeps_the_last_checkpoint(tiny, monkeypatch):
+    poisoned(monkeypatch, range(5, 1000))
+    with pytest.raises(UserError, match=r"not finite before step 6, after going back 3 times .* lower train.lr"):
         train.run(load())
+    state = checkpoints.load_state(next(Path(".cache/train").glob("*/state.pt")))
+    assert state["step"] == 4 and all(v.isfinite().all() for v in state["gan"]["generator"].values())
+
+
+def test_one_bad_batch_sends_the_training_back_with_a_lower_rate_and_is_told(tiny, monkeypatch, capfd):
+    taken = poisoned(monkeypatch, [5])
+    train.run(load())
+    assert taken == [0, 1, 2, 3, 4, 5, 4, 5]
+    about = json.loads(paths.GENERATOR.with_suffix(".json").read_text())
+    assert [(alarm["name"], alarm["step"]) for alarm in about["alarms"]] == [("not_finite", 6)]
+    assert about["alarms"][0]["then"] == "back to step 4, learning rates times 0.5"
+    assert "lower train.lr" in capfd.readouterr().err
+    rates = [float(row["lr"]) for row in csv.DictReader(paths.TRAIN_CURVE.open())]
+    t = load().train
+    wanted = [t.lr * train_loop.rate_factor(step, t) * factor for step, factor in ((1, 1), (3, 1), (5, 0.5))]
+    assert rates == pytest.approx(wanted, rel=1e-5)  # the table has six digits
+
+
+def test_before_the_first_checkpoint_going_back_is_beginning_again(tiny, monkeypatch):
+    assert poisoned(monkeypatch, [2]) == []
+    train.run(load(**{"train.num_steps": 4}))
+    about = json.loads(paths.GENERATOR.with_suffix(".json").read_text())
+    assert about["alarms"][0]["then"] == "back to step 0, learning rates times 0.5"
+
+
+def test_a_state_with_a_step_that_was_not_finite_is_never_saved(tiny, monkeypatch):
+    saved = []
+    save = checkpoints.save_state
+    monkeypatch.setattr(checkpoints, "save_state", lambda path, state: (saved.append(state["step"]), save(path, state)))
+    taken = poisoned(monkeypatch, [3])
+    train.run(load(**{"train.checkpoint_every": 1, "train.log_every": 6}))
+    assert taken == [0, 1, 2, 2, 3, 4, 5]
+    assert saved == [1, 2, 2, 3, 4, 5, 6]  # 3 only when it was done again; 2 once more, with what was learnt
+
+
+def test_a_mouth_that_never_woke_is_told_once_and_training_goes_on(tiny, capfd):
+    sleepy = {"train.alarms.grace_steps": 0, "train.alarms.min_audio_effect": 1.0, "train.val_every": 2}
+    train.run(load(**sleepy))
+    told = [alarm["name"] for alarm in json.loads(paths.GENERATOR.with_suffix(".json").read_text())["alarms"]]
+    assert told.count("copies_reference") == 1
+    assert "right and wrong sound give the same mouth" in capfd.readouterr().err
+
+
+def test_the_loop_waits_for_the_device_at_rows_of_the_log_and_never_at_a_step(tiny):
+    class Counting(TorchDispatchMode):
+        waits = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.waits += func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
+            return func(*args, **(kwargs or {}))
+
+    counted = []
+    for num_steps in (2, 6):
+        once = {f"train.{name}": num_steps for name in ("num_steps", "log_every", "val_every", "checkpoint_every")}
+        with Counting() as counting:
+            train.run(load(**once))
+        counted.append(counting.waits)
+    assert counted[0] == counted[1] > 0
+
+
+@pytest.mark.parametrize("place", ["ram", "device"])
+def test_where_the_data_lies_changes_no_bit_of_the_weights(tiny, monkeypatch, place):
+    train.run(load())
+    before = digests()
+    shutil.rmtree(".cache/train")
+    monkeypatch.setenv("LIPGAN_DATA", place)
+    train.run(load())
+    assert digests() == before
+
+
+def test_memory_that_runs_out_names_the_settings_to_lower(tiny, monkeypatch):
+    monkeypatch.setattr(Gan, "step", lambda self, batch: {"l1": torch.empty(1 << 50)})
+    with pytest.raises(UserError, match=r"out of memory on cpu .* train.batch_size \(4\) or model.width \(0.125\)"):
+        train.run(load())
+
+
+def test_another_error_of_torch_is_no_lack_of_memory():
+    with pytest.raises(RuntimeError, match="shape"), told_when_short(torch.device("cpu"), "x"):
+        torch.zeros(3).view(2, 2)
 
 
 def test_the_rate_rises_stays_and_falls_to_a_twentieth():
     t = config.load(ROOT / "params.yaml").train
-    factors = [train.rate_factor(step, t) for step in range(t.num_steps)]
+    factors = [train_loop.rate_factor(step, t) for step in range(t.num_steps)]
     assert factors[0] < 0.05 and max(factors) == 1.0
     assert factors[int(t.decay_from * t.num_steps)] == 1.0
     assert 0.05 <= factors[-1] < 0.06
 
 
 def test_a_gpu_that_is_not_there_is_told_at_the_start(monkeypatch):
-    import torch
-
     monkeypatch.setenv("LIPGAN_DEVICE", "cuda")
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
@@ -117,13 +182,25 @@ def test_a_gpu_that_is_not_there_is_told_at_the_start(monkeypatch):
         train.choose_device()
 
 
-def test_training_needs_neither_prefect_nor_mlflow_nor_dvc(tiny):
-    code = (
-        "import sys\n"
-        "for name in ('prefect', 'mlflow', 'dvc', 'webdataset', 'librosa', 'av', 'dlib'): sys.modules[name] = None\n"
-        "from pathlib import Path; from tasks import config, train\n"
-        "train.run(config.load(Path('params.yaml')))\n"
-    )
+NEEDED = "torch numpy cv2 pyarrow safetensors tqdm yaml"
+
+
+def test_training_needs_seven_libraries_and_neither_prefect_nor_mlflow_nor_dvc(tiny):
+    code = f"""
+import sys
+import torch  # brings what it needs itself
+class Nothing_else:
+    def find_spec(self, name, path=None, target=None):
+        top = name.split(".")[0]
+        ours = top in ("model", "tasks")
+        if path is None and not ours and top not in sys.stdlib_module_names and top not in {NEEDED.split()}:
+            raise ModuleNotFoundError(f"No module named {{top!r}}", name=top)
+sys.meta_path.insert(0, Nothing_else())
+from pathlib import Path
+from tasks import config, train
+train.run(config.load(Path("params.yaml")))
+"""
     variables = os.environ | {"PYTHONPATH": str(ROOT), "LIPGAN_TRACKING": "jsonl"}
-    subprocess.run([sys.executable, "-c", code], check=True, env=variables, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     assert list(Path(".cache/tracking").glob("*/metrics.jsonl"))

@@ -78,11 +78,21 @@ def ask(args: argparse.Namespace) -> int:
         answer = history.of_checkpoint(args.checkpoint)
     else:
         answer = history.of_clips("clip" if args.clip else "video", args.clip or args.video)
+    gone, holds = withdrawn(args.video)
     if args.json:
-        tell(json.dumps(answer.as_dict(), indent=2))
+        tell(json.dumps(answer.as_dict() | ({"withdrawn": gone} if gone else {}), indent=2))
     else:
-        tell(answer.text())
-    return 1 if answer.unknown else 0
+        tell("\n".join([answer.text(), *gone]))
+    return 1 if answer.unknown or not holds else 0
+
+
+def withdrawn(video: str | None) -> tuple[list[str], bool]:
+    """Of a video that has withdrawn: what is left of it, and whether nothing is."""
+    from tasks import config, purge, withdrawals
+
+    if not video or video not in withdrawals.read():
+        return [], True
+    return purge.proof(video, config.load(paths.PARAMS))
 
 
 def output(args: argparse.Namespace) -> int:

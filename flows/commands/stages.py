@@ -23,6 +23,8 @@ def add(commands: Any) -> None:
         example = f"python -m flows {name}\ndvc repro {name}     the same, only if something changed"
         stage = command(commands, name, what, run, example=example)
         stage.add_argument("--params", type=Path, default=paths.PARAMS, help="default: %(default)s")
+        if name == "preprocess":
+            stage.add_argument("--explain", metavar="KEY", help="only say what becomes of this clip, and why")
     what = "the whole pipeline, then a dubbed clip: what `make demo` runs"
     demo = command(commands, "demo", what, run, example="python -m flows demo")
     demo.add_argument("--params", type=Path, default=paths.PARAMS, help="default: %(default)s")
@@ -30,4 +32,9 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     p = config.load(args.params)
+    if getattr(args, "explain", None):
+        from tasks import explain
+
+        explain.run(p, args.explain)
+        return
     importlib.import_module(f"flows.{args.command}").run(p)

@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
     )
     withdraw.add_argument("--video", help="id, as in column `video` of data/index.parquet")
     withdraw.add_argument("--reason", help="as the person gave it, or: no reason given")
-    withdraw.add_argument("--date", default=date.today().isoformat(), help="default: today")
+    withdraw.add_argument("--date", type=date.fromisoformat, default=date.today(), help="default: today")
     withdraw.add_argument("--purge", action="store_true", help="list every copy of what is withdrawn")
     withdraw.add_argument("--yes", action="store_true", help="with --purge: delete them")
     withdraw.add_argument("--originals", action="store_true", help="with --purge: the videos in corpus.folder too")
@@ -38,4 +38,4 @@ def run(args: argparse.Namespace) -> None:
     if args.purge:
         purge.purge(config.load(paths.PARAMS), yes=args.yes, originals=args.originals)
     else:
-        purge.withdraw(args.video, args.reason, args.date)
+        purge.withdraw(args.video, args.reason, args.date.isoformat())

@@ -17,6 +17,7 @@ from tasks.synthetic.picture import Actor, Pose
 SIZE = 160  # px of the frame
 CROP_PX = 96
 FRAMES_OF_ONE = 2
+TURNED_OF_ONE, FURTHEST_DEG = 3, 60.0
 SHIFT, RESIZE = 0.03, 0.07  # deviation of the box, in shares of its width: dlib's boxes come in steps of 6/5 in size
 BLURRED = 0.3  # share of the crops that are blurred, as the faces of a generator are
 TURNED, MOST_YAW_DEG = 0.2, 45  # share of the heads that are turned further; beyond, the detector sees none
@@ -31,18 +32,34 @@ def render_examples(seed: int, start: int, count: int) -> list[Example]:
     return [example for number in range(start, start + count) for example in _person(seed, number)]
 
 
+def render_turned(seed: int, start: int, count: int) -> list[tuple[Example, float, int]]:
+    """Faces turned by any angle at which the detector finds them: example, yaw in degrees, number of the person."""
+    return [
+        (example, yaw_deg, number)
+        for number in range(start, start + count)
+        for example, yaw_deg in _film(seed, number, TURNED_OF_ONE, furthest_deg=FURTHEST_DEG)
+    ]
+
+
 def _person(seed: int, number: int) -> list[Example]:
+    return [example for example, _ in _film(seed, number, FRAMES_OF_ONE)]
+
+
+def _film(seed: int, number: int, num_frames: int, furthest_deg: float | None = None) -> list[tuple[Example, float]]:
     rng = seeds.generator(seed, "labelled", number)
     head = Head(identity.draw(seeds.derive(seed, "labelled person", number)))
     examples = []
-    for frame in range(FRAMES_OF_ONE):
+    for frame in range(num_frames):
         take = scene.draw(seeds.derive(seed, "labelled take", number, frame), SIZE)
         actor = Actor(head, take, 48.0 * rng.uniform(0.92, 1.15))
-        filmed = picture.render(take, [(actor, _mouth(rng), _pose(rng))], rng)
+        mouth, pose = _mouth(rng), _pose(rng)
+        if furthest_deg is not None:
+            pose = pose._replace(yaw_deg=rng.uniform(-furthest_deg, furthest_deg))
+        filmed = picture.render(take, [(actor, mouth, pose)], rng)
         boxes = features.detect(filmed.rgb_HW3, SIZE)
         if len(boxes):
             box_4 = faces.choose(boxes, None, "largest", filmed.rgb_HW3.shape[:2])
-            examples.append(_example(filmed, box_4, rng))
+            examples.append((_example(filmed, box_4, rng), pose.yaw_deg))
     return examples
 
 

@@ -15,11 +15,11 @@ def under(voice: np.ndarray, case: str, rng: np.random.Generator) -> np.ndarray:
     if case == "noise":
         voice = voice + NOISE * rng.standard_normal(len(voice))
     elif case == "music":
-        voice = voice + MUSIC * _music(rng, len(voice))
+        voice = voice + MUSIC * music(rng, len(voice))
     return np.clip(voice, -1, 1).astype(np.float32)
 
 
-def _music(rng: np.random.Generator, num_samples: int) -> np.ndarray:
+def music(rng: np.random.Generator, num_samples: int) -> np.ndarray:
     """Plucked chords, one every CHORD_S, with the peak at 1."""
     step = int(CHORD_S * SAMPLE_RATE_HZ)
     times_s = np.arange(step) / SAMPLE_RATE_HZ

@@ -1,0 +1,99 @@
+"""The audit's time: a question over a long git history, the first time and after it, and hashing against md5sum.
+
+    python benchmarks/audit.py [--commits 200] [--clips 1000] [--gigabytes 1]    writes benchmarks/results/audit.json
+
+A generated history, each commit with a dvc.lock and an index of its own; then the same question once more, as a command
+in a process of its own, so that the start of Python counts. Then shards of noise: `md5sum` one file after another, and
+the audit's hashing of the same files (md5 of each, sha256 of each clip), in one run, on one disk.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests")]
+
+import history_of  # noqa: E402
+from acquire import machine  # noqa: E402
+
+from tasks import evidence, paths, revision, units  # noqa: E402
+
+SHARD_BYTES = 64 << 20
+TAIL_BYTES = 2 * tarfile.BLOCKSIZE + -(SHARD_BYTES + 2 * tarfile.BLOCKSIZE) % tarfile.RECORDSIZE
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--commits", type=int, default=200)
+    parser.add_argument("--clips", type=int, default=1000, help="in the index of the first commit")
+    parser.add_argument("--gigabytes", type=float, default=1.0)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+        os.environ["LIPGAN_CACHE"] = str(Path(scratch) / ".cache")
+        history_of.grown(args.commits, args.clips)
+        first_s, again_s = asked(args.commits), asked(args.commits)
+        reading, hashing = shards(args.gigabytes)
+    os.chdir(HERE.parent)
+    result = {
+        "machine": machine(),
+        "commit": revision.commit()[:7],
+        "commits": args.commits,
+        "clips": args.clips,
+        "first_question_s": round(first_s, 2),
+        "next_question_s": round(again_s, 2),
+        "gigabytes": args.gigabytes,
+        "md5sum_s": round(reading, 2),
+        "audit_hashing_s": round(hashing, 2),
+        "audit_over_md5sum": round(hashing / reading, 2),
+    }
+    print(json.dumps(result, indent=2))
+    (HERE / "results/audit.json").write_text(json.dumps(result, indent=2) + "\n")
+
+
+def asked(num_commits: int) -> float:
+    """Seconds that the command needs to answer for every commit."""
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "flows", "audit", "--clip", "new0010/c", "--json"],
+        env={**os.environ, "PYTHONPATH": str(HERE.parent)}, check=True, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    spent_s = time.monotonic() - began
+    assert sum(span["num_commits"] for span in json.loads(done.stdout)["spans"]) == num_commits
+    return spent_s
+
+
+def shards(gigabytes: float) -> tuple[float, float]:
+    """Seconds of `md5sum` on shards of noise, and of the audit's md5 of files and sha256 of clips."""
+    rows = []
+    paths.SHARDS.mkdir(parents=True)
+    for number in range(max(1, round(gigabytes * 1e9 / SHARD_BYTES))):
+        name, content = f"train-{number:06d}.tar", os.urandom(SHARD_BYTES)
+        (paths.SHARDS / name).write_bytes(content + bytes(TAIL_BYTES))
+        row = {"shard": name, "offset": 0, "size": SHARD_BYTES, "clip": name}
+        rows.append(row | {"member_sha256": hashlib.sha256(content).hexdigest()})
+    files = sorted(paths.SHARDS.iterdir())
+    subprocess.run(["sync"], check=True)
+    subprocess.run(["md5sum", *files], check=True, stdout=subprocess.DEVNULL)  # both then read from memory
+    began = time.monotonic()
+    subprocess.run(["md5sum", *files], check=True, stdout=subprocess.DEVNULL)
+    reading = time.monotonic() - began
+    began = time.monotonic()
+    evidence.in_parallel(units.md5_file, files, "hashing")
+    num_clips, findings = evidence.members(paths.SHARDS, rows)
+    hashing = time.monotonic() - began
+    assert num_clips == len(files) and not findings, findings
+    return reading, hashing
+
+
+if __name__ == "__main__":
+    main()

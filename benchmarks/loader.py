@@ -1,0 +1,148 @@
+"""Training samples a second and core: ours from shards, against LipGAN's data generator, in turns in one process.
+
+    python benchmarks/loader.py [--seconds 10]      needs data/; writes benchmarks/results/loader.json
+
+LipGAN's generator is written anew from its description: for every sample it lists the JPEGs of a clip's folder, reads
+two of them, loads the clip's mel spectrogram from a compressed npz, and makes float64 arrays. Ours is tasks/loader.py
+on the same clips: once decoding every clip anew in every epoch, as with a corpus larger than memory, and once with
+all clips decoded before. Processor time of the whole process; files lie in the page cache for both.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import cv2  # noqa: E402 - after the number of threads is set
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+from model.params import TrainParams  # noqa: E402
+from tasks import config, loader, paths  # noqa: E402
+
+SIZE, BATCH, MEL_STEP = 96, 64, 27
+ROUNDS = 4
+
+
+def unpack(clips: loader.Clips, folder: Path) -> list[Path]:
+    """The corpus as LipGAN keeps it: a folder a clip, a JPEG a frame, mels.npz."""
+    folders = []
+    for number in range(len(clips)):
+        clip, place = clips[number], folder / f"{number:05d}"
+        place.mkdir()
+        for t, face_SS3 in enumerate(clip.faces_TSS3):
+            cv2.imwrite(str(place / f"{t}.jpg"), face_SS3[..., ::-1])
+        rows = len(clip.faces_TSS3) * 80 // 25 + MEL_STEP
+        mel = np.random.default_rng(number).normal(size=(80, rows))
+        np.savez_compressed(place / "mels.npz", spec=mel)
+        folders.append(place)
+    return folders
+
+
+def lipgan(folders: list[Path]) -> Iterator[int]:
+    """Source: LipGAN's datagen; batches of faces (N, S, S, 6) and mels, as float64."""
+    rng = np.random.default_rng(0)
+    while True:
+        faces_N, mels_N = [], []
+        while len(faces_N) < BATCH:
+            place = folders[rng.integers(len(folders))]
+            pictures = sorted(place.glob("*.jpg"))
+            frame, other = (pictures[rng.integers(len(pictures))] for _ in range(2))
+            target = cv2.resize(cv2.imread(str(frame)), (SIZE, SIZE))
+            identity = cv2.resize(cv2.imread(str(other)), (SIZE, SIZE))
+            spec = np.load(place / "mels.npz")["spec"]
+            start = int(80.0 * int(frame.stem) / 25)
+            masked = target.copy()
+            masked[SIZE // 2 :] = 0
+            faces_N.append(np.concatenate([identity, masked, target], axis=-1))
+            mels_N.append(spec[:, start : start + MEL_STEP])
+        batch = np.stack(faces_N) / 255.0
+        mels = np.stack(mels_N)[..., None]
+        assert batch.dtype == mels.dtype == np.float64
+        yield BATCH
+
+
+def ours(clips: loader.Clips, p: TrainParams) -> Iterator[int]:
+    for epoch in count():
+        draws = clips.draw(p, seed=0, epoch=epoch, per_clip=p.windows_per_clip, flip=p.flip)
+        for k in range(0, len(draws) - BATCH + 1, BATCH):
+            loader.batch_of(clips, draws.rows(k, k + BATCH))
+            yield BATCH
+
+
+def forgetful(clips: loader.Clips, p: TrainParams) -> Iterator[int]:
+    """Every clip decoded once an epoch: what is in memory is forgotten when the next begins."""
+    per_epoch = len(clips) * p.windows_per_clip // BATCH
+    for number, made in enumerate(ours(clips, p)):
+        yield made
+        if number % per_epoch == per_epoch - 1:
+            clips._held.clear()
+
+
+def rate(batches: Iterator[int], seconds: float) -> tuple[int, float]:
+    began, made = time.process_time(), 0
+    while (took := time.process_time() - began) < seconds:
+        made += next(batches)
+    return made, took
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=10, help="of processor time for each; default: %(default)s")
+    args = parser.parse_args()
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    os.chdir(HERE.parent)
+    p = config.load(Path("params.yaml")).train
+
+    def opened() -> loader.Clips:
+        return loader.Clips(paths.INDEX, paths.SHARDS, "train")
+
+    with tempfile.TemporaryDirectory() as folder:
+        folders = unpack(opened(), Path(folder))
+        sources: dict[str, Iterator[int]] = {
+            "LipGAN": lipgan(folders),
+            "ours, decoded anew each epoch": forgetful(opened(), p),
+            "ours, in memory": ours(opened(), p),
+        }
+        for _ in range(len(folders) * p.windows_per_clip // BATCH):  # an epoch: all clips are decoded once
+            next(sources["ours, in memory"])
+        made = dict.fromkeys(sources, 0)
+        took_s = dict.fromkeys(sources, 0.0)
+        for _ in range(ROUNDS):
+            for name, batches in sources.items():
+                num, s = rate(batches, args.seconds / ROUNDS)
+                made[name] += num
+                took_s[name] += s
+    rates = {name: round(made[name] / took_s[name], 1) for name in sources}
+    ratios = {name: round(value / rates["LipGAN"], 1) for name, value in rates.items()}
+    print("| loader | samples/s/core | ratio |\n|-|-|-|")
+    for name, value in rates.items():
+        print(f"| {name} | {value} | {ratios[name]} |")
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, check=True, capture_output=True, text=True)
+    result = {
+        "commit": head.stdout.strip(), "machine": machine(), "clips": len(folders), "batch": BATCH,
+        "windows_per_clip": p.windows_per_clip, "samples_per_s_per_core": rates, "ratio": ratios,
+    }  # fmt: skip
+    (HERE / "results").mkdir(exist_ok=True)
+    (HERE / "results/loader.json").write_text(json.dumps(result, indent=2) + "\n")
+
+
+def machine() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
+    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else 'unknown'}"
+
+
+if __name__ == "__main__":
+    main()

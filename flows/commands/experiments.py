@@ -1,0 +1,34 @@
+"""`experiments`: what the losses of LipGAN's authors do, with several seeds."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from flows.commands import command
+from tasks import paths
+
+
+def add(commands: Any) -> None:
+    experiments = command(
+        commands,
+        "experiments",
+        "L1 against lip-weighted L1, discriminator against expert: tables and figures",
+        run,
+        what="Train the generator with each set of losses and several seeds, and compare: reports/experiments/.\n"
+        "A training that is done is not done again, one that was stopped goes on.",
+        example="python -m flows experiments --steps 800 --seeds 3     15 trainings, under an hour on 2 cores\n"
+        "python -m flows experiments                            at the size of params.yaml, for a GPU",
+    )
+    experiments.add_argument("--steps", type=int, default=0, help="of each training; default: train.num_steps")
+    experiments.add_argument("--seeds", type=int, default=3, help="of each set of losses; default: %(default)s")
+    experiments.add_argument("--params", type=Path, default=paths.PARAMS, help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> None:
+    from tasks import config, experiments
+    from tasks.progress import say
+    from tasks.stage import UserError
+
+    if args.steps < 0 or args.seeds < 1:
+        raise UserError(f"experiments: --steps {args.steps} --seeds {args.seeds}: steps from 0, seeds from 1")
+    say(experiments.run(config.load(args.params), steps=args.steps, num_seeds=args.seeds))

@@ -1,0 +1,32 @@
+"""`gc`: units that nothing needs any more."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from flows.commands import command
+from tasks import config, paths
+from tasks.stage import UserError
+
+
+def add(commands: Any) -> None:
+    gc = command(
+        commands,
+        "gc",
+        "delete finished shards that nothing needs from the unit cache",
+        run,
+        what="Delete the units of the cache that no current plan needs and no run has used for some days.",
+        example="python -m flows gc --dry-run      name them\npython -m flows gc --days 7",
+    )
+    gc.add_argument("--days", type=float, default=30.0, help="unused for so long; default: %(default)g")
+    gc.add_argument("--dry-run", action="store_true", help="name them, delete none")
+    gc.add_argument("--params", type=Path, default=paths.PARAMS, help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> None:
+    from tasks import unit_gc
+
+    if not args.days >= 0:
+        raise UserError(f"--days must be 0 or more, got {args.days:g}")
+    sys.stderr.write(unit_gc.run(config.load(args.params), args.days, args.dry_run) + "\n")

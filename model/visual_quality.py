@@ -1,0 +1,52 @@
+"""The visual-quality discriminator: does the lower half of this face look real? It hears nothing.
+
+Shape letters: B batch, S side of the face crop
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from model.generator import scaled
+
+
+class QualityDiscriminator(nn.Module):
+    """How real patches of the lower half look; each of its outputs sees about a third of the half.
+
+    Shape:   (B, 3, S, S) in [0, 1]  ->  (B, 1, S/16, S/8) float32, above 0 is real
+    width    multiplies every number of channels, see model.generator.scaled
+    Source:  the idea of Wav2Lip's second discriminator, which looks at the lower half alone; patches after Isola et
+             al. 2017; spectral norm after Miyato et al. 2018
+    Differs: Hinge loss on patches and not one cross entropy a face: it judges sharpness of teeth and lips, not faces.
+    """
+
+    def __init__(self, width: float = 1.0) -> None:
+        super().__init__()
+        c64, c128, c256 = (scaled(c, width) for c in (64, 128, 256))
+        self.layers = nn.Sequential(
+            spectral_norm(nn.Conv2d(3, c64, 5, 2, 2)),
+            nn.LeakyReLU(0.2, inplace=True),
+            spectral_norm(nn.Conv2d(c64, c128, 5, 2, 2)),
+            nn.LeakyReLU(0.2, inplace=True),
+            spectral_norm(nn.Conv2d(c128, c256, 3, 2, 1)),
+            nn.LeakyReLU(0.2, inplace=True),
+            spectral_norm(nn.Conv2d(c256, 1, 3, 1, 1)),
+        )
+
+    def forward(self, faces_B3SS: Tensor) -> Tensor:
+        return self.layers(faces_B3SS[:, :, faces_B3SS.shape[2] // 2 :]).float()
+
+
+def quality_loss(real: Tensor, generated: Tensor) -> Tensor:
+    """What the discriminator minimises: hinge, 0-dim; 1 for who knows nothing.  Source: Lim and Ye 2017"""
+    return (F.relu(1 - real).mean() + F.relu(1 + generated).mean()) / 2
+
+
+def deceit_loss(generated: Tensor) -> Tensor:
+    """What the generator minimises: 0-dim, lower is more real."""
+    return -generated.mean()
+
+
+def accuracy(real: Tensor, generated: Tensor) -> Tensor:
+    """Share of patches told right, 0-dim; 0.5 is a generator that deceives."""
+    return ((real > 0).float().mean() + (generated <= 0).float().mean()) / 2

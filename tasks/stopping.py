@@ -1,0 +1,48 @@
+"""How a long stage is asked to stop where it can go on: SIGTERM, one Ctrl-C, or a limit of time.
+
+Machines that may be taken away send SIGTERM some seconds before. A second Ctrl-C ends the process at once.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stop:
+    """`why` is "" until there is a reason to stop."""
+
+    def __init__(self, time_limit_s: float, what_limits: str) -> None:
+        self._began_s, self._limit_s, self._what = time.monotonic(), time_limit_s, what_limits
+        self._signal = ""
+
+    @property
+    def why(self) -> str:
+        if not self._signal and self._limit_s and time.monotonic() - self._began_s >= self._limit_s:
+            return self._what
+        return self._signal
+
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        self._signal = signal.Signals(number).name
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextmanager
+def stoppable(time_limit_s: float = 0.0, what_limits: str = "the time limit") -> Iterator[Stop]:
+    """Signals ask for a stop within the block, and mean what they did after it. 0 s: no limit.
+
+    Outside the main thread, where Python knows no signals, only the limit counts.
+    """
+    stop = Stop(time_limit_s, what_limits)
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

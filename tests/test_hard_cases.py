@@ -1,0 +1,72 @@
+"""The gates on rendered clips of a seed that no threshold was chosen on."""
+
+import io
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from model import faces, quality, timing
+from tasks import config, landmark_training, media, preprocess
+from tasks import quality as gates
+from tasks.stage import Refusal
+from tasks.synthetic import clip as synthetic
+from tasks.synthetic.plan import plan
+
+SEED = 71
+P = config.load(ROOT / "params.yaml")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def examined(tmp_path_factory):
+    """Case -> [(refusal's reason or "", flags, figures, clip or None, mp4)], of the hard cases and four clean clips."""
+    from conftest import TINY, inside, params_text
+
+    folder = tmp_path_factory.mktemp("hard")
+    (folder / "params.yaml").write_text(params_text(TINY | {"landmarks.num_identities": 120}))
+    with inside(folder):
+        landmark_training.run(config.load())
+        loaded = preprocess.tools()
+    wanted = ("profile", "offset", "no_face", "two_faces")
+    specs = [spec for spec in plan(SEED, "demo") if spec.case in wanted or spec.case == "clean"]
+    clean = [spec for spec in specs if spec.case == "clean"][::16][:4]
+    found = {}
+    for spec in [*clean, *(spec for spec in specs if spec.case != "clean")]:
+        mp4 = synthetic.render(spec).mp4
+        try:
+            clip, figures = preprocess.read_clip({"mp4": mp4, "json": b"{}"}, P.faces, P.quality, loaded)
+            refused = gates.refusals(figures, P.quality)
+            outcome = (refused[0].reason if refused else "", figures["flags"], figures, clip, mp4)
+        except Refusal as refusal:
+            outcome = (refusal.reason, "", {}, None, mp4)
+        found.setdefault(spec.case, []).append(outcome)
+    return found
+
+
+def test_clean_clips_are_kept_and_their_sound_stays(examined):
+    assert len(examined["clean"]) == 4
+    for reason, flags, figures, _, _ in examined["clean"]:
+        assert reason == "" and "moved" not in flags and figures["av_moved"] == 0, (reason, flags, figures)
+
+
+@pytest.mark.parametrize("case", ["profile", "offset", "no_face", "two_faces"])
+def test_a_labelled_case_is_refused_or_flagged(examined, case):
+    [(reason, flags, figures, _, _)] = examined[case]
+    assert reason or flags, figures
+
+
+def test_the_planted_offset_is_taken_out(examined):
+    [(reason, flags, figures, _, _)] = examined["offset"]  # the picture is 5 frames late: the sound is early
+    assert reason == "" and flags == "moved" and abs(figures["av_moved"] + 5) <= 1 and abs(figures["av_left"]) <= 1
+
+
+def test_planted_offsets_are_recovered_with_their_sign(examined):
+    for _, _, _, clip, mp4 in examined["clean"]:
+        num_frames = len(clip.faces_TSS3)
+        sound = media.fit(media.decode_sound(io.BytesIO(mp4)), num_frames)
+        mouth_T = faces.aperture(clip.landmarks_T682)
+        for late in range(-7, 8):
+            later = np.roll(sound, late * timing.SAMPLES_PER_FRAME)
+            found, _ = quality.offset(mouth_T, quality.vowel_levels(later, num_frames))
+            assert abs(found - late) <= 1, (late, found)

@@ -1,0 +1,134 @@
+"""A training that is stopped in any way goes on, and ends as if it had not been stopped."""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT, TINY, inside, params_text
+
+from tasks import checkpoints, config, paths, train
+from tasks.stage import Stopped, UserError
+from tasks.train_loop import Trainer
+from tasks.train_state import States
+
+LONGER = TINY | {"train.num_steps": 16, "train.checkpoint_every": 3, "train.val_samples": 4}
+WRITTEN = (paths.GENERATOR, paths.DISCRIMINATORS, paths.GENERATOR.with_suffix(".json"), paths.TRAIN_CURVE)
+
+
+def load(**changes):
+    Path("params.yaml").write_text(params_text(LONGER | changes))
+    return config.load(Path("params.yaml"))
+
+
+def digests(folder=Path()):
+    return [hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in WRITTEN]
+
+
+def command(*arguments, **variables):
+    given = os.environ | {"PYTHONPATH": str(ROOT), "LIPGAN_TRACKING": "off"} | variables
+    return subprocess.Popen([sys.executable, *arguments], env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny_folder, tmp_path_factory):
+    """What a training of 16 steps writes that nothing stops."""
+    folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("undisturbed") / "p")
+    torch.set_num_threads(1)  # as killed.py does: the order of sums is part of the bits
+    with inside(folder):
+        train.run(load())
+    return digests(folder)
+
+
+def test_twelve_kills_at_drawn_points_change_no_bit_of_what_is_written(tiny, undisturbed):
+    load()
+    running = command(str(ROOT / "tests/killed.py"), ".", "5", "12")
+    told, errors = running.communicate(timeout=900)
+    assert running.returncode == 0, errors.decode()
+    assert told.decode().count("killed: ") == 12
+    assert digests() == undisturbed
+    assert not list(Path(".cache/train").glob("*/.state.pt.*")), "half-written states stayed"
+
+
+def test_sigterm_saves_at_the_next_step_and_the_same_command_goes_on(tiny, undisturbed, monkeypatch):
+    take = Trainer._next
+
+    def one_that_is_told_to_stop_at_step_7(self, batches):
+        if self.step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return take(self, batches)
+
+    monkeypatch.setattr(Trainer, "_next", one_that_is_told_to_stop_at_step_7)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Stopped, match="stopped by SIGTERM at step 8 of 16: run again to go on"):
+        train.run(load())
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert not paths.GENERATOR.is_file() and not paths.TRAIN_CURVE.is_file()
+    monkeypatch.setattr(Trainer, "_next", take)
+    train.run(load())
+    assert digests() == undisturbed
+
+
+def test_a_stopped_training_ends_with_status_75(tiny):
+    load(**{"train.time_limit_s": 1e-3})
+    running = command("-m", "tasks.train")
+    errors = running.communicate(timeout=300)[1].decode()
+    assert running.returncode == 75
+    assert "stopped by train.time_limit_s at step 1 of 16: run again to go on" in errors
+
+
+def test_a_training_in_slices_of_a_step_each_ends_as_one_without_a_limit(tiny, undisturbed):
+    p = load(**{"train.time_limit_s": 1e-3})
+    for step in range(1, 16):
+        with pytest.raises(Stopped, match=f"at step {step} of 16"):
+            train.run(p)
+    train.run(p)  # nothing is left to stop for: the last step is its end
+    assert digests() == undisturbed
+
+
+def test_a_state_of_another_training_is_refused_by_name(tiny, monkeypatch):
+    with pytest.raises(Stopped):
+        train.run(load(**{"train.time_limit_s": 1e-3}))
+    state = next(Path(".cache/train").glob("*/state.pt")).rename("other.pt")
+    monkeypatch.setenv("LIPGAN_STATE", str(state))
+    with pytest.raises(UserError, match=r"other.pt: a state of another training: train.lr 0.001 there, 0.002 here$"):
+        train.run(load(**{"train.lr": 0.002}))
+    monkeypatch.setenv("LIPGAN_STATE", "nowhere.pt")
+    with pytest.raises(UserError, match=r"nowhere\.pt: no such file"):
+        train.run(load())
+
+
+def test_a_state_from_elsewhere_is_gone_on_from(tiny, undisturbed, monkeypatch, capfd):
+    with pytest.raises(Stopped):
+        train.run(load(**{"train.time_limit_s": 1e-3}))
+    monkeypatch.setenv("LIPGAN_STATE", str(next(Path(".cache/train").glob("*/state.pt")).rename("moved.pt")))
+    train.run(load())
+    assert "going on at step 1 of 16" in capfd.readouterr().err
+    assert digests() == undisturbed
+
+
+def test_a_damaged_state_is_one_line(tiny):
+    p = load()
+    last = States(p).last
+    last.parent.mkdir(parents=True)
+    last.write_bytes(b"PK\x03\x04 not a state")
+    with pytest.raises(UserError, match="damaged, or no state of a training"):
+        train.run(p)
+
+
+def test_old_states_go_and_the_last_three_stay(tiny):
+    for lr in (0.001, 0.002, 0.003, 0.004, 0.005):
+        train.run(load(**{"train.lr": lr, "train.num_steps": 1}))
+    assert len(list(Path(".cache/train").glob("*"))) == 4  # three others and this one
+
+
+def test_a_state_is_what_a_process_needs_and_nothing_that_runs(tiny):
+    train.run(load(**{"train.num_steps": 3}))
+    state = checkpoints.load_state(next(Path(".cache/train").glob("*/state.pt")))
+    assert state["step"] == 3 and state["good"] and state["identity"]["train.num_steps"] == 3
+    assert torch.equal(state["rng"]["cpu"], torch.get_rng_state())

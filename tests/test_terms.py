@@ -1,0 +1,128 @@
+"""Terms of the generator's loss beside L1, and the networks they need."""
+
+import copy
+import math
+
+import pytest
+import torch
+from test_gan import SIZE, build, example, same, snapshot, through_a_file
+
+from model import terms
+from model.average import Average
+from model.expert import RUN, SyncExpert, lower_halves
+from model.visual_quality import QualityDiscriminator, deceit_loss, quality_loss
+
+
+@pytest.fixture
+def expert():
+    torch.manual_seed(0)
+    return SyncExpert(0.125, SIZE).eval().requires_grad_(False)
+
+
+def with_terms(frozen, **weights):
+    gan = build(num_runs=1, expert=copy.deepcopy(frozen), with_quality=True, average=0.9)
+    gan.weights |= weights
+    return gan
+
+
+def test_the_temporal_term_sees_what_changes_and_not_what_is_there():
+    real = torch.rand(2 * RUN, 3, SIZE, SIZE)
+    assert terms.temporal_loss(real * 0.5 + 0.3, real * 0.5).item() == pytest.approx(0, abs=1e-6)
+    still = real[::RUN].repeat_interleave(RUN, dim=0)
+    moved = (real.unflatten(0, (2, RUN))[:, 1:] - real.unflatten(0, (2, RUN))[:, :-1]).abs().mean()
+    assert terms.temporal_loss(still, real).item() == pytest.approx(moved.item(), rel=1e-5)
+
+
+def test_the_expert_term_hears_the_sound_of_each_runs_middle_frame(expert):
+    batch = example(2 * RUN + 3)
+    made = torch.rand(2 * RUN, 3, SIZE, SIZE)
+    faces, sound = expert.embed_faces(lower_halves(made)), expert.embed_audio(batch.mfcc_BFW[[2, 7]])
+    expected = -torch.log(torch.sigmoid(expert.logit((faces * sound).sum(dim=1)))).mean()
+    assert terms.expert_loss(expert, made, batch).item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_the_perceptual_term_is_nothing_for_equal_runs_and_more_for_other_mouths(expert):
+    real = torch.rand(RUN, 3, SIZE, SIZE)
+    assert terms.perceptual_loss(expert, real, real).item() == pytest.approx(0, abs=1e-5)
+    upper = real.clone()
+    upper[:, :, : SIZE // 2] = 0
+    assert terms.perceptual_loss(expert, upper, real).item() == pytest.approx(0, abs=1e-5)
+    assert terms.perceptual_loss(expert, 1 - real, real).item() > 0.1
+
+
+def test_a_term_without_weight_changes_nothing_and_one_with_weight_moves_the_generator(expert):
+    batch = example(RUN + 2)
+    plain, weightless = build(num_runs=1), with_terms(expert)
+    plain.step(batch)
+    assert terms.NAMES[0] not in weightless.step(batch)
+    assert same(snapshot(plain.generator.state_dict()), snapshot(weightless.generator.state_dict()))
+    for name in terms.NAMES:
+        moved = with_terms(expert, **{name: 1.0})
+        assert math.isfinite(moved.step(batch)[name].item())
+        assert not same(snapshot(plain.generator.state_dict()), snapshot(moved.generator.state_dict())), name
+
+
+def test_the_expert_stays_frozen(expert):
+    gan = with_terms(expert, expert=1.0, perceptual=1.0)
+    before = snapshot(gan.expert.state_dict())
+    gan.step(example(RUN + 2))
+    assert same(before, snapshot(gan.expert.state_dict()))
+    assert all(weight.grad is None for weight in gan.expert.parameters())
+
+
+def test_runs_are_generated_with_the_rest_and_the_step_goes_on_bit_for_bit_from_a_file(expert):
+    weights = {"expert": 0.1, "quality": 0.1, "temporal": 0.1, "perceptual": 0.1}
+    whole = with_terms(expert, **weights)
+    for seed in range(4):
+        whole.step(example(RUN + 3, seed))
+        if seed == 1:
+            half = through_a_file(whole.state_dict())
+    resumed = with_terms(expert, **weights)
+    resumed.load_state_dict(half)
+    for seed in (2, 3):
+        resumed.step(example(RUN + 3, seed))
+    assert same(snapshot(whole.state_dict()), snapshot(resumed.state_dict()))
+
+
+def test_the_quality_discriminator_learns_real_from_grey_by_the_lower_half_alone():
+    torch.manual_seed(0)
+    network = QualityDiscriminator(0.125)
+    real, grey = torch.rand(8, 3, SIZE, SIZE), torch.full((8, 3, SIZE, SIZE), 0.5)
+    assert quality_loss(network(real), network(grey)).item() == pytest.approx(1, abs=0.3)
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+    for _ in range(60):
+        loss = quality_loss(network(real), network(grey))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.3
+    assert deceit_loss(network(grey)).item() > deceit_loss(network(real)).item()
+    other = real.clone()
+    other[:, :, : SIZE // 2] = 0
+    network.eval()
+    assert torch.equal(network(other), network(real))
+
+
+def test_an_average_of_weights_that_stand_still_is_those_weights_and_it_follows_slowly():
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    average = Average(network, 0.9)
+    with torch.no_grad():
+        network[0].weight.fill_(1.0)
+    for _ in range(400):
+        average.update()
+    assert torch.allclose(average.network[0].weight, torch.ones(2, 2), atol=1e-4)
+    with torch.no_grad():
+        network[0].weight.fill_(2.0)
+    average.update()
+    assert torch.allclose(average.network[0].weight, torch.full((2, 2), 1.1), atol=1e-4)
+    assert not average.network.training
+
+
+def test_what_is_shown_is_the_average(expert):
+    gan = with_terms(expert)
+    for seed in range(3):
+        gan.step(example(RUN + 2, seed))
+    faces, sound = torch.rand(2, 6, SIZE, SIZE), torch.randn(2, 12, 35)
+    assert torch.equal(gan.generate(faces, sound), gan.average.network(faces, sound))
+    assert not torch.equal(gan.generate(faces, sound), gan.generator.eval()(faces, sound))

@@ -1,0 +1,59 @@
+import os
+import time
+
+import pytest
+from conftest import TINY, params_text
+
+from flows import __main__ as command
+from tasks import acquire, config, landmark_training, paths, preprocess, units
+
+
+def cached():
+    return {folder.name for folder in (paths.cache() / "units").glob("*/??/*")}
+
+
+def current():
+    p = config.load()
+    heads, training = landmark_training.plan(p)
+    return {unit.key for unit in [*acquire.plan(p)[0], *heads, training, *preprocess.plan(p)[0]]}
+
+
+@pytest.fixture
+def stale(tiny):
+    """The tiny project with a unit of another corpus, all of them unused for forty days."""
+    other = units.Unit("preprocess", "x.tar", {"of": "another corpus"}, {})
+    units.make(lambda unit, folder: (folder / "shard.tar").write_bytes(b"1" * 1_000_000), other)
+    long_ago = time.time() - 40 * 86_400
+    for folder in (paths.cache() / "units").glob("*/??/*"):
+        os.utime(folder, (long_ago, long_ago))
+    return other
+
+
+def test_what_no_plan_needs_is_named_first_and_deleted_then(stale, capsys):
+    before = cached()
+    assert before == current() | {stale.key}
+    assert command.main(["gc", "--dry-run"]) == 0
+    assert "1 units, 1.0 MB, unused for 30 days, would be deleted" in capsys.readouterr().err and cached() == before
+    assert command.main(["gc", "--days", "60"]) == 0 and cached() == before
+    assert command.main(["gc"]) == 0 and cached() == current()
+    assert command.main(["gc", "--days", "0"]) == 0 and cached() == current()
+
+
+def test_a_unit_that_a_run_used_yesterday_stays_when_its_plan_is_another(stale):
+    units.used([stale])
+    assert command.main(["gc"]) == 0 and stale.done
+
+
+def test_a_stage_that_cannot_be_planned_keeps_its_units(stale, tiny, capsys):
+    (tiny / "params.yaml").write_text(params_text(TINY | {"corpus.name": "folder", "corpus.folder": "away"}))
+    paths.LANDMARKS.unlink()
+    before = cached()
+    assert command.main(["gc"]) == 0 and cached() == before
+    said = capsys.readouterr().err
+    assert "acquire cannot be planned now" in said and "preprocess cannot be planned now" in said
+
+
+@pytest.mark.parametrize("days", ["-1", "nan"])
+def test_days_that_are_none_are_one_line(tiny, days, capsys):
+    assert command.main(["gc", "--days", days]) == 2
+    assert "--days must be 0 or more" in capsys.readouterr().err
