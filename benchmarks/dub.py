@@ -104,6 +104,7 @@ def in_process(what: str, video: Path, sound: Path, out: Path, backend: str = "t
 
 
 def only(what: str, video: Path, sound: Path, out: Path) -> None:
+    features.mfcc(np.zeros(16000, np.float32), 25)  # librosa imports and compiles at its first use: seconds
     started = time.perf_counter()
     steps = {} if what == "ours" else baseline(video, sound, out)
     if what == "ours":
