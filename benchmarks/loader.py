@@ -74,7 +74,7 @@ def lipgan(folders: list[Path]) -> Iterator[int]:
 
 def ours(clips: loader.Clips, p: TrainParams) -> Iterator[int]:
     for epoch in count():
-        draws = clips.draw(p, seed=0, epoch=epoch, per_clip=p.windows_per_clip, flip=p.flip)
+        draws = clips.draw(p, seed=0, epoch=epoch, per_clip=p.windows_per_clip, flip=p.augment.flip)
         for k in range(0, len(draws) - BATCH + 1, BATCH):
             loader.batch_of(clips, draws.rows(k, k + BATCH))
             yield BATCH

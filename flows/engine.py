@@ -2,22 +2,15 @@
 
 LIPGAN_WORKERS   worker processes or threads; default: the cores this process may use
 LIPGAN_RUNNER    processes (default): Prefect's threads feed one pool of processes; threads: they do the work themselves
-                 dask: they feed a Dask cluster, the one at LIPGAN_DASK (tcp://scheduler:8786, whose workers see this
-                 folder under the same path and have this environment), or one of processes on this machine.
-                 The bytes are the same under each. Ray would be a fourth `pool` of the same kind; it is not one of
-                 them, because it was not tried.
 """
 
 import multiprocessing
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
@@ -29,11 +22,7 @@ from tasks.progress import bar, say
 from tasks.stage import UserError
 from tasks.units import Build, Unit
 
-if TYPE_CHECKING:
-    import distributed
-
-DASK_WAIT_S = 30  # for a scheduler that does not answer
-RUNNERS = ("processes", "threads", "dask")
+RUNNERS = ("processes", "threads")
 
 
 def run_units(
@@ -125,52 +114,7 @@ def pool(kind: str, workers: int) -> Executor:
         return ThreadPoolExecutor(workers)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # read by the workers at their start; this process has read it already
-    if kind == "dask":
-        return dask_pool(workers)
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=start_worker)
-
-
-def dask_pool(workers: int) -> Executor:
-    """A Dask cluster as an executor; it is closed with it.  Errors: UserError without the extra `dask`"""
-    try:
-        import distributed
-    except ImportError:
-        raise UserError("LIPGAN_RUNNER=dask needs Dask; pip install '.[dask]'") from None
-    scratch = tempfile.TemporaryDirectory(prefix="lipgan-dask-")
-    if address := os.environ.get("LIPGAN_DASK"):
-        client = distributed.Client(address, timeout=DASK_WAIT_S, set_as_default=False)
-    else:
-        client = distributed.Client(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, set_as_default=False,
-            local_directory=scratch.name,
-        )  # fmt: skip
-    client.run(enter, str(Path.cwd()), dict(os.environ))
-    return DaskPool(client, scratch)
-
-
-class DaskPool(Executor):
-    """As much of an executor as `run_units` needs."""
-
-    def __init__(self, client: "distributed.Client", scratch: tempfile.TemporaryDirectory) -> None:
-        self.client, self.scratch = client, scratch
-
-    def submit(self, work: Callable, /, *args: object, **kwargs: object) -> "distributed.Future":  # type: ignore[override]
-        return self.client.submit(work, *args, **kwargs, pure=False)
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        self.client.close()
-        if self.client.cluster is not None:
-            self.client.cluster.close()
-        self.scratch.cleanup()
-
-
-def enter(folder: str, settings: dict[str, str]) -> None:
-    """Runs in each worker of a cluster: the project's folder and settings, one core."""
-    import cv2
-
-    os.chdir(folder)
-    os.environ.update({name: value for name, value in settings.items() if name.startswith("LIPGAN_")})
-    cv2.setNumThreads(0)
 
 
 def start_worker() -> None:
