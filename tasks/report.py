@@ -119,8 +119,8 @@ frames, it opens {right["amplitude_ratio"]:.2f} times as far as the real mouth, 
 {leak["moves_in_silence"]:.2f} times.</p>
 <p>{html.escape(against_champion(measured))}</p></div>
 <h2>Can these numbers be fooled?</h2>
-<p>Each row is a way to fill the frames; all but the first two are there to be caught. Every known way of gaming one
-metric fails another check, and real video passes all. Red is outside the limits.</p>
+<p>Each row is a way to fill the frames; all but the first two are there to be caught. {fooled(panel["verdict"])} Red is
+outside the limits.</p>
 <div class="wide">{report_tables.checks(panel)}</div>
 <h2>What it looks and sounds like</h2>{"".join(shown) or "<p>No clip was asked for.</p>"}
 <h2>Curves</h2><div class="plots">{"".join(image(plot, text) for text, plot in plots.items() if plot)}</div>
@@ -142,6 +142,16 @@ faces; chance is 50 %.</p>
 <div class="wide">{report_tables.registry(panel)}</div>
 </body></html>
 """
+
+
+def fooled(verdict: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
+    """Whether the panel did its work here: it may not on another corpus, and then must say so."""
+    failed = verdict["failed"]
+    missed = [report_tables.NAMES[row] for row in rows.GAMED if not failed[row]]
+    caught = f"Not caught here: {', '.join(missed)}" if missed else "Each of them fails at least one check here"
+    if failed["real_video"]:
+        return f"{caught}; real video fails {', '.join(failed['real_video'])}, so that this cannot be relied on."
+    return f"{caught}; real video passes all."
 
 
 def against_champion(measured: Sequence[Record]) -> str:
