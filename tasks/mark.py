@@ -169,11 +169,14 @@ def text(found: Mark) -> str:
     """What the mark says, in lines."""
     lines = [f"  signed by {found.signer}"] if found.signer else []
     for name, facts in (found.about or {}).items():
-        told = (
-            f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in facts.items()
-        )
-        lines.append(f"  {name}: {'; '.join(told)}")
+        lines.append(f"  {name}: {'; '.join(f'{key} {_words(value)}' for key, value in facts.items())}")
     return "\n".join(lines) or "  it says nothing of what made it"
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_words(part)}" for key, part in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def as_dict(found: Mark) -> dict[str, Any]:
