@@ -1,4 +1,5 @@
-# Two commands matter: `make demo` and `make test`. Everything runs in .venv, made from requirements.lock.
+# Two commands matter: `make demo` and `make test`. Everything runs in .venv, made from requirements.lock
+# (and requirements-dev.lock for the tests).
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -23,14 +24,19 @@ help:
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
 	@touch $@
 
+.venv/.installed-dev: .venv/.installed requirements-dev.lock
+	@echo "installing requirements-dev.lock into .venv: what the tests need beside it"
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock -r requirements-dev.lock
+	@touch $@
+
 demo: .venv/.installed
 	python -m tasks.config
 	python -m flows demo
 
-test: .venv/.installed
+test: .venv/.installed-dev
 	python -m pytest
 
-lint: .venv/.installed
+lint: .venv/.installed-dev
 	ruff check .
 	ruff format --check .
 	mypy

@@ -10,7 +10,20 @@ import os
 import sys
 from collections.abc import Sequence
 
-from flows.commands import agree, audit, batch, dub, experiments, gc, import_tracking, retrain, stages, withdraw
+from flows.commands import (
+    agree,
+    audit,
+    batch,
+    compare,
+    dub,
+    experiments,
+    gc,
+    import_tracking,
+    listen,
+    retrain,
+    stages,
+    withdraw,
+)
 from tasks.stage import UserError
 
 COMMANDS = (  # in the order that the help shows
@@ -21,6 +34,8 @@ COMMANDS = (  # in the order that the help shows
     audit,
     withdraw,
     retrain,
+    compare,
+    listen,
     experiments,
     import_tracking,
     gc,

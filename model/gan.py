@@ -195,7 +195,7 @@ class Gan:
             return self._kept(self.generator(faces_B6SS, batch.mfcc_BFW))
 
     def _kept(self, result: Tensor) -> Tensor:
-        """A copy where it is needed: without gradients a CUDA graph's result lies in memory of the next pass."""
+        """A copy where it is needed: without gradients, a CUDA graph writes over its last result."""
         return result.clone() if self.compiled and not torch.is_grad_enabled() else result
 
     @torch.no_grad()

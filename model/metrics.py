@@ -13,7 +13,9 @@ import numpy as np
 
 from model.metrics_picture import RATIO_CAP
 
+PANEL_VERSION = 2  # raise it when a row or a metric changes its meaning: figures before and after do not compare
 MIN_PAIRS = 6  # with five clips even five wins of five have a chance of 1 in 16: nothing can be told
+Z_95 = 1.959964  # deviations that hold 95 % of a normal distribution
 Group = Literal["time", "articulation", "picture", "motion"]
 
 
@@ -105,6 +107,19 @@ def bootstrap(
     drawn = np.random.default_rng(seed).integers(len(values_N), size=(num, len(values_N)))
     low, high = np.percentile(of(values_N[drawn], axis=1), [2.5, 97.5])
     return float(of(values_N)), float(low), float(high)
+
+
+def wilson(wins: int, num: int) -> tuple[float, float]:
+    """95 % interval of a share, (low, high); sound for few trials and for shares of 0 and 1.
+
+    Source: Wilson 1927
+    """
+    if not 0 <= wins <= num or num == 0:
+        raise ValueError(f"{wins} of {num} is no share")
+    z2 = Z_95**2
+    middle = (wins + z2 / 2) / (num + z2)
+    half = Z_95 / (num + z2) * float(np.sqrt(wins * (num - wins) / num + z2 / 4))
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def summarise(

@@ -154,6 +154,16 @@ class AlarmParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentParams:
+    """What is changed of a clip each time it is drawn, by (seed, epoch, clip); 0 is nothing."""
+
+    flip: bool
+    colour: Annotated[float, Range(0, 0.9)]  # largest share by which brightness, contrast and each channel change
+    shift_px: Annotated[int, Range(0, 16)]  # of the whole clip's box, up, down and sideways
+    microphone: Annotated[float, Range(0, 10)]  # spread of a constant added to the cepstra: another room and microphone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExpertParams:
     """The sync expert. Its width is model.width, so that the generator may begin with its hearing."""
 
@@ -166,22 +176,13 @@ class ExpertParams:
     negative_min_frames: Annotated[int, Range(2, 1000)]  # within a clip
     other_clip_share: Share  # of the negatives' weight
     ranking_weight: Weight  # of the ranking loss, beside the pair loss
+    augment: AugmentParams
     precision: Literal["bf16", "fp32"]
     max_offset: Annotated[int, Range(3, 50)]  # frames, of the validation
     val_runs: Annotated[int, Range(1, 1_000_000)]
     log_every: Count
     val_every: Count
     checkpoint_every: Count
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AugmentParams:
-    """What is changed of a clip each time it is drawn, by (seed, epoch, clip); 0 is nothing."""
-
-    flip: bool
-    colour: Annotated[float, Range(0, 0.9)]  # largest share by which brightness, contrast and each channel change
-    shift_px: Annotated[int, Range(0, 16)]  # of the whole clip's box, up, down and sideways
-    microphone: Annotated[float, Range(0, 10)]  # spread of a constant added to the cepstra: another room and microphone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from model.metrics import METRICS, distance_from_best
+from model.metrics import distance_from_best
 
 VERDICT_VERSION = 1  # raise it when a check or a limit changes
 
@@ -69,8 +69,8 @@ def sentence(figures: Mapping[str, Any]) -> str:
     wrong, num = failed(figures), len(checked(figures))
     if not wrong:
         return f"passes all {num} checks"
-    return f"passes {num - len(wrong)} of {num} checks; not: {named(wrong)}"
+    return f"passes {num - len(wrong)} of {num} checks. It fails: {named(wrong)}"
 
 
 def named(checks: Sequence[Check]) -> str:
-    return ", ".join(f"{check.name} ({METRICS[check.metric].title})" for check in checks)
+    return "; ".join(check.name for check in checks)

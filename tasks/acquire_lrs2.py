@@ -22,6 +22,10 @@ from tasks.stage import UserError
 from tasks.units import Unit
 
 TREE = "mvlrs_v1"
+ROW = (
+    "clip", "video", "split", "corpus", "licence", "source", "source_sha256", "text", "part", "member", "bytes",
+    "confidence",
+)  # fmt: skip
 
 
 def versions() -> dict[str, Any]:
@@ -31,7 +35,7 @@ def versions() -> dict[str, Any]:
 def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What the lists name and the source holds; the rest is refused by name.
 
-    `inputs` is a line of JSON: 144,000 clips as dicts would be half a gigabyte.
+    `inputs` is a line of JSON, the values of ROW: 144,000 clips as dicts would be half a gigabyte.
     Errors: UserError without an agreement, a list or a part, and where the archive is not LRS2's.
     """
     licence = agreement.demand()
@@ -47,7 +51,7 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             refused.append(row | {"status": "refused", "reason": reason[0], "detail": reason[1]})
             continue
         about = {name: row[name] for name in ("clip", "video", "split", "corpus", "licence", "source_sha256")}
-        line = json.dumps(row | {"txt_sha256": words.sha256 if words else ""}, sort_keys=True)
+        line = json.dumps([*row.values(), words.sha256 if words else ""])
         place = (journal_path, members[row["member"]], members.get(_text_of(row["member"])))
         wanted.append(about | {"inputs": line, "place": place})
     for name in members:
@@ -64,7 +68,7 @@ def fetch(inputs: str, hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str,
 
     Errors: UserError where the bytes are gone, or are not those that were read.
     """
-    clip = json.loads(inputs)
+    clip = dict(zip((*ROW, "txt_sha256"), json.loads(inputs), strict=True))
     journal, video, words = hints["places"][clip["clip"]]
     members = {"mp4": _bytes(Path(journal), video, clip["source_sha256"], clip["member"])}
     row = {name: value for name, value in clip.items() if name != "txt_sha256"}
@@ -165,7 +169,7 @@ def _row(clip: str, split: str, licence: str, journal: Journal) -> tuple[dict[st
     """The clip's row as far as the archive decides it, and its text."""
     name, text = _find(journal, clip, "mp4"), _find(journal, clip, "txt")
     video, words = (journal.read(found) if found else None for found in (name, text))
-    return {
+    row = {
         "clip": clip,
         "video": clip.split("/")[1] if clip.count("/") == 2 else "",
         "split": split,
@@ -178,7 +182,9 @@ def _row(clip: str, split: str, licence: str, journal: Journal) -> tuple[dict[st
         "member": name,
         "bytes": video.size if video else 0,
         "confidence": words.confidence if words else None,
-    }, words
+    }
+    assert tuple(row) == ROW
+    return row, words
 
 
 def _find(journal: Journal, clip: str, ending: str) -> str:

@@ -8,6 +8,7 @@ Commits are compared by the table of clips that each has committed (reports/plot
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from model import metrics
@@ -61,8 +62,14 @@ def committed(rev: str) -> ByClip:
     if commands.git("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}") is None:
         raise UserError(f"compare: {rev}: no such commit, branch or tag here, and no checkpoint file either")
     text = commands.git("show", f"{rev}:{paths.METRICS_BY_CLIP.as_posix()}")
-    if text is None:
+    panel = commands.git("show", f"{rev}:{paths.METRICS.as_posix()}")
+    if text is None or panel is None:
         raise UserError(f"compare: {rev} has no {paths.METRICS_BY_CLIP}; run `dvc repro evaluate` there and commit it")
+    if (version := json.loads(panel).get("about", {}).get("version")) != metrics.PANEL_VERSION:
+        raise UserError(
+            f"compare: {rev} was measured by version {version} of the evaluation, this is {metrics.PANEL_VERSION}; "
+            "run `dvc repro evaluate` there and commit it, or compare the two checkpoint files"
+        )
     return parse(text)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model import faces, metrics_time
+from model import faces, metrics, metrics_time
 from model.discriminator import SyncDiscriminator
 from model.params import Params
 from model.samples import pictures
@@ -47,8 +47,6 @@ from tasks.stage import write_atomic
 from tasks.sync import SyncMeter
 from tasks.syncnet import PublishedSyncNet
 
-EVALUATE_VERSION = 2  # raise it when a row changes its meaning; metrics have versions of their own
-
 FID_ROWS = ("right_audio", "copy_input")  # of whole sets of frames: one more row costs as much as the first
 
 
@@ -69,7 +67,7 @@ def run(p: Params) -> str:
             found[row]["fid"] = meters.fid.of(row)
     found["discriminator"] = discriminator_accuracy(clips, p)
     found["about"] = {
-        "version": EVALUATE_VERSION,
+        "version": metrics.PANEL_VERSION,
         "checkpoint_md5": units.md5_file(paths.GENERATOR),
         "index_md5": units.md5_file(paths.INDEX),
         "step": sync.about["loop"]["step"],

@@ -54,6 +54,8 @@ def run(p: Params) -> str:
         state["run_id"] = tracker.run_id
         _loop(network, optimizer, clips, val, p, state, state_file, tracker)
         panel = measure(network, val, p.expert) | {"diagnosis": state["checked"] or "not on the plateau"}
+        tested = measure(network, Clips(paths.INDEX, paths.SHARDS, "test"), p.expert)
+        panel["test"] = {name: tested[name] for name in ("accuracy", "accuracy_2afc", "in_sync_share", "runs", "clips")}
         write_outs(network, clips, p, state, panel)
         tracker.metrics({f"expert.{name}": panel[name] for name in ("accuracy", "accuracy_2afc")}, state["step"])
         for file in (paths.EXPERT_REPORT, paths.EXPERT_CURVE, paths.EXPERT_OFFSETS):
@@ -68,7 +70,7 @@ def run(p: Params) -> str:
 def expert_key(p: Params) -> str:
     """What a training is: another one never goes on from its state."""
     index_md5 = units.md5_file(paths.INDEX) if paths.INDEX.is_file() else ""
-    sections = config.digest(p.expert, p.model, p.train.augment)[:16]
+    sections = config.digest(p.expert, p.model)[:16]
     return f"{sections}-{seeds.derive(EXPERT_VERSION, p.seed, p.faces.size, index_md5):016x}"
 
 
@@ -168,8 +170,7 @@ def measure(network: SyncExpert, clips: Clips, p: ExpertParams) -> dict[str, Any
 def write_outs(network: SyncExpert, clips: Clips, p: Params, state: dict[str, Any], panel: dict[str, Any]) -> None:
     about = {
         "network": "sync expert",
-        "params": {name: config.as_dict(getattr(p, name)) for name in ("faces", "model", "expert")}
-        | {"seed": p.seed, "augment": config.as_dict(p.train.augment)},
+        "params": {name: config.as_dict(getattr(p, name)) for name in ("faces", "model", "expert")} | {"seed": p.seed},
         "loop": {"step": state["step"]},
         "lineage": {
             "index_md5": units.md5_file(paths.INDEX),

@@ -47,11 +47,11 @@ def batch_of(clips: Clips, numbers: list[int], drawn: runs.Runs, p: Params) -> R
     faces, sounds = [], []
     for number, start_N, flip in zip(numbers, drawn.start_CN, drawn.flip_C, strict=True):
         clip = clips[number]
-        change = augment.draw(p.train.augment, seed=p.seed, epoch=f"expert {drawn.epoch}", clip=clips.keys[number])
+        change = augment.draw(p.expert.augment, seed=p.seed, epoch=f"expert {drawn.epoch}", clip=clips.keys[number])
         frames_NR = start_N[:, None] + np.arange(RUN)
         at, where = np.unique(frames_NR, return_inverse=True)  # runs overlap: each frame is changed once
         changed = augment.faces(clip.faces_TSS3[at], change)[where.reshape(frames_NR.shape)]
-        faces.append(changed[..., ::-1, :] if flip and p.train.augment.flip else changed)
+        faces.append(changed[..., ::-1, :] if flip and p.expert.augment.flip else changed)
         sounds.append(augment.sound(inference.windows(clip.mfcc_FW, start_N + MIDDLE), change))
     num = drawn.start_CN.shape[1]
     return RunBatch(

@@ -71,6 +71,9 @@ INDEX_SCHEMA = pa.schema(
 )
 
 
+ROW_GROUP = 1 << 16  # rows
+
+
 def write(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None:
     """Rows may come one by one, in any order: a thousand at a time are in memory as dicts, the rest as columns."""
     tables = [schema.empty_table()]
@@ -79,9 +82,11 @@ def write(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None
         for row in some:
             assert (row["status"] == "refused") == (row["reason"] in REASONS), row
         tables.append(pa.Table.from_pylist(some, schema))
-    ordered = pa.concat_tables(tables).sort_by("clip").combine_chunks()
-    with all_or_nothing(path) as partial:
-        pq.write_table(ordered, partial, compression="zstd")
+    table = pa.concat_tables(tables)
+    order = pa.compute.sort_indices(table, [("clip", "ascending")])
+    with all_or_nothing(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as file:
+        for start in range(0, max(1, len(order)), ROW_GROUP):  # a sorted copy of all of it would be as large again
+            file.write_table(table.take(order[start : start + ROW_GROUP]).combine_chunks())
 
 
 def read(path: Path) -> list[dict[str, Any]]:

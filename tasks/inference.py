@@ -14,7 +14,7 @@ from model import timing
 from model.generator import Generator
 from model.params import FaceParams
 from model.samples import frame_bytes, generator_input, pictures
-from tasks import checkpoints
+from tasks import backends, checkpoints
 from tasks.stage import UserError
 
 BATCH = 32  # frames generated at a time
@@ -33,7 +33,8 @@ class LipSync:
             if weight.ndim == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         self.generator.to(self.device).eval()
-        self.backend = "torch"
+        self.backend = backends.chosen()
+        self.run = backends.compiled(self.generator, self.backend, self.device)
 
     @torch.inference_mode()
     def generate(self, identity_SS3: np.ndarray, faces_TSS3: np.ndarray, windows_TFW: np.ndarray) -> np.ndarray:
@@ -50,9 +51,7 @@ class LipSync:
             faces_B6SS = generator_input(identity_13SS.expand_as(target_B3SS), target_B3SS)
             faces_B6SS = faces_B6SS.contiguous(memory_format=torch.channels_last)
             sound_BFW = torch.from_numpy(np.ascontiguousarray(windows_TFW[start : start + BATCH]))
-            made.append(
-                frame_bytes(self.generator(faces_B6SS.to(self.device), sound_BFW.to(self.device))).cpu().numpy()
-            )
+            made.append(frame_bytes(self.run(faces_B6SS, sound_BFW)).numpy())
         return np.concatenate(made)
 
 

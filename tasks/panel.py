@@ -13,7 +13,8 @@ import numpy as np
 from skimage.metrics import structural_similarity
 
 from model import faces, metrics_articulation, metrics_motion, metrics_picture, metrics_time, timing
-from tasks import bilabials, dub, rows
+from tasks import bilabials, rows
+from tasks.dubbing import paste
 from tasks.landmarks import Predictor
 from tasks.raw_clips import RawClips
 from tasks.shards import Clip
@@ -177,14 +178,16 @@ def ssim(a_TSS3: np.ndarray, b_TSS3: np.ndarray, mouth_T4: np.ndarray) -> dict[s
 
 def seam(made_TSS3: np.ndarray, to: Reference) -> float:
     """`metrics_motion.seam` of the faces pasted into the frames as dubbing does, over the frames with a face."""
-    alpha_SS = dub.paste_mask(made_TSS3.shape[1])
-    rim_SS3 = np.repeat(((alpha_SS > RIM[0]) & (alpha_SS < RIM[1]))[..., None], 3, axis=2)
     values = []
     boxes_T4 = faces.crop_boxes(to.clip.boxes_T4)
-    for frame_HW3, made_SS3, box_4, seen in zip(to.frames, made_TSS3, boxes_T4, to.clip.found_T, strict=False):
+    frames = zip(to.frames, made_TSS3, to.clip.faces_TSS3, to.landmarks_T682, boxes_T4, to.clip.found_T, strict=False)
+    for frame_HW3, made_SS3, real_SS3, points_682, box_4, seen in frames:
         if seen:
-            back = dub.paste(np.zeros_like(frame_HW3), (rim_SS3 * 255).astype(np.uint8), box_4)
-            values.append(metrics_motion.seam(dub.paste(frame_HW3, made_SS3, box_4), frame_HW3, back[..., 0] > 0))
+            mask_SS = paste.mask(points_682, len(made_SS3))
+            rim_SS = ((mask_SS > RIM[0]) & (mask_SS < RIM[1])).astype(np.float32)
+            rim_HW3 = paste.paste(np.zeros_like(frame_HW3), np.full_like(made_SS3, 255), rim_SS, box_4)
+            pasted_HW3 = paste.paste(frame_HW3, paste.recoloured(made_SS3, real_SS3, mask_SS), mask_SS, box_4)
+            values.append(metrics_motion.seam(pasted_HW3, frame_HW3, rim_HW3[..., 0] > 0))
     return float(np.mean(values)) if values else 0.0
 
 

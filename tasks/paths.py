@@ -31,6 +31,7 @@ LAG_CURVE = REPORTS / "plots/lag.csv"
 OFFSETS = REPORTS / "plots/offsets.csv"
 STRIPS = REPORTS / "strips"
 REPORT = REPORTS / "report.html"
+LISTEN = REPORTS / "listen.html"
 DUBBED = Path("out/demo.mp4")
 
 

@@ -87,10 +87,9 @@ class Resident:
         pictures = [torch.where(flip_B[:, None, None, None], part.flip(2), part) for part in pictures]
         mirrored_B4 = mouth_B4.clone()
         mirrored_B4[:, 0], mirrored_B4[:, 2] = (self.size - mouth_B4[:, side] for side in (2, 0))
-        identity_BSS3, target_BSS3 = pictures
-        mfcc_BFW, negative_BFW = sounds
-        mouth_B4 = torch.where(flip_B[:, None], mirrored_B4, mouth_B4)
-        return Batch(identity_BSS3, target_BSS3, mfcc_BFW, negative_BFW, mouth_B4)
+        identity, target = pictures
+        right, wrong = sounds
+        return Batch(identity, target, right, wrong, torch.where(flip_B[:, None], mirrored_B4, mouth_B4))
 
     def _windows(self, clip_B: np.ndarray, frame_B: np.ndarray) -> torch.Tensor:
         """Shape: -> (B, 12, 35)"""

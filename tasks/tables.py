@@ -12,6 +12,7 @@ from tasks.stage import write_atomic
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """`csv_text` in a file, whole or not at all."""
     write_atomic(path, csv_text(rows))
 
 

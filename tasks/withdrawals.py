@@ -74,10 +74,9 @@ def leave_out(
 
     stay, out = [], []
     for clip in wanted:
-        about = clip["inputs"] | clip
-        if row := withdrawal(about):
+        if row := withdrawal(clip):
             names = ("clip", "video", "split", "corpus", "licence", "source_sha256")
-            out.append(_blank({name: about.get(name, "") for name in names}, row))
+            out.append(_blank({name: clip.get(name, "") for name in names}, row))
         else:
             stay.append(clip)
     others = [_blank(clip, row) if (row := withdrawal(clip)) else clip for clip in refused]

@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from tasks import acquire, config, expert, index, landmark_training, paths, preprocess, shards, train, units
+from tasks import acquire, config, expert, index, landmark_training, paths, preprocess, shards, tracking, train, units
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared/real"
@@ -144,6 +144,19 @@ def trained(trained_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "trained")
     monkeypatch.setenv("LIPGAN_CACHE", str(tmp_path / "trained/.cache"))
     return tmp_path / "trained"
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """A store made once: its migrations take seconds."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIPGAN_TRACKING", "mlflow")
+        patch.chdir(folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        tracking.connect()
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+    return folder / "mlflow.db"
 
 
 def git(*arguments):

@@ -1,5 +1,7 @@
 """Comparisons: known answers, no verdict without evidence, and the same clips or none."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -113,6 +115,7 @@ def repository(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     table = tmp_path / "reports/plots/clips.csv"
     table.parent.mkdir(parents=True)
+    (tmp_path / "reports/metrics.json").write_text(json.dumps({"about": {"version": metrics.PANEL_VERSION}}))
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
     subprocess.run(["git", "init", "-q"], check=True)
     for gain in (0.0, 0.1):
@@ -133,3 +136,14 @@ def test_two_commits_are_compared_by_what_they_hold(repository):
 def test_a_commit_that_is_not_there_is_named(repository):
     with pytest.raises(UserError, match="nowhere: no such commit"):
         compare.commits("nowhere", "HEAD")
+
+
+def test_figures_of_another_version_are_not_compared(repository):
+    import subprocess
+
+    old = repository / "reports/metrics.json"
+    old.write_text(json.dumps({"about": {"version": metrics.PANEL_VERSION - 1}}))
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run([*git, "commit", "-qam", "older"], check=True)
+    with pytest.raises(UserError, match=f"measured by version 1 of the evaluation, this is {metrics.PANEL_VERSION}"):
+        compare.commits("HEAD~1", "HEAD")

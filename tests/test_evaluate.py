@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks import config, evaluate, inference, paths
+from tasks import compare, config, contest, evaluate, inference, noisy, paths, rows
+from tasks import panel as panels
 from tasks.loader import Clips
+from tasks.stage import UserError
 
 
 @pytest.fixture
@@ -22,13 +24,16 @@ def panel(p):
 
 
 def test_the_panel_has_the_rows_and_metrics_that_people_rely_on(panel):
-    rows = {"right_audio", "wrong_audio", "silence", "copy_input", "frozen_mouth", "real_video"}
+    names = {"right_audio", "wrong_audio", "silence", "copy_input", "frozen_mouth", "real_video"}
     metrics = {"aperture_corr", "aperture_best_corr", "aperture_lag_frames", "amplitude_ratio"}
-    metrics |= {"l1", "mouth_l1", "psnr", "ssim"}
-    assert rows <= set(panel)
-    for row in rows:
+    metrics |= {"l1", "mouth_l1", "psnr", "ssim", "expert_in_sync", "expert_lag_frames", "event_f1", "lmd"}
+    assert names | set(rows.ROWS) <= set(panel)
+    for row in names:
         assert metrics | {f"{name}_ci" for name in metrics} <= set(panel[row])
         assert all(len(panel[row][f"{name}_ci"]) == 2 for name in metrics)
+    assert {"follows_its_sound", "follows_the_pose", "moves_in_silence"} <= set(panel["leakage"])
+    assert {"music_0_db", "noise_0_db", "yaw_0_15", "hard_music"} <= set(panel)
+    assert panel["verdict"]["ranking"][0] == "real_video"
     assert 0 <= panel["discriminator"]["accuracy"] <= 1 and panel["discriminator"]["pairs"] == 40
 
 
@@ -41,7 +46,7 @@ def test_real_video_and_the_two_still_mouths_have_their_known_values(panel):
 
 
 def test_two_evaluations_write_the_same_bytes(p):
-    files = (paths.METRICS, paths.METRICS_BY_CLIP, paths.LAG_CURVE, paths.REPORT)
+    files = (paths.METRICS, paths.METRICS_BY_CLIP, paths.LAG_CURVE, paths.OFFSETS, paths.REPORT)
     evaluate.run(p)
     before = [file.read_bytes() for file in files]
     evaluate.run(p)
@@ -50,32 +55,60 @@ def test_two_evaluations_write_the_same_bytes(p):
 
 def test_rows_are_filled_as_they_are_described(p):
     sync, clips = inference.LipSync(paths.GENERATOR), Clips(paths.INDEX, paths.SHARDS, "train")
-    shown = evaluate.fill(sync, clips, 0)
+    shown = rows.fill(sync, clips, 0)
     faces_TSS3 = clips[0].faces_TSS3
     assert (shown["real_video"] == faces_TSS3).all()
     assert (shown["copy_input"] == shown["identity"]).all()
     assert (shown["frozen_mouth"][:, :48] == faces_TSS3[:, :48]).all()
     assert (shown["frozen_mouth"][:, 48:] == shown["identity"][:, 48:]).all()
-    assert all(shown[row].shape == faces_TSS3.shape for row in evaluate.ROWS)
+    assert all(shown[row].shape == faces_TSS3.shape for row in rows.ROWS)
 
 
 def test_the_wrong_sound_is_never_of_the_same_video(p):
     clips = Clips(paths.INDEX, paths.SHARDS, "train")
     for number in range(len(clips)):
-        other = evaluate.other_clip(clips, number)
+        other = rows.other_clip(clips, number)
         assert clips.rows[other]["video"] != clips.rows[number]["video"]
 
 
 def test_ssim_has_its_known_answers():
-    rng = np.random.default_rng(0)
+    rng, box = np.random.default_rng(0), np.array([[30, 60, 66, 84]] * 2)
     picture = rng.integers(0, 255, (2, 96, 96, 3), dtype=np.uint8)
-    assert evaluate.ssim(picture, picture) == pytest.approx(1)
-    assert abs(evaluate.ssim(picture, rng.integers(0, 255, picture.shape, dtype=np.uint8))) < 0.05
-    assert evaluate.ssim(picture, 255 - picture) < -0.8
+    other = rng.integers(0, 255, picture.shape, dtype=np.uint8)
+    assert panels.ssim(picture, picture, box) == {"ssim": 1, "mouth_ssim": 1, "outside_ssim": 1}
+    assert abs(panels.ssim(picture, other, box)["ssim"]) < 0.05
+    assert panels.ssim(picture, 255 - picture, box)["ssim"] < -0.8
+    mouth = picture.copy()
+    mouth[:, 60:84, 30:66] = other[:, 60:84, 30:66]
+    told = panels.ssim(mouth, picture, box)
+    assert told["mouth_ssim"] < 0.35 and told["outside_ssim"] > 0.95
+
+
+@pytest.mark.parametrize("kind", noisy.KINDS)
+@pytest.mark.parametrize("snr_db", [20.0, 0.0, -5.0])
+def test_what_is_under_the_voice_has_the_power_it_should(kind, snr_db):
+    voice = 0.1 * np.sin(np.arange(32_000) / 7)
+    mixed = noisy.under(voice, kind, snr_db, "clip").astype(np.float64)
+    scale = (mixed @ voice) / (voice @ voice)  # undoes the scaling; the two are nearly uncorrelated
+    other = mixed / scale - voice
+    assert 10 * np.log10(np.mean(voice**2) / np.mean(other**2)) == pytest.approx(snr_db, abs=0.6)
+    assert np.abs(mixed).max() <= 1
+    assert (noisy.under(voice, kind, snr_db, "clip") == mixed.astype(np.float32)).all()
+
+
+def test_two_checkpoints_are_compared_on_the_same_clips(p):
+    found = contest.checkpoints(paths.GENERATOR, paths.GENERATOR, p)
+    assert {pair.metric for pair in found} >= set(compare.HEADLINE)
+    assert all(pair.difference == 0 and pair.verdict == "cannot tell" for pair in found)
+    with pytest.raises(UserError, match="no such checkpoint"):
+        contest.checkpoints(paths.GENERATOR, Path("models/none.safetensors"), p)
 
 
 def test_the_report_stands_alone_and_shows_the_figures(panel):
     page = paths.REPORT.read_text()
-    assert "http" not in page.replace("http-equiv", "") and 'src="data:image/png;base64,' in page
+    assert "http" not in page and 'src="data:image/png;base64,' in page and 'src="data:video/mp4;base64,' in page
     assert f"{panel['right_audio']['aperture_corr']:.2f}" in page
     assert len(list(paths.STRIPS.glob("*.png"))) == 1
+    assert "There is no champion to compare it with" in page  # no commit here
+    for name in rows.ROWS:
+        assert rows.ROWS[name] in page

@@ -8,7 +8,19 @@ from conftest import run_acquire
 from lrs2_archive import small, video, workspace_of
 
 from flows import __main__ as command
-from tasks import acquire, acquire_lrs2, agreement, index, lrs2_intake, lrs2_lists, lrs2_parts, paths, shards, units
+from tasks import (
+    acquire,
+    acquire_lrs2,
+    agreement,
+    index,
+    lrs2_intake,
+    lrs2_lists,
+    lrs2_parts,
+    paths,
+    shards,
+    units,
+    withdrawals,
+)
 from tasks.stage import UserError
 
 
@@ -99,6 +111,18 @@ def acquire_lrs2_state_away(workspace):
     import shutil
 
     shutil.rmtree(workspace / ".cache")
+
+
+@pytest.mark.parametrize("delete", [False, True])
+def test_a_programme_that_was_withdrawn_is_in_the_table_by_name_alone(workspace, delete):
+    p = workspace_of(workspace, small(), **{"acquire.delete_parts": delete})
+    withdrawals.add(video(2), "2026-01-31", "asked for it")
+    run_acquire(p)
+    rows = [row for row in table().values() if row["video"] == video(2)]
+    assert {(row["status"], row["reason"], row["text"]) for row in rows} == {("refused", "withdrawn", "")}
+    assert len(rows) >= 3 and all(row["source_sha256"] for row in rows)
+    everywhere = [*(workspace / "data/raw").iterdir(), *(workspace / ".cache/lrs2").rglob("spool/*")]
+    assert not [file for file in everywhere if video(2).encode() in file.read_bytes()]
 
 
 class Killed(BaseException):

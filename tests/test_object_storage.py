@@ -32,7 +32,7 @@ def test_what_is_pushed_to_s3_is_there_for_another_clone_and_nothing_is_made_aga
         git(first, "commit", "-qm", "made")
         git(tmp_path, "clone", "-q", str(first), "second")
         second = tmp_path / "second"
-        call([*DVC, "pull", "--allow-missing", "preprocess"], second, environment)
+        call([*DVC, "pull", "--allow-missing", "preprocess", "landmarks"], second, environment)
         wanted = hashes(first, "data/shards", "models") | hashes(first, "data/raw")
         assert hashes(second, "data/shards", "models") == hashes(first, "data/shards", "models")
         assert not (second / "data/raw").exists()  # push: false: licensed bytes are in no remote

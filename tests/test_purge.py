@@ -10,8 +10,7 @@ import sys
 
 import pytest
 import yaml
-from conftest import ROOT
-from test_withdrawals import git
+from conftest import ROOT, git
 
 from tasks import commands, config, copies, index, paths, preprocess, purge, shards, tombstones, units
 from tasks.stage import UserError

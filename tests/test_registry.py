@@ -1,7 +1,6 @@
 """What serves: aliases in a real MLflow store, moved by promotion, rollback and withdrawal, and nothing else."""
 
 import hashlib
-import os
 import shutil
 
 import pytest
@@ -9,19 +8,6 @@ import pytest
 from tasks import dvc_stores, paths, registry, tracking
 from tasks.registry import CHALLENGER, CHAMPION, Registry
 from tasks.stage import UserError
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory):
-    """A store made once: its migrations take seconds."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LIPGAN_TRACKING", "mlflow")
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        tracking.connect()
-        os.environ.pop("MLFLOW_TRACKING_URI", None)
-    return folder / "mlflow.db"
 
 
 @pytest.fixture

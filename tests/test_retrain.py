@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, params_text
-from test_registry import empty_store  # noqa: F401 - a fixture
-from test_withdrawals import git
+from conftest import ROOT, git, params_text
 
 from tasks import config, index, paths, registry, retrain, withdrawals, worktree
 from tasks.registry import CHALLENGER, CHAMPION, Registry
@@ -60,7 +58,7 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, empty_store):  # noqa: F811
+def made(tmp_path_factory, empty_store):
     """After its first retraining: a champion of 0.6."""
     folder = tmp_path_factory.mktemp("drills") / "project"
     for room in ("flows", "tasks", "model"):

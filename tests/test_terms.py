@@ -10,6 +10,7 @@ from test_gan import SIZE, build, example, same, snapshot, through_a_file
 from model import terms
 from model.average import Average
 from model.expert import RUN, SyncExpert, lower_halves
+from model.samples import Batch
 from model.visual_quality import QualityDiscriminator, deceit_loss, quality_loss
 
 
@@ -126,3 +127,22 @@ def test_what_is_shown_is_the_average(expert):
     faces, sound = torch.rand(2, 6, SIZE, SIZE), torch.randn(2, 12, 35)
     assert torch.equal(gan.generate(faces, sound), gan.average.network(faces, sound))
     assert not torch.equal(gan.generate(faces, sound), gan.generator.eval()(faces, sound))
+
+
+@pytest.mark.parametrize(
+    ("width", "size", "millions"),
+    [(0.125, 192, 1.5), pytest.param(1.0, 96, 71.3, marks=pytest.mark.slow)],
+)
+def test_other_sizes_and_the_full_width_train_with_every_term(width, size, millions):
+    torch.manual_seed(0)
+    gan = build(width=width, size=size, num_runs=1, expert=SyncExpert(width, size), with_quality=True)
+    gan.weights = dict.fromkeys(gan.weights, 0.01)
+    assert sum(w.numel() for w in gan.generator.parameters()) / 1e6 == pytest.approx(millions, rel=0.05)
+    rng = torch.Generator().manual_seed(1)
+    identity, target = torch.randint(0, 256, (2, RUN, size, size, 3), dtype=torch.uint8, generator=rng)
+    right, wrong = 10 * torch.randn(2, RUN, 12, 35, generator=rng)
+    mouth = torch.tensor([[size // 4, size // 2, 3 * size // 4, size]] * RUN, dtype=torch.int16)
+    before = snapshot(gan.generator.state_dict())
+    figures = gan.step(Batch(identity, target, right, wrong, mouth))
+    assert figures["finite"] == 1 and all(value.isfinite() for value in figures.values())
+    assert not same(before, snapshot(gan.generator.state_dict()))

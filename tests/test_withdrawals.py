@@ -2,18 +2,12 @@
 
 import json
 import shutil
-import subprocess
 
 import pytest
-from conftest import TINY, params_text, run_acquire
+from conftest import TINY, git, params_text, run_acquire
 
 from tasks import config, index, paths, withdrawals
 from tasks.stage import UserError
-
-
-def git(*arguments):
-    author = ("-c", "user.name=t", "-c", "user.email=t@t")
-    subprocess.run(["git", *author, *arguments], check=True, capture_output=True)
 
 
 def load():

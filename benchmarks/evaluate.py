@@ -1,0 +1,67 @@
+"""What evaluation takes, part by part, and what LRS2's test split would take by scaling.
+
+    python benchmarks/evaluate.py            on an idle machine, after `dvc repro`; writes results/evaluate.json
+
+Each part is timed on the same clips in turn; the estimate multiplies seconds a frame by the frames of that split.
+"""
+
+import argparse
+import json
+import resource
+import time
+from pathlib import Path
+
+from demo import machine
+
+from tasks import config, evaluate, panel, paths, rows
+from tasks.inference import LipSync
+from tasks.loader import Clips
+from tasks.raw_clips import RawClips
+
+LRS2_CLIPS, LRS2_FRAMES = 1243, 45_000  # its test split has half an hour
+RESULT = Path(__file__).parent / "results/evaluate.json"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--clips", type=int, default=10, help="test clips; default: %(default)s")
+    arguments.add_argument("--dry", action="store_true", help="write no result")
+    given = arguments.parse_args()
+    p = config.load()
+    sync, raw, meters = LipSync(paths.GENERATOR), RawClips(paths.CLIPS, paths.RAW), evaluate.meters_of(p)
+    clips = Clips(paths.INDEX, paths.SHARDS, "test")
+    seconds: dict[str, float] = {"prepare": 0.0}
+    frames = 0
+    for number in range(min(given.clips, len(clips))):
+        frames += len(clips[number].faces_TSS3)
+        began = time.perf_counter()
+        to = panel.reference(clips[number], clips.keys[number], meters, raw)
+        seconds["prepare"] += time.perf_counter() - began
+        for row in rows.ROWS:
+            began = time.perf_counter()
+            made = rows.fill(sync, clips, number, (row,))[row]
+            filled = time.perf_counter()
+            panel.measure(row, made, to, meters)
+            name = "generate" if row in rows.GENERATED else "fill others"
+            seconds[name] = seconds.get(name, 0.0) + filled - began
+            seconds["measure"] = seconds.get("measure", 0.0) + time.perf_counter() - filled
+    total = sum(seconds.values())
+    result = {
+        "machine": machine(),
+        "clips": min(given.clips, len(clips)),
+        "frames": frames,
+        "rows": len(rows.ROWS),
+        "seconds": {name: round(value, 2) for name, value in seconds.items()},
+        "share": {name: round(value / total, 3) for name, value in seconds.items()},
+        "milliseconds_a_frame": round(1000 * total / frames, 2),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "lrs2_test_minutes_by_scaling": round(total / frames * LRS2_FRAMES / 60, 1),
+        "lrs2_test": f"{LRS2_CLIPS} clips, {LRS2_FRAMES} frames, at the width of this checkpoint",
+    }
+    print(json.dumps(result, indent=2))
+    if not given.dry:
+        RESULT.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Videos of any container, rate and kind at their own rate; damage is a reason, never a crash or an endless wait."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from test_media import NOISE, number, numbered, steady, write
+
+from tasks import film, media, segments
+from tasks.film import Sound
+
+
+def pictures_of(path):
+    return [(number(picture.rgb()), time_s) for picture, time_s in film.pictures(path)]
+
+
+@pytest.mark.parametrize("fps", [1, 12, Fraction(24000, 1001), 25, Fraction(30000, 1001), 50, 120])
+@pytest.mark.parametrize(
+    ("name", "video"), [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.webm", "libvpx"), ("a.mov", "mpeg4")]
+)
+def test_every_picture_comes_once_at_its_own_time(fps, name, video, tmp_path):
+    path = write(tmp_path / name, steady(17, fps), fps=fps, video=video)
+    got = pictures_of(path)
+    assert [n for n, _ in got] == list(range(17))
+    rounding_s = 1e-3 if name.endswith(("mkv", "webm")) else 1e-4
+    assert np.abs(np.array([t for _, t in got]) - np.arange(17) / float(fps)).max() <= rounding_s
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mpg", "a.avi"])
+def test_backwards_are_the_same_pictures(name, tmp_path):
+    video = {"a.mpg": "mpeg1video", "a.avi": "mpeg4"}.get(name, "libx264")
+    path = write(tmp_path / name, steady(41, 25), video=video)
+    there = list(film.pictures(path))
+    back = list(film.backwards(path, np.array([time_s for _, time_s in there]), 7))
+    assert len(back) == 41
+    assert all((a.rgb() == b.rgb()).all() for a, (b, _) in zip(reversed(back), there, strict=True))
+
+
+def test_starting_later_gives_the_rest(tmp_path):
+    path = write(tmp_path / "a.mp4", steady(20, 30), fps=30)
+    assert [number(picture.rgb()) for picture, _ in film.pictures(path, 13)] == list(range(13, 20))
+
+
+@pytest.mark.parametrize("uneven", [False, True])
+def test_pieces_joined_are_one_video_with_the_same_times_and_pictures(uneven, tmp_path):
+    ticks = np.arange(30) * 3003
+    if uneven:
+        ticks[11:] += 40_000
+    coding = segments.Coding(lossless=True)
+    pieces = []
+    for start in range(0, 30, 8):
+        pieces.append(tmp_path / f"{start}.mp4")
+        part = ticks[start : start + 8]
+        segments.write_segment(
+            pieces[-1], [numbered(n) for n in range(start, start + len(part))], part - part[0], coding
+        )
+    out = tmp_path / "out.mkv"
+    sound = [NOISE[None, :5000], NOISE[None, 5000:16000]]
+    segments.join(out, pieces, ticks, int(ticks[-1]) + 3003, sound, 16000, "mono", {"comment": "made"}, True)
+    got = pictures_of(out)
+    assert [n for n, _ in got] == list(range(30))
+    assert np.abs(np.array([t for _, t in got]) * 90_000 - ticks).max() <= 90  # mkv counts in ms
+    assert np.abs(media.decode_sound(out) - NOISE[:16000]).max() < 1e-4
+    assert all((picture.rgb() == numbered(n)).all() for n, (picture, _) in enumerate(film.pictures(out)))
+
+
+@pytest.mark.parametrize("num_channels", [1, 2, 6])
+def test_a_voice_goes_to_both_sides_or_to_the_centre(num_channels, tmp_path):
+    path = write(tmp_path / "a.mkv", steady(25, 25), audio="flac", sound=NOISE[None, :16000])
+    heard = np.concatenate(list(film.channels(path, Sound(16000, num_channels, 1.0))), axis=1)
+    assert heard.shape[0] == num_channels
+    loud = [k for k in range(num_channels) if np.abs(heard[k]).max() > 0.1]
+    assert loud == {1: [0], 2: [0, 1], 6: [2]}[num_channels]
+
+
+def encoded(path, options=None, pix_fmt="yuv420p", codec="libx264", trc=None):
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=25, options=options or {})
+        stream.width, stream.height, stream.pix_fmt = 128, 64, pix_fmt
+        if trc:
+            stream.codec_context.color_trc = trc
+        for n in range(10):
+            picture = np.zeros((64, 128, 3), np.uint8)
+            picture[::2, 8 * n : 8 * n + 30] = 255  # only every second row: one field
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pix_fmt)))
+        out.mux(stream.encode(None))
+    return path
+
+
+def test_interlaced_pictures_become_whole_ones(tmp_path):
+    path = encoded(tmp_path / "a.mp4", {"x264-params": "tff=1"})
+    got = [picture.rgb().astype(int) for picture, _ in film.pictures(path)]
+    assert len(got) == 10
+    combs = [np.abs(np.diff(picture, axis=0)).mean() for picture in got[1:-1]]
+    plain = [np.abs(np.diff(p.rgb().astype(int), axis=0)).mean() for p, _ in film.pictures(encoded(tmp_path / "b.mp4"))]
+    assert np.mean(combs) < 0.8 * np.mean(plain)
+
+
+def test_hdr_is_refused_by_name(tmp_path):
+    with pytest.raises(media.MediaError, match=r"HDR \(PQ\); convert it to SDR"):
+        next(film.pictures(encoded(tmp_path / "a.mp4", trc=16)))
+
+
+def test_what_is_transparent_is_shown(tmp_path):
+    path = encoded(tmp_path / "a.webm", pix_fmt="yuva420p", codec="libvpx-vp9")
+    assert len([picture.rgb() for picture, _ in film.pictures(path)]) == 10
+
+
+def damaged(whole, seed):
+    """Bytes set, cut out, doubled or cut off, as the seed says."""
+    rng = np.random.default_rng(seed)
+    data = bytearray(whole)
+    for _ in range(int(rng.integers(1, 6))):
+        at = int(rng.integers(0, len(data)))
+        length = int(rng.integers(1, 200))
+        match int(rng.integers(0, 4)):
+            case 0:
+                data[at : at + length] = rng.bytes(min(length, len(data) - at))
+            case 1:
+                del data[at : at + length]
+            case 2:
+                data[at:at] = data[at : at + length]
+            case _:
+                del data[max(64, at) :]
+    return bytes(data)
+
+
+@pytest.mark.parametrize(("name", "video"), [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.mpg", "mpeg1video")])
+def test_a_hundred_damaged_files_are_pictures_in_order_or_a_reason(name, video, tmp_path):
+    audio = "mp2" if name.endswith("mpg") else "aac"
+    whole = write(tmp_path / name, steady(12, 25), video=video, audio=audio, sound=NOISE[None, :8000]).read_bytes()
+    outcomes = {"read": 0, "refused": 0}
+    for seed in range(100):
+        path = tmp_path / f"{seed}-{name}"
+        path.write_bytes(damaged(whole, seed))
+        try:
+            times = [time_s for picture, time_s in film.pictures(path) if picture.shape[2] == 3]
+            assert times and times == sorted(set(times)) and len(times) < 200
+            sum(block.shape[1] for block in film.channels(path, Sound(16000, 1, 0.0)))
+            outcomes["read"] += 1
+        except media.MediaError as error:
+            assert error.detail and "\n" not in error.detail
+            outcomes["refused"] += 1
+        path.unlink()
+    assert min(outcomes.values()) > 2, outcomes
