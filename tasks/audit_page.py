@@ -57,7 +57,7 @@ def page(links: Sequence[Link]) -> str:
 <title>Lineage</title><style>{STYLE}</style></head><body>
 <h1>Where this model comes from</h1>
 <p class="first"><b>{verdict}</b> {html.escape(audit.summary(links))}.</p>
-<p>Commit <code>{html.escape(commit)}</code> says what should lie here; every byte was hashed and compared with it.</p>
+<p>Commit <code>{html.escape(commit)}</code> says what should lie here; what holds was hashed and compared.</p>
 {graph(links)}
 <h2>Link by link</h2>
 <table>{"".join(map(line, links))}</table>

@@ -43,7 +43,8 @@ class Span:
 
     def line(self) -> str:
         which = self.newest[:12] if self.num_commits == 1 else f"{self.oldest[:12]}..{self.newest[:12]}"
-        told = "; ".join(f"{name} {value}" for name, value in self.answer.items() if value not in ("", []))
+        words = {name: ", ".join(value) if isinstance(value, list) else value for name, value in self.answer.items()}
+        told = "; ".join(f"{name} {value}" for name, value in words.items() if value != "")
         return f"{which} ({self.num_commits}): {told}"
 
 
@@ -240,7 +241,7 @@ def _with_training(span: Span) -> Span:
         libraries = ", ".join(f"{name} {version}" for name, version in record["libraries"].items())
         training = (
             f"code {by}{dirty}, seed {record['seed']}, finished {record['finished']}, {record['machine']['cpu']} "
-            f"{record['machine']['gpu']}, {libraries}, MLflow run {record['mlflow_run'] or 'none'}"
+            f"{record['machine']['gpu'] or 'no GPU'}, {libraries}, MLflow run {record['mlflow_run'] or 'none'}"
         )
     return Span(span.newest, span.oldest, span.num_commits, span.answer | {"training": training})
 

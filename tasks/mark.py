@@ -18,9 +18,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
 from tasks import media, revision, signing, units
 from tasks.stage import UserError
 
@@ -169,24 +166,15 @@ def text(found: Mark) -> str:
     """What the mark says, in lines."""
     lines = [f"  signed by {found.signer}"] if found.signer else []
     for name, facts in (found.about or {}).items():
-        told = (
-            f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in facts.items()
-        )
-        lines.append(f"  {name}: {'; '.join(told)}")
+        lines.append(f"  {name}: {'; '.join(f'{key} {_words(value)}' for key, value in facts.items())}")
     return "\n".join(lines) or "  it says nothing of what made it"
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_words(part)}" for key, part in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def as_dict(found: Mark) -> dict[str, Any]:
     return asdict(found) | {"means": STATES[found.state]}
-
-
-def label(frame_HW3: np.ndarray, text: str = "AI-generated") -> np.ndarray:
-    """The frame with a legible line in its lower left corner, in place.  Shape: (H, W, 3) uint8 RGB"""
-    scale = max(0.35, frame_HW3.shape[0] / 720)
-    thick = max(1, round(scale * 1.5))
-    (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
-    pad, bottom = height // 2, frame_HW3.shape[0] - 1
-    box = frame_HW3[bottom - height - base - 2 * pad : bottom, : width + 2 * pad]
-    box[:] = box // 4  # light letters are legible on any picture behind this
-    at = (pad, bottom - pad - base)
-    return cv2.putText(frame_HW3, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), thick, cv2.LINE_AA)

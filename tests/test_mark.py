@@ -140,12 +140,5 @@ def test_a_dubbed_video_is_marked_and_names_the_checkpoint_that_made_it(trained,
     assert [file.name for file in Path("out").iterdir()] == ["a.mp4"]
 
 
-def test_the_label_is_drawn_in_the_lower_left_corner_alone():
-    frame = np.full((240, 320, 3), 200, np.uint8)
-    shown = mark.label(frame.copy())
-    assert (shown[:200] == frame[:200]).all() and (shown[:, 250:] == frame[:, 250:]).all()
-    assert (shown[200:, :40] != frame[200:, :40]).any()
-
-
 def test_the_repository_holds_no_key():
     assert not [file for file in ROOT.rglob("*.pem") if ".venv" not in file.parts]
