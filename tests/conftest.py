@@ -37,7 +37,7 @@ TINY = {
     "expert.checkpoint_every": 2,
     "expert.precision": "fp32",
     "train.num_runs": 0,
-    "train.audio_from_expert": False,
+    "train.audio_from_expert": "never",
     "train.terms.expert.weight": 0.0,
     "train.terms.perceptual.weight": 0.0,
     "train.num_steps": 6,
