@@ -132,7 +132,9 @@ def tiny(tiny_folder, tmp_path, monkeypatch):
 def trained_folder(tiny_folder, tmp_path_factory):
     folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("trained") / "p", symlinks=True)
     with inside(folder):
-        train.run(config.load(Path("params.yaml")))
+        p = config.load(Path("params.yaml"))
+        expert.run(p)
+        train.run(p)
         row = index.kept(index.read(paths.CLIPS), "test")[0]
         Path("face.mp4").write_bytes(shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"])
     return folder
