@@ -193,6 +193,8 @@ class Nothing_else:
     def find_spec(self, name, path=None, target=None):
         top = name.split(".")[0]
         ours = top in ("model", "tasks")
+        if top.startswith("_sysconfigdata"):
+            return None  # of the standard library, by the name of the machine
         if path is None and not ours and top not in sys.stdlib_module_names and top not in {NEEDED.split()}:
             raise ModuleNotFoundError(f"No module named {{top!r}}", name=top)
 sys.meta_path.insert(0, Nothing_else())
