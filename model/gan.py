@@ -47,6 +47,7 @@ class Gan:
     expert                         frozen here, for the terms `expert` and `perceptual`; None: there are none
     with_quality                   make the visual-quality discriminator, for the term `quality`
     average                        share of the averaged weights kept in a step, see model.average; 0: no average
+    frozen_hearing                 the generator's audio layers stay as they are, with their running statistics
     Errors:  ValueError for an unknown precision, a width or a size that cannot be built
     Source:  Rudrabha/LipGAN @ 7489174, train.py. There a coin decides which of the two unsynced pairs a batch trains
              on: on average the weights here.
@@ -76,15 +77,18 @@ class Gan:
         expert: SyncExpert | None = None,
         with_quality: bool = False,
         average: float = 0.0,
+        frozen_hearing: bool = False,
     ) -> None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
         self.margin, self.lip_alpha = margin, lip_alpha
         self.l1_weight, self.num_runs = l1_weight, num_runs
+        self.frozen_hearing = frozen_hearing
         self.weights = {"sync": sync_weight} | dict.fromkeys(NAMES, 0.0)
         self.device, self.precision = torch.device(device), precision
         self.generator = Generator(width, size).to(self.device)
         self.discriminator = SyncDiscriminator(width, size).to(self.device)
+        self.generator.audio_code.requires_grad_(not frozen_hearing)
         self.quality = QualityDiscriminator(width).to(self.device) if with_quality else None
         self.expert = expert.to(self.device).eval().requires_grad_(False) if expert else None
         if channels_last:
@@ -128,6 +132,8 @@ class Gan:
         real_B3SS = pictures(batch.target_BSS3)
         fakes_B3SS = self._inferred(batch, real_B3SS) if self.separate_fakes else None
         self.generator.train()
+        if self.frozen_hearing:
+            self.generator.audio_code.eval()
         generated_B3SS = self._generated(batch, real_B3SS)
         fakes_B3SS = generated_B3SS.detach() if fakes_B3SS is None else fakes_B3SS
         d_loss, d_metrics = self._discriminator_loss(fakes_B3SS, real_B3SS, batch)
@@ -282,7 +288,7 @@ def update(network: nn.Module, optimizer: torch.optim.Adam, loss: Tensor) -> Ten
     Only `network` gets a gradient, though the generator's loss runs through the discriminator. Where the norm is not
     finite, weights and moments stay as they are.
     """
-    parameters = list(network.parameters())
+    parameters = [weight for weight in network.parameters() if weight.requires_grad]
     loss.backward(inputs=parameters)
     gradients = [p.grad for p in parameters if p.grad is not None]
     ranks.average(gradients)

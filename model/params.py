@@ -218,7 +218,7 @@ class TrainParams:
     lip_alpha: Annotated[float, Range(1, 1000)]
     terms: TermsParams
     num_runs: Annotated[int, Range(0, 10_000)]  # of 5 frames in a row, in a batch; expert and temporal terms see them
-    audio_from_expert: bool  # the generator's hearing begins as the expert's
+    audio_from_expert: Literal["never", "first", "frozen"]  # the generator's hearing: its own, begins so, stays so
     average: Annotated[
         float, Range(0, 0.99999)
     ]  # of the weights that are shown and saved, share kept in a step; 0: off

@@ -51,7 +51,7 @@ def variants(t: TrainParams) -> list[Variant]:
     sync = replace(OFF, weight=t.terms.sync.weight or 0.01)
     with_expert = {"perceptual": t.terms.perceptual, "expert": t.terms.expert}
     quality = replace(t.terms.quality, weight=t.terms.quality.weight or 0.002)
-    alone = {"audio_from_expert": False}
+    alone = {"audio_from_expert": "never"}
     return [
         Variant("plain", "plain L1, co-trained discriminator", alone | {"lip_alpha": 1.0, "terms": {"sync": sync}}),
         Variant("none", "lip-weighted L1, nothing else", alone | {"terms": {}}),

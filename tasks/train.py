@@ -137,8 +137,9 @@ def make_gan(p: Params, device: torch.device) -> Gan:
         expert=expert,
         with_quality=p.train.terms.quality.weight > 0,
         average=p.train.average,
+        frozen_hearing=p.train.audio_from_expert == "frozen",
     )
-    if p.train.audio_from_expert:
+    if p.train.audio_from_expert != "never":
         gan.generator.audio_code.load_state_dict(audio)
         if gan.average:
             gan.average.network.audio_code.load_state_dict(audio)
@@ -146,7 +147,7 @@ def make_gan(p: Params, device: torch.device) -> Gan:
 
 
 def needs_expert(t: TrainParams) -> bool:
-    return t.audio_from_expert or t.terms.expert.weight > 0 or t.terms.perceptual.weight > 0
+    return t.audio_from_expert != "never" or t.terms.expert.weight > 0 or t.terms.perceptual.weight > 0
 
 
 def load_expert(p: Params) -> tuple[SyncExpert, dict[str, torch.Tensor]]:

@@ -37,7 +37,7 @@ TINY = {
     "expert.checkpoint_every": 2,
     "expert.precision": "fp32",
     "train.num_runs": 0,
-    "train.audio_from_expert": False,
+    "train.audio_from_expert": "never",
     "train.terms.expert.weight": 0.0,
     "train.terms.perceptual.weight": 0.0,
     "train.num_steps": 6,
@@ -132,7 +132,9 @@ def tiny(tiny_folder, tmp_path, monkeypatch):
 def trained_folder(tiny_folder, tmp_path_factory):
     folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("trained") / "p", symlinks=True)
     with inside(folder):
-        train.run(config.load(Path("params.yaml")))
+        p = config.load(Path("params.yaml"))
+        expert.run(p)
+        train.run(p)
         row = index.kept(index.read(paths.CLIPS), "test")[0]
         Path("face.mp4").write_bytes(shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"])
     return folder

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import commit, dvc
+from conftest import git
 from test_mark import remuxed
 
 from flows.__main__ import main
@@ -125,7 +125,7 @@ def test_a_video_of_a_checkpoint_that_no_commit_names_is_a_finding(committed, ca
 
 def test_a_commit_without_a_record_of_the_training_says_so(committed, capsys):
     paths.TRAIN_RECORD.unlink()
-    dvc("commit", "-f", "train")
-    commit("forgotten")
+    git("add", "-A")
+    git("commit", "-q", "--amend", "-m", "checkpoint, its record forgotten")
     assert f"{paths.TRAIN_RECORD}: commit" in told(capsys, expect=1)
     assert "no record in the commit" in told(capsys, "--checkpoint", str(paths.GENERATOR))

@@ -13,7 +13,7 @@ WITH_EXPERT = {
     "train.batch_size": 6,
     "train.num_runs": 1,
     "train.val_samples": 6,
-    "train.audio_from_expert": True,
+    "train.audio_from_expert": "frozen",
     "train.terms.expert": TERM | {"weight": 0.01},
     "train.terms.perceptual": TERM | {"weight": 0.1},
 }

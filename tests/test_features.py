@@ -107,7 +107,7 @@ def test_inference_sees_the_arrays_that_training_stored(tiny):
 
     predictor = landmarks.Predictor(paths.LANDMARKS)
     [face] = look.look(film.pictures(Path("face.mp4")), p.faces, predictor).faces
-    followed = features.Track(face.boxes_N4, face.found_N)
+    followed = features.Track(face.boxes_N4, face.found_N, np.empty((0, 4)), 0.0)
     num_frames = len(followed.found_T)
     mfcc = hear.mfcc(hear.timeline([hear.line(Path("face.mp4"))], 640 * num_frames), num_frames)
     crops = np.stack(list(features.crops(media.frames(Path("face.mp4")), followed, p.faces.size)))

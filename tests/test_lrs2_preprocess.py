@@ -50,7 +50,8 @@ def test_after_faults_the_processed_shards_are_the_same_and_a_truncated_clip_is_
     for name, faults in schedules.items():
         folder = tmp_path / name
         (folder / "models").mkdir(parents=True)
-        (folder / paths.LANDMARKS).write_bytes((tiny_folder / paths.LANDMARKS).read_bytes())
+        for made in (paths.LANDMARKS, paths.YAW):
+            (folder / made).write_bytes((tiny_folder / made).read_bytes())
         with inside(folder), serving(archive.served()) as server:
             write_sums(folder / "lrs2", archive)
             p = workspace_of(folder, None, **QUICK, **{"corpus.lrs2.host": server.host})

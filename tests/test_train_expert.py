@@ -19,7 +19,7 @@ WITH_EXPERT = TINY | {
     "train.batch_size": 7,
     "train.num_runs": 1,
     "train.val_samples": 7,
-    "train.audio_from_expert": True,
+    "train.audio_from_expert": "first",
     "train.terms.expert": TERM | {"weight": 0.01, "ramp": 0.5},
     "train.terms.perceptual": TERM | {"weight": 0.1, "metric": "val_mouth_l1", "below": 10.0},
     "train.terms.quality": TERM | {"weight": 0.01, "begin": 0.5},
@@ -110,7 +110,7 @@ def test_without_an_expert_file_a_loss_that_needs_it_is_one_line_and_one_that_do
     with pytest.raises(UserError, match=r"expert\.safetensors: no such file"):
         train.run(load())
     off = {f"train.terms.{name}": TERM | {"weight": 0.0} for name in ("expert", "perceptual")}
-    train.run(load(**off | {"train.audio_from_expert": False, "train.num_steps": 2}))
+    train.run(load(**off | {"train.audio_from_expert": "never", "train.num_steps": 2}))
 
 
 def test_a_run_with_every_term_stopped_and_gone_on_with_ends_with_the_same_weights(with_expert, monkeypatch):
@@ -138,3 +138,14 @@ def test_a_run_with_every_term_stopped_and_gone_on_with_ends_with_the_same_weigh
     assert steps > 6
     assert hashlib.sha256(paths.GENERATOR.read_bytes()).hexdigest() == whole
     assert paths.TRAIN_CURVE.read_text() == curve
+
+
+@pytest.mark.parametrize(("how", "stays"), [("frozen", True), ("first", False)])
+def test_a_frozen_hearing_stays_the_experts_and_the_rest_learns(with_expert, how, stays):
+    train.run(load(**{"train.audio_from_expert": how, "train.num_steps": 2}))
+    made, _ = checkpoints.load(paths.GENERATOR)
+    expert, _ = checkpoints.load(paths.EXPERT)
+    heard = [torch.equal(made[name], weight) for name, weight in expert.items() if name.startswith("audio_code.")]
+    assert all(heard) if stays else not all(heard)
+    begun = train.make_gan(load(), torch.device("cpu")).shown.state_dict()
+    assert not torch.equal(begun["picture.2.weight"], made["picture.2.weight"])
