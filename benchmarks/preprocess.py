@@ -35,7 +35,7 @@ import numpy as np  # noqa: E402
 
 from model import faces  # noqa: E402
 from model.params import FaceParams, QualityParams  # noqa: E402
-from tasks import config, face_track, features, landmarks, media, paths, quality, shards  # noqa: E402
+from tasks import config, face_track, features, landmarks, media, paths, pieces, quality, shards  # noqa: E402
 from tasks.synthetic import clip as synthetic  # noqa: E402
 from tasks.synthetic.plan import plan  # noqa: E402
 
@@ -83,10 +83,10 @@ def ours(
     path: Path, p: FaceParams, limits: QualityParams, predictor: landmarks.Predictor, clock: Clock
 ) -> face_track.Track:
     """What stage `preprocess` does with a clip, its steps apart; cropping makes RGB of what it needs."""
-    pictures = features.Pictures(path, p.max_frames, cpu_s=3600)
-    watch = quality.Watch(pictures)
-    clock("decode", lambda: all(True for _ in watch))
-    clock("figures", watch.figures)
+    film = pieces.Film(path, p.max_frames, limits)
+    pictures = next(iter(film))
+    clock("decode", lambda: sum(1 for _ in pictures))
+    clock("figures", pictures.watch.figures)
     followed = clock("detect", features.track, pictures, p)
     faces_TSS3 = clock("crop", lambda: np.stack(list(features.crops(pictures, followed, p.size))))
     sound = clock("sound", media.decode_sound, path)

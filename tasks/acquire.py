@@ -73,12 +73,12 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
 def build(unit: Unit, folder: Path) -> None:
     """One raw shard: shard.tar or its pointer, and rows.json with its clips' rows of the table.
 
-    One clip is in memory at a time.
+    One clip is in memory at a time, of a file a block.
     """
     corpus = CORPORA[unit.inputs["corpus"]]
     made: list[dict[str, Any]] = []
 
-    def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
+    def samples() -> Iterator[tuple[str, dict[str, bytes | shards.FileMember]]]:
         for clip in unit.inputs["clips"]:
             row, members = corpus.fetch(clip, unit.hints)
             made.append(row)

@@ -57,14 +57,11 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return wanted, refused
 
 
-def fetch(clip: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The clip's row and its members in the raw shard.  Errors: UserError where the file is not the planned one."""
+def fetch(clip: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes | shards.FileMember]]:
+    """The clip's row and its members in the raw shard, the video as a file that is checked when it is read."""
     file = Path(hints["folder"]) / clip["source"]
-    content = file.read_bytes()
-    if hashlib.sha256(content).hexdigest() != clip["source_sha256"]:
-        raise UserError(f"{file} changed while it was read; run the stage again")
-    members = {
-        file.suffix[1:].lower(): content,
+    members: dict[str, bytes | shards.FileMember] = {
+        file.suffix[1:].lower(): shards.FileMember(file, clip["source_sha256"]),
         "json": json.dumps(clip, sort_keys=True).encode(),
     }
     if clip["text"]:

@@ -20,6 +20,7 @@ from tasks import (
     lineage,
     locks,
     paths,
+    pieces,
     revision,
     tombstones,
     tracking,
@@ -267,18 +268,22 @@ def shard_members(case: Case) -> Link:
 
 
 def came_in(case: Case) -> Link:
-    """One index row for every clip that came in, of the same source."""
+    """One index row for every clip that came in, or for each of its pieces, of the same source."""
     link = Link("clips", "")
     if case.clips is None or case.index is None:
         link.unchecked = "a table is damaged here and DVC has no copy"
         return link
     before, after = ({row["clip"]: row for row in rows} for rows in (case.clips, case.index))
-    link.findings = [f"{paths.INDEX}: {clip} came in, but has no row" for clip in sorted(before.keys() - after.keys())]
-    link.findings += [f"{paths.INDEX}: {clip} has a row, but never came in" for clip in sorted(after.keys() - before)]
-    for clip in sorted(before.keys() & after.keys()):
+    origin = {key: key if key in before else pieces.clip_of(key) for key in sorted(after)}
+    missing = sorted(before.keys() - origin.values())
+    link.findings = [f"{paths.INDEX}: {clip} came in, but has no row" for clip in missing]
+    link.findings += [
+        f"{paths.INDEX}: {key} has a row, but never came in" for key in origin if origin[key] not in before
+    ]
+    for key, clip in origin.items():
         for column in ("source_sha256", "licence", "corpus", "split"):
-            if before[clip][column] != after[clip][column]:
-                link.findings.append(f"{paths.INDEX}: {clip} has another {column} than it came in with")
+            if clip in before and before[clip][column] != after[key][column]:
+                link.findings.append(f"{paths.INDEX}: {key} has another {column} than it came in with")
     num_refused = len(after) - len(index.kept(case.index))
     link.claim = f"{len(before)} clips came in, {num_refused} of them refused by name; sources and licences agree"
     return link

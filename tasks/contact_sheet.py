@@ -93,13 +93,13 @@ def _shown_refused(row: dict[str, Any], raw: dict[str, dict[str, Any]]) -> str:
     place = raw.get(row["clip"])
     if not place or not place["shard"]:
         return _figure(None, words)
-    members = shards.read(paths.RAW / place["shard"], place["offset"], place["size"])
-    [extension] = members.keys() - {"json", "txt"}
-    try:
-        with contextlib.closing(media.frames(io.BytesIO(members[extension]))) as frames:
-            return _figure(next(islice(frames, 1)), words)
-    except media.MediaError:
-        return _figure(None, words)
+    with shards.opened(paths.RAW / place["shard"], place["offset"], place["size"]) as members:
+        [extension] = members.keys() - {"json", "txt"}
+        try:
+            with contextlib.closing(media.frames(members[extension]())) as frames:
+                return _figure(next(islice(frames, 1)), words)
+        except media.MediaError:
+            return _figure(None, words)
 
 
 def _name(row: dict[str, Any]) -> str:

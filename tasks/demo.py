@@ -6,7 +6,7 @@ writes  out/demo-face.mp4, out/demo-speech.wav, out/demo.mp4
 
 import json
 
-from tasks import dub, index, paths, shards, tracking
+from tasks import dub, index, paths, pieces, shards, tracking
 from tasks.dubbing.voice import write_wav as write_wav
 from tasks.progress import say
 from tasks.stage import UserError
@@ -46,7 +46,8 @@ Change a number in params.yaml and run `dvc repro`: only what depends on it runs
 
 
 def raw_video(clip: str) -> bytes:
-    """The bytes of a clip as it came in."""
-    [row] = [row for row in index.read(paths.CLIPS) if row["clip"] == clip]
+    """The bytes of a clip as it came in; of a piece, those of all of the video."""
+    came_in = {row["clip"]: row for row in index.read(paths.CLIPS)}
+    row = came_in.get(clip) or came_in[pieces.clip_of(clip)]
     members = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])
     return next(content for extension, content in members.items() if extension not in ("json", "txt"))

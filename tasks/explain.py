@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from model.params import Params
-from tasks import index, paths, preprocess, quality, shards
+from tasks import index, paths, pieces, preprocess, quality, shards
 from tasks.progress import say
 from tasks.stage import Refusal, UserError, all_or_nothing
 
@@ -23,35 +23,53 @@ MAX_NAMED = 3  # keys an error offers
 
 
 def run(p: Params, key: str) -> None:
-    """Measure a clip anew and say what becomes of it.  Errors: UserError for a key that did not come in."""
+    """Measure a clip anew and say what becomes of it.  Errors: UserError for a key that did not come in.
+
+    Of a clip in pieces: a line for each, or all of one where the key is a piece's.
+    """
     row = find(key)
     say(f"{row['clip']}: {row['source']}, {row['corpus']}, split {row['split']}")
     if row["status"] == "refused":
         say(f"refused before, by acquire: {row['reason']}, {row['detail']}")
         return
-    raw = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])
-    try:
-        clip, figures = preprocess.read_clip(raw, p.faces, p.quality, preprocess.tools())
-    except Refusal as refusal:
-        say(f"refused: {refusal.reason}, {refusal.detail}; the gates were not reached")
+    with shards.opened(paths.RAW / row["shard"], row["offset"], row["size"]) as raw:
+        for one in preprocess.read_clip(raw, p.faces, p.quality, preprocess.tools()):
+            name = one.about(row)["clip"]
+            if name == key:
+                tell(one, name, p)
+                return
+            if key == row["clip"]:
+                span = f"{one.part.first} to {one.part.first + one.part.num_frames - 1}"
+                say(f"{name}: frames {span}: {verdict(one, p)}")
+    if key != row["clip"]:
+        raise UserError(f"--explain: {row['clip']} has no piece {key}; `--explain {row['clip']}` names them")
+
+
+def tell(one: preprocess.Measured, key: str, p: Params) -> None:
+    """Every figure of a piece, and a strip of its crops."""
+    if isinstance(one.clip, Refusal):
+        say(f"{verdict(one, p)}; the gates were not reached")
         return
-    for line in report(figures, p):
+    for line in report(one.figures, p):
         say(line)
-    out = FOLDER / f"{row['clip'].replace('/', '_')}.png"
-    strip(clip, out)
-    refused = quality.refusals(figures, p.quality)
-    say(f"{out}: {NUM_CROPS} of {len(clip.faces_TSS3)} crops, green where the face was found")
-    if refused:
-        say(f"refused: {refused[0].reason}, {refused[0].detail}")
-    else:
-        say(f"kept, flagged: {figures['flags']}" if figures["flags"] else "kept")
+    out = FOLDER / f"{key.replace('/', '_')}.png"
+    strip(one.clip, out)
+    say(f"{out}: {NUM_CROPS} of {len(one.clip.faces_TSS3)} crops, green where the face was found")
+    say(verdict(one, p))
+
+
+def verdict(one: preprocess.Measured, p: Params) -> str:
+    if refusal := one.refusal(p.quality):
+        return f"refused: {refusal.reason}, {refusal.detail}"
+    return f"kept, flagged: {one.figures['flags']}" if one.figures["flags"] else "kept"
 
 
 def find(key: str) -> dict[str, Any]:
     rows = index.read(paths.CLIPS)
-    for row in rows:
-        if row["clip"] == key:
-            return row
+    for name in (key, pieces.clip_of(key)):
+        for row in rows:
+            if row["clip"] == name:
+                return row
     near = [row["clip"] for row in rows if key in row["clip"]] or [row["clip"] for row in rows]
     raise UserError(f"--explain: no clip {key} in {paths.CLIPS}; there are {', '.join(near[:MAX_NAMED])}, ...")
 

@@ -15,7 +15,7 @@ Source: LipGAN searches every frame: 94 % of its preprocessing time.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -104,9 +104,19 @@ class Track:
 
 def track(frames: Iterable[Frame], p: FaceParams, first_4: np.ndarray | None = None) -> Track:
     """Follow one face: the first by `faces.choose` (or the one at `first_4`), then whichever overlaps the last box."""
-    search = _Search(p, first_4)
+    return follow(frames, p, [first_4])[0]
+
+
+def follow(frames: Iterable[Frame], p: FaceParams, firsts: Sequence[np.ndarray | None]) -> list[Track]:
+    """`track` of several faces in one pass over the frames, each as if it were alone."""
+    searches = [_Search(p, first_4) for first_4 in firsts]
     for frame_HW3 in frames:
-        search.add(frame_HW3)
+        for search in searches:
+            search.add(frame_HW3)
+    return [_tracked(search, p) for search in searches]
+
+
+def _tracked(search: "_Search", p: FaceParams) -> Track:
     search.end()
     found_T = np.array([box is not None for box in search.boxes], bool)
     boxes_T4 = np.array([np.full(4, np.nan) if box is None else box for box in search.boxes]).reshape(-1, 4)

@@ -1,15 +1,14 @@
 """A video file's faces and sound: what preprocessing stores and inference feeds the network, by the same code.
 
-Two passes over the frames, the first to find the face and the second to cut it out. Frames are kept as the decoder
-gave them from the first to the second where they are few and small, as in LRS2; else they are decoded twice, and memory
-holds the crops of a clip. Only what is searched or cut out becomes RGB.
+Two passes over the frames of a piece (tasks/pieces.py), the first to find the face and the second to cut it out; where
+there are several faces, one between them to follow the others. Frames are kept as the decoder gave them from the first
+to the last where they are few and small, as in LRS2; else they are decoded again, and memory holds the crops of a
+piece. Only what is searched or cut out becomes RGB.
 """
 
-import io
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import librosa
@@ -18,14 +17,14 @@ import numpy as np
 from model import faces, timing
 from model.params import FaceParams, QualityParams
 from model.quality import speaking, vowel_levels
-from tasks import media, quality
+from tasks import media, pieces, quality
 from tasks.face_track import Frame
 from tasks.face_track import Track as Track
 from tasks.face_track import detect as detect
 from tasks.face_track import detector as detector
+from tasks.face_track import follow as follow
 from tasks.face_track import track as track
 from tasks.landmarks import Predictor
-from tasks.pictures import Picture
 from tasks.stage import Refusal
 
 MFCC_VERSION = 1  # raise it when the sound features change
@@ -36,7 +35,6 @@ NUM_FFT = 512
 MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ = 40, 300, 3700
 PRE_EMPHASIS, LIFTER = 0.97, 22
 LOG_FLOOR = 1e-10  # of mel energy: digital silence gets a finite value
-HOLD_BYTES = 256 << 20  # of decoded frames: LRS2's largest clip has a quarter of it, 7 s of 720p all
 
 
 def mfcc(sound: np.ndarray, num_frames: int) -> np.ndarray:
@@ -92,11 +90,6 @@ def crops(frames: Iterable[Frame], track: Track, size: int) -> Iterator[np.ndarr
         yield crop(frame_HW3, box_4, size)
 
 
-def open_source(source: Path | bytes) -> Path | io.BytesIO:
-    """A fresh reader of the same bytes: every pass starts at the beginning."""
-    return source if isinstance(source, Path) else io.BytesIO(source)
-
-
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What is loaded once a worker."""
@@ -113,18 +106,41 @@ class Examined:
     figures: dict[str, float]
 
 
-def of_video(source: Path | bytes, p: FaceParams, limits: QualityParams, tools: Tools) -> Examined:
-    """Features and figures of a clip, whatever the gates will say of them.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What became of one piece of a video."""
 
-    Of several faces the one is taken whose mouth moves with the sound.
-    Errors: media.MediaError for what cannot be read, Refusal for a clip without a face or without sound, one that is
-            too short, too long, or takes more processor time than `quality.clip_cpu_s`.
+    number: int
+    first: int  # frame of the video
+    num_frames: int  # as far as it was seen
+    alone: bool  # the video is this piece
+    found: Examined | Refusal
+
+
+def of_video(source: pieces.Source, p: FaceParams, limits: QualityParams, tools: Tools) -> Iterator[Part]:
+    """Features and figures of each piece of a video, whatever the gates will say of them; at least one.
+
+    A piece is refused that cannot be read, has no face or no sound, is too short, or takes more processor time than
+    `quality.clip_cpu_s`. Where the pictures cannot be gone through to its end, it is the last.
     """
-    if not media.probe(open_source(source)).has_sound:
+    with closing(pieces.Film(source, p.max_frames, limits)) as film, closing(pieces.Sound(source)) as sound:
+        for piece in film:
+            found: Examined | Refusal
+            try:
+                found = examine(piece, sound, p, limits, tools)
+            except media.MediaError as error:
+                found = Refusal(error.reason, error.detail)
+            except Refusal as refusal:
+                found = refusal
+            alone = piece.number == 0 and (piece.last or not piece.ended)
+            yield Part(piece.number, piece.first, piece.num_frames, alone, found)
+
+
+def examine(piece: pieces.Piece, sound: pieces.Sound, p: FaceParams, limits: QualityParams, tools: Tools) -> Examined:
+    """Of several faces the one is taken whose mouth moves with the sound.  Errors: media.MediaError, Refusal"""
+    if piece.number == 0 and not media.probe(pieces.open_source(piece.film.source)).has_sound:
         raise Refusal("no_sound", "there is no sound stream")
-    pictures = Pictures(source, p.max_frames, limits.clip_cpu_s)
-    watch = quality.Watch(pictures)
-    followed = track(watch, p)
+    followed = track(piece, p)
     num_frames = len(followed.found_T)
     if num_frames < p.min_frames:
         raise Refusal("too_short", f"{num_frames} frames, faces.min_frames is {p.min_frames}")
@@ -134,13 +150,14 @@ def of_video(source: Path | bytes, p: FaceParams, limits: QualityParams, tools: 
     seen = np.flatnonzero(followed.found_T)
     if seen[-1] - seen[0] + 1 < p.min_frames:
         raise Refusal("too_short", f"a face in {seen[-1] - seen[0] + 1} frames, faces.min_frames is {p.min_frames}")
-    sound = media.decode_sound(open_source(source))
-    if not len(sound):
-        raise Refusal("no_sound", "the sound stream holds no sample")
-    fitted = media.fit(sound, num_frames)
-    others = [track(pictures, p, other_4) for other_4 in followed.others_N4]
+    end = None if piece.last else timing.num_samples(piece.first + num_frames)
+    heard = sound.span(timing.num_samples(piece.first), end)
+    if not len(heard):
+        raise Refusal("no_sound", f"the sound stream holds no sample{' of this piece' if piece.number else ''}")
+    fitted = media.fit(heard, num_frames)
+    others = follow(piece, p, followed.others_N4) if len(followed.others_N4) else []
     tracks = [followed, *(other for other in others if seen_enough(other, p))]
-    looks = [cut(pictures, one, p.size, tools.predictor) for one in tracks]
+    looks = cut(piece, tracks, p.size, tools.predictor)
     number = 0
     if len(tracks) > 1:
         mouths_NT = np.stack([faces.aperture(landmarks_T682) for _, landmarks_T682 in looks])
@@ -156,10 +173,10 @@ def of_video(source: Path | bytes, p: FaceParams, limits: QualityParams, tools: 
             "boxes_T4": tracks[number].boxes_T4.astype(np.float32),
         },
         figures={
-            **watch.figures(),
+            **piece.watch.figures(),
             **quality.of_face(tracks[number], landmarks_T682, tools.yaw_weights),
             "num_faces": len(tracks),
-            **quality.of_sound(sound, num_frames),
+            **quality.of_sound(heard, num_frames),
             **sync_figures,
         },
     )
@@ -169,44 +186,14 @@ def seen_enough(followed: Track, p: FaceParams) -> bool:
     return bool(followed.found_T.any() and followed.found_T.mean() >= p.min_found)
 
 
-def cut(pictures: Iterable[Frame], one: Track, size: int, predictor: Predictor) -> tuple[np.ndarray, np.ndarray]:
-    """Shape: -> (T, S, S, 3), (T, 68, 2)"""
-    faces_TSS3 = np.stack(list(crops(pictures, one, size)))
-    return faces_TSS3, predictor(faces_TSS3)
-
-
-class Pictures:
-    """The frames of a video, to be gone through more than once: held up to HOLD_BYTES, else decoded again.
-
-    Errors: media.MediaError; Refusal too_long past `max_frames`, too_slow past `cpu_s` of processor time since it was
-            made. Processor time, because a busy machine must not refuse what an idle one keeps.
-    """
-
-    def __init__(self, source: Path | bytes, max_frames: int, cpu_s: float) -> None:
-        self.source, self.max_frames = source, max_frames
-        self.cpu_s, self.until_s = cpu_s, time.thread_time() + cpu_s
-        self.held: list[Picture] | None = None
-
-    def __iter__(self) -> Iterator[Picture]:
-        if self.held is not None:
-            for picture in self.held:
-                self.demand_time()
-                yield picture
-            return
-        held: list[Picture] | None = []
-        num_bytes = 0
-        for number, picture in enumerate(media.pictures(open_source(self.source))):
-            if number == self.max_frames:
-                raise Refusal("too_long", f"more than faces.max_frames, {self.max_frames}")
-            self.demand_time()
-            if held is not None:
-                held.append(picture)
-                num_bytes += picture.nbytes
-                if num_bytes > HOLD_BYTES:
-                    held = None
-            yield picture
-        self.held = held
-
-    def demand_time(self) -> None:
-        if time.thread_time() > self.until_s:
-            raise Refusal("too_slow", f"more than quality.clip_cpu_s, {self.cpu_s:g} s of processor time")
+def cut(
+    pictures: Iterable[Frame], tracks: Sequence[Track], size: int, predictor: Predictor
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The faces of all tracks in one pass, and their landmarks.  Shape: -> [(T, S, S, 3), (T, 68, 2)]"""
+    num_frames = len(tracks[0].found_T)
+    boxes_NT4 = [faces.crop_boxes(one.boxes_T4) for one in tracks]
+    looks_NTSS3 = [np.empty((num_frames, size, size, 3), np.uint8) for _ in tracks]
+    for t, picture in zip(range(num_frames), pictures, strict=True):
+        for boxes_T4, look_TSS3 in zip(boxes_NT4, looks_NTSS3, strict=True):
+            look_TSS3[t] = crop(picture, boxes_T4[t], size)
+    return [(look_TSS3, predictor(look_TSS3)) for look_TSS3 in looks_NTSS3]

@@ -8,16 +8,17 @@ writes  data/shards/*.tar, data/index.parquet, reports/preprocess.json, reports/
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from model import faces, timing
 from model.params import FaceParams, Params, QualityParams
 from model.quality import QUALITY_VERSION
-from tasks import config, contact_sheet, features, index, landmarks, media, paths, quality, shards, units, yaw
+from tasks import config, contact_sheet, features, index, landmarks, paths, pieces, quality, shards, units, yaw
 from tasks.stage import Refusal, UserError, write_atomic
 from tasks.units import Unit
 
@@ -43,6 +44,7 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
                 "faces": config.as_dict(p.faces),
                 "quality": config.as_dict(p.quality),
                 "algorithms": algorithms(),
+                "pieces": pieces.PIECES_VERSION,
                 "landmarks": landmarks_sha256,
                 "yaw": yaw_sha256,
                 "libraries": units.library_versions(
@@ -68,42 +70,72 @@ def tools() -> features.Tools:
 
 
 def build(unit: Unit, folder: Path) -> None:
-    """One shard: shard.tar with the clips that are kept, rows.json with an index row for every clip."""
+    """One shard: shard.tar with the clips that are kept, rows.json with an index row for every clip.
+
+    A piece of a clip is in memory at a time.
+    """
     p, limits = FaceParams(**unit.inputs["faces"]), QualityParams(**unit.inputs["quality"])
     loaded = tools()
-    rows, samples = [], []
-    for about, (offset, size) in zip(unit.inputs["clips"], unit.hints["places"], strict=True):
-        raw = shards.read(paths.RAW / unit.name, offset, size)
-        row = about | {"algorithms": unit.inputs["algorithms"]}
-        try:
-            clip, measured = read_clip(raw, p, limits, loaded)
-            row |= measured
-            if refused := quality.refusals(measured, limits):
-                raise refused[0]
-        except Refusal as refusal:
-            rows.append(row | {"status": "refused", "reason": refusal.reason, "detail": refusal.detail})
-            continue
-        samples.append((about["clip"], shards.encode(clip, about, p.jpeg_quality)))
-        rows.append(row | {"status": "kept", "reason": "", "detail": "", "shard": unit.name})
-    spans = shards.write(folder / "shard.tar", samples)
+    rows = []
+
+    def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
+        for about, (offset, size) in zip(unit.inputs["clips"], unit.hints["places"], strict=True):
+            with shards.opened(paths.RAW / unit.name, offset, size) as raw:
+                for one in read_clip(raw, p, limits, loaded):
+                    row = one.about(about) | {"algorithms": unit.inputs["algorithms"]} | one.figures
+                    if refusal := one.refusal(limits):
+                        rows.append(row | {"status": "refused", "reason": refusal.reason, "detail": refusal.detail})
+                        continue
+                    rows.append(row | {"status": "kept", "reason": "", "detail": "", "shard": unit.name})
+                    assert isinstance(one.clip, shards.Clip)
+                    yield row["clip"], shards.encode(one.clip, one.about(about), p.jpeg_quality)
+
+    spans = shards.write(folder / "shard.tar", samples())
     for row in rows:
         if span := spans.get(row["clip"]):
             row |= {"offset": span.offset, "size": span.size, "member_sha256": span.sha256}
     (folder / "rows.json").write_text(json.dumps(rows))
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A piece of a clip: what is stored of it, or why nothing is, and its columns of the index."""
+
+    part: features.Part
+    clip: shards.Clip | Refusal
+    figures: dict[str, Any]
+
+    def about(self, came_in: dict[str, Any]) -> dict[str, Any]:
+        """Its provenance: that of the clip, or which span of it; which of the words are said there is not known."""
+        if self.part.alone:
+            return came_in
+        return came_in | {
+            "clip": pieces.key_of(came_in["clip"], self.part.number),
+            "source": pieces.source_of(came_in["source"], self.part.first, self.part.num_frames),
+            "text": "",
+        }
+
+    def refusal(self, limits: QualityParams) -> Refusal | None:
+        if isinstance(self.clip, Refusal):
+            return self.clip
+        return next(iter(quality.refusals(self.figures, limits)), None)
+
+
 def read_clip(
-    raw: dict[str, bytes], p: FaceParams, limits: QualityParams, loaded: features.Tools
-) -> tuple[shards.Clip, dict[str, Any]]:
-    """A clip and its columns of the index, from the members of a raw shard.  Errors: Refusal."""
-    about = json.loads(raw["json"])
+    raw: Mapping[str, bytes | Callable[[], BinaryIO]], p: FaceParams, limits: QualityParams, loaded: features.Tools
+) -> Iterator[Measured]:
+    """The pieces of a clip, from the members of a raw shard; at least one."""
+    described = raw["json"]
+    about = json.loads(described if isinstance(described, bytes) else described().read())
     [extension] = raw.keys() - {"json", "txt"}
-    try:
-        examined = features.of_video(raw[extension], p, limits, loaded)
-    except media.MediaError as error:
-        raise Refusal(error.reason, error.detail) from error
-    clip = shards.Clip(**examined.arrays, truth=about.get("truth"))
-    return clip, figures(clip) | examined.figures | {"flags": quality.flags(examined.figures, limits)}
+    for part in features.of_video(raw[extension], p, limits, loaded):
+        if isinstance(part.found, Refusal):
+            yield Measured(part, part.found, {})
+            continue
+        # the truth of a synthetic clip is that of all its frames
+        clip = shards.Clip(**part.found.arrays, truth=about.get("truth") if part.alone else None)
+        columns = figures(clip) | part.found.figures | {"flags": quality.flags(part.found.figures, limits)}
+        yield Measured(part, clip, columns)
 
 
 def figures(clip: shards.Clip) -> dict[str, Any]:

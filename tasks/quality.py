@@ -4,7 +4,8 @@ Every figure is a column of data/index.parquet, every gate a threshold in `quali
 tasks.stage.REASONS. A clip that several gates refuse is refused by the first in the order of `GATES`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -26,22 +27,26 @@ SPECTRUM_SAMPLES = 1024
 
 
 class Watch:
-    """Pictures that pass by, measured on their way."""
+    """Measures the pictures of a piece as they pass by."""
 
-    def __init__(self, frames: Iterable[Picture]) -> None:
-        self.frames = frames
+    def __init__(self) -> None:
         self.light: list[float] = []
         self.change: list[float] = []
+        self._last: np.ndarray | None = None
 
-    def __iter__(self) -> Iterator[Picture]:
-        self.light, self.change, last = [], [], None
-        for picture in self.frames:
-            thumb = cv2.resize(picture.luma(), (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA)
-            self.light.append(cv2.mean(thumb)[0])
-            if last is not None:
-                self.change.append(cv2.norm(thumb, last, cv2.NORM_L1) / THUMB_PX**2)
-            last = thumb
-            yield picture
+    def add(self, picture: Picture, max_change: float = math.inf) -> bool:
+        """Whether it belongs to the ones before: behind a larger change than `max_change` of full scale it does not,
+        and is not counted.
+        """
+        thumb = cv2.resize(picture.luma(), (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA)
+        if self._last is not None:
+            change = cv2.norm(thumb, self._last, cv2.NORM_L1) / THUMB_PX**2
+            if change / 255 > max_change:
+                return False
+            self.change.append(change)
+        self.light.append(cv2.mean(thumb)[0])
+        self._last = thumb
+        return True
 
     def figures(self) -> dict[str, float]:
         change = np.array(self.change or [0.0])

@@ -14,9 +14,12 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -26,6 +29,7 @@ from tasks import remote_shards
 from tasks.stage import UserError
 
 SHARDS_VERSION = 1  # raise it when the layout above changes
+BLOCK = 1 << 20  # bytes of a file that are in memory at once
 
 
 def shard_of(video: str, num_shards: int) -> int:
@@ -46,11 +50,20 @@ class Span:
     sha256: str
 
 
-def write(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> dict[str, Span]:
+@dataclass(frozen=True, slots=True)
+class FileMember:
+    """A member that is a file, and too large to be held; `sha256` is what it must be when it is read."""
+
+    path: Path
+    sha256: str
+
+
+def write(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes | FileMember]]]) -> dict[str, Span]:
     """Write (key, {extension: bytes}) samples, a sample's members in the order of their names; return where each lies.
 
     The bytes are those of webdataset.TarWriter(mtime=0, user="", group=""), without dates and PAX headers; it is not
     called because it reads and hashes nothing, and its import takes seconds and 180 MB.
+    Errors: UserError where a file changed since it was hashed.
     """
     spans: dict[str, Span] = {}
     with path.open("wb") as file:
@@ -67,10 +80,27 @@ def write(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> dic
     return spans
 
 
-def _tar_member(name: str, content: bytes) -> tuple[bytes, bytes, bytes]:
+def _tar_member(name: str, content: bytes | FileMember) -> Iterator[bytes]:
     info = tarfile.TarInfo(name)
-    info.size, info.mode, info.mtime = len(content), 0o444, 0
-    return info.tobuf(tarfile.DEFAULT_FORMAT), content, bytes(-len(content) % tarfile.BLOCKSIZE)
+    info.size = len(content) if isinstance(content, bytes) else content.path.stat().st_size
+    info.mode, info.mtime = 0o444, 0
+    yield info.tobuf(tarfile.DEFAULT_FORMAT)
+    if isinstance(content, bytes):
+        yield content
+    else:
+        yield from _blocks(content, info.size)
+    yield bytes(-info.size % tarfile.BLOCKSIZE)
+
+
+def _blocks(member: FileMember, size: int) -> Iterator[bytes]:
+    sha256 = hashlib.sha256()
+    with member.path.open("rb") as file:
+        while block := file.read(min(BLOCK, size)):
+            sha256.update(block)
+            size -= len(block)
+            yield block
+    if size or sha256.hexdigest() != member.sha256:
+        raise UserError(f"{member.path} changed while it was read; run the stage again")
 
 
 def read(path: Path, offset: int, size: int, sha256: str = "") -> dict[str, bytes]:
@@ -102,6 +132,41 @@ def read(path: Path, offset: int, size: int, sha256: str = "") -> dict[str, byte
             "run `dvc checkout` or `dvc repro`"
         ) from error
     return members
+
+
+@contextmanager
+def opened(path: Path, offset: int, size: int) -> Iterator[Mapping[str, Callable[[], BinaryIO]]]:
+    """One clip's members, by extension, each a function that opens it anew; nothing but what is read is in memory.
+
+    All of them share the shard's file: not for several threads. A shard in object storage is read whole, as by `read`.
+    Errors: as `read`
+    """
+    if not path.is_file():
+        held = read(path, offset, size)
+        yield {extension: partial(io.BytesIO, content) for extension, content in held.items()}
+        return
+    with path.open("rb") as file:
+        file.seek(offset)
+        members = {}
+        try:
+            tar = tarfile.open(fileobj=file, mode="r:")
+            while (member := tar.next()) is not None and member.offset < offset + size:
+                extension = member.name.rsplit("/", 1)[-1].split(".", 1)[1]
+                members[extension] = partial(_member, tar, member)
+        except (tarfile.TarError, IndexError) as error:
+            raise UserError(
+                f"{path}: no clip at byte {offset} ({error}): not the shard the index was made with; "
+                "run `dvc checkout` or `dvc repro`"
+            ) from error
+        if not members:
+            raise UserError(f"{path}: no clip at byte {offset}; run `dvc checkout` or `dvc repro`")
+        yield members
+
+
+def _member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> BinaryIO:
+    file = tar.extractfile(member)
+    assert file is not None
+    return file  # type: ignore[return-value]
 
 
 def _region(path: Path, offset: int, size: int) -> bytes:

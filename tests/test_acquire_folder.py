@@ -8,7 +8,7 @@ from conftest import REAL, TINY, params_text, run_acquire
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import acquire, acquire_folder, config, index, media, paths, shards
+from tasks import acquire, acquire_folder, config, index, media, paths, shards, units
 from tasks.stage import UserError
 
 FOLDER = TINY | {
@@ -92,7 +92,7 @@ def test_a_file_that_changes_while_it_is_read_stops_the_stage(videos):
     planned, _ = acquire.plan(load())
     write_video(videos / "a.mp4", 200)
     with pytest.raises(UserError, match=r"a\.mp4 changed while it was read"):
-        acquire_folder.fetch(planned[0].inputs["clips"][0], planned[0].hints)
+        units.make(acquire.build, planned[0])
 
 
 @pytest.mark.parametrize(

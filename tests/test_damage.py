@@ -57,16 +57,17 @@ def test_every_damaged_file_is_kept_or_refused_by_name_and_none_hangs(small, num
     for number in numbers:
         began = time.process_time()
         raw = {"mp4": damaged(whole, number), "json": b"{}"}
-        try:
-            clip, figures = preprocess.read_clip(raw, P.faces, P.quality, loaded)
-        except Refusal as refusal:
-            outcomes[refusal.reason] += 1
-        else:
+        pieces = list(preprocess.read_clip(raw, P.faces, P.quality, loaded))
+        assert pieces
+        for one in pieces:
+            if isinstance(one.clip, Refusal):
+                outcomes[one.clip.reason] += 1
+                continue
             outcomes["kept"] += 1
-            assert clip.mfcc_FW.shape == (features.NUM_MFCC, 4 * len(clip.faces_TSS3))
-            assert np.isfinite(clip.mfcc_FW).all() and np.isfinite(list(figures_of(figures))).all()
+            assert one.clip.mfcc_FW.shape == (features.NUM_MFCC, 4 * len(one.clip.faces_TSS3))
+            assert np.isfinite(one.clip.mfcc_FW).all() and np.isfinite(list(figures_of(one.figures))).all()
         assert time.process_time() - began < LIMIT_S, number
-    assert sum(outcomes.values()) == len(numbers)
+    assert sum(outcomes.values()) >= len(numbers)
     assert outcomes["kept"] and outcomes["unreadable"] and outcomes["truncated"], outcomes
 
 

@@ -1,5 +1,6 @@
 """Faces and sound of a clip, and that training and inference get the same."""
 
+import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -88,7 +89,7 @@ def test_threads_find_the_boxes_that_one_thread_finds(tiny):
     """dlib lets go of the GIL while it searches: a shared detector returns wrong boxes in 15-45 % of calls."""
     row = index.kept(index.read(paths.CLIPS), "train")[0]
     raw = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])
-    frames = [f for f in media.frames(features.open_source(raw["mp4"]))][:12]
+    frames = [f for f in media.frames(io.BytesIO(raw["mp4"]))][:12]
     alone = [features.detect(frame, 640) for frame in frames]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda frame: features.detect(frame, 640), frames * 4))
@@ -110,7 +111,8 @@ def test_inference_sees_the_arrays_that_training_stored(tiny):
     num_frames = len(followed.found_T)
     mfcc = hear.mfcc(hear.timeline([hear.line(Path("face.mp4"))], 640 * num_frames), num_frames)
     crops = np.stack(list(features.crops(media.frames(Path("face.mp4")), followed, p.faces.size)))
-    again = features.of_video(raw["mp4"], p.faces, p.quality, preprocess.tools()).arrays
+    [part] = features.of_video(raw["mp4"], p.faces, p.quality, preprocess.tools())
+    again = part.found.arrays
 
     assert (again["faces_TSS3"] == crops).all() and (again["mfcc_FW"] == mfcc).all()  # before they are stored
     assert (stored.mfcc_FW == mfcc).all() and (stored.found_T == followed.found_T).all()

@@ -8,8 +8,6 @@ from conftest import ROOT
 
 from model import faces, quality, timing
 from tasks import config, landmark_training, media, preprocess
-from tasks import quality as gates
-from tasks.stage import Refusal
 from tasks.synthetic import clip as synthetic
 from tasks.synthetic.plan import plan
 
@@ -34,12 +32,9 @@ def examined(tmp_path_factory):
     found = {}
     for spec in [*clean, *(spec for spec in specs if spec.case != "clean")]:
         mp4 = synthetic.render(spec).mp4
-        try:
-            clip, figures = preprocess.read_clip({"mp4": mp4, "json": b"{}"}, P.faces, P.quality, loaded)
-            refused = gates.refusals(figures, P.quality)
-            outcome = (refused[0].reason if refused else "", figures["flags"], figures, clip, mp4)
-        except Refusal as refusal:
-            outcome = (refusal.reason, "", {}, None, mp4)
+        [one] = preprocess.read_clip({"mp4": mp4, "json": b"{}"}, P.faces, P.quality, loaded)
+        refusal = one.refusal(P.quality)
+        outcome = (refusal.reason if refusal else "", one.figures.get("flags", ""), one.figures, one.clip, mp4)
         found.setdefault(spec.case, []).append(outcome)
     return found
 

@@ -1,0 +1,153 @@
+"""Long videos and cuts: pieces that are what the same frames and sound would be as clips of their own."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY, params_text, run_acquire, run_preprocess
+
+from model import timing
+from tasks import config, features, index, media, paths, pieces, preprocess, shards, withdrawals
+from tasks.raw_clips import RawClips
+from tasks.stage import Refusal, UserError
+
+LONGEST = 20
+
+
+@pytest.fixture
+def filmed(tiny):
+    """Frames and sound of two different clips of the tiny corpus."""
+    rows = [row for row in index.kept(index.read(paths.INDEX), "train")][:2]
+    came_in = {row["clip"]: row for row in index.read(paths.CLIPS)}
+    found = []
+    for row in (came_in[row["clip"]] for row in rows):
+        mp4 = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"]
+        frames = list(media.frames(io.BytesIO(mp4)))
+        sound = media.fit(media.decode_sound(io.BytesIO(mp4)), len(frames))
+        found.append(([*frames, *frames[::-1]], np.concatenate([sound, sound])))  # back again: longer, without a cut
+    return found
+
+
+def params(longest=LONGEST, **changes):
+    changes = {"faces.max_frames": longest, "quality.max_change": 0.08} | changes
+    Path("params.yaml").write_text(params_text(TINY | changes))
+    return config.load(Path("params.yaml"))
+
+
+def parts_of(source, p):
+    return list(features.of_video(source, p.faces, p.quality, preprocess.tools()))
+
+
+def write(path, frames, sound):
+    path.parent.mkdir(exist_ok=True)
+    media.encode_video(path, frames, sound, crf=4)
+    return path
+
+
+def test_a_long_video_is_cut_and_each_piece_has_its_own_pictures_and_sound(filmed, monkeypatch):
+    (frames, sound), _ = filmed
+    frames, sound = frames[:50], sound[: timing.num_samples(50)]
+    video = write(Path("v/long.mp4"), frames, sound)
+    p = params()
+    parts = parts_of(video, p)
+    assert [(part.number, part.first, part.num_frames, part.alone) for part in parts] == [
+        (0, 0, 20, False), (1, 20, 20, False), (2, 40, 10, False),
+    ]  # fmt: skip
+    assert isinstance(parts[2].found, Refusal) and parts[2].found.reason == "too_short"
+    whole = list(media.frames(video))
+    heard = media.decode_sound(video)
+    for part in parts[:2]:
+        arrays, span = part.found.arrays, slice(part.first, part.first + 20)
+        track = features.track(whole[span], p.faces)
+        assert (arrays["boxes_T4"] == track.boxes_T4.astype(np.float32)).all()
+        assert (arrays["faces_TSS3"] == np.stack(list(features.crops(whole[span], track, p.faces.size)))).all()
+        if not part.found.figures["av_moved"]:
+            own = heard[timing.num_samples(part.first) :][: timing.num_samples(20)]
+            assert (arrays["mfcc_FW"] == features.mfcc(own, 20)).all()
+    monkeypatch.setattr(pieces, "HOLD_BYTES", 0)  # every pass decodes anew
+    for one, other in zip(parts_of(video.read_bytes(), p)[:2], parts[:2], strict=True):
+        assert all((one.found.arrays[name] == array).all() for name, array in other.found.arrays.items())
+
+
+def test_pieces_end_at_cuts_and_a_flash_is_a_piece_too_short(filmed):
+    (frames, sound), (others, other_sound) = filmed
+    flash = [np.full_like(frames[0], 250)] * 2
+    joined = np.concatenate([sound[: 18 * 640], np.zeros(2 * 640, np.float32), other_sound[: 16 * 640]])
+    parts = parts_of(write(Path("v/cut.mp4"), [*frames[:18], *flash, *others[:16]], joined), params(3000))
+    assert [(part.first, part.num_frames) for part in parts] == [(0, 18), (18, 2), (20, 16)]
+    assert parts[1].found.reason == "too_short"
+    assert all(part.found.figures["cut_change"] < 0.08 for part in (parts[0], parts[2]))
+
+
+def test_a_long_video_that_breaks_off_loses_its_last_piece_alone(filmed):
+    (frames, sound), _ = filmed
+    content = write(Path("v/long.mp4"), frames[:50], sound[: timing.num_samples(50)]).read_bytes()
+    parts = parts_of(content[: int(len(content) * 0.8)], params())
+    assert len(parts) >= 2 and isinstance(parts[0].found, features.Examined)
+    assert isinstance(parts[-1].found, Refusal) and parts[-1].found.reason == "truncated"
+
+
+def test_the_index_names_each_piece_with_its_span_and_the_video_withdraws_as_one(filmed, monkeypatch):
+    (frames, sound), (others, other_sound) = filmed
+    write(Path("v/long.mp4"), frames[:50], sound[: timing.num_samples(50)])
+    write(Path("v/short.mp4"), others[:18], other_sound[: timing.num_samples(18)])
+    Path("v/long.txt").write_text("WORDS OF ALL OF IT")
+    folder = {
+        "corpus.name": "folder", "corpus.folder": "v", "corpus.val_share": 0.0, "corpus.test_share": 0.0,
+    }  # fmt: skip
+    p = params(**folder)
+    monkeypatch.setattr(index, "demand_splits", lambda *_: None)
+    run_acquire(p)
+    run_preprocess(p)
+    rows = {row["clip"]: row for row in index.read(paths.INDEX)}
+    told = {key: (row["status"], row["source"], row["video"], row["text"]) for key, row in rows.items()}
+    assert told == {
+        "folder/long/00000-0000": ("kept", "long.mp4#t=0.00,0.80", "long", ""),
+        "folder/long/00000-0001": ("kept", "long.mp4#t=0.80,1.60", "long", ""),
+        "folder/long/00000-0002": ("refused", "long.mp4#t=1.60,2.00", "long", ""),
+        "folder/short/00000": ("kept", "short.mp4", "short", ""),
+    }
+    row = rows["folder/long/00000-0001"]
+    stored = shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"])
+    assert json.loads(stored["json"])["source"] == row["source"]
+    raw = RawClips(paths.CLIPS, paths.RAW)
+    shown = raw.frames(row["clip"])
+    assert len(shown) == 20 and (shown[0] == list(media.frames(Path("v/long.mp4")))[20]).all()
+    assert len(raw.sound(row["clip"])) == timing.num_samples(20) and raw.words(row["clip"]) == ""
+    withdrawals.add("long", "2026-11-22", "asked")
+    run_acquire(p)
+    run_preprocess(p)
+    left = {row["clip"]: row["reason"] for row in index.read(paths.INDEX)}
+    assert left == {"folder/long/00000": "withdrawn", "folder/short/00000": ""}
+
+
+def test_a_piece_that_takes_too_long_is_refused_by_name_and_ends_the_video(filmed, monkeypatch):
+    (frames, sound), _ = filmed
+    video = write(Path("v/slow.mp4"), frames[:50], sound[: timing.num_samples(50)])
+    clock = iter(range(10_000))
+    monkeypatch.setattr(pieces.time, "thread_time", lambda: next(clock))  # every picture takes a second
+    parts = parts_of(video, params(**{"quality.clip_cpu_s": 5.0}))
+    assert [(part.alone, part.found.reason) for part in parts] == [(True, "too_slow")]
+    assert next(clock) < 12
+
+
+def test_a_file_that_changes_while_it_is_stored_is_an_error(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"other bytes than those that were hashed")
+    member = shards.FileMember(tmp_path / "a.mp4", "0" * 64)
+    with pytest.raises(UserError, match=r"a.mp4 changed while it was read"):
+        shards.write(tmp_path / "a.tar", [("folder/a/00000", {"mp4": member})])
+
+
+def test_members_opened_side_by_side_do_not_disturb_each_other(tmp_path):
+    content = bytes(range(256)) * 3000
+    (tmp_path / "a.mp4").write_bytes(content)
+    member = shards.FileMember(tmp_path / "a.mp4", hashlib.sha256(content).hexdigest())
+    samples = [("folder/a/00000", {"mp4": member, "json": b"{}"}), ("folder/b/00000", {"json": b"other"})]
+    spans = shards.write(tmp_path / "a.tar", samples)
+    with shards.opened(tmp_path / "a.tar", *(spans["folder/a/00000"].offset, spans["folder/a/00000"].size)) as raw:
+        one, other = raw["mp4"](), raw["mp4"]()
+        assert one.read(5000) == content[:5000] and other.read(70) == content[:70]
+        assert one.read() == content[5000:] and raw.keys() == {"mp4", "json"}
