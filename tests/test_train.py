@@ -188,7 +188,7 @@ NEEDED = "torch numpy cv2 pyarrow safetensors tqdm yaml"
 def test_training_needs_seven_libraries_and_neither_prefect_nor_mlflow_nor_dvc(tiny):
     code = f"""
 import sys
-import torch  # brings what it needs itself
+import torch, torch._dynamo  # they bring what they need themselves
 class Nothing_else:
     def find_spec(self, name, path=None, target=None):
         top = name.split(".")[0]
