@@ -155,7 +155,7 @@ def examine(piece: pieces.Piece, sound: pieces.Sound, p: FaceParams, limits: Qua
     if not len(heard):
         raise Refusal("no_sound", f"the sound stream holds no sample{' of this piece' if piece.number else ''}")
     fitted = media.fit(heard, num_frames)
-    others = follow(piece, p, followed.others_N4) if len(followed.others_N4) else []
+    others = follow(piece, p, list(followed.others_N4)) if len(followed.others_N4) else []
     tracks = [followed, *(other for other in others if seen_enough(other, p))]
     looks = cut(piece, tracks, p.size, tools.predictor)
     number = 0
