@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from flows.commands import (
     agree,
+    app,
     audit,
     batch,
     compare,
@@ -31,6 +32,7 @@ COMMANDS = (  # in the order that the help shows
     agree,
     dub,
     batch,
+    app,
     audit,
     withdraw,
     retrain,
