@@ -48,9 +48,10 @@ class Ear:
         self._sound = np.concatenate([self._sound, sound])
         self.num_samples += len(sound)
         whole = (self.num_samples - REACH) // timing.HOP + 1
-        if self.num_samples >= REACH:
+        num_frames = (whole - LAST_COLUMN - 1) // PER_FRAME + 1
+        if num_frames > self.num_frames:
             self._hear(whole, -(-whole // PER_FRAME) + 1)
-        return self._windows(max(0, (self._num_columns - LAST_COLUMN - 1) // PER_FRAME + 1))
+        return self._windows(num_frames)
 
     def end(self) -> np.ndarray:
         """The windows of the last frames, whose edges are padded as everywhere."""
@@ -138,6 +139,7 @@ class Live:
         self.portrait, self.clock_s = portrait, clock_s
         self.ear = Ear()
         self.last_HW3: np.ndarray | None = None
+        Ear().push(np.zeros(LOOK_AHEAD_SAMPLES, np.float32))  # librosa loads itself at its first use: seconds
 
     def push(self, sound: np.ndarray) -> Iterator[Shown]:
         """The frames that this sound completes.  Shape: (n,) float32, 16 kHz, any n"""

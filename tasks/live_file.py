@@ -85,12 +85,11 @@ def run(
 
 
 def stream(portrait: Portrait, audio: str, out: BinaryIO, kind: str, hurried: bool, tags: Mapping[str, str]) -> Tally:
-    started_s = time.monotonic()
-
     def clock_s() -> float:
         return time.monotonic() - started_s
 
     live, tally = Live(portrait, clock_s if hurried else None), Tally()
+    started_s = time.monotonic()
     heard = np.zeros(0, np.float32)
     with streams.Writer(out, kind, portrait.picture_HW3.shape[:2], tags) as writer:  # type: ignore[arg-type]
         for chunk in sound_of(audio, clock_s if hurried else None):

@@ -24,6 +24,7 @@ from tasks.serving.worker import Done, Order, Progress
 from tasks.stage import UserError
 
 LOOK_S = 0.2  # how often the worker's pipe, the clock and the wish to stop are looked at
+PATIENCE_S = 2.0  # for a worker to end by itself
 OVER = ("done", "refused", "stopped")
 KILLED = "the program failed at this job; the terminal it was started in says why"
 
@@ -75,6 +76,9 @@ class Desk:
     ) -> None:
         self.closing.set()
         self.thread.join()
+        if self.worker:
+            self.worker[1].close()  # an idle worker ends by itself
+            self.worker[0].join(PATIENCE_S)
         self.stop_worker()
         shutil.rmtree(self.folder, ignore_errors=True)
 
