@@ -7,13 +7,14 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test lint check mlflow server clean
+.PHONY: help demo test lint check app mlflow server clean
 
 help:
 	@echo "make demo    install, run the pipeline on the embedded corpus, dub a clip: about 10 minutes"
 	@echo "make test    install, run every test: about 10 minutes"
 	@echo "make lint    ruff and mypy"
 	@echo "make check   lint, types, dependencies, tests: what .ci/run calls"
+	@echo "make app     the page for people, on http://127.0.0.1:7860"
 	@echo "make mlflow  open the MLflow pages on port 5000"
 	@echo "make server  a Prefect server with its pages on port 4200"
 
@@ -43,6 +44,9 @@ lint: .venv/.installed-dev
 
 check: lint test
 	python -m pip check
+
+app: .venv/.installed
+	python -m flows app --port 7860
 
 mlflow: .venv/.installed
 	python -m mlflow server --backend-store-uri sqlite:///$(CURDIR)/mlflow.db --port 5000

@@ -51,6 +51,7 @@ def main() -> None:
         second = outs(clone)
         panel = json.loads((clone / "reports/metrics.json").read_text())
         prepared = json.loads((clone / "reports/preprocess.json").read_text())
+        expert = json.loads((clone / "reports/expert.json").read_text())
         strip = sorted((clone / "reports/strips").glob("*.png"))[0]
         shutil.copyfile(strip, HERE / "results/demo-strip.png")
     right, wrong = panel["right_audio"], panel["wrong_audio"]
@@ -70,6 +71,7 @@ def main() -> None:
         "wrong_audio": wrong,
         "right_minus_wrong": panel["right_minus_wrong"],
         "discriminator": panel["discriminator"],
+        "expert": expert,
     }
     (HERE / "results").mkdir(exist_ok=True)
     (HERE / "results/demo.json").write_text(json.dumps(result, indent=2) + "\n")
@@ -96,7 +98,7 @@ def timed(command: list[str], folder: Path, environment: dict[str, str]) -> dict
             sys.stderr.write(line)
             if found := STAGE.search(line):
                 starts.append((found[1], time.monotonic()))
-            elif "finding the face: 0/" in line:
+            elif "finding faces: 0/" in line:
                 starts.append(("dub", time.monotonic()))
         assert running.wait() == 0, f"make demo ended with {running.returncode}"
     starts.append(("end", time.monotonic()))
@@ -110,6 +112,7 @@ def outs(clone: Path) -> dict[str, str]:
         *sorted((clone / "data").rglob("*.tar")),
         *sorted((clone / "data").glob("*.parquet")),
         clone / "models/landmarks.dat",
+        clone / "models/yaw.json",
     ]
     return {str(file.relative_to(clone)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 

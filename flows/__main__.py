@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from flows.commands import (
     agree,
+    app,
     audit,
     batch,
     compare,
@@ -20,6 +21,7 @@ from flows.commands import (
     gc,
     import_tracking,
     listen,
+    live,
     retrain,
     stages,
     withdraw,
@@ -31,6 +33,8 @@ COMMANDS = (  # in the order that the help shows
     agree,
     dub,
     batch,
+    live,
+    app,
     audit,
     withdraw,
     retrain,

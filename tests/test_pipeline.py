@@ -20,7 +20,7 @@ from conftest import ROOT, TINY, params_text
 
 DVC = [sys.executable, "-m", "dvc"]
 FLOW = [sys.executable, "-m", "flows"]
-STAGES = ["acquire", "landmarks", "preprocess", "train", "evaluate"]
+STAGES = ["acquire", "landmarks", "preprocess", "expert", "train", "evaluate"]
 
 
 def variables(folder, **more):
@@ -185,7 +185,8 @@ def test_one_more_clip_in_a_folder_makes_one_shard_anew(project, tmp_path):
     folder = copy_project(tmp_path, TINY | {"corpus.name": "folder", "corpus.num_shards": dict.fromkeys(SPLITS, 4)})
     environment = environment | {"PREFECT_HOME": str(folder / ".prefect")}
     (folder / "models").mkdir()
-    shutil.copy(made / "models/landmarks.dat", folder / "models/landmarks.dat")
+    for name in ("landmarks.dat", "yaw.json"):
+        shutil.copy(made / "models" / name, folder / "models" / name)
     videos = folder / "data/videos"
     contents = list(videos_of(made))
     for k in range(24):

@@ -93,10 +93,10 @@ def test_a_training_in_slices_of_a_step_each_ends_as_one_without_a_limit(tiny, u
 
 def test_a_state_of_another_training_is_refused_by_name(tiny, monkeypatch):
     with pytest.raises(Stopped):
-        train.run(load(**{"train.time_limit_s": 1e-3}))
+        train.run(load(**{"train.time_limit_s": 1e-3, "train.lr": 0.003}))
     state = next(Path(".cache/train").glob("*/state.pt")).rename("other.pt")
     monkeypatch.setenv("LIPGAN_STATE", str(state))
-    with pytest.raises(UserError, match=r"other.pt: a state of another training: train.lr 0.001 there, 0.002 here$"):
+    with pytest.raises(UserError, match=r"other.pt: a state of another training: train.lr 0.003 there, 0.002 here$"):
         train.run(load(**{"train.lr": 0.002}))
     monkeypatch.setenv("LIPGAN_STATE", "nowhere.pt")
     with pytest.raises(UserError, match=r"nowhere\.pt: no such file"):

@@ -137,7 +137,8 @@ def there(tiny_folder, s3, tmp_path_factory):
     folder = tmp_path_factory.mktemp("there")
     (folder / "params.yaml").write_text(params_text(TINY | {"acquire.raw": f"s3://{BUCKET}/raw"}))
     (folder / "models").mkdir()
-    (folder / paths.LANDMARKS).write_bytes((tiny_folder / paths.LANDMARKS).read_bytes())
+    for made in (paths.LANDMARKS, paths.YAW):
+        (folder / made).write_bytes((tiny_folder / made).read_bytes())
     with inside(folder), pytest.MonkeyPatch.context() as patch:
         for name, value in s3.items():
             patch.setenv(name, value)

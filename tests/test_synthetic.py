@@ -79,7 +79,7 @@ def test_a_plan_follows_from_its_seed():
 
 
 def test_an_unknown_size_is_refused_by_name():
-    with pytest.raises(ValueError, match="unknown corpus size 'huge'; known: demo, tiny"):
+    with pytest.raises(ValueError, match="unknown corpus size 'huge'; known: demo, large, tiny"):
         plan.plan(0, "huge")
 
 

@@ -32,7 +32,7 @@ def test_a_run_in_a_folder_is_taken_into_mlflow_whole_and_once(tracked, capsys):
     assert len(found) == 1 and found[0].info.run_id in line and "3 rows" in line
     history = client.get_metric_history(found[0].info.run_id, "l1")
     assert [(row.step, row.value) for row in history] == [(2, 0.5), (4, 0.3), (6, 0.2)]
-    assert found[0].data.params["train.lr"] == "0.001"
+    assert found[0].data.params["train.lr"] == str(config.load(Path("params.yaml")).train.lr)
     assert found[0].data.tags["stage"] == "train"
     there = {file.path for of in ("plots", "images") for file in client.list_artifacts(found[0].info.run_id, of)}
     assert "plots/curve.csv" in there and any(name.endswith(".png") and "val" in name for name in there)

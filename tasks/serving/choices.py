@@ -1,0 +1,40 @@
+"""What the page offers: the checkpoints that are here, by names that tell nothing of where they lie, and voices."""
+
+import json
+import logging
+from pathlib import Path
+
+from tasks import inference, paths, registry, tracking
+from tasks.stage import UserError
+
+log = logging.getLogger(__name__)
+
+VOICES = {
+    "en": "English", "en-us": "English, American", "en-us+f3": "English, American, high",
+    "en-gb-x-rp+m2": "English, RP", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian",
+    "pt-br": "Portuguese, Brazil", "hi": "Hindi",
+}  # fmt: skip
+
+
+def checkpoints() -> dict[str, tuple[str, str]]:
+    """Name -> (what `--checkpoint` takes, what it is). The first one is what is taken if nothing is said."""
+    found = {}
+    for path in sorted(paths.GENERATOR.parent.glob("*.safetensors"), key=lambda path: (path != paths.GENERATOR, path)):
+        if about := described(path.with_suffix(".json")):
+            found[path.stem] = (str(path), about)
+    try:
+        if tracking.watched() and tracking.has_store() and (best := registry.Registry().aliased(registry.CHAMPION)):
+            address = f"{registry.SCHEME}{registry.NAME}@{registry.CHAMPION}"
+            found[address] = (address, f"version {best.number} of the registry")
+    except UserError as error:
+        log.warning("no champion is offered: %s", error)
+    return found
+
+
+def described(path: Path) -> str:
+    """A generator in a line; "" for any other network, and for what cannot be read."""
+    try:
+        about = json.loads(path.read_text())
+        return inference.describe(about) if about.get("network") == "generator" else ""
+    except (OSError, json.JSONDecodeError, KeyError, AttributeError):
+        return ""

@@ -1,0 +1,167 @@
+"""The app page over HTTP: one page, files in, jobs, results. No answer holds a path of this machine.
+
+Changes are asked for by PUT, DELETE and JSON, which a browser sends from no other site's page without leave, and a
+request by another host's name is refused: a page on the web cannot use an app on a visitor's own machine.
+"""
+
+import base64
+import contextlib
+import hashlib
+import json
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
+
+from tasks import mark, paths
+from tasks.serving import choices
+from tasks.serving.desk import Desk, Job
+from tasks.serving.uploads import KINDS, without_places
+from tasks.stage import UserError
+
+PAGE = Path(__file__).with_name("page.html")
+OWN_HOSTS = ("127.0.0.1", "localhost")
+GONE = JSONResponse({"error": "this job is not here any more"}, 404)
+
+
+def application(desk: Desk, hosts: tuple[str, ...] = OWN_HOSTS) -> FastAPI:
+    """The routes; `hosts`: names it may be called by, "*" for any."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
+    page = PAGE.read_text()
+    policy = content_policy(page)
+    known = choices.checkpoints
+
+    @app.exception_handler(UserError)
+    def refused(request: Request, error: UserError) -> Response:
+        return JSONResponse({"error": without_places(str(error))}, 422)
+
+    @app.get("/")
+    def index() -> Response:
+        return HTMLResponse(page, headers={"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"})
+
+    @app.get("/choices")
+    def offered() -> dict[str, Any]:
+        limits = desk.limits
+        return {
+            "checkpoints": {name: about for name, (_, about) in known().items()},
+            "voices": choices.VOICES,
+            "expert": paths.EXPERT.is_file(),
+            "limits": {"upload_mb": limits.upload_mb, "media_s": limits.media_s, "keep_s": limits.keep_s},
+        }
+
+    @app.put("/files/{kind}/{name}")
+    async def hand_in(kind: str, name: str, request: Request) -> Response:
+        if kind not in KINDS:
+            return JSONResponse({"error": f"wanted one of {', '.join(KINDS)}"}, 404)
+        path = await run_in_threadpool(desk.room, name)
+        try:
+            await receive(request, path, desk.limits.upload_bytes)
+        except (UserError, ClientDisconnect):
+            desk.drop(path)
+            raise
+        file = await run_in_threadpool(desk.take, path, kind)
+        return JSONResponse({"file": file, "seconds": round(desk.uploads[file].duration_s, 2)})
+
+    @app.post("/jobs")
+    async def begin(request: Request) -> dict[str, str]:
+        if request.headers.get("content-type", "").split(";")[0] != "application/json":
+            raise UserError("a job is asked for in JSON")
+        try:
+            asked = json.loads(await request.body())
+        except ValueError as error:
+            raise UserError("a job is asked for in JSON") from error
+        if not isinstance(asked, dict) or not all(v is None or isinstance(v, str) for v in asked.values()):
+            raise UserError("a job is asked for in words: face, sound or text, checkpoint, speaker")
+        offered = await run_in_threadpool(known)
+        if not offered:
+            raise UserError("there is no checkpoint here yet; make one with `dvc repro`")
+        checkpoint = asked.get("checkpoint") or next(iter(offered))
+        if checkpoint not in offered:
+            raise UserError("there is no such checkpoint here; load the page again")
+        if (speaker := asked.get("speaker")) and not re.fullmatch(r"\d+|[\d.]+,[\d.]+@[\d.]+", speaker):
+            raise UserError("the speaker is a face's number, or a point in the picture")
+        return {"job": await run_in_threadpool(desk.order, asked, offered[checkpoint][0])}
+
+    @app.get("/jobs/{name}")
+    def state(name: str) -> Response:
+        return JSONResponse(told(desk, job)) if (job := desk.jobs.get(name)) else GONE
+
+    @app.delete("/jobs/{name}")
+    def stop(name: str) -> Response:
+        if not (job := desk.jobs.get(name)):
+            return GONE
+        job.unwanted = True
+        return JSONResponse(told(desk, job))
+
+    @app.get("/jobs/{name}/video")
+    def video(name: str) -> Response:
+        job = desk.jobs.get(name)
+        return FileResponse(job.order.out, media_type="video/mp4") if job and job.state == "done" else GONE
+
+    @app.get("/jobs/{name}/about")
+    def about(name: str) -> Response:
+        """The sidecar, and what the video says of itself: read from its bytes, as anyone could."""
+        job = desk.jobs.get(name)
+        if not job or job.state != "done":
+            return GONE
+        sidecar = json.loads(job.order.out.with_suffix(".json").read_text())
+        return JSONResponse({"sidecar": sidecar, "mark": mark.as_dict(mark.read(job.order.out))})
+
+    return app
+
+
+async def receive(request: Request, path: Path, max_bytes: int) -> None:
+    """The body into a file.  Errors: UserError where it is longer, or empty."""
+    num_bytes = 0
+    with path.open("wb") as file:
+        async for block in request.stream():
+            num_bytes += len(block)
+            if num_bytes > max_bytes:
+                raise UserError(f"{path.name} is too large; at most {max_bytes >> 20} MB are taken here")
+            file.write(block)
+    if not num_bytes:
+        raise UserError(f"{path.name} is empty")
+
+
+def told(desk: Desk, job: Job) -> dict[str, Any]:
+    return {
+        "state": job.state, "what": job.what, "done": job.num_done, "total": job.num_total, "error": job.error,
+        "ahead": desk.ahead_of(job) if job.state == "waiting" else 0, "name": job.order.out.name,
+    }  # fmt: skip
+
+
+def content_policy(page: str) -> str:
+    """Nothing is loaded from anywhere else, and no script runs but the page's own."""
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.S)
+    hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in scripts]
+    return (
+        f"default-src 'none'; script-src {' '.join(hashes)}; style-src 'unsafe-inline'; connect-src 'self'; "
+        "img-src 'self' blob: data:; media-src 'self' blob:; form-action 'none'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    )
+
+
+def serve(desk: Desk, host: str, port: int) -> None:
+    """Until a signal ends it.  Errors: UserError where the port is taken."""
+    hosts = OWN_HOSTS if host in OWN_HOSTS else ("*",)
+    config = uvicorn.Config(
+        application(desk, hosts), host=host, port=port, log_level="warning", timeout_graceful_shutdown=2
+    )
+    server = uvicorn.Server(config)
+    # uvicorn raises a signal again when it has closed: it must not end us before the desk is cleared
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    try:
+        listening = config.bind_socket()
+    except SystemExit as error:  # uvicorn's way to say that it cannot
+        raise UserError(f"port {port} of {host} cannot be used; give another by --port") from error
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listening])

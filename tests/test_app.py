@@ -1,0 +1,276 @@
+"""The app page: its answers over HTTP, and in a real browser from the files to the download."""
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+
+from tasks import config, expert, media, paths
+from tasks.demo import write_wav
+from tasks.serving import server, uploads
+from tasks.serving.desk import Desk
+from tasks.serving.uploads import Limits
+from tasks.stage import UserError
+from tests.conftest import inside
+
+CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
+WAIT_S = 120
+
+
+@pytest.fixture(scope="module")
+def folder(trained_folder, tmp_path_factory):
+    """The tiny project folder with a sync expert, a sound, a picture and a file that is none."""
+    made = shutil.copytree(trained_folder, tmp_path_factory.mktemp("app") / "p", symlinks=True)
+    with inside(made):
+        if not paths.EXPERT.is_file():
+            expert.run(config.load(Path("params.yaml")))
+        write_wav(Path("speech.wav"), np.random.default_rng(0).normal(0, 0.1, 640 * 30).astype(np.float32))
+        cv2.imwrite("grey.png", np.full((96, 96, 3), 127, np.uint8))
+        Path("letter.mp4").write_text("Dear all")
+    return made
+
+
+@contextlib.contextmanager
+def served(desk):
+    """The real server on a free port; its address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    running = uvicorn.Server(uvicorn.Config(server.application(desk), log_level="error", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        running.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def desk(folder):
+    with inside(folder), Desk(Limits(upload_mb=1, media_s=10, keep_s=600)) as opened:
+        yield opened
+    assert not opened.folder.exists()
+
+
+@pytest.fixture(scope="module")
+def app(desk):
+    with served(desk) as address, httpx.Client(base_url=address, timeout=60) as client:
+        yield client
+
+
+def hand_in(app, folder, kind, name):
+    return app.put(f"/files/{kind}/{name}", content=(folder / name).read_bytes())
+
+
+def over(app, job):
+    """The state a job ends in."""
+    until_s = time.monotonic() + WAIT_S
+    while (told := app.get(f"/jobs/{job}").json())["state"] in ("waiting", "working"):
+        assert time.monotonic() < until_s, told
+        threading.Event().wait(0.1)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "why"),
+    [
+        ("face", "letter.mp4", "letter.mp4 is not a video or a picture that can be read here"),
+        ("face", "speech.wav", "speech.wav has no picture in it"),
+        ("sound", "grey.png", "grey.png has no sound in it"),
+    ],
+)
+def test_what_is_no_medium_is_refused_in_one_kind_line(app, folder, desk, kind, name, why):
+    answer = hand_in(app, folder, kind, name)
+    assert answer.status_code == 422 and answer.json()["error"].startswith(why)
+    assert "\n" not in answer.text and str(desk.folder) not in answer.text
+    assert not list(desk.folder.rglob(name))
+
+
+def test_a_file_over_the_limits_is_refused_and_not_kept(app, folder, desk):
+    assert "at most 1 MB" in app.put("/files/face/a.mp4", content=bytes((1 << 20) + 1)).json()["error"]
+    write_wav(folder / "long.wav", np.zeros(16000 * 11, np.float32))
+    assert "lasts 11 s; at most 10 s" in hand_in(app, folder, "sound", "long.wav").json()["error"]
+    assert "is empty" in app.put("/files/face/a.mp4", content=b"").json()["error"]
+    assert not list(desk.folder.rglob("a.mp4")) and not list(desk.folder.rglob("long.wav"))
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("../../etc/passwd", "passwd"), ("C:\\x\\Talk 1.MP4", "Talk_1.mp4"), (".bashrc", "bashrc"), ("/", "file")],
+)
+def test_a_name_means_nothing_to_the_file_system(given, kept):
+    assert uploads.safe_name(given) == kept
+
+
+def test_an_error_names_files_without_their_places():
+    line = "/tmp/a/b/talk.mp4: no face found; see models:/lipgan@champion, /opt/x/expert.json and models/landmarks.dat"
+    wanted = "talk.mp4: no face found; see models:/lipgan@champion, expert.json and models/landmarks.dat"
+    assert uploads.without_places(line) == wanted
+
+
+def test_what_cannot_be_dubbed_is_refused_without_a_path_and_leaves_nothing(app, folder, desk):
+    face = hand_in(app, folder, "face", "grey.png").json()["file"]
+    sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
+    job = app.post("/jobs", json={"face": face, "sound": sound}).json()["job"]
+    told = over(app, job)
+    assert told["state"] == "refused" and told["error"].startswith("grey.png: no face found")
+    assert app.get(f"/jobs/{job}/video").status_code == 404
+    assert not desk.jobs[job].order.out.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"sound": None}, "give either a sound or a text"),
+        ({"text": "x" * 1001, "sound": None}, "the text has 1001 letters"),
+        ({"face": "none"}, "the face is no longer here"),
+        ({"checkpoint": "/etc/passwd"}, "no such checkpoint"),
+        ({"speaker": "/etc/passwd"}, "the speaker is a face's number"),
+    ],
+)
+def test_a_job_that_cannot_be_meant_is_refused(app, folder, change, why):
+    face, sound = (
+        hand_in(app, folder, *file).json()["file"] for file in (("face", "face.mp4"), ("sound", "speech.wav"))
+    )
+    answer = app.post("/jobs", json={"face": face, "sound": sound} | change)
+    assert answer.status_code == 422 and why in answer.json()["error"]
+
+
+def test_other_sites_and_other_names_are_kept_out(app):
+    assert app.get("/", headers={"host": "evil.example"}).status_code == 400
+    assert app.post("/jobs", content=b"{}", headers={"content-type": "text/plain"}).status_code == 422
+    policy = app.get("/").headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "script-src 'sha256-" in policy
+
+
+def test_only_generators_are_offered(app):
+    assert list(app.get("/choices").json()["checkpoints"]) == ["generator"]
+
+
+def test_a_job_that_is_not_wanted_any_more_is_stopped_and_the_next_is_done(app, folder, desk):
+    face = hand_in(app, folder, "face", "face.mp4").json()["file"]
+    sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
+    jobs = [app.post("/jobs", json={"face": face, "sound": sound, "length": "sound"}).json()["job"] for _ in range(2)]
+    app.delete(f"/jobs/{jobs[0]}")
+    assert over(app, jobs[0])["state"] == "stopped"
+    assert over(app, jobs[1])["state"] == "done"
+    assert len(list(media.frames(desk.jobs[jobs[1]].order.out))) == 30
+
+
+def test_a_worker_that_dies_takes_no_more_than_its_job(app, folder, desk):
+    face = hand_in(app, folder, "face", "face.mp4").json()["file"]
+    sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
+    job = app.post("/jobs", json={"face": face, "sound": sound}).json()["job"]
+    while desk.jobs[job].state == "waiting":
+        threading.Event().wait(0.01)
+    desk.worker[0].kill()
+    told = over(app, job)
+    assert told["state"] == "refused" and "the program failed at this job" in told["error"]
+    assert over(app, app.post("/jobs", json={"face": face, "sound": sound, "length": "sound"}).json()["job"])
+
+
+def test_what_was_handed_in_and_made_goes_in_time(folder):
+    with inside(folder), Desk(Limits(keep_s=0)) as desk:
+        path = desk.room("face.mp4")
+        shutil.copy("face.mp4", path)
+        name = desk.take(path, "face")
+        until_s = time.monotonic() + WAIT_S
+        while name in desk.uploads:
+            assert time.monotonic() < until_s
+            threading.Event().wait(0.05)
+        with pytest.raises(UserError, match="no longer here"):
+            desk.upload(name, "face")
+        while list(desk.folder.iterdir()):
+            assert time.monotonic() < until_s
+            threading.Event().wait(0.05)
+
+
+def test_a_job_that_takes_too_long_is_stopped(folder):
+    with inside(folder), Desk(Limits(work_s=0)) as desk, served(desk) as address:
+        with httpx.Client(base_url=address, timeout=60) as app:
+            face = hand_in(app, folder, "face", "face.mp4").json()["file"]
+            sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
+            told = over(app, app.post("/jobs", json={"face": face, "sound": sound}).json()["job"])
+    assert told["state"] == "stopped" and "stopped after 0 s of work" in told["error"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.is_file():
+        pytest.skip(f"no browser at {CHROMIUM}; apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        flags = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
+        flags += ["--autoplay-policy=no-user-gesture-required"]
+        opened = started.chromium.launch(executable_path=str(CHROMIUM), args=flags)
+        yield opened
+        opened.close()
+
+
+def opened(browser, app, width):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.set_default_timeout(WAIT_S * 1000)
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on("console", lambda said: page.problems.append(said.text) if said.type in ("error", "warning") else None)
+    address = str(app.base_url)
+    page.on("request", lambda r: r.url.startswith((address, "blob:", "data:")) or page.problems.append(r.url))
+    page.goto(address)
+    return page
+
+
+def until(page, expression):
+    """Wait for an expression; the page's policy forbids the script that playwright's own waiting brings."""
+    until_s = time.monotonic() + WAIT_S
+    while not page.evaluate(expression):
+        assert time.monotonic() < until_s, expression
+        page.wait_for_timeout(100)
+
+
+def test_a_person_dubs_a_video_in_the_browser(browser, app, folder, desk, tmp_path):
+    page = opened(browser, app, 1280)
+    assert page.locator("#go").is_disabled()
+    page.locator("#face").set_input_files(folder / "face.mp4")
+    page.locator("#sound").set_input_files(folder / "speech.wav")
+    page.locator("#length").select_option("sound")
+    until(page, "document.querySelector('#point video').readyState >= 2")
+    page.locator("#point video").click()  # the middle: the face
+    assert page.evaluate("/^[\\d.]+,[\\d.]+@0.00$/.test(state.speaker)")
+    page.locator("#go").click()
+    page.locator("#result").wait_for()
+    until(page, "document.getElementById('made').readyState >= 2")
+    assert page.evaluate("document.getElementById('made').error") is None
+    page.locator("#both").click()
+    until(page, "document.getElementById('made').currentTime > 0.2")
+    assert page.locator("#chart .span").count() == 2  # seconds of sound, begun or whole
+    assert "30 of 30 frames changed" in page.locator("#legend").inner_text()
+    with page.expect_download() as waiting:
+        page.locator("#download").click()
+    assert waiting.value.suggested_filename == "face-dubbed.mp4"
+    waiting.value.save_as(tmp_path / "got.mp4")
+    assert len(list(media.frames(tmp_path / "got.mp4"))) == 30
+    page.locator("[role=tab]", has_text="Lineage").click()
+    said = page.locator("#tab-lineage").inner_text()
+    assert "The video's own mark: valid" in said and "generator.safetensors" in said and "face.mp4" in said
+    assert str(desk.folder) not in page.content() and str(folder) not in page.content()
+    assert not re.search(r"/(tmp|root|home|work)/", page.content())
+    assert page.problems == []
+
+
+def test_the_page_fits_a_phone_and_says_what_is_wrong(browser, app, folder):
+    page = opened(browser, app, 390)
+    page.locator("#face").set_input_files(folder / "letter.mp4")
+    page.locator("#error").wait_for()
+    assert page.locator("#error").inner_text().startswith("letter.mp4 is not a video or a picture")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator("#go").is_disabled()
+    assert [said for said in page.problems if "422" not in said] == []  # Chromium itself notes the refusal

@@ -1,0 +1,110 @@
+"""Live: the stream hears what the whole sound gives, and shows what dubbing the picture shows."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from model import timing
+from tasks import dub, features, film, inference, live, live_file, mark, media, paths
+from tasks.demo import write_wav
+from tasks.inference import LipSync
+from tasks.landmarks import Predictor
+from tasks.live import Ear, Live, Portrait
+from tasks.stage import UserError
+
+
+def noise(num):
+    return np.random.default_rng(0).normal(0, 0.1, num).astype(np.float32)
+
+
+def heard(sound, size):
+    ear = Ear()
+    return np.concatenate([*(ear.push(sound[at : at + size]) for at in range(0, len(sound), size)), ear.end()])
+
+
+@pytest.mark.parametrize("num", [1, 199, 640, 3240, 640 * 40, 640 * 40 + 321])
+@pytest.mark.parametrize("size", [160, 320, 999])
+def test_the_stream_hears_what_the_whole_sound_gives(num, size):
+    num_frames = timing.num_frames_of_sound(num)
+    whole = inference.windows(features.mfcc(noise(num), num_frames), np.arange(num_frames))
+    got = heard(noise(num), size)
+    assert got.shape == whole.shape
+    assert np.abs(got - whole).max() < 1e-4
+
+
+def test_a_frame_comes_with_the_last_sample_it_hears_and_not_before():
+    ear = Ear()
+    assert len(ear.push(noise(live.LOOK_AHEAD_SAMPLES - 1))) == 0
+    assert len(ear.push(noise(1))) == 1
+    assert len(ear.push(noise(639))) == 0
+    assert len(ear.push(noise(1))) == 1
+    assert live.LOOK_AHEAD_S == 0.2025
+
+
+def test_memory_does_not_grow_with_the_length():
+    ear = Ear()
+    for _ in range(100):
+        ear.push(noise(640))
+    assert len(ear._sound) < 3 * 640 and ear._columns_FW.shape[1] < 2 * timing.WINDOW
+
+
+@pytest.fixture
+def portrait(trained):
+    picture = next(media.frames(Path("face.mp4")))
+    cv2.imwrite("face.png", picture[..., ::-1])
+    write_wav(Path("speech.wav"), noise(640 * 12 + 100))
+    sync = LipSync(paths.GENERATOR)
+    return Portrait(picture, sync, inference.face_params(sync.about, paths.GENERATOR), Predictor(paths.LANDMARKS))
+
+
+def test_live_shows_what_dubbing_the_picture_shows(portrait):
+    stream, shown = Live(portrait), []
+    for chunk in live.chunks(media.mono(Path("speech.wav"))):
+        shown += stream.push(chunk)
+    shown += stream.end()
+    dub.run("face.png", "speech.wav", "out/a.mkv", options=dub.Options(lossless=True))
+    dubbed = np.stack([picture.rgb() for picture, _ in film.pictures(Path("out/a.mkv"))])
+    assert [one.number for one in shown] == list(range(13)) and not any(one.repeated for one in shown)
+    height, width = portrait.picture_HW3.shape[:2]
+    made = np.stack([one.picture_HW3 for one in shown])
+    assert np.abs(made.astype(int) - dubbed[:, :height, :width]).max() <= 2  # batches round otherwise
+    assert (made[0] != made[6]).any()
+
+
+def test_behind_time_a_frame_is_shown_for_longer_and_every_number_comes_once(portrait):
+    now_s = 0.0
+    stream = Live(portrait, lambda: now_s)
+    [first] = stream.push(noise(live.LOOK_AHEAD_SAMPLES))
+    now_s = live.DELAY_S + 3.5 / timing.FPS  # frames 1 and 2 are over, frame 3 is on
+    rest = list(stream.push(noise(640 * 5)))
+    assert [one.number for one in rest] == [1, 2, 3, 4, 5]
+    assert [one.repeated for one in rest] == [True, True, False, False, False]
+    assert rest[0].picture_HW3 is first.picture_HW3 and rest[1].picture_HW3 is first.picture_HW3
+
+
+def test_a_file_of_a_stream_holds_all_its_sound_in_its_place_and_is_marked(portrait):
+    tally = live_file.run("face.png", "speech.wav", "out/a.mp4")
+    assert tally.num_frames == 13 and tally.num_repeated == 0
+    assert len(list(media.frames(Path("out/a.mp4")))) == 13
+    given, got = media.decode_sound(Path("speech.wav")), media.decode_sound(Path("out/a.mp4"))
+    lags = [float(given[2000:6000] @ got[2000 + lag : 6000 + lag]) for lag in range(-1500, 1500)]
+    assert abs(int(np.argmax(lags)) - 1500) <= 1
+    assert mark.read(Path("out/a.mp4")).state == "valid"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"face": "none.png"}, "none.png: no such file"),
+        ({"audio": "face.png"}, "face.png: no sound can be read"),
+        ({"face": "grey.png"}, "no face found in the picture"),
+        ({"out": "a.avi"}, "--out must end in .mp4"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(portrait, change, message):
+    cv2.imwrite("grey.png", np.full((96, 96, 3), 127, np.uint8))
+    with pytest.raises(UserError, match=message):
+        live_file.run(**({"face": "face.png", "audio": "speech.wav", "out": "out/a.mp4"} | change))
+    assert not Path("out").exists() or not list(Path("out").iterdir())
