@@ -53,7 +53,7 @@ def _large(frame_HW3: np.ndarray) -> np.ndarray:
 def repeat(one: Path, out: Path, times: int) -> None:
     """The packets of a video again and again."""
     with av.open(str(out), "w") as target:
-        streams = {}
+        streams, last = {}, dict[int, int]()
         for number in range(times):
             with av.open(str(one)) as source:
                 if not number:
@@ -61,9 +61,12 @@ def repeat(one: Path, out: Path, times: int) -> None:
                 for packet in source.demux():
                     if packet.dts is None:
                         continue
-                    shift = round(number * LOOP_S / packet.time_base)
+                    shift, into = round(number * LOOP_S / packet.time_base), packet.stream_index
+                    if packet.dts + shift <= last.get(into, -(1 << 40)):
+                        continue  # sound has a block before its beginning
+                    last[into] = packet.dts + shift
                     packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
-                    packet.stream = streams[packet.stream_index]
+                    packet.stream = streams[into]
                     target.mux(packet)
 
 
