@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -85,24 +85,19 @@ def run(
 
 
 def stream(portrait: Portrait, audio: str, out: BinaryIO, kind: str, hurried: bool, tags: Mapping[str, str]) -> Tally:
-    def clock_s() -> float:
-        return time.monotonic() - started_s
-
-    live, tally = Live(portrait, clock_s if hurried else None), Tally()
-    started_s = time.monotonic()
+    clock = Clock()
+    live, tally = Live(portrait, clock if hurried else None), Tally()
     heard = np.zeros(0, np.float32)
     with streams.Writer(out, kind, portrait.picture_HW3.shape[:2], tags) as writer:  # type: ignore[arg-type]
-        for chunk in sound_of(audio, clock_s if hurried else None):
-            if audio == PIPE and not live.ear.num_samples:  # it was silent until now, not late
-                started_s = time.monotonic() - len(chunk) / timing.SAMPLE_RATE_HZ
+        for chunk in sound_of(audio, clock, hurried):
             heard = np.concatenate([heard, chunk])
             for shown in live.push(chunk):
-                tally.add(shown, clock_s())
+                tally.add(shown, clock())
                 heard = write(writer, shown, heard)
         if not live.ear.num_samples:
             raise UserError(f"{audio}: its sound is empty")
         for shown in live.end():
-            tally.add(shown, clock_s())
+            tally.add(shown, clock())
             heard = write(writer, shown, heard)
     return tally
 
@@ -114,18 +109,34 @@ def write(writer: streams.Writer, shown: Shown, heard: np.ndarray) -> np.ndarray
     return heard[timing.SAMPLES_PER_FRAME :]
 
 
-def sound_of(audio: str, clock_s: Callable[[], float] | None) -> Iterator[np.ndarray]:
-    """Chunks as they come.  Errors: UserError where there is no sound to be read"""
+class Clock:
+    """Seconds since the first sample was spoken: what came before it, loading and waiting, is no delay."""
+
+    def __init__(self) -> None:
+        self._start_s: float | None = None
+
+    def __call__(self) -> float:
+        return 0.0 if self._start_s is None else time.monotonic() - self._start_s
+
+    def start(self, ago_s: float = 0.0) -> None:
+        if self._start_s is None:
+            self._start_s = time.monotonic() - ago_s
+
+
+def sound_of(audio: str, clock: Clock, hurried: bool) -> Iterator[np.ndarray]:
+    """Chunks as they come; the first one starts the clock.  Errors: UserError where there is no sound to be read"""
     if audio == PIPE:
         while data := sys.stdin.buffer.read(CHUNK * 2):
+            clock.start(len(data) / 2 / timing.SAMPLE_RATE_HZ)  # it is read when its last sample was spoken
             yield np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / 32768
         return
     waiting, num = threading.Event(), 0
     try:
         for chunk in chunks(media.mono(Path(audio))):
+            clock.start()
             num += len(chunk)
-            if clock_s is not None:  # a chunk is there when its last sample was spoken
-                waiting.wait(max(0.0, num / timing.SAMPLE_RATE_HZ - clock_s()))
+            if hurried:  # a chunk is there when its last sample was spoken
+                waiting.wait(max(0.0, num / timing.SAMPLE_RATE_HZ - clock()))
             yield chunk
     except media.MediaError as error:
         raise UserError(f"{audio}: no sound can be read: {error.detail}") from error

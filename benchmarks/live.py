@@ -1,0 +1,107 @@
+"""Live on this machine: work for a frame and the delay from sound to picture, at demo width and full width.
+
+    python -m benchmarks.live            20 s of sound at its own speed, 720p, each width and backend
+    python -m benchmarks.live --small    4 s, demo width, torch: a trial
+
+The generator has random weights (work does not depend on them); picture, landmarks and paste are real. Each way runs
+in a process of its own, the sound coming in chunks of 20 ms as from a microphone. "fps" is what the work alone allows.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from model.generator import Generator
+from tasks import checkpoints, index, inference, live_file, media, paths
+from tasks.demo import raw_video, write_wav
+from tasks.inference import LipSync
+from tasks.landmarks import Predictor
+from tasks.live import LOOK_AHEAD_S, Portrait
+
+RESULT = Path("benchmarks/results/live.json")
+WAYS = [(width, backend) for width in (0.125, 0.5, 1.0) for backend in ("torch", "openvino", "openvino-bf16", "onnx")]
+
+
+def picture_of(rows: int, out: Path) -> None:
+    """A speaker of the test split, two thirds of a picture of this size high."""
+    clip = out.with_suffix(".mp4")
+    clip.write_bytes(raw_video(index.kept(index.read(paths.INDEX), "test")[0]["clip"]))
+    face = next(media.frames(clip))
+    width, side = rows * 16 // 9, rows * 2 // 3
+    ground = np.full((rows, width, 3), 150, np.uint8)
+    left = (width - side) // 2
+    ground[rows - side :, left : left + side] = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
+    cv2.imwrite(str(out), ground[..., ::-1])
+
+
+def checkpoint_of(width: float, out: Path) -> None:
+    about = json.loads(paths.GENERATOR.with_suffix(".json").read_text())
+    about["params"]["model"]["width"] = width
+    torch.manual_seed(0)
+    checkpoints.save(out, Generator(width, about["params"]["faces"]["size"]).state_dict(), about)
+
+
+def only(face: Path, sound: Path, checkpoint: Path, out: Path) -> None:
+    """Work alone first, then the stream with its encoder at the speed of speech."""
+    sync = LipSync(checkpoint)
+    p = inference.face_params(sync.about, checkpoint)
+    portrait = Portrait(media.read_image(face), sync, p, Predictor(paths.LANDMARKS))
+    window_FW = np.zeros((12, 35), np.float32)
+    for _ in range(5):
+        portrait.say(window_FW)
+    started = time.perf_counter()
+    for _ in range(50):
+        portrait.say(window_FW)
+    alone_ms = (time.perf_counter() - started) * 20
+    tally = live_file.run(str(face), str(sound), str(out), str(checkpoint), paced=True)
+    quantiles = {
+        f"delay_ms_p{share}": round(1000 * float(np.quantile(tally.delay_s, share / 100))) for share in (50, 95)
+    }
+    print(
+        json.dumps(
+            {"work_ms": round(alone_ms, 1), "fps": round(1000 / alone_ms, 1), "frames": tally.num_frames,
+             "repeated": tally.num_repeated, **quantiles}
+        )
+    )  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--only", nargs=4, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.only:
+        only(*map(Path, args.only))
+        return
+    seconds, ways = (4, WAYS[:1]) if args.small else (args.seconds, WAYS)
+    result = {"machine": f"{os.cpu_count()} cores, {platform.machine()}", "look_ahead_ms": 1000 * LOOK_AHEAD_S}
+    with tempfile.TemporaryDirectory(prefix="bench-live-") as name:
+        folder = Path(name)
+        picture_of(720, folder / "face.png")
+        write_wav(folder / "a.wav", np.random.default_rng(0).normal(0, 0.1, round(seconds * 16000)).astype(np.float32))
+        for width, backend in ways:
+            checkpoint_of(width, folder / "generator.safetensors")
+            given = [str(folder / file) for file in ("face.png", "a.wav", "generator.safetensors", "out.mp4")]
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.live", "--only", *given],
+                check=True, capture_output=True, text=True, env={**os.environ, "LIPGAN_BACKEND": backend},
+            )  # fmt: skip
+            result[f"width {width:g}, {backend}"] = json.loads(done.stdout.splitlines()[-1])
+            print(f"width {width:g}, {backend}: {done.stdout.splitlines()[-1]}")
+    if not args.small:
+        RESULT.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
