@@ -10,8 +10,8 @@ export PYTHONUNBUFFERED := 1
 .PHONY: help demo test lint check app mlflow server clean
 
 help:
-	@echo "make demo    install, run the pipeline on the embedded corpus, dub a clip: about 10 minutes"
-	@echo "make test    install, run every test: about 10 minutes"
+	@echo "make demo    install, run the pipeline on the embedded corpus, dub a clip: about 15 minutes"
+	@echo "make test    install, run every test, the drills of minutes too"
 	@echo "make lint    ruff and mypy"
 	@echo "make check   lint, types, dependencies, tests: what .ci/run calls"
 	@echo "make app     the page for people, on http://127.0.0.1:7860"
