@@ -79,6 +79,15 @@ def workspace(tmp_path, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def environment_stays():
+    """What a test sets, the next one does not see: MLflow, told of a store, writes the address into os.environ."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
 def one_thread():
     """Two threads of torch that spin for one another stand still when something else runs beside the tests."""
     torch.set_num_threads(1)

@@ -20,11 +20,12 @@ from conftest import ROOT, TINY, params_text
 
 DVC = [sys.executable, "-m", "dvc"]
 FLOW = [sys.executable, "-m", "flows"]
+FOREIGN = ("LIPGAN_", "PREFECT_", "MLFLOW_TRACKING")  # of whoever runs the tests: not for the project under test
 STAGES = ["acquire", "landmarks", "preprocess", "expert", "train", "evaluate"]
 
 
 def variables(folder, **more):
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("LIPGAN_", "PREFECT_"))}
+    own = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return own | {"LIPGAN_TRACKING": "off", "PREFECT_HOME": str(folder / ".prefect"), "OMP_NUM_THREADS": "1"} | more
 
 
