@@ -199,17 +199,17 @@ def _heard(
     clips: Clips, clip_B: np.ndarray, frame_B: np.ndarray, changes: Sequence[Change], silent_B: np.ndarray
 ) -> list[np.ndarray]:
     """The sounds of frames of clips, each changed; without changes as they are.  Shape: -> (12, 35) each"""
-    windows = [window(clips[int(clip)].mfcc_FW, int(t)) for clip, t in zip(clip_B, frame_B, strict=True)]
+    sources = [clips[int(clip)] for clip in clip_B]
+    columns_BW = [timing.window_columns(frame_B[k : k + 1], of.mfcc_FW.shape[1])[0] for k, of in enumerate(sources)]
+    windows = [of.mfcc_FW[:, columns_W] for of, columns_W in zip(sources, columns_BW, strict=True)]
     if not changes:
         return windows
     if len(at := disturbances.where(changes, silent_B)):
-        columns_BW, stored_BWM = [], []
-        for k in at:
-            mel_CM = clips[int(clip_B[k])].mel_CM
-            columns_BW.append(timing.window_columns(frame_B[k : k + 1], len(mel_CM))[0])
-            stored_BWM.append(mel_CM[columns_BW[-1]])
         found_BFW = disturbances.under(
-            torch.from_numpy(np.stack(stored_BWM)), np.stack(columns_BW), [changes[k] for k in at], silent_B[at]
+            torch.from_numpy(np.stack([sources[k].mel_CM[columns_BW[k]] for k in at])),
+            np.stack([columns_BW[k] for k in at]),
+            [changes[k] for k in at],
+            silent_B[at],
         )
         for k, found_FW in zip(at, found_BFW.numpy(), strict=True):
             windows[k] = found_FW
