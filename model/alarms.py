@@ -52,7 +52,7 @@ def _diverged(curve: Sequence[Row], p: AlarmParams) -> Alarm | None:
     return Alarm(
         "diverged",
         f"the generated faces get worse: L1 {curve[-1]['l1']:.4f}, and it was {lowest:.4f}",
-        "lower train.lr and train.lr_discriminator, or train.sync_weight",
+        "lower train.lr and train.lr_discriminator, or train.terms.sync.weight",
         goes_back=True,
     )
 
@@ -77,7 +77,7 @@ def _still(curve: Sequence[Row], p: AlarmParams) -> Alarm | None:
     return Alarm(
         "mouth_still",
         f"the generated mouth moves {value:.0%} as much as the real one",
-        "raise train.lip_alpha or train.sync_weight; if it has just begun to move, raise train.num_steps",
+        "raise train.lip_alpha or train.terms.sync.weight; if it has just begun to move, raise train.num_steps",
         goes_back=_was_awake(curve, "val_motion_ratio", p.min_motion),
     )
 
@@ -89,7 +89,7 @@ def _deaf(curve: Sequence[Row], p: AlarmParams) -> Alarm | None:
     return Alarm(
         "copies_reference",
         f"right and wrong sound give the same mouth (effect {value:.3f}): it is copied from the other frame",
-        "raise train.sync_weight or train.identity_min_frames, or train longer",
+        "raise train.terms.sync.weight or train.identity_min_frames, or train longer",
         goes_back=_was_awake(curve, "val_audio_effect", p.min_audio_effect),
     )
 

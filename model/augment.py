@@ -1,7 +1,7 @@
-"""What is changed of a clip for training: its colours, its box, its microphone. One change a clip and epoch.
+"""What is changed of a clip for training: colours, box, microphone, what sounds beside. One change a clip and epoch.
 
-All frames of a clip change alike, so identity frame, target and runs still fit together. Mirroring is drawn with the
-samples (model.epochs).
+All frames of a clip change alike, so identity frame, target and runs still fit together. Mirroring and silence are
+drawn with the samples (model.epochs); what is under the voice is added by tasks.disturbances.
 Shape letters: N frames, S side of the face crop, F MFCC coefficients, W MFCC columns
 """
 
@@ -15,6 +15,7 @@ from model.samples import NUM_MFCC
 
 STRONGEST = 10.0  # spread of the lowest coefficient at microphone 1, about half of its spread in speech
 FALL = 0.8  # ... and of each next one, as a share of the one before: a room's response is smooth over frequency
+FLOOR_DB = (-130.0, -50.0)  # of what is heard in silence, full scale: digital silence to a noisy room
 
 
 class Change(NamedTuple):
@@ -22,6 +23,10 @@ class Change(NamedTuple):
     down_px: int
     right_px: int
     cepstra_F: np.ndarray  # (12,) float32, added to every column
+    snr_db: float = np.inf  # of the voice over what is under it; inf: nothing is
+    floor_db: float = 0.0  # of what is heard in samples that are silent, of full scale
+    piece: int = 0  # which sound that is, counted round and round ...
+    start: int = 0  # ... and which of its columns the clip begins with, likewise
 
 
 def draw(p: AugmentParams, *, seed: int, epoch: int | str, clip: str) -> Change:
@@ -35,7 +40,16 @@ def draw(p: AugmentParams, *, seed: int, epoch: int | str, clip: str) -> Change:
     table_3V = np.clip(levels_V * np.array(channels)[:, None], 0, 255).round().astype(np.uint8)
     down, right = rng.integers(-p.shift_px, p.shift_px + 1, 2)
     spread_F = p.microphone * STRONGEST * FALL ** np.arange(NUM_MFCC)
-    return Change(table_3V, int(down), int(right), (rng.normal(size=NUM_MFCC) * spread_F).astype(np.float32))
+    cepstra_F = (rng.normal(size=NUM_MFCC) * spread_F).astype(np.float32)
+    disturbed, snr_db, floor_db = (
+        rng.random() < p.disturbed,
+        rng.uniform(p.snr_db[0], p.snr_db[1]),
+        rng.uniform(*FLOOR_DB),
+    )
+    piece, start = (int(number) for number in rng.integers(2**31, size=2))
+    return Change(
+        table_3V, int(down), int(right), cepstra_F, snr_db if disturbed else np.inf, floor_db, piece, start
+    )  # fmt: skip
 
 
 def faces(frames_NSS3: np.ndarray, change: Change) -> np.ndarray:

@@ -22,6 +22,7 @@ class Draws:
     negative_clip_N: np.ndarray  # where the out-of-sync sound is taken ...
     negative_frame_N: np.ndarray  # ... and at which frame
     flip_N: np.ndarray  # bool: mirror both pictures
+    silent_N: np.ndarray  # bool: the target is a closed mouth, and its sound silence
 
     def __len__(self) -> int:
         return len(self.clip_N)
@@ -49,6 +50,8 @@ def draw(
     negative_min_frames: int,
     flip: bool,
     run: int = 1,
+    closed: Sequence[np.ndarray] | None = None,
+    silent: float = 0.0,
 ) -> Draws:
     """Draw an epoch: `per_clip` samples of every clip, clips in a new order, mixed in groups of `in_flight` clips.
 
@@ -58,8 +61,10 @@ def draw(
 
     run: a sample is that many rows, of frames in a row; they share identity frame and mirroring, and their negatives
          are in a row too. The rest holds for each of its frames. A clip without such a run gives none.
+    silent: share of single frames (no runs) whose target is one of the clip's `closed` frames, and the sound silence;
+            a clip without such frames gives none
 
-    Shape:  found: per clip (T,) bool
+    Shape:  found, closed: per clip (T,) bool
     Errors: ValueError where a clip has no pair of frames far enough apart, or the only clip has no negative.
     """
     order = seeds.generator(seed, "clips", epoch).permutation(len(keys))
@@ -71,11 +76,12 @@ def draw(
                 _of_clip(
                     int(clip), group, keys, found, seeds.generator(seed, _kind("samples", run), epoch, keys[clip]),
                     per_clip, identity_min_frames, negative_min_frames, run,
+                    _silences(closed, silent, seed, epoch, keys, int(clip), per_clip, run),
                 )
                 for clip in group
                 if run == 1 or len(targets(found[clip], identity_min_frames, run))
             ]
-            or [np.empty((0, 6), np.int64)]
+            or [np.empty((0, COLUMNS), np.int64)]
         )  # fmt: skip
         mixed = seeds.generator(seed, _kind("mix", run), epoch, start).permutation(len(samples))
         parts.append(samples[mixed])
@@ -85,15 +91,35 @@ def draw(
     later_N = np.arange(len(table)) % run
     table[:, TARGET] += later_N
     table[:, NEGATIVE_FRAME] += later_N
-    clip_N, target_N, identity_N, negative_clip_N, negative_frame_N, mirrored_N = table.T
-    return Draws(clip_N, target_N, identity_N, negative_clip_N, negative_frame_N, (mirrored_N == 1) & flip)
+    clip_N, target_N, identity_N, negative_clip_N, negative_frame_N, mirrored_N, silent_N = table.T
+    return Draws(
+        clip_N, target_N, identity_N, negative_clip_N, negative_frame_N, (mirrored_N == 1) & flip, silent_N == 1
+    )
 
 
-TARGET, NEGATIVE_FRAME = 1, 4  # columns of the table
+COLUMNS, TARGET, NEGATIVE_FRAME = 7, 1, 4  # of the table
 
 
 def _kind(name: str, run: int) -> str:
     return name if run == 1 else f"{name} of {run}"
+
+
+def _silences(
+    closed: Sequence[np.ndarray] | None,
+    silent: float,
+    seed: int,
+    epoch: int | str,
+    keys: Sequence[str],
+    clip: int,
+    per_clip: int,
+    run: int,
+) -> np.ndarray:
+    """Which closed frame each draw of a clip shows instead of its own; -1: its own.  Shape: -> (per_clip,) int"""
+    frames = np.flatnonzero(closed[clip]) if closed is not None and silent and run == 1 else np.empty(0, np.int64)
+    if not len(frames):
+        return np.full(per_clip, -1)
+    rng = seeds.generator(seed, "silence", epoch, keys[clip])
+    return np.where(rng.random(per_clip) < silent, rng.choice(frames, per_clip), -1)
 
 
 def targets(found_T: np.ndarray, identity_min_frames: int, run: int = 1) -> np.ndarray:
@@ -116,19 +142,22 @@ def _of_clip(
     identity_min_frames: int,
     negative_min_frames: int,
     run: int,
+    silent_N: np.ndarray,
 ) -> np.ndarray:
-    """Draws of one clip, of the first frame of each run.  Shape: -> (per_clip, 6) int"""
+    """Draws of one clip, of the first frame of each run.  Shape: silent (per_clip,) -> (per_clip, 7) int"""
     seen = np.flatnonzero(found[clip])
     possible = targets(found[clip], identity_min_frames, run)
     if not len(possible):
         raise ValueError(f"{keys[clip]}: no two frames with a face are {identity_min_frames} apart")
     # every frame once before any is drawn twice
     rounds = [rng.permutation(possible) for _ in range(-(-per_clip // len(possible)))]
-    out = np.empty((per_clip, 6), np.int64)
+    out = np.empty((per_clip, COLUMNS), np.int64)
     others = group[group != clip] if len(group) > 1 else np.delete(np.arange(len(keys)), clip)
     others = np.array([k for k in others if len(found[int(k)]) >= run], np.int64)
     num_starts = len(found[clip]) - run + 1
-    for row, target in enumerate(np.concatenate(rounds)[:per_clip]):
+    for row, (target, silent) in enumerate(zip(np.concatenate(rounds)[:per_clip], silent_N, strict=True)):
+        is_silent = silent in possible
+        target = silent if is_silent else target
         apart = np.maximum(target - seen, seen - (target + run - 1))
         identity = rng.choice(seen[apart >= identity_min_frames])
         away = np.arange(num_starts)
@@ -143,5 +172,5 @@ def _of_clip(
             raise ValueError(
                 f"{keys[clip]} is the only clip and has no frame {negative_min_frames} from frame {target}"
             )
-        out[row] = (clip, target, identity, *negative, rng.random() < 0.5)
+        out[row] = (clip, target, identity, *negative, rng.random() < 0.5, is_silent)
     return out

@@ -9,6 +9,7 @@ import numpy as np
 FACES_VERSION = 4  # raise it when the boxes or crops of a clip change; it is part of the unit cache's keys
 SIDE_MARGIN = 0.07  # of the detector's box width, left and right
 CHIN_MARGIN = 0.14  # below: dlib's box ends at the chin's edge, an open mouth moves it further down
+CLOSED = 0.02  # opening that no landmark is exact enough to tell from none
 FOLLOW_IOU = 0.2  # a face that overlaps the last box less than this is not the same person
 
 
@@ -65,6 +66,19 @@ def aperture(landmarks_T682: np.ndarray) -> np.ndarray:
     gaps = landmarks_T682[:, [67, 66, 65], 1] - landmarks_T682[:, [61, 62, 63], 1]
     eyes = landmarks_T682[:, 36:42].mean(axis=1) - landmarks_T682[:, 42:48].mean(axis=1)
     return gaps.mean(axis=1) / np.maximum(np.linalg.norm(eyes, axis=1), 1e-6)
+
+
+def closed(landmarks_T682: np.ndarray, found_T: np.ndarray) -> np.ndarray:
+    """Frames with a face whose mouth is the most closed of the clip: a tenth of them, or fewer, or none.
+
+    None is where the mouth is open all the time: what is closed opens less than a quarter as wide as the widest frames.
+    Shape: (T, 68, 2), (T,) bool -> (T,) bool
+    """
+    opening_T = aperture(landmarks_T682)
+    if not found_T.any():
+        return np.zeros(len(found_T), bool)
+    low, high = np.percentile(opening_T[found_T], (10, 95))
+    return found_T & (opening_T <= min(low, max(high / 4, CLOSED)))
 
 
 def mouth_boxes(landmarks_T682: np.ndarray, size: int, margin: float = 0.04) -> np.ndarray:

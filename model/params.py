@@ -161,6 +161,13 @@ class AugmentParams:
     colour: Annotated[float, Range(0, 0.9)]  # largest share by which brightness, contrast and each channel change
     shift_px: Annotated[int, Range(0, 16)]  # of the whole clip's box, up, down and sideways
     microphone: Annotated[float, Range(0, 10)]  # spread of a constant added to the cepstra: another room and microphone
+    disturbed: Share  # of the clips, those with music or noise under the voice
+    snr_db: list[Annotated[float, Range(-20, 60)]]  # dB, lowest and highest, of the voice over it
+    silent: Share  # of the single frames, those that are a closed mouth of the clip, to silence
+
+    def __post_init__(self) -> None:
+        if len(self.snr_db) != 2 or self.snr_db[0] > self.snr_db[1]:
+            raise ValueError(f"augment.snr_db must be [lowest, highest], got {self.snr_db}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +190,10 @@ class ExpertParams:
     log_every: Count
     val_every: Count
     checkpoint_every: Count
+
+    def __post_init__(self) -> None:
+        if self.augment.silent:
+            raise ValueError("expert.augment.silent must be 0: silence fits every closed mouth")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

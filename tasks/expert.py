@@ -31,7 +31,7 @@ from tasks.progress import bar, say
 from tasks.stage import UserError, write_atomic
 from tasks.tracking import Tracker
 
-EXPERT_VERSION = 1  # raise it when the same parameters train to other weights
+EXPERT_VERSION = 2  # raise it when the same parameters train to other weights
 PLATEAU_SHARE = 0.97  # a loss above this share of ln 2 is on the plateau
 PATIENCE = 200  # steps on it that are no news
 

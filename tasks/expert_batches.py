@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from model import augment, runs
+from model import augment, runs, timing
+from model.augment import Change
 from model.expert import MIDDLE, RUN
 from model.expert_step import RunBatch
 from model.params import Params
-from tasks import inference, paths
+from tasks import disturbances, inference, paths
 from tasks.loader import Clips
+from tasks.shards import Clip
 from tasks.stage import UserError
 
 
@@ -52,7 +54,7 @@ def batch_of(clips: Clips, numbers: list[int], drawn: runs.Runs, p: Params) -> R
         at, where = np.unique(frames_NR, return_inverse=True)  # runs overlap: each frame is changed once
         changed = augment.faces(clip.faces_TSS3[at], change)[where.reshape(frames_NR.shape)]
         faces.append(changed[..., ::-1, :] if flip and p.expert.augment.flip else changed)
-        sounds.append(augment.sound(inference.windows(clip.mfcc_FW, start_N + MIDDLE), change))
+        sounds.append(augment.sound(_heard(clip, start_N + MIDDLE, change), change))
     num = drawn.start_CN.shape[1]
     return RunBatch(
         torch.from_numpy(np.concatenate(faces)),
@@ -60,3 +62,13 @@ def batch_of(clips: Clips, numbers: list[int], drawn: runs.Runs, p: Params) -> R
         torch.from_numpy(np.repeat(numbers, num)),
         torch.from_numpy(drawn.start_CN.ravel()),
     )
+
+
+def _heard(clip: Clip, frames_N: np.ndarray, change: Change) -> np.ndarray:
+    """The sounds of frames of a clip, with what is under them.  Shape: (N,) -> (N, 12, 35)"""
+    if not np.isfinite(change.snr_db):
+        return inference.windows(clip.mfcc_FW, frames_N)
+    columns_NW = timing.window_columns(frames_N, len(clip.mel_CM))
+    stored_NWM = torch.from_numpy(clip.mel_CM[columns_NW])
+    changes, silent_N = [change] * len(frames_N), np.zeros(len(frames_N), bool)
+    return disturbances.under(stored_NWM, columns_NW, changes, silent_N).numpy()

@@ -15,6 +15,18 @@ import librosa
 import numpy as np
 
 from model import faces, timing
+from model.cepstra import (
+    LIFTER,
+    LOG_FLOOR,
+    MEL_BANDS,
+    MEL_HIGH_HZ,
+    MEL_LOW_HZ,
+    NUM_FFT,
+    NUM_MFCC,
+    PRE_EMPHASIS,
+    WINDOW_SAMPLES,
+    levelled,
+)
 from model.params import FaceParams, QualityParams
 from model.quality import speaking, vowel_levels
 from tasks import media, pieces, quality
@@ -29,13 +41,6 @@ from tasks.stage import Refusal
 
 MFCC_VERSION = 1  # raise it when the sound features change
 
-NUM_MFCC = 12
-WINDOW_SAMPLES = 400  # 25 ms
-NUM_FFT = 512
-MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ = 40, 300, 3700
-PRE_EMPHASIS, LIFTER = 0.97, 22
-LOG_FLOOR = 1e-10  # of mel energy: digital silence gets a finite value
-
 
 def mfcc(sound: np.ndarray, num_frames: int) -> np.ndarray:
     """12 cepstral coefficients, 100 columns a second; column j is centred at j x 10 ms.
@@ -45,16 +50,25 @@ def mfcc(sound: np.ndarray, num_frames: int) -> np.ndarray:
              to 3700 Hz, 13 coefficients, lifter 22, C0 dropped (so loudness drops out).
     Differs: librosa centres its columns, and its lifter counts coefficients from 1.
     """
+    return cepstra(log_mel(sound, num_frames))
+
+
+def cepstra(log_mel_MC: np.ndarray) -> np.ndarray:
+    """Shape: (40, columns) -> (12, columns) float32"""
+    found = librosa.feature.mfcc(S=log_mel_MC, n_mfcc=NUM_MFCC + 1, dct_type=2, norm="ortho", lifter=LIFTER)
+    return found[1:].astype(np.float32)
+
+
+def log_mel(sound: np.ndarray, num_frames: int) -> np.ndarray:
+    """Natural logarithm of the mel power.  Shape: as for `mfcc` -> (40, 4 num_frames)"""
     sound = librosa.effects.preemphasis(media.fit(sound, num_frames), coef=PRE_EMPHASIS)
     power = librosa.feature.melspectrogram(
         y=sound, sr=timing.SAMPLE_RATE_HZ, n_fft=NUM_FFT, win_length=WINDOW_SAMPLES, hop_length=timing.HOP,
         window="hamming", center=True, pad_mode="constant", power=2.0,
         n_mels=MEL_BANDS, fmin=MEL_LOW_HZ, fmax=MEL_HIGH_HZ, htk=True, norm=None,
     )  # fmt: skip
-    log_mel = np.log(np.maximum(power, LOG_FLOOR))
-    cepstra = librosa.feature.mfcc(S=log_mel, n_mfcc=NUM_MFCC + 1, dct_type=2, norm="ortho", lifter=LIFTER)
     columns = num_frames * timing.COLUMNS_PER_FRAME  # the last one librosa gives is centred on the end of the clip
-    return cepstra[1:, :columns].astype(np.float32)
+    return np.log(np.maximum(power[:, :columns], LOG_FLOOR))
 
 
 def crop_transform(box_4: np.ndarray, size: int) -> np.ndarray:
@@ -164,10 +178,12 @@ def examine(piece: pieces.Piece, sound: pieces.Sound, p: FaceParams, limits: Qua
         number = speaking(mouths_NT, vowel_levels(fitted, num_frames))
     faces_TSS3, landmarks_T682 = looks[number]
     synchronous, sync_figures = quality.synchronised(fitted, landmarks_T682, limits)
+    log_mel_MC = log_mel(synchronous, num_frames)
     return Examined(
         arrays={
             "faces_TSS3": faces_TSS3,
-            "mfcc_FW": mfcc(synchronous, num_frames),
+            "mfcc_FW": cepstra(log_mel_MC),
+            "mel_CM": levelled(log_mel_MC, float(np.mean(np.square(synchronous, dtype=np.float64)))),
             "landmarks_T682": landmarks_T682,
             "found_T": tracks[number].found_T,
             "boxes_T4": tracks[number].boxes_T4.astype(np.float32),

@@ -53,6 +53,7 @@ INDEX_SCHEMA = pa.schema(
         ("duration_s", pa.float64()),
         ("found_share", pa.float64()),  # of the frames, those in which the detector saw the face
         ("found", pa.binary()),  # T bits, numpy.packbits: those frames, so that an epoch is drawn without a shard read
+        ("closed", pa.binary()),  # likewise, those of them in which the mouth is the most closed
         ("face_px", pa.float64()),  # median width of the detector's box in the frame
         ("num_faces", pa.int64()),  # in the first frame that has one
         ("jump", pa.float64()),  # furthest move of the box in one frame, in its widths

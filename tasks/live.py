@@ -15,7 +15,9 @@ from time import perf_counter
 import numpy as np
 
 from model import faces, timing
+from model.cepstra import WINDOW_SAMPLES
 from model.params import FaceParams
+from model.samples import NUM_MFCC
 from tasks import features
 from tasks.dubbing import look, paste, speaker
 from tasks.dubbing.render import crop_points
@@ -24,7 +26,7 @@ from tasks.landmarks import Predictor
 from tasks.stage import UserError
 
 LAST_COLUMN = timing.first_column(0) + timing.WINDOW - 1  # of frame 0's window: 19
-REACH = features.WINDOW_SAMPLES // 2  # samples that a column hears after its centre
+REACH = WINDOW_SAMPLES // 2  # samples that a column hears after its centre
 LOOK_AHEAD_SAMPLES = LAST_COLUMN * timing.HOP + REACH  # after a frame's start: 3240
 LOOK_AHEAD_S = LOOK_AHEAD_SAMPLES / timing.SAMPLE_RATE_HZ
 CHUNK = 2 * timing.HOP  # samples, 20 ms: what WebRTC sends at a time
@@ -41,7 +43,7 @@ class Ear:
     def __init__(self) -> None:
         self.num_samples = self.num_frames = 0  # heard; given out
         self._sound, self._first_frame = np.zeros(0, np.float32), 0  # sound kept, and the frame it begins with
-        self._columns_FW, self._first_column = np.zeros((features.NUM_MFCC, 0), np.float32), 0
+        self._columns_FW, self._first_column = np.zeros((NUM_MFCC, 0), np.float32), 0
 
     def push(self, sound: np.ndarray) -> np.ndarray:
         """The windows that have become whole.  Shape: (n,) float32, 16 kHz, any n -> (T, 12, 35), T >= 0"""
@@ -82,7 +84,7 @@ class Ear:
         at = np.arange(self.num_frames, num_frames)
         self.num_frames = max(self.num_frames, num_frames)
         if not len(at):
-            return np.zeros((0, features.NUM_MFCC, timing.WINDOW), np.float32)
+            return np.zeros((0, NUM_MFCC, timing.WINDOW), np.float32)
         columns_NW = timing.window_columns(at, self._num_columns) - self._first_column
         windows_TFW = self._columns_FW[:, columns_NW].transpose(1, 0, 2)
         keep = max(0, timing.first_column(self.num_frames))
@@ -111,7 +113,7 @@ class Portrait:
         self.mask_SS = paste.mask(crop_points(face, 0, self.crop_4, sync.size), sync.size)
         portraits = list(face.portraits.values())
         self.identity_SS3 = portraits[len(portraits) // 2]
-        silence_1FW = np.zeros((1, features.NUM_MFCC, timing.WINDOW), np.float32)
+        silence_1FW = np.zeros((1, NUM_MFCC, timing.WINDOW), np.float32)
         [twin_SS3] = sync.generate(self.identity_SS3, self.identity_SS3[None], silence_1FW)
         self.sharpen = paste.sharpness(self.identity_SS3, twin_SS3)
 

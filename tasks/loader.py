@@ -12,7 +12,7 @@ import os
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +25,7 @@ from model.augment import Change
 from model.epochs import Draws
 from model.params import RUN_FRAMES, TrainParams
 from model.samples import Batch
-from tasks import index, shards
+from tasks import disturbances, index, shards
 from tasks.shards import Clip
 from tasks.stage import UserError
 
@@ -89,27 +89,44 @@ class Clips:
                 raise UserError(f"{path}: ends before byte {end}; run `dvc checkout` or `dvc repro`")
             self[firsts[shard]]
 
-    def draw(self, p: TrainParams, *, seed: int, epoch: int | str, per_clip: int, flip: bool, run: int = 1) -> Draws:
+    def draw(
+        self,
+        p: TrainParams,
+        *,
+        seed: int,
+        epoch: int | str,
+        per_clip: int,
+        flip: bool,
+        run: int = 1,
+        silent: float = 0.0,
+    ) -> Draws:
         """An epoch over these clips.  Errors: UserError where a clip cannot give a sample."""
         try:
             return epochs.draw(
                 self.keys, self.found(), seed=seed, epoch=epoch, per_clip=per_clip, in_flight=p.clips_in_flight,
                 identity_min_frames=p.identity_min_frames, negative_min_frames=p.negative_min_frames, flip=flip,
-                run=run,
+                run=run, closed=self.closed() if silent else None, silent=silent,
             )  # fmt: skip
         except ValueError as error:
             raise UserError(f"train: {error}; see train.*_min_frames in params.yaml") from error
 
     def found(self) -> list[np.ndarray]:
         """Per clip, the frames in which the face was found.  Shape: (T,) bool each"""
+        return self._bits("found")
+
+    def closed(self) -> list[np.ndarray]:
+        """Per clip, the frames whose mouth is the most closed: see model.faces.closed.  Shape: (T,) bool each"""
+        return self._bits("closed")
+
+    def _bits(self, column: str) -> list[np.ndarray]:
         return [
-            np.unpackbits(np.frombuffer(row["found"], np.uint8), count=row["num_frames"]).astype(bool)
+            np.unpackbits(np.frombuffer(row[column], np.uint8), count=row["num_frames"]).astype(bool)
             for row in self.rows
         ]
 
 
 def _num_bytes(clip: Clip) -> int:
-    return clip.faces_TSS3.nbytes + clip.mfcc_FW.nbytes + clip.landmarks_T682.nbytes
+    return clip.faces_TSS3.nbytes + clip.mfcc_FW.nbytes + clip.mel_CM.nbytes + clip.landmarks_T682.nbytes
 
 
 def batches_per_epoch(num_clips: int, p: TrainParams) -> int:
@@ -120,7 +137,17 @@ def batches_per_epoch(num_clips: int, p: TrainParams) -> int:
 class Epoch:
     """What an epoch's batches are made of: `train.num_runs` runs of frames first in each, then single frames."""
 
-    def __init__(self, clips: Clips, p: TrainParams, *, seed: int, epoch: int | str, per_clip: int, flip: bool) -> None:
+    def __init__(
+        self,
+        clips: Clips,
+        p: TrainParams,
+        *,
+        seed: int,
+        epoch: int | str,
+        per_clip: int,
+        flip: bool,
+        silent: float = 0.0,
+    ) -> None:
         self.num_run_rows = p.num_runs * RUN_FRAMES
         self.num_single = p.batch_size - self.num_run_rows
         share = self.num_run_rows / p.batch_size
@@ -128,7 +155,7 @@ class Epoch:
         for run, num_rows, part in ((RUN_FRAMES, self.num_run_rows, share), (1, self.num_single, 1 - share)):
             if num_rows:
                 num = math.ceil(per_clip * part / run)
-                drawn = clips.draw(p, seed=seed, epoch=epoch, per_clip=num, flip=flip, run=run)
+                drawn = clips.draw(p, seed=seed, epoch=epoch, per_clip=num, flip=flip, run=run, silent=silent)
                 self.parts.append((drawn, num_rows))
 
     def rows(self, number: int, rank: int = 0, num_ranks: int = 1) -> Draws:
@@ -146,32 +173,47 @@ def batch_of(clips: Clips, rows: Draws, change_of: Callable[[int], Change] | Non
 
     change_of: what to change of each clip, by its number; a foreign sound is changed as its face's own
     """
-    identity, target, mfcc, negative, mouth = [], [], [], [], []
-    for clip_number, t, i, other, other_t, flip in zip(
-        rows.clip_N,
-        rows.target_N,
-        rows.identity_N,
-        rows.negative_clip_N,
-        rows.negative_frame_N,
-        rows.flip_N,
-        strict=True,
+    identity, target, mouth = [], [], []
+    changes = [change_of(int(clip)) for clip in rows.clip_N] if change_of else []
+    for k, (clip_number, t, i, flip) in enumerate(
+        zip(rows.clip_N, rows.target_N, rows.identity_N, rows.flip_N, strict=True)
     ):
         clip = clips[int(clip_number)]
         size = clip.faces_TSS3.shape[1]
         box = faces.mouth_boxes(clip.landmarks_T682[t : t + 1], size)[0]
         shown_2SS3 = clip.faces_TSS3[[i, t]]
-        own_FW, foreign_FW = window(clip.mfcc_FW, int(t)), window(clips[int(other)].mfcc_FW, int(other_t))
-        if change_of:
-            change = change_of(int(clip_number))
-            shown_2SS3, box = augment.faces(shown_2SS3, change), augment.box(box, change, size)
-            own_FW, foreign_FW = augment.sound(own_FW, change), augment.sound(foreign_FW, change)
+        if changes:
+            shown_2SS3, box = augment.faces(shown_2SS3, changes[k]), augment.box(box, changes[k], size)
         step = -1 if flip else 1
         identity.append(shown_2SS3[0][:, ::step])
         target.append(shown_2SS3[1][:, ::step])
         mouth.append(box if not flip else np.array([size - box[2], box[1], size - box[0], box[3]], np.int16))
-        mfcc.append(own_FW)
-        negative.append(foreign_FW)
-    return Batch(*(torch.from_numpy(np.stack(part)) for part in (identity, target, mfcc, negative, mouth)))
+    sounds = (
+        _heard(clips, rows.clip_N, rows.target_N, changes, rows.silent_N),
+        _heard(clips, rows.negative_clip_N, rows.negative_frame_N, changes, np.zeros(len(rows), bool)),
+    )
+    return Batch(*(torch.from_numpy(np.stack(part)) for part in (identity, target, *sounds, mouth)))
+
+
+def _heard(
+    clips: Clips, clip_B: np.ndarray, frame_B: np.ndarray, changes: Sequence[Change], silent_B: np.ndarray
+) -> list[np.ndarray]:
+    """The sounds of frames of clips, each changed; without changes as they are.  Shape: -> (12, 35) each"""
+    sources = [clips[int(clip)] for clip in clip_B]
+    columns_BW = [timing.window_columns(frame_B[k : k + 1], of.mfcc_FW.shape[1])[0] for k, of in enumerate(sources)]
+    windows = [of.mfcc_FW[:, columns_W] for of, columns_W in zip(sources, columns_BW, strict=True)]
+    if not changes:
+        return windows
+    if len(at := disturbances.where(changes, silent_B)):
+        found_BFW = disturbances.under(
+            torch.from_numpy(np.stack([sources[k].mel_CM[columns_BW[k]] for k in at])),
+            np.stack([columns_BW[k] for k in at]),
+            [changes[k] for k in at],
+            silent_B[at],
+        )
+        for k, found_FW in zip(at, found_BFW.numpy(), strict=True):
+            windows[k] = found_FW
+    return [augment.sound(sound_FW, change) for sound_FW, change in zip(windows, changes, strict=True)]
 
 
 def window(mfcc_FW: np.ndarray, frame: int) -> np.ndarray:
@@ -237,7 +279,7 @@ class Batches:
             number, at = divmod(step, self.batches_per_epoch)
             epoch = Epoch(
                 self.clips, self.p, seed=self.seed, epoch=number, per_clip=self.p.windows_per_clip,
-                flip=self.p.augment.flip,
+                flip=self.p.augment.flip, silent=self.p.augment.silent,
             )  # fmt: skip
 
             @cache

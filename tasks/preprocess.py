@@ -146,6 +146,7 @@ def figures(clip: shards.Clip) -> dict[str, Any]:
         "duration_s": len(clip.faces_TSS3) / timing.FPS,
         "found_share": float(clip.found_T.mean()),
         "found": np.packbits(clip.found_T).tobytes().hex(),
+        "closed": np.packbits(faces.closed(clip.landmarks_T682, clip.found_T)).tobytes().hex(),
     }
 
 
@@ -155,7 +156,8 @@ def collect(planned: Sequence[Unit], refused: list[dict[str, Any]]) -> str:
     Errors: UserError where nothing is left, or nothing of a split that training and evaluation need.
     """
     rows = [row for unit in planned for row in json.loads((unit.folder / "rows.json").read_text())]
-    rows = [row | {"found": bytes.fromhex(row["found"])} if "found" in row else row for row in rows] + refused
+    rows = [row | {name: bytes.fromhex(row[name]) for name in ("found", "closed") if name in row} for row in rows]
+    rows += refused
     units.collect(planned, "shard.tar", paths.SHARDS)
     index.write(paths.INDEX, rows, index.INDEX_SCHEMA)
     kept = index.kept(rows)

@@ -5,16 +5,17 @@ LRS2's main part at 96 x 96 is 72 GB, so it fits an H200 beside a batch of 1,024
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 from model import faces, timing
 from model.augment import Change
+from model.cepstra import MEL_BANDS
 from model.epochs import Draws
 from model.samples import NUM_MFCC, Batch
-from tasks import memory, ranks
+from tasks import disturbances, memory, ranks
 from tasks.loader import Clips, MakeBatch
 from tasks.progress import progress
 from tasks.stage import UserError
@@ -54,14 +55,17 @@ class Resident:
         self.starts_T = np.array([timing.first_column(t) for t in range(int(lengths_C.max()))])
         self.faces_NSS3 = torch.empty(total, size, size, 3, dtype=torch.uint8, device=device)
         self.mouth_N4 = torch.empty(total, 4, dtype=torch.int16, device=device)
-        self.mfcc_MF = torch.empty(total * timing.COLUMNS_PER_FRAME, NUM_MFCC, device=device)
+        num_columns = total * timing.COLUMNS_PER_FRAME
+        self.mfcc_CF = torch.empty(num_columns, NUM_MFCC, device=device)
+        self.mel_CM = torch.empty(num_columns, MEL_BANDS, dtype=torch.int16, device=device)
         for number in progress(range(len(clips)), "loading the data set", "clip"):
             clip = clips[number]
             frames = slice(self.first_C[number], self.first_C[number] + lengths_C[number])
             columns = slice(frames.start * timing.COLUMNS_PER_FRAME, frames.stop * timing.COLUMNS_PER_FRAME)
             self.faces_NSS3[frames] = torch.from_numpy(clip.faces_TSS3).to(device)
             self.mouth_N4[frames] = torch.from_numpy(faces.mouth_boxes(clip.landmarks_T682, size)).to(device)
-            self.mfcc_MF[columns] = torch.from_numpy(np.ascontiguousarray(clip.mfcc_FW.T)).to(device)
+            self.mfcc_CF[columns] = torch.from_numpy(np.ascontiguousarray(clip.mfcc_FW.T)).to(device)
+            self.mel_CM[columns] = torch.from_numpy(clip.mel_CM).to(device)
         clips.forget()
 
     def batch(self, rows: Draws, change_of: Callable[[int], Change] | None = None) -> Batch:
@@ -70,13 +74,13 @@ class Resident:
         change_of: what to change of each clip, by its number; a foreign sound is changed as its face's own
         """
         target_B, identity_B = (self._at(self.first_C[rows.clip_N] + of) for of in (rows.target_N, rows.identity_N))
+        changes = [change_of(int(clip)) for clip in rows.clip_N] if change_of else []
         sounds = [
-            self._windows(rows.clip_N, rows.target_N),
-            self._windows(rows.negative_clip_N, rows.negative_frame_N),
+            self._heard(rows.clip_N, rows.target_N, changes, rows.silent_N),
+            self._heard(rows.negative_clip_N, rows.negative_frame_N, changes, np.zeros(len(rows), bool)),
         ]
         pictures, mouth_B4 = [self.faces_NSS3[at_B] for at_B in (identity_B, target_B)], self.mouth_N4[target_B]
-        if change_of:
-            changes = [change_of(int(clip)) for clip in rows.clip_N]
+        if changes:
             moved_B2 = self._at(np.array([(change.right_px, change.down_px) for change in changes]))
             table_B3V = self._at(np.stack([change.table_3V for change in changes]))
             cepstra_BF1 = self._at(np.stack([change.cepstra_F for change in changes])[:, :, None])
@@ -91,12 +95,19 @@ class Resident:
         right, wrong = sounds
         return Batch(identity, target, right, wrong, torch.where(flip_B[:, None], mirrored_B4, mouth_B4))
 
-    def _windows(self, clip_B: np.ndarray, frame_B: np.ndarray) -> torch.Tensor:
-        """Shape: -> (B, 12, 35)"""
+    def _heard(
+        self, clip_B: np.ndarray, frame_B: np.ndarray, changes: Sequence[Change], silent_B: np.ndarray
+    ) -> torch.Tensor:
+        """The sounds of frames of clips, with what is under them.  Shape: -> (B, 12, 35)"""
         columns_BW = self.starts_T[frame_B][:, None] + np.arange(timing.WINDOW)
         inside_BW = np.clip(columns_BW, 0, self.num_columns_C[clip_B][:, None] - 1)
         at_BW = self.first_C[clip_B][:, None] * timing.COLUMNS_PER_FRAME + inside_BW
-        return self.mfcc_MF[self._at(at_BW)].transpose(1, 2).contiguous()
+        heard_BFW = self.mfcc_CF[self._at(at_BW)].transpose(1, 2).contiguous()
+        if changes and len(at := disturbances.where(changes, silent_B)):
+            heard_BFW[self._at(at)] = disturbances.under(
+                self.mel_CM[self._at(at_BW[at])], inside_BW[at], [changes[k] for k in at], silent_B[at]
+            )
+        return heard_BFW
 
     def _at(self, numbers: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(numbers)).to(self.device, non_blocking=True)
@@ -126,8 +137,8 @@ def _moved_boxes(box_B4: torch.Tensor, by_B2: torch.Tensor, size: int) -> torch.
 
 
 def num_bytes(num_frames: int, size: int) -> int:
-    """What a split takes: pictures, mouth boxes and sound features."""
-    return num_frames * (size * size * 3 + 4 * 2 + timing.COLUMNS_PER_FRAME * NUM_MFCC * 4)
+    """What a split takes: pictures, mouth boxes, sound features and mel power."""
+    return num_frames * (size * size * 3 + 4 * 2 + timing.COLUMNS_PER_FRAME * (NUM_MFCC * 4 + MEL_BANDS * 2))
 
 
 def _demand_room(needed: int, device: torch.device) -> None:

@@ -4,6 +4,7 @@ Names      <split>-<shard>-of-<shards>.tar, a clip goes to sha256(video id) % sh
 Raw        <key>.<mp4, mov, ...>, <key>.txt (words, may lack), <key>.json (provenance; truth of synthetic clips)
 Processed  <key>.faces.jpg     mosaic of S x S face crops, RGB, 25 to a row: one row is one second
            <key>.landmarks.npy float16 (T, 68, 2), pixels in the crop
+           <key>.mel.npy       int16 (4 T, 40), mel power: see model.cepstra.levelled
            <key>.mfcc.npy      float32 (12, 4 T)
            <key>.json          clip, video, split, num_frames, found (T of 0 and 1), boxes (T x 4, px), truth if known
 A shard may lie in object storage; in its place is then a pointer (tasks/remote_shards.py), and it is read from there.
@@ -28,7 +29,7 @@ from model import timing
 from tasks import remote_shards
 from tasks.stage import UserError
 
-SHARDS_VERSION = 1  # raise it when the layout above changes
+SHARDS_VERSION = 2  # raise it when the layout above changes
 BLOCK = 1 << 20  # bytes of a file that are in memory at once
 
 
@@ -184,6 +185,7 @@ class Clip:
 
     faces_TSS3: np.ndarray  # uint8 RGB
     mfcc_FW: np.ndarray  # float32 (12, 4 T)
+    mel_CM: np.ndarray  # int16 (4 T, 40): what the cepstra are of, for another sound to be laid under
     landmarks_T682: np.ndarray  # float32, px in the crop
     found_T: np.ndarray  # bool: the detector saw the face itself in this frame
     boxes_T4: np.ndarray  # float32, px in the frame: the detector's box, smoothed
@@ -204,6 +206,7 @@ def encode(clip: Clip, provenance: Mapping[str, object], jpeg_quality: int) -> d
     return {
         "faces.jpg": encode_mosaic(clip.faces_TSS3, jpeg_quality),
         "landmarks.npy": _npy(clip.landmarks_T682.astype(np.float16)),
+        "mel.npy": _npy(clip.mel_CM),
         "mfcc.npy": _npy(clip.mfcc_FW.astype(np.float32)),
         "json": json.dumps(about, sort_keys=True).encode(),
     }
@@ -214,6 +217,7 @@ def decode(members: Mapping[str, bytes]) -> Clip:
     return Clip(
         faces_TSS3=decode_mosaic(members["faces.jpg"], about["num_frames"], about["size"]),
         mfcc_FW=np.load(io.BytesIO(members["mfcc.npy"])),
+        mel_CM=np.load(io.BytesIO(members["mel.npy"])),
         landmarks_T682=np.load(io.BytesIO(members["landmarks.npy"])).astype(np.float32),
         found_T=np.array(about["found"], bool),
         boxes_T4=np.array(about["boxes"], np.float32),

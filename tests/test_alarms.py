@@ -1,8 +1,14 @@
+import re
+from functools import reduce
+
 import pytest
+from conftest import ROOT
 
 from model import alarms
 from model.params import AlarmParams
+from tasks import config
 
+REPOSITORY = config.load(ROOT / "params.yaml")
 P = AlarmParams(
     grace_steps=100, patience=2, divergence=2.0, min_spread=0.01, min_motion=0.1, min_audio_effect=0.02,
     lr_factor=0.5, max_rollbacks=2,
@@ -78,4 +84,8 @@ def test_every_alarm_says_the_cause_and_a_parameter_to_change():
     ]  # fmt: skip
     found = [alarm for rows in ill for alarm in alarms.check(rows, P)]
     assert len({alarm.name for alarm in found}) == 5
-    assert all("train." in alarm.cure and alarm.cause for alarm in found)
+    for alarm in found:
+        named = re.findall(r"train\.[a-z_.]*[a-z_]", alarm.cure)
+        assert alarm.cause and named
+        for name in named:
+            reduce(getattr, name.split(".")[1:], REPOSITORY.train)  # is a parameter

@@ -4,8 +4,9 @@ import pytest
 from model import augment
 from model.params import AugmentParams
 
-NOTHING = AugmentParams(flip=False, colour=0.0, shift_px=0, microphone=0.0)
-MUCH = AugmentParams(flip=True, colour=0.2, shift_px=5, microphone=1.0)
+QUIET = {"disturbed": 0.0, "snr_db": [0.0, 20.0], "silent": 0.0}
+NOTHING = AugmentParams(flip=False, colour=0.0, shift_px=0, microphone=0.0, **QUIET)
+MUCH = AugmentParams(flip=True, colour=0.2, shift_px=5, microphone=1.0, **QUIET)
 
 
 def change(p, clip="main/1/00001", epoch=0, seed=1):
@@ -28,7 +29,7 @@ def test_nothing_asked_for_is_nothing_done(frames):
 
 def test_a_change_follows_from_seed_epoch_and_clip_alone():
     def key(c):
-        return (c.down_px, c.right_px, c.table_3V.tobytes(), c.cepstra_F.tobytes())
+        return (c.down_px, c.right_px, c.table_3V.tobytes(), c.cepstra_F.tobytes(), *c[4:])
 
     assert key(change(MUCH)) == key(change(MUCH))
     others = {key(change(MUCH, **other)) for other in ({"clip": "b"}, {"epoch": 1}, {"seed": 2})}
@@ -69,7 +70,17 @@ def test_another_microphone_is_a_constant_in_the_cepstra():
 
 def test_colours_stay_within_what_was_asked_for():
     tables = [
-        change(AugmentParams(flip=False, colour=0.1, shift_px=0, microphone=0), epoch=e).table_3V for e in range(50)
+        change(AugmentParams(flip=False, colour=0.1, shift_px=0, microphone=0, **QUIET), epoch=e).table_3V
+        for e in range(50)
     ]
     middle = np.array([t[:, 128] for t in tables], float) / 128
     assert 0.8 < middle.min() < 0.95 and 1.05 < middle.max() < 1.22
+
+
+def test_as_many_clips_as_asked_for_have_a_sound_under_the_voice_within_the_levels():
+    p = AugmentParams(flip=True, colour=0.0, shift_px=0, microphone=0, disturbed=0.3, snr_db=[5.0, 15.0], silent=0.0)
+    snr_db = np.array([change(p, clip=f"main/1/{k:05d}").snr_db for k in range(600)])
+    under = snr_db[np.isfinite(snr_db)]
+    assert 0.24 < len(under) / 600 < 0.36
+    assert 5 <= under.min() < 6 and 14 < under.max() <= 15
+    assert np.isinf([change(MUCH, epoch=e).snr_db for e in range(50)]).all()

@@ -29,6 +29,8 @@ def test_the_file_of_the_repository_is_valid():
         ("corpus.name", "lrs3", "corpus.name must be one of synthetic, folder, lrs2, got 'lrs3'"),
         ("corpus.num_shards", {"train": 1}, "corpus.num_shards.hard is missing"),
         ("evaluate.splits", ["hard"], "evaluate.splits must begin with test"),
+        ("train.augment.snr_db", [20.0, 0.0], "augment.snr_db must be [lowest, highest], got [20.0, 0.0]"),
+        ("expert.augment.silent", 0.1, "expert.augment.silent must be 0: silence fits every closed mouth"),
         ("train", 3, "train must be a section of parameters, got 3"),
     ],
 )

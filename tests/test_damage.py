@@ -8,7 +8,8 @@ import pytest
 from conftest import ROOT
 
 from model import timing
-from tasks import config, features, index, media, paths, preprocess, shards
+from model.samples import NUM_MFCC
+from tasks import config, index, media, paths, preprocess, shards
 from tasks.stage import REASONS, Refusal
 
 P = config.load(ROOT / "params.yaml")
@@ -64,7 +65,7 @@ def test_every_damaged_file_is_kept_or_refused_by_name_and_none_hangs(small, num
                 outcomes[one.clip.reason] += 1
                 continue
             outcomes["kept"] += 1
-            assert one.clip.mfcc_FW.shape == (features.NUM_MFCC, 4 * len(one.clip.faces_TSS3))
+            assert one.clip.mfcc_FW.shape == (NUM_MFCC, 4 * len(one.clip.faces_TSS3))
             assert np.isfinite(one.clip.mfcc_FW).all() and np.isfinite(list(figures_of(one.figures))).all()
         assert time.process_time() - began < LIMIT_S, number
     assert sum(outcomes.values()) >= len(numbers)

@@ -89,3 +89,18 @@ def test_one_clip_too_short_for_a_negative_is_named():
     keys, found = clips([9])
     with pytest.raises(ValueError, match="is the only clip and has no frame 9 from"):
         epochs.draw(keys, found, **DEFAULTS)
+
+
+def test_a_silent_draw_shows_a_closed_mouth_and_leaves_the_rules_as_they_are():
+    keys, found = clips([60, 90, 40])
+    closed = [np.zeros(len(seen), bool) for seen in found]
+    closed[0][[20, 41]] = closed[1][5] = True
+    d = epochs.draw(keys, found, **DEFAULTS | {"per_clip": 200}, closed=closed, silent=0.25)
+    for k in np.flatnonzero(d.silent_N):
+        assert closed[d.clip_N[k]][d.target_N[k]]
+        assert abs(d.identity_N[k] - d.target_N[k]) >= 6
+        assert d.clip_N[k] != d.negative_clip_N[k] or abs(d.negative_frame_N[k] - d.target_N[k]) >= 9
+    share_C = [d.silent_N[d.clip_N == c].mean() for c in range(3)]
+    assert 0.15 < min(share_C[:2]) and max(share_C) < 0.35 and share_C[2] == 0
+    assert not epochs.draw(keys, found, **DEFAULTS, closed=closed, silent=1.0, run=5).silent_N.any()
+    assert not epochs.draw(keys, found, **DEFAULTS, closed=closed).silent_N.any()

@@ -98,7 +98,7 @@ def test_an_epoch_takes_every_clip_once_and_a_batch_is_made_again_from_its_numbe
 
 
 def test_a_batch_holds_the_frames_and_the_sound_of_the_middle_frame(clips):
-    unchanged = {"flip": False, "colour": 0.0, "shift_px": 0, "microphone": 0.0}
+    unchanged = {"flip": False, "colour": 0.0, "shift_px": 0, "microphone": 0.0, "disturbed": 0.0}
     p = load(**{f"expert.augment.{name}": value for name, value in unchanged.items()})
     batch = next(expert_batches.batches(clips, p, 0))
     for k in range(len(batch.clip_B)):

@@ -177,3 +177,22 @@ def test_a_mouth_box_has_pixels_inside_the_crop_wherever_the_lips_are(scale, rig
     (left, top, right, bottom) = boxes[0]
     assert 0 <= left < right <= size
     assert 0 <= top < bottom <= size
+
+
+def test_closed_are_the_found_frames_that_are_the_most_closed():
+    points = np.concatenate([face(gap) for gap in [12.0, 10.0, 0.0, 8.0, 6.0, 0.0, 9.0, 11.0, 7.0, 5.0]])
+    found = np.ones(10, bool)
+    assert np.flatnonzero(faces.closed(points, found)).tolist() == [2, 5]
+    found[5] = False
+    assert np.flatnonzero(faces.closed(points, found)).tolist() == [2]
+    assert not faces.closed(points, np.zeros(10, bool)).any()
+
+
+def test_a_mouth_that_stays_open_is_never_closed():
+    points = np.concatenate([face(gap) for gap in np.linspace(6.0, 14.0, 20)])
+    assert not faces.closed(points, np.ones(20, bool)).any()
+
+
+def test_a_mouth_that_stays_closed_is_closed():
+    points = np.concatenate([face(gap) for gap in np.linspace(0.0, 0.5, 20)])
+    assert faces.closed(points, np.ones(20, bool)).sum() == 2

@@ -129,14 +129,15 @@ def test_what_is_resident_gives_the_bytes_of_what_is_decoded(clips, p):
     assert draws.flip_N.any() and not draws.flip_N.all()
     ends = [clip for clip in range(len(clips)) for _ in range(2)]  # first and last frame: windows that are padded
     lasts = [frame for row in clips.rows for frame in (0, row["num_frames"] - 1)]
-    edges = Draws(*(np.array(x) for x in (ends, lasts, lasts, ends, lasts, [False, True] * len(clips))))
+    flips, silent = [False, True] * len(clips), [False] * len(ends)
+    edges = Draws(*(np.array(x) for x in (ends, lasts, lasts, ends, lasts, flips, silent)))
     whole = Resident(clips, torch.device("cpu"))
     for rows in (draws, edges):
         assert same(whole.batch(rows), loader.batch_of(clips, rows))
 
 
 def test_what_is_resident_is_changed_as_model_augment_changes_it(clips, p):
-    strong = dataclasses.replace(p.train.augment, colour=0.4, shift_px=16, microphone=0.5)
+    strong = dataclasses.replace(p.train.augment, colour=0.4, shift_px=16, microphone=0.5, disturbed=0.0)
     draws = clips.draw(p.train, seed=3, epoch=0, per_clip=12, flip=False)
     plain = loader.batch_of(clips, draws)
 
@@ -156,11 +157,37 @@ def test_what_is_resident_is_changed_as_model_augment_changes_it(clips, p):
         assert np.array_equal(changed.mouth_B4[k].numpy(), augment.box(plain.mouth_B4[k].numpy(), change, 96))
 
 
+def test_what_is_resident_hears_the_sounds_that_what_is_decoded_hears(clips, p):
+    loud = dataclasses.replace(p.train.augment, disturbed=0.5, silent=0.5)
+    draws = clips.draw(p.train, seed=3, epoch=0, per_clip=12, flip=False, silent=loud.silent)
+    assert draws.silent_N.any() and not draws.silent_N.all()
+
+    def change_of(clip):
+        return augment.draw(loud, seed=0, epoch=0, clip=clips.keys[clip])
+
+    assert len({np.isinf(change_of(clip).snr_db) for clip in range(len(clips))}) == 2
+    whole = Resident(clips, torch.device("cpu")).batch(draws, change_of)
+    for one, other in zip(whole, loader.batch_of(clips, draws, change_of), strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_an_epoch_shows_closed_mouths_to_silence_in_single_frames_only(clips, p):
+    t = dataclasses.replace(p.train, batch_size=8, num_runs=1)
+    epoch = loader.Epoch(clips, t, seed=0, epoch=0, per_clip=64, flip=True, silent=0.5)
+    rows = epoch.rows(0).join(epoch.rows(1)).join(epoch.rows(2))
+    closed = clips.closed()
+    for k in range(len(rows)):
+        if rows.silent_N[k]:
+            assert k % 8 >= 5 and closed[rows.clip_N[k]][rows.target_N[k]]
+            assert abs(rows.identity_N[k] - rows.target_N[k]) >= t.identity_min_frames
+    assert rows.silent_N.any()
+
+
 def test_data_that_does_not_fit_is_refused_before_it_is_read(clips, monkeypatch):
     monkeypatch.setenv("LIPGAN_DATA", "ram")
     monkeypatch.setattr(memory, "free_bytes", lambda device: 1_000_000)
     frames = sum(row["num_frames"] for row in clips.rows)
-    with pytest.raises(UserError, match=f"the split takes {frames * 27_848 / 1e9:.1f} GB, 0.0 GB are free"):
+    with pytest.raises(UserError, match=f"the split takes {frames * 28_168 / 1e9:.1f} GB, 0.0 GB are free"):
         resident.maker(clips, torch.device("cpu"))
 
 
