@@ -27,6 +27,7 @@ from tasks.dubbing.hear import Line
 from tasks.dubbing.judge import Judge
 from tasks.dubbing.look import Seen
 from tasks.dubbing.render import SEGMENT_FRAMES, Renderer, whole
+from tasks.face_track import Frame
 from tasks.inference import LipSync
 from tasks.landmarks import Predictor
 from tasks.progress import bar, say
@@ -203,9 +204,9 @@ class Dubbing:
         }
         write_atomic(piece.with_suffix(".json"), json.dumps(told))
 
-    def labelled(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def labelled(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame_HW3 in frames:
-            yield frame_HW3 if self.options.label is None else picture.labelled(frame_HW3, self.options.label)
+            yield frame_HW3 if self.options.label is None else picture.labelled(whole(frame_HW3), self.options.label)
 
     def sound(self) -> tuple[Iterator[np.ndarray], film.Sound]:
         """What people hear: the new sound, with --span the original with the lines in their places."""
@@ -242,7 +243,7 @@ class Dubbing:
         )  # fmt: skip
 
 
-def taken(frames: Iterator[np.ndarray], num: int, shown: Any) -> Iterator[np.ndarray]:
+def taken(frames: Iterator[Frame], num: int, shown: Any) -> Iterator[Frame]:
     for _ in range(num):
         yield next(frames)
         shown.update()
