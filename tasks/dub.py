@@ -20,7 +20,7 @@ import numpy as np
 
 from model import timing
 from model.params import FaceParams
-from tasks import film, inference, mark, media, paths, segments, units
+from tasks import fastest, film, inference, mark, media, paths, segments, units
 from tasks.dubbing import hear, look, picture, plan, sidecar, speaker, voice, work
 from tasks.dubbing.ahead import ahead
 from tasks.dubbing.hear import Line
@@ -52,6 +52,7 @@ class Options:
     lossless: bool = False
     label: str | None = None
     side_by_side: str | None = None
+    backend: str | None = None
 
 
 def run(
@@ -72,7 +73,7 @@ def run(
         raise UserError("give one of --audio, --span and --text: what is to be said")
     if not Path(face).is_file():
         raise UserError(f"{face}: no such file")
-    sync = LipSync(Path(checkpoint))
+    sync = fastest.lip_sync(Path(checkpoint), options.backend)
     p = inference.face_params(sync.about, Path(checkpoint))
     predictor = Predictor(paths.LANDMARKS)
     files = [face, *([audio] if audio else []), *(path for _, path in spans), checkpoint, str(paths.LANDMARKS)]
