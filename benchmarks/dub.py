@@ -24,6 +24,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks import long_video
 from model import faces
 from tasks import dub, face_track, features, film, index, inference, mark, media, paths, segments
 from tasks.demo import raw_video, write_wav
@@ -173,7 +174,11 @@ def main() -> None:
         folder = Path(name)
         seconds = args.memory or args.seconds
         video, sound = folder / "talk.mp4", folder / "speech.wav"
-        film_of(1080 if args.memory else 360 if args.small else 720, seconds, video)
+        if args.memory:
+            film_of(1080, long_video.LOOP_S, folder / "loop.mp4")
+            long_video.repeat(folder / "loop.mp4", video, round(seconds / long_video.LOOP_S))
+        else:
+            film_of(360 if args.small else 720, seconds, video)
         rng = np.random.default_rng(1)
         write_wav(sound, (rng.normal(0, 0.1, round(seconds * 16000))).astype(np.float32))
         num_frames = sum(1 for _ in film.pictures(video))

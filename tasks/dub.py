@@ -21,7 +21,7 @@ import numpy as np
 from model import timing
 from model.params import FaceParams
 from tasks import fastest, film, inference, mark, media, paths, segments, units
-from tasks.dubbing import hear, look, picture, plan, sidecar, speaker, voice, work
+from tasks.dubbing import ear, hear, look, picture, plan, sidecar, speaker, voice, work
 from tasks.dubbing.ahead import ahead
 from tasks.dubbing.hear import Line
 from tasks.dubbing.judge import Judge
@@ -53,6 +53,7 @@ class Options:
     label: str | None = None
     side_by_side: str | None = None
     backend: str | None = None
+    ear: str = "auto"
 
 
 def run(
@@ -97,7 +98,7 @@ def run(
             audio = str(folder / "text.wav")
             voice.speak(options.text, Path(audio), options.tts, options.voice)
         lines = hear.in_order(
-            [hear.line(Path(path), start_s) for start_s, path in (spans or [(0.0, str(audio))])]  # type: ignore[arg-type]
+            [hear.line(Path(path), start_s, options.ear) for start_s, path in (spans or [(0.0, str(audio))])]  # type: ignore[arg-type]
         )
         seen = looked(Path(face), p, predictor, options.box, folder)
         sources = {"face": Path(face)} | {f"sound {k}" if k else "sound": line.path for k, line in enumerate(lines)}
@@ -123,6 +124,8 @@ def demand_output(out: str, options: Options) -> Path:
             raise UserError(f"--out must end in {wanted}{' with --lossless' * options.lossless}, got {path}")
     if options.length not in plan.LENGTHS:
         raise UserError(f"--length must be one of {', '.join(plan.LENGTHS)}, got {options.length}")
+    if options.ear not in ear.EARS:
+        raise UserError(f"--ear must be one of {', '.join(ear.EARS)}, got {options.ear}")
     return Path(out)
 
 
