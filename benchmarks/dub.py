@@ -3,6 +3,7 @@
     python -m benchmarks.dub                       30 s of 720p, both ways, some backends: benchmarks/results/dub.json
     python -m benchmarks.dub --seconds 4 --small   a trial
     python -m benchmarks.dub --memory 600          only: peak memory of dubbing 600 s of 1080p (under 1.5 GB?)
+    python -m benchmarks.dub --offset 10           only: how late the sound of 10 dubbed clips is, by the sync expert
 
 The baseline is that structure and no more, with our generator, detector and encoder: the whole video in memory as RGB,
 dlib on the whole of every frame as LipGAN does, all crops, then generation, then paste by a rectangle, then encoding.
@@ -26,13 +27,15 @@ import numpy as np
 
 from benchmarks import long_video
 from model import faces
-from tasks import dub, face_track, features, film, index, inference, mark, media, paths, segments
+from tasks import config, dub, face_track, features, film, index, inference, mark, media, paths, segments
 from tasks.demo import raw_video, write_wav
 from tasks.dubbing import look, paste, render
 from tasks.inference import LipSync
+from tasks.sync import SyncMeter
 
 RESULT = Path("benchmarks/results/dub.json")
 BASELINE_S = 12.0
+MAX_OFFSET = 7  # frames
 BACKENDS = ("torch", "openvino", "openvino-bf16", "openvino-int8")
 PARTS = {  # what is timed of ours: (where it is called from, its name) -> what the table calls it
     (dub, "looked"): "pass 1: find faces",
@@ -110,6 +113,29 @@ def baseline(video: Path, sound: Path, out: Path) -> dict[str, float]:
     return spent
 
 
+def offset(num_clips: int, folder: Path) -> dict:
+    """Each test clip dubbed with the next one's words; the offset at which pictures and sound of the files are nearest.
+
+    Above 0: the sound comes late, in frames of 25 a second.
+    """
+    rows = index.kept(index.read(paths.INDEX), "test")[:num_clips]
+    p, meter, curves = config.load(paths.PARAMS).faces, SyncMeter(), []
+    for number, row in enumerate(rows):
+        face, sound, out = (folder / name for name in ("face.mp4", "sound.mp4", f"{number}.mp4"))
+        face.write_bytes(raw_video(row["clip"]))
+        sound.write_bytes(raw_video(rows[(number + 1) % len(rows)]["clip"]))
+        dub.run(str(face), str(sound), str(out), options=dub.Options(length="sound"))
+        frames = list(media.frames(out))
+        boxes = faces.crop_boxes(features.track(frames, p).boxes_T4)
+        crops = np.stack([features.crop(frame, box, p.size) for frame, box in zip(frames, boxes, strict=True)])
+        mfcc = features.mfcc(media.fit(media.decode_sound(out), len(frames)), len(frames))
+        curves.append(np.nanmean(meter.distances(crops, mfcc, MAX_OFFSET), axis=0))
+    offsets = range(-MAX_OFFSET, MAX_OFFSET + 1)
+    curve = dict(zip(offsets, np.mean(curves, axis=0).round(3).tolist(), strict=True))
+    each = [int(np.argmin(one)) - MAX_OFFSET for one in curves]
+    return {"clips": len(rows), "offset_frames": min(curve, key=lambda k: curve[k]), "of_each": each, "distance": curve}
+
+
 def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -165,6 +191,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--small", action="store_true", help="360p, one backend")
     parser.add_argument("--memory", type=float, help="seconds of 1080p to dub, for peak memory only")
+    parser.add_argument("--offset", type=int, help="clips to dub, for the offset of sound and picture only")
     parser.add_argument("--only", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.only:
@@ -172,6 +199,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="bench-dub-") as name:
         folder = Path(name)
+        if args.offset:
+            keep({"offset": offset(args.offset, folder)})
+            return
         seconds = args.memory or args.seconds
         video, sound = folder / "talk.mp4", folder / "speech.wav"
         if args.memory:
@@ -201,8 +231,13 @@ def main() -> None:
                 ours["frames_per_s"] = round(num_frames / ours["wall_s"], 1)
                 ours["times_faster"] = round(ours["frames_per_s"] / slow["frames_per_s"], 1)
                 result[backend] = ours
+    keep(result, not args.small)
+
+
+def keep(result: dict, written: bool = True) -> None:
+    """Beside what the other runs of this benchmark have found."""
     print(json.dumps(result, indent=2))
-    if not args.small:
+    if written:
         kept = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
         RESULT.write_text(json.dumps({**kept, **result}, indent=2) + "\n")
 

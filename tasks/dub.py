@@ -20,7 +20,7 @@ import numpy as np
 
 from model import timing
 from model.params import FaceParams
-from tasks import fastest, film, inference, mark, media, paths, segments, units
+from tasks import fastest, film, heap, inference, mark, media, paths, segments, units
 from tasks.dubbing import ear, hear, look, picture, plan, sidecar, speaker, voice, work
 from tasks.dubbing.ahead import ahead
 from tasks.dubbing.hear import Line
@@ -101,6 +101,7 @@ def run(
             [hear.line(Path(path), start_s, options.ear) for start_s, path in (spans or [(0.0, str(audio))])]  # type: ignore[arg-type]
         )
         seen = looked(Path(face), p, predictor, options.box, folder)
+        heap.give_back()
         sources = {"face": Path(face)} | {f"sound {k}" if k else "sound": line.path for k, line in enumerate(lines)}
         came_from = mark.about(Path(checkpoint), sync.about, sources)
         made = Dubbing(Path(face), target, folder, seen, lines, bool(spans), options, sync, p)
@@ -122,6 +123,8 @@ def demand_output(out: str, options: Options) -> Path:
     for path in filter(None, (out, options.side_by_side)):
         if Path(path).suffix.lower() != wanted:
             raise UserError(f"--out must end in {wanted}{' with --lossless' * options.lossless}, got {path}")
+        if Path(path).is_dir():
+            raise UserError(f"--out: {path} is a folder; name a file in it")
     if options.length not in plan.LENGTHS:
         raise UserError(f"--length must be one of {', '.join(plan.LENGTHS)}, got {options.length}")
     if options.ear not in ear.EARS:
@@ -196,6 +199,7 @@ class Dubbing:
                     ticks = self.ticks[k * SEGMENT_FRAMES : (k + 1) * SEGMENT_FRAMES]
                     segments.write_segment(pieces[k], taken(made, len(ticks), shown), ticks - ticks[0], self.coding)
                     self.judge(pieces[k], k * SEGMENT_FRAMES, len(ticks))
+                    heap.give_back()
         except media.MediaError as error:
             raise UserError(f"{self.face}: no picture can be read: {error.detail}") from error
 

@@ -182,9 +182,9 @@ def test_of_two_faces_the_one_whose_mouth_moves_with_the_sound_speaks(trained):
 def test_a_picture_of_the_person_names_the_speaker_and_says_how_sure(trained):
     """Two persons of the corpus side by side, and of one a picture from another time of the clip."""
     rows = {row["video"]: row for row in index.kept(index.read(paths.CLIPS))}
-    one, other = (frames_of(rows[video])[:30] for video in sorted(rows)[:2])
-    cv2.imwrite("one.png", frames_of(rows[sorted(rows)[0]])[35][..., ::-1])
-    cv2.imwrite("other.png", frames_of(rows[sorted(rows)[1]])[35][..., ::-1])
+    one, other = (frames_of(rows[video])[:20] for video in sorted(rows)[:2])
+    cv2.imwrite("one.png", frames_of(rows[sorted(rows)[0]])[-1][..., ::-1])
+    cv2.imwrite("other.png", frames_of(rows[sorted(rows)[1]])[-1][..., ::-1])
     media.encode_video(Path("two.mp4"), np.concatenate([one, other], axis=2), None)
     half = one.shape[2]
     for name, side in (("one.png", 0), ("other.png", 1)):

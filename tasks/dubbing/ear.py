@@ -73,7 +73,9 @@ def of_piece(sound: np.ndarray) -> np.ndarray:
     pieces = np.lib.stride_tricks.sliding_window_view(padded, SPECTRUM)[::STEP]
     spectrum_TF = np.fft.rfft(pieces * window, axis=1)
     power_TF = np.square(np.abs(spectrum_TF)).astype(np.float32)
-    under_TF = STRENGTH * np.minimum(median_filter(power_TF, size=(STEADY, 1), mode="nearest"), power_TF)
+    # one frequency at a time: scipy is 12 times faster in one dimension
+    steady_FT = [median_filter(power_T, size=STEADY, mode="nearest") for power_T in np.ascontiguousarray(power_TF.T)]
+    under_TF = STRENGTH * np.minimum(np.stack(steady_FT, axis=1), power_TF)
     gain_TF = np.sqrt(np.clip(1 - under_TF / np.maximum(power_TF, 1e-20), FLOOR**2, 1))
     back = np.fft.irfft(spectrum_TF * gain_TF, SPECTRUM, axis=1) * window
     made = np.zeros(len(padded))
