@@ -20,13 +20,14 @@ import numpy as np
 
 from model import timing
 from model.params import FaceParams
-from tasks import film, inference, mark, media, paths, segments, units
-from tasks.dubbing import hear, look, picture, plan, sidecar, speaker, voice, work
+from tasks import fastest, film, heap, inference, mark, media, paths, segments, units
+from tasks.dubbing import ear, hear, look, picture, plan, sidecar, speaker, voice, work
 from tasks.dubbing.ahead import ahead
 from tasks.dubbing.hear import Line
 from tasks.dubbing.judge import Judge
 from tasks.dubbing.look import Seen
 from tasks.dubbing.render import SEGMENT_FRAMES, Renderer, whole
+from tasks.face_track import Frame
 from tasks.inference import LipSync
 from tasks.landmarks import Predictor
 from tasks.progress import bar, say
@@ -51,6 +52,8 @@ class Options:
     lossless: bool = False
     label: str | None = None
     side_by_side: str | None = None
+    backend: str | None = None
+    ear: str = "auto"
 
 
 def run(
@@ -71,7 +74,7 @@ def run(
         raise UserError("give one of --audio, --span and --text: what is to be said")
     if not Path(face).is_file():
         raise UserError(f"{face}: no such file")
-    sync = LipSync(Path(checkpoint))
+    sync = fastest.lip_sync(Path(checkpoint), options.backend)
     p = inference.face_params(sync.about, Path(checkpoint))
     predictor = Predictor(paths.LANDMARKS)
     files = [face, *([audio] if audio else []), *(path for _, path in spans), checkpoint, str(paths.LANDMARKS)]
@@ -95,9 +98,10 @@ def run(
             audio = str(folder / "text.wav")
             voice.speak(options.text, Path(audio), options.tts, options.voice)
         lines = hear.in_order(
-            [hear.line(Path(path), start_s) for start_s, path in (spans or [(0.0, str(audio))])]  # type: ignore[arg-type]
+            [hear.line(Path(path), start_s, options.ear) for start_s, path in (spans or [(0.0, str(audio))])]  # type: ignore[arg-type]
         )
         seen = looked(Path(face), p, predictor, options.box, folder)
+        heap.give_back()
         sources = {"face": Path(face)} | {f"sound {k}" if k else "sound": line.path for k, line in enumerate(lines)}
         came_from = mark.about(Path(checkpoint), sync.about, sources)
         made = Dubbing(Path(face), target, folder, seen, lines, bool(spans), options, sync, p)
@@ -119,8 +123,12 @@ def demand_output(out: str, options: Options) -> Path:
     for path in filter(None, (out, options.side_by_side)):
         if Path(path).suffix.lower() != wanted:
             raise UserError(f"--out must end in {wanted}{' with --lossless' * options.lossless}, got {path}")
+        if Path(path).is_dir():
+            raise UserError(f"--out: {path} is a folder; name a file in it")
     if options.length not in plan.LENGTHS:
         raise UserError(f"--length must be one of {', '.join(plan.LENGTHS)}, got {options.length}")
+    if options.ear not in ear.EARS:
+        raise UserError(f"--ear must be one of {', '.join(ear.EARS)}, got {options.ear}")
     return Path(out)
 
 
@@ -191,6 +199,7 @@ class Dubbing:
                     ticks = self.ticks[k * SEGMENT_FRAMES : (k + 1) * SEGMENT_FRAMES]
                     segments.write_segment(pieces[k], taken(made, len(ticks), shown), ticks - ticks[0], self.coding)
                     self.judge(pieces[k], k * SEGMENT_FRAMES, len(ticks))
+                    heap.give_back()
         except media.MediaError as error:
             raise UserError(f"{self.face}: no picture can be read: {error.detail}") from error
 
@@ -203,9 +212,9 @@ class Dubbing:
         }
         write_atomic(piece.with_suffix(".json"), json.dumps(told))
 
-    def labelled(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def labelled(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame_HW3 in frames:
-            yield frame_HW3 if self.options.label is None else picture.labelled(frame_HW3, self.options.label)
+            yield frame_HW3 if self.options.label is None else picture.labelled(whole(frame_HW3), self.options.label)
 
     def sound(self) -> tuple[Iterator[np.ndarray], film.Sound]:
         """What people hear: the new sound, with --span the original with the lines in their places."""
@@ -242,7 +251,7 @@ class Dubbing:
         )  # fmt: skip
 
 
-def taken(frames: Iterator[np.ndarray], num: int, shown: Any) -> Iterator[np.ndarray]:
+def taken(frames: Iterator[Frame], num: int, shown: Any) -> Iterator[Frame]:
     for _ in range(num):
         yield next(frames)
         shown.update()

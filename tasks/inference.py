@@ -21,20 +21,20 @@ BATCH = 32  # frames generated at a time
 
 
 class LipSync:
-    """The generator of a checkpoint."""
+    """The generator of a checkpoint, computed by a backend of tasks.backends; None: the one of LIPGAN_BACKEND."""
 
-    def __init__(self, checkpoint: Path) -> None:
+    def __init__(self, checkpoint: Path, backend: str | None = None, quantised: Path | None = None) -> None:
         weights, self.about = checkpoints.load(checkpoint)
         self.size: int = self.about["params"]["faces"]["size"]
-        self.device = torch.device(os.environ.get("LIPGAN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = device()
         self.generator = Generator(self.about["params"]["model"]["width"], self.size)
         load_weights(self.generator, weights, checkpoint)
         for weight in self.generator.parameters():  # channels_last, as the faces lie in memory: 1.7 times faster
             if weight.ndim == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         self.generator.to(self.device).eval()
-        self.backend = backends.chosen()
-        self.run = backends.compiled(self.generator, self.backend, self.device)
+        self.backend = backend or backends.chosen()
+        self.run = backends.compiled(self.generator, self.backend, self.device, quantised)
 
     @torch.inference_mode()
     def generate(self, identity_SS3: np.ndarray, faces_TSS3: np.ndarray, windows_TFW: np.ndarray) -> np.ndarray:
@@ -44,15 +44,26 @@ class LipSync:
         Shape: (S, S, 3), (T, S, S, 3) uint8 RGB; windows_TFW (T, 12, 35)  ->  (T, S, S, 3) uint8
         """
         assert len(faces_TSS3) == len(windows_TFW)
-        identity_13SS = pictures(identity_SS3[None])
         made = []
         for start in range(0, len(faces_TSS3), BATCH):
-            target_B3SS = pictures(faces_TSS3[start : start + BATCH])
-            faces_B6SS = generator_input(identity_13SS.expand_as(target_B3SS), target_B3SS)
-            faces_B6SS = faces_B6SS.contiguous(memory_format=torch.channels_last)
-            sound_BFW = torch.from_numpy(np.ascontiguousarray(windows_TFW[start : start + BATCH]))
-            made.append(frame_bytes(self.run(faces_B6SS, sound_BFW)).numpy())
+            part = slice(start, start + BATCH)
+            made.append(frame_bytes(self.run(*self.inputs(identity_SS3, faces_TSS3[part], windows_TFW[part]))).numpy())
         return np.concatenate(made)
+
+    def inputs(
+        self, identity_SS3: np.ndarray, faces_BSS3: np.ndarray, windows_BFW: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the network is given.  Shape: as `generate` -> (B, 6, S, S), (B, 12, 35)"""
+        target_B3SS = pictures(faces_BSS3)
+        faces_B6SS = generator_input(pictures(identity_SS3[None]).expand_as(target_B3SS), target_B3SS)
+        return (
+            faces_B6SS.contiguous(memory_format=torch.channels_last),
+            torch.from_numpy(np.ascontiguousarray(windows_BFW)),
+        )
+
+
+def device() -> torch.device:
+    return torch.device(os.environ.get("LIPGAN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def load_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], checkpoint: Path) -> None:

@@ -69,6 +69,39 @@ class Picture:
             whole = self._rgb(frame, *self._size)
         return np.ascontiguousarray(np.rot90(whole, self._turns))
 
+    def is_coded(self) -> bool:
+        """Whether its planes are as `coded` makes them of RGB: shown as they are, nothing is lost by a conversion."""
+        frame = self._frame
+        matrix = colour_matrix(frame.height)
+        return (
+            frame.format.name == PLANAR
+            and not self._turns
+            and self._size == (frame.width, frame.height)
+            and frame.width % 2 == frame.height % 2 == 0
+            and frame.color_range != FULL_RANGE
+            and (frame.colorspace in (UNSPECIFIED, matrix) or {frame.colorspace, matrix} <= set(BT601))
+        )
+
+    def frame(self) -> av.VideoFrame:
+        """Its planes as a frame of their own, to be encoded."""
+        return _cut(self._frame, 0, self._frame.height, 0, self._frame.width)
+
+    def patched(self, left: int, top: int, patch_HW3: np.ndarray, changed_HW: np.ndarray) -> "Picture":
+        """This picture with some pixels replaced; of a picture that `is_coded`, all else keeps its very values.
+
+        Shape: left, top even; patch (H, W, 3) uint8 RGB and (H, W) bool: which of its pixels count, H and W even
+        """
+        whole = self.frame()
+        height, width = changed_HW.shape
+        assert left % 2 == top % 2 == height % 2 == width % 2 == 0, (left, top, height, width)
+        anywhere_HW = changed_HW.reshape(height // 2, 2, width // 2, 2).any(axis=(1, 3))
+        planes = zip(coded(patch_HW3, whole.height).planes, whole.planes, (1, 2, 2), strict=True)
+        for source, target, step in planes:
+            low_y, low_x, num_y, num_x = top // step, left // step, height // step, width // step
+            place = _rows(target)[low_y : low_y + num_y, low_x : low_x + num_x]
+            np.copyto(place, _rows(source)[:num_y, :num_x], where=changed_HW if step == 1 else anywhere_HW)
+        return Picture(whole, self._size)
+
     def small(self, width: int, height: int) -> np.ndarray:
         """All of it in grey, very small, as stored.  Shape: -> (height, width) uint8"""
         return self._frame.reformat(width, height, format="gray", interpolation="AREA", threads=1).to_ndarray()
@@ -86,6 +119,13 @@ class Picture:
         unnamed = frame.colorspace == UNSPECIFIED and colour_matrix(frame.height) in BT601
         bt601 = unnamed or frame.colorspace in BT601
         return frame.format.name == PLANAR and bt601 and frame.color_range != FULL_RANGE
+
+
+def coded(picture_HW3: np.ndarray, num_rows: int) -> av.VideoFrame:
+    """RGB as yuv420p, in the colours usual for a picture of `num_rows`.  Shape: (H, W, 3) uint8, H and W even"""
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture_HW3), format="rgb24").reformat(
+        format=PLANAR, dst_colorspace=colour_matrix(num_rows), interpolation=ACCURATE, threads=1
+    )
 
 
 def _of_planes(frame: av.VideoFrame, top: int, bottom: int, left: int, right: int) -> np.ndarray:

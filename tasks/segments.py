@@ -12,7 +12,8 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from model.timing import FPS
-from tasks.mp4 import AAC_BLOCK, ACCURATE, BT601, BT709, HD_ROWS, LIMITED, REPRODUCIBLE, colour_matrix
+from tasks.mp4 import AAC_BLOCK, BT601, BT709, HD_ROWS, LIMITED, REPRODUCIBLE
+from tasks.pictures import Picture, coded
 from tasks.stage import all_or_nothing
 
 TICKS_HZ = 90_000  # whole for every usual frame rate: 23.976 has 3753.75, the largest error is 6 us
@@ -28,41 +29,47 @@ class Coding:
     preset: str = "veryfast"
 
 
-def write_segment(out: Path, pictures: Iterable[np.ndarray], ticks: np.ndarray, coding: Coding) -> None:
+def write_segment(out: Path, pictures: Iterable[np.ndarray | Picture], ticks: np.ndarray, coding: Coding) -> None:
     """One piece of a video, which `join` puts together with others; whole or absent.
 
     Each piece starts with a key frame, and no picture refers to a later one, so pieces follow each other seamlessly.
-    Shape: pictures (H, W, 3) uint8 RGB, as many as ticks (N,) int, 1 / TICKS_HZ s from the piece's start, rising
+    Shape: pictures (H, W, 3) uint8 RGB, or as decoded; as many as ticks (N,) int, rising, in 1 / TICKS_HZ s from the
+           piece's start
     """
     with all_or_nothing(out) as partial, av.open(str(partial), "w", format="mp4") as piece:
         stream: VideoStream | None = None
         for picture, tick in zip(pictures, ticks, strict=True):
-            height, width = picture.shape[:2]
-            even = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
-            stream = stream or _segment_stream(piece, even, ticks, coding)
-            frame = av.VideoFrame.from_ndarray(even, format="rgb24")
-            if not coding.lossless:
-                frame = frame.reformat(
-                    format="yuv420p", dst_colorspace=colour_matrix(height), interpolation=ACCURATE, threads=1
-                )
+            frame = _frame(picture, coding)
+            stream = stream or _segment_stream(piece, frame, ticks, coding)
             frame.pts, frame.time_base = int(tick), Fraction(1, TICKS_HZ)
             piece.mux(stream.encode(frame))
         assert stream is not None, out
         piece.mux(stream.encode(None))
 
 
-def _segment_stream(piece: OutputContainer, even: np.ndarray, ticks: np.ndarray, coding: Coding) -> VideoStream:
+def _frame(picture: np.ndarray | Picture, coding: Coding) -> av.VideoFrame:
+    """As the encoder takes it; a picture whose planes are already so is not converted to RGB and back."""
+    if isinstance(picture, Picture):
+        if picture.is_coded() and not coding.lossless:
+            return picture.frame()
+        picture = picture.rgb()
+    height, width = picture.shape[:2]
+    even = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), "edge") if height % 2 or width % 2 else picture
+    return av.VideoFrame.from_ndarray(even, format="rgb24") if coding.lossless else coded(even, len(even))
+
+
+def _segment_stream(piece: OutputContainer, first: av.VideoFrame, ticks: np.ndarray, coding: Coding) -> VideoStream:
     rate = Fraction(len(ticks) * TICKS_HZ, max(1, int(ticks[-1] + ticks[-1] // max(1, len(ticks) - 1))))
     rate = (rate if len(ticks) > 1 else Fraction(FPS)).limit_denominator(1001)
     options = {"preset": coding.preset, "threads": "1", "bf": "0", "x264-params": REPRODUCIBLE}
     name = "libx264rgb" if coding.lossless else "libx264"
     options |= {"qp": "0"} if coding.lossless else {"crf": str(coding.crf)}
     stream: VideoStream = piece.add_stream(name, rate=rate, options=options)  # type: ignore[assignment]
-    stream.height, stream.width = even.shape[:2]
+    stream.height, stream.width = first.height, first.width
     stream.pix_fmt = "rgb24" if coding.lossless else "yuv420p"
     stream.codec_context.time_base = stream.time_base = Fraction(1, TICKS_HZ)
     if not coding.lossless:
-        stream.codec_context.colorspace = BT709 if even.shape[0] >= HD_ROWS else BT601
+        stream.codec_context.colorspace = BT709 if first.height >= HD_ROWS else BT601
         stream.codec_context.color_range = LIMITED
     return stream
 

@@ -1,12 +1,24 @@
-"""The backends that compute the generator give the pictures that torch gives."""
+"""The backends that compute the generator give the pictures that torch gives, or are refused by name."""
 
 import importlib.util
+import json
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
-from tasks import inference, paths
+from tasks import backends, dub, fastest, inference, paths, quantised
+from tasks.fastest import Verdict
 from tasks.stage import UserError
+
+LIBRARIES = {"openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
+
+
+def needs(backend):
+    for library in LIBRARIES.get(backend.split("-")[0], ()):
+        if importlib.util.find_spec(library) is None:
+            pytest.skip(f"{library} is not installed (extra: fast)")
 
 
 def faces_and_windows():
@@ -16,9 +28,7 @@ def faces_and_windows():
 
 @pytest.mark.parametrize(("backend", "levels"), [("openvino", 1), ("onnx", 1), ("openvino-bf16", 24)])
 def test_a_backend_gives_the_pictures_of_torch(trained, monkeypatch, backend, levels):
-    for library in ("openvino",) if "openvino" in backend else ("onnx", "onnxruntime"):
-        if importlib.util.find_spec(library) is None:
-            pytest.skip(f"{library} is not installed (extra: fast)")
+    needs(backend)
     faces, windows = faces_and_windows()
     wanted = inference.LipSync(paths.GENERATOR).generate(faces[0], faces, windows)
     monkeypatch.setenv("LIPGAN_BACKEND", backend)
@@ -28,7 +38,89 @@ def test_a_backend_gives_the_pictures_of_torch(trained, monkeypatch, backend, le
     assert np.abs(sync.generate(faces[0], faces[:1], windows[:1]).astype(int) - wanted[:1]).max() <= levels
 
 
+@pytest.mark.parametrize("backend", backends.INT8)
+def test_int8_is_8_bits_and_near_torch_on_faces(trained, backend):
+    needs(backend)
+    file = quantised.made(paths.GENERATOR)
+    assert quantised.made(paths.GENERATOR) == file and len(list(file.parent.iterdir())) == 1
+    graph = onnx.load(str(file)).graph
+    kinds = {name: node.op_type for node in graph.node for name in node.output}
+    weights = {node.name: kinds.get(node.input[1]) for node in graph.node if node.op_type.startswith("Conv")}
+    assert [name for name, kind in weights.items() if kind != "DequantizeLinear"] == [
+        name for name in weights if name.startswith("/picture/")
+    ]
+    sync = inference.LipSync(paths.GENERATOR, "torch")
+    [*batches] = quantised.calibration(sync, inference_clips())
+    wanted = sync.run(*tensors(batches[0]))
+    got = inference.LipSync(paths.GENERATOR, backend, file).run(*tensors(batches[0]))
+    assert 0 < (got - wanted).detach().abs().mean() < 0.02
+
+
+def inference_clips():
+    from tasks.loader import Clips
+
+    return Clips(paths.INDEX, paths.SHARDS, "val")
+
+
+def tensors(batch):
+    import torch
+
+    return torch.from_numpy(batch["faces"]), torch.from_numpy(batch["sound"])
+
+
+def test_the_fastest_is_taken_of_those_that_pass_and_the_answer_is_kept(trained, monkeypatch, capsys):
+    told = {
+        "torch": Verdict(9.0, {}, ""), "onnx": Verdict(5.0, {}, ""), "onnx-int8": Verdict(2.0, {}, "too far off"),
+        "openvino": Verdict(None, {}, "openvino is not installed"),
+    }  # fmt: skip
+    asked = []
+    monkeypatch.setattr(fastest, "measured", lambda checkpoint: asked.append(checkpoint) or told)
+    assert fastest.fastest(paths.GENERATOR) == fastest.fastest(paths.GENERATOR) == "onnx"
+    assert len(asked) == 1
+    assert "backend onnx-int8: refused: too far off" in capsys.readouterr().err
+    with pytest.raises(UserError, match="--backend onnx-int8: too far off"):
+        fastest.lip_sync(paths.GENERATOR, "onnx-int8")
+    Path(paths.GENERATOR).write_bytes(Path(paths.GENERATOR).read_bytes() + b" ")
+    assert fastest.fastest(paths.GENERATOR) == "onnx" and len(asked) == 2  # another checkpoint is measured anew
+
+
+def test_the_gate_refuses_pictures_that_are_worse_by_name(trained):
+    sync = inference.LipSync(paths.GENERATOR, "torch")
+    good = fastest.figures(sync)
+    assert fastest.worse(good, good) == ""
+    run = sync.run
+    sync.run = lambda faces, sound: run(faces, sound).mean(dim=(2, 3), keepdim=True).expand(-1, 3, 96, 96)
+    assert "on held-out clips is" in fastest.worse(fastest.figures(sync), good)
+    assert fastest.worse(good | {"mouth_l1": float("nan")}, good)
+
+
+def test_auto_dubs_with_what_it_chose_and_says_so(trained, monkeypatch, capsys):
+    needs("onnx")
+    monkeypatch.setattr(fastest, "ROUNDS", 1)
+    monkeypatch.setattr(fastest, "NUM_CLIPS", 1)
+    dub.run("face.mp4", "face.mp4", "out/a.mp4", options=dub.Options(backend="auto"))
+    made_by = json.loads(Path("out/a.json").read_text())["made_by"]
+    assert f"backend {made_by['backend']}: the fastest here that passes" in capsys.readouterr().err
+    [kept] = [file for file in quantised.folder().iterdir() if file.suffix == ".json"]
+    found = json.loads(kept.read_text())["backends"]
+    assert set(found) == set(backends.BACKENDS)
+    assert not found[made_by["backend"]]["refused"]
+    assert all(verdict["refused"] or verdict["ms_per_frame"] > 0 for verdict in found.values())
+
+
+def test_without_held_out_clips_what_rounds_is_refused(trained, monkeypatch):
+    needs("openvino-bf16")
+    monkeypatch.setattr(fastest, "ROUNDS", 1)
+    paths.INDEX.unlink()
+    found = fastest.measured(paths.GENERATOR)
+    assert not found["openvino"].refused
+    assert "no held-out clips here" in found["openvino-bf16"].refused
+    assert "int8 is calibrated on training clips" in found["onnx-int8"].refused
+
+
 def test_an_unknown_backend_is_one_line(trained, monkeypatch):
     monkeypatch.setenv("LIPGAN_BACKEND", "abacus")
-    with pytest.raises(UserError, match="LIPGAN_BACKEND must be one of torch, openvino, openvino-bf16, onnx"):
+    with pytest.raises(UserError, match=r"LIPGAN_BACKEND must be one of torch, openvino, openvino-bf16, onnx"):
         inference.LipSync(paths.GENERATOR)
+    with pytest.raises(UserError, match=r"--backend must be one of auto, torch, .*, got 'abacus'"):
+        fastest.lip_sync(paths.GENERATOR, "abacus")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from model import timing
-from tasks import checkpoints, config, dub, features, film, inference, media, paths, segments
+from tasks import checkpoints, config, dub, features, film, index, inference, media, paths, segments, shards
 from tasks.demo import write_wav
 from tasks.dubbing import hear, look, speaker
 from tasks.landmarks import Predictor
@@ -177,6 +177,34 @@ def test_of_two_faces_the_one_whose_mouth_moves_with_the_sound_speaks(trained):
     x = half // 2
     made = lossless("two.mp4", "speech.wav", speaker=f"{x},{both.shape[1] // 2}@0.5")
     assert (made != both)[:, :, :half].any() and not (made != both)[:, :, half:].any()
+
+
+def test_a_picture_of_the_person_names_the_speaker_and_says_how_sure(trained):
+    """Two persons of the corpus side by side, and of one a picture from another time of the clip."""
+    rows = {row["video"]: row for row in index.kept(index.read(paths.CLIPS))}
+    one, other = (frames_of(rows[video])[:20] for video in sorted(rows)[:2])
+    cv2.imwrite("one.png", frames_of(rows[sorted(rows)[0]])[-1][..., ::-1])
+    cv2.imwrite("other.png", frames_of(rows[sorted(rows)[1]])[-1][..., ::-1])
+    media.encode_video(Path("two.mp4"), np.concatenate([one, other], axis=2), None)
+    half = one.shape[2]
+    for name, side in (("one.png", 0), ("other.png", 1)):
+        dub.run("two.mp4", speech(640 * 5), "out/a.mp4", options=options(speaker=name, length="video"))
+        told = about("out/a.mp4")
+        dubbed = [face for face in told["faces"] if face["dubbed"]]
+        assert {int(face["box"][0]) // half for face in dubbed} == {side}
+        beside = [face["likeness"] for face in told["faces"] if not face["dubbed"]]
+        assert min(face["likeness"] for face in dubbed) > max(beside) + 0.1
+        assert told["speaker_by"].startswith("named: likeness 0.9")
+    stranger = frames_of(rows[sorted(rows)[-1]])[0]
+    cv2.imwrite("stranger.png", np.roll(stranger, 1, axis=2)[..., ::-1])  # in colours that nobody has
+    with pytest.raises(UserError, match=r"no face of the video looks like it: the nearest by -?0\.\d\d, wanted 0\.75"):
+        dub.run("two.mp4", "speech.wav", "out/b.mp4", options=options(speaker="stranger.png"))
+
+
+def frames_of(row):
+    members = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])
+    Path("clip.mp4").write_bytes(members["mp4"])
+    return np.stack(list(media.frames(Path("clip.mp4"))))
 
 
 def test_the_frames_of_pass_1_are_those_of_the_training_track(trained):

@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
 import pytest
 from test_media import NOISE, number, numbered, steady, write
@@ -72,6 +73,38 @@ def test_a_voice_goes_to_both_sides_or_to_the_centre(num_channels, tmp_path):
     assert heard.shape[0] == num_channels
     loud = [k for k in range(num_channels) if np.abs(heard[k]).max() > 0.1]
     assert loud == {1: [0], 2: [0, 1], 6: [2]}[num_channels]
+
+
+@pytest.mark.parametrize("size_wh", [(128, 96), (1280, 720)])
+def test_a_patch_changes_its_pixels_and_no_value_of_the_planes_beside(size_wh, tmp_path):
+    width, height = size_wh
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 255, (height // 16, width // 16, 3), dtype=np.uint8)
+    picture_HW3 = cv2.resize(small, size_wh, interpolation=cv2.INTER_CUBIC)
+    media.encode_video(tmp_path / "a.mp4", [picture_HW3] * 2, None)
+    picture, _ = next(film.pictures(tmp_path / "a.mp4"))
+    assert picture.is_coded()
+    changed = np.zeros((24, 40), bool)
+    changed[5:17, 7:30] = True
+    patch = 255 - picture[32:56, 16:56]
+    made = picture.patched(16, 32, patch, changed)
+    planes = [one.frame().to_ndarray() for one in (picture, made)]
+    luma = np.flatnonzero((planes[0][:height] != planes[1][:height]).any(axis=1))
+    assert luma.min() >= 32 + 5 and luma.max() <= 32 + 16
+    outside = np.ones(picture.shape[:2], bool)
+    outside[32 + 4 - 2 : 32 + 18 + 2, 16 + 6 - 2 : 16 + 30 + 2] = False  # colours lie between two pixels
+    assert (made.rgb()[outside] == picture.rgb()[outside]).all()
+    inside = np.abs(made.rgb()[32 + 7 : 32 + 15, 16 + 9 : 16 + 28].astype(int) - patch[7:15, 9:28])
+    assert inside.mean() < 3
+
+
+def test_what_was_decoded_is_encoded_again_without_a_change_of_colour(tmp_path):
+    flat = [np.full((64, 128, 3), (200, 30, 90), np.uint8)] * 3
+    media.encode_video(tmp_path / "a.mp4", flat, None, crf=1)
+    decoded = [picture for picture, _ in film.pictures(tmp_path / "a.mp4")]
+    segments.write_segment(tmp_path / "b.mp4", decoded, np.arange(3) * 3600, segments.Coding(crf=1))
+    again = [picture for picture, _ in film.pictures(tmp_path / "b.mp4")]
+    assert all((a.frame().to_ndarray() == b.frame().to_ndarray()).all() for a, b in zip(decoded, again, strict=True))
 
 
 def encoded(path, options=None, pix_fmt="yuv420p", codec="libx264", trc=None):

@@ -31,6 +31,11 @@ def add(commands: Any) -> None:
     said.add_argument("--text", help="words, spoken by espeak-ng or --tts")
     said.add_argument("--tts", help="command that speaks: 'program --say {text} --to {out}', out a wav")
     said.add_argument("--voice", help="voice of espeak-ng, as en-us+f3")
+    said.add_argument(
+        "--ear", default="auto",
+        help="what the network hears of it: raw; separated, the words without music or noise; or auto (default), "
+        "separated where something sounds in the pauses too; the output keeps the sound as it is",
+    )  # fmt: skip
     dub.add_argument(
         "--length", default="longest",
         help="of the output: longest (default: no word and no picture is lost; a video that must last longer goes back "
@@ -47,6 +52,12 @@ def add(commands: Any) -> None:
     dub.add_argument("--label", help="words to be shown in every frame, lower left")
     dub.add_argument("--side-by-side", help="a second video: the source left, the result right")
     dub.add_argument(
+        "--backend",
+        help="what computes the generator: torch, openvino, openvino-bf16, openvino-int8, onnx, onnx-int8 (extra "
+        "fast), or auto: the fastest here of those whose pictures pass a gate on held-out clips; default: "
+        "LIPGAN_BACKEND, or torch",
+    )
+    dub.add_argument(
         "--checkpoint", default=str(paths.GENERATOR), help="or models:/lipgan@champion; default: %(default)s"
     )
 
@@ -57,6 +68,7 @@ def run(args: argparse.Namespace) -> None:
     options = dub.Options(
         length=args.length, speaker=args.speaker, box=box(args.box), text=args.text, tts=args.tts, voice=args.voice,
         crf=args.crf, lossless=args.lossless, label=args.label, side_by_side=args.side_by_side,
+        backend=args.backend, ear=args.ear,
     )  # fmt: skip
     checkpoint = registry.path_of(args.checkpoint)
     dub.run(args.face, args.audio, args.out, checkpoint, [jobs.span(text) for text in args.span], options)

@@ -12,6 +12,7 @@ import numpy as np
 
 from model import timing
 from tasks import features, film, media
+from tasks.dubbing import ear
 from tasks.film import Sound
 from tasks.stage import UserError
 
@@ -28,14 +29,15 @@ class Line:
     start_s: float
     path: Path
     duration_s: float
+    separated: bool = False  # the network hears its words alone
 
     @property
     def end_s(self) -> float:
         return self.start_s + self.duration_s
 
 
-def line(path: Path, start_s: float = 0.0) -> Line:
-    """Errors: UserError where there is no sound to be read, or none in it."""
+def line(path: Path, start_s: float = 0.0, way: str = "raw") -> Line:
+    """`way`: one of ear.EARS.  Errors: UserError where there is no sound to be read, or none in it."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
@@ -44,7 +46,8 @@ def line(path: Path, start_s: float = 0.0) -> Line:
         raise UserError(f"{path}: no sound can be read: {error.detail}") from error
     if not num_samples:
         raise UserError(f"{path}: no sound can be read: its sound is empty")
-    return Line(start_s, path, num_samples / timing.SAMPLE_RATE_HZ)
+    separated = way == "separated" or (way == "auto" and ear.needs_separating(media.mono(path)))
+    return Line(start_s, path, num_samples / timing.SAMPLE_RATE_HZ, separated)
 
 
 def in_order(lines: Iterable[Line]) -> list[Line]:
@@ -65,7 +68,7 @@ def timeline(lines: Sequence[Line], num_samples: int) -> Iterator[np.ndarray]:
         start = min(round(one.start_s * timing.SAMPLE_RATE_HZ), num_samples)
         yield from (np.zeros(num, np.float32) for num in silence(start - at))
         at = max(at, start)
-        for block in media.mono(one.path):
+        for block in ear.separated(media.mono(one.path)) if one.separated else media.mono(one.path):
             given = block[: num_samples - at]
             at += len(given)
             if len(given):

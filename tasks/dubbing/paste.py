@@ -3,10 +3,13 @@
 Outside the mask no value of the frame changes.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from tasks import features
+from tasks.face_track import Frame
 
 JAW, NOSE, LIPS = range(3, 14), (31, 33, 35), range(48, 60)
 JAW_INSET = 0.8  # of the jaw's half width: the background beside a cheek must not lead its colour inwards
@@ -72,31 +75,63 @@ def detail(face: np.ndarray, sigma: float = DETAIL_SIGMA) -> np.ndarray:
 
 
 def paste(
-    frame_HW3: np.ndarray, face_SS3: np.ndarray, mask_SS: np.ndarray, box_4: np.ndarray, sharpen: float = 1.0
+    frame_HW3: Frame, face_SS3: np.ndarray, mask_SS: np.ndarray, box_4: np.ndarray, sharpen: float = 1.0
 ) -> np.ndarray:
     """The face over the frame, as far as the mask lets it through.
 
     Shape: (H, W, 3) uint8; (S, S, 3) uint8 or float; (S, S) in [0, 1]; box of the crop in the frame -> (H, W, 3) uint8
     """
-    size = len(face_SS3)
-    height, width = frame_HW3.shape[:2]
-    left, top = (int(max(0, np.floor(side))) for side in box_4[:2])
-    right, bottom = int(min(width, np.ceil(box_4[2]))), int(min(height, np.ceil(box_4[3])))
-    if right <= left or bottom <= top:
-        return frame_HW3
-    back = cv2.invertAffineTransform(features.crop_transform(box_4, size)) - np.array([[0, 0, left], [0, 0, top]])
-    patch_wh = (right - left, bottom - top)
-    alpha = cv2.warpAffine(mask_SS, back, patch_wh, flags=cv2.INTER_LINEAR)[..., None]
-    face: np.ndarray = cv2.warpAffine(
-        np.asarray(face_SS3, np.float32), back, patch_wh, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
-    if sharpen != 1:
-        face = face + (sharpen - 1) * detail(face, DETAIL_SIGMA * max(1.0, float(box_4[2] - box_4[0]) / size))
-    whole = frame_HW3.copy()
-    patch: np.ndarray = whole[top:bottom, left:right]
-    blended = np.clip(patch + (face - patch) * alpha, 0, 255).round().astype(np.uint8)
-    patch[...] = np.where(alpha > 0, blended, patch)
+    whole = frame_HW3.copy() if isinstance(frame_HW3, np.ndarray) else frame_HW3.rgb()
+    place = _place(frame_HW3.shape, mask_SS, box_4)
+    if place is None:
+        return whole
+    blended, changed = _blended(frame_HW3, face_SS3, mask_SS, box_4, sharpen, place)
+    np.copyto(whole[place], blended, where=changed[..., None])
     return whole
+
+
+def over(frame_HW3: Frame, face_SS3: np.ndarray, mask_SS: np.ndarray, box_4: np.ndarray, sharpen: float = 1.0) -> Frame:
+    """`paste` into what was decoded, where that can be encoded again: only what changes goes through RGB."""
+    place = _place(frame_HW3.shape, mask_SS, box_4)
+    if isinstance(frame_HW3, np.ndarray) or not frame_HW3.is_coded() or place is None:
+        return paste(frame_HW3, face_SS3, mask_SS, box_4, sharpen)
+    blended, changed = _blended(frame_HW3, face_SS3, mask_SS, box_4, sharpen, place)
+    return frame_HW3.patched(place[1].start, place[0].start, blended, changed)
+
+
+def _place(shape: Sequence[int], mask_SS: np.ndarray, box_4: np.ndarray) -> tuple[slice, slice] | None:
+    """Rows and columns of the frame that the mask reaches, from even to even ones; None: none."""
+    rows, columns = (np.flatnonzero(mask_SS.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return None
+    scale_2 = (box_4[2:] - box_4[:2]) / len(mask_SS)
+    sides = []
+    for within, low, scale, num in ((rows, box_4[1], scale_2[1], shape[0]), (columns, box_4[0], scale_2[0], shape[1])):
+        start = int(max(0, np.floor(low + (within[0] - 1) * scale))) // 2 * 2
+        end = int(min(num, -(-np.ceil(low + (within[-1] + 2) * scale) // 2) * 2))
+        if end <= start:
+            return None
+        sides.append(slice(start, end))
+    return sides[0], sides[1]
+
+
+def _blended(
+    frame_HW3: Frame, face_SS3: np.ndarray, mask_SS: np.ndarray, box_4: np.ndarray, sharpen: float,
+    place: tuple[slice, slice],
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """What comes to the place, and which of its pixels change.  Shape: -> (rows, columns, 3) uint8, (rows, columns)"""
+    size = len(face_SS3)
+    real = frame_HW3[place]
+    face: np.ndarray = np.asarray(face_SS3, np.float32)
+    if sharpen != 1:
+        face = face + (sharpen - 1) * detail(face, DETAIL_SIGMA * max(1.0, size / float(box_4[2] - box_4[0])))
+    back = cv2.invertAffineTransform(features.crop_transform(box_4, size))
+    back = back - np.array([[0, 0, place[1].start], [0, 0, place[0].start]])
+    size_wh = (real.shape[1], real.shape[0])
+    alpha = cv2.warpAffine(mask_SS, back, size_wh, flags=cv2.INTER_LINEAR)
+    made: np.ndarray = cv2.warpAffine(face, back, size_wh, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    blended = real + (made - real) * alpha[..., None]
+    return np.clip(np.rint(blended, out=blended), 0, 255).astype(np.uint8), alpha > 0
 
 
 def seam(made_SS3: np.ndarray, real_SS3: np.ndarray, mask_SS: np.ndarray) -> float:

@@ -41,8 +41,8 @@ class Renderer:
     mfcc_FW: np.ndarray
     made: dict[int, tuple[np.ndarray, float]] = field(default_factory=dict)
 
-    def frames(self, first: int = 0) -> Iterator[np.ndarray]:
-        """Output frames from number `first` on, a segment's first.  Shape: yields (H, W, 3) uint8"""
+    def frames(self, first: int = 0) -> Iterator[Frame]:
+        """Output frames from number `first` on, a segment's first, as decoded where that can be.  Shape: (H, W, 3)"""
         num = len(self.plan.source_N)
         height, width = self.seen.size_hw
         batch = int(np.clip(HELD_BYTES // (height * width * 3), 1, inference.BATCH))
@@ -72,18 +72,18 @@ class Renderer:
         held = max(1, HELD_BYTES // (height * width * 3))
         yield from itertools.islice(film.backwards(self.source, self.seen.times_s[: run[0] + 1], held), len(run))
 
-    def changed(self, at: np.ndarray, batch: list[Frame]) -> Iterator[np.ndarray]:
+    def changed(self, at: np.ndarray, batch: list[Frame]) -> Iterator[Frame]:
         """Frames `at` of the output, of which `batch` is the source."""
         assert len(batch) == len(at), (len(batch), len(at))
-        made: dict[int, np.ndarray] = {}
+        made: dict[int, Frame] = {}
         who_B = self.choice.who_T[self.plan.source_N[at]]
         for number in np.unique(who_B[self.plan.weight_N[at] > 0]).tolist():
             mine = np.flatnonzero((who_B == number) & (self.plan.weight_N[at] > 0))
             made |= zip(mine.tolist(), self.one_face(number, at[mine], [batch[k] for k in mine]), strict=True)
         for k, frame_HW3 in enumerate(batch):
-            yield made[k] if k in made else whole(frame_HW3)
+            yield made.get(k, frame_HW3)
 
-    def one_face(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[np.ndarray]:
+    def one_face(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[Frame]:
         face = self.seen.faces[number]
         within = self.plan.source_N[at] - face.first
         boxes_B4 = faces.crop_boxes(face.boxes_N4[within])
@@ -93,13 +93,13 @@ class Renderer:
         middles_s = (self.plan.times_s[at] + self.plan.ends_s[at]) / 2
         identity_SS3, sharpen = self.identity(number)
         made_BSS3 = self.sync.generate(identity_SS3, real_BSS3, inference.windows_at(self.mfcc_FW, middles_s))
-        done = []
+        done: list[Frame] = []
         for k, (frame, box, real, made) in enumerate(zip(batch, boxes_B4, real_BSS3, made_BSS3, strict=True)):
             mask_SS = paste.mask(crop_points(face, int(within[k]), box, self.sync.size), self.sync.size)
             fitted = paste.recoloured(made, real, mask_SS)
             self.made[int(at[k])] = made, paste.seam(fitted, real, mask_SS)
             weight = float(self.plan.weight_N[at[k]])
-            done.append(paste.paste(whole(frame), fitted, mask_SS * weight, box, sharpen))
+            done.append(paste.over(frame, fitted, mask_SS * weight, box, sharpen))
         return done
 
     def taken(self, start: int, end: int) -> dict[int, tuple[np.ndarray, float]]:

@@ -26,7 +26,13 @@ def describe(
         "changed_spans": spans(weight_N > 0, plan),
         "passed_through": passed(plan),
         "lines": [
-            {"file": line.path.name, "start_s": round(line.start_s, 3), "end_s": round(line.end_s, 3)} for line in lines
+            {
+                "file": line.path.name,
+                "start_s": round(line.start_s, 3),
+                "end_s": round(line.end_s, 3),
+                "heard": "separated" if line.separated else "raw",
+            }
+            for line in lines
         ],
         "scene_cuts_s": [round(float(seen.times_s[t]), 3) for t in seen.shots[1:]],
         "faces": [one_face(number, seen, choice) for number in range(len(seen.faces))],
@@ -39,13 +45,14 @@ def describe(
 
 def one_face(number: int, seen: Seen, choice: Choice) -> dict[str, Any]:
     face = seen.faces[number]
-    agreement = choice.agreement[number]
+    agreement, likeness = choice.agreement[number], choice.likeness[number]
     return {
         "number": number,
         "from_s": round(float(seen.times_s[face.first]), 3),
         "to_s": round(float(seen.ends_s[face.end - 1]), 3),
         "box": [round(float(side)) for side in np.median(face.boxes_N4, axis=0)],
         "agreement": None if agreement is None else round(agreement, 3),
+        "likeness": None if likeness is None else round(likeness, 3),
         "dubbed": bool((choice.who_T == number).any()),
     }
 

@@ -27,11 +27,14 @@ LOUDNESS_DB = 40.0  # below the loudest: silence
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The face that is dubbed in each frame, -1 for none; and each face's agreement with the sound, None unmeasured."""
+    """The face that is dubbed in each frame, -1 for none; of each face how well it agrees with the sound, and how much
+    it looks like the one that was named, -1 to 1; None unmeasured.
+    """
 
     who_T: np.ndarray
     agreement: list[float | None]
     why: str
+    likeness: list[float | None]
 
 
 def choose(seen: Seen, wanted: str | None, loudness_T: np.ndarray | None) -> Choice:
@@ -44,6 +47,7 @@ def choose(seen: Seen, wanted: str | None, loudness_T: np.ndarray | None) -> Cho
     """
     agreement = [None if loudness_T is None else agreeing(face, seen, loudness_T) for face in seen.faces]
     like = None if wanted is None else portrait_of(wanted, seen)
+    likeness = [None if like is None else alike(like, looks(face)) for face in seen.faces]
     who_T = np.full(len(seen.times_s), -1)
     bounds = [*seen.shots, len(seen.times_s)]
     for start, end in itertools.pairwise(bounds):
@@ -51,8 +55,8 @@ def choose(seen: Seen, wanted: str | None, loudness_T: np.ndarray | None) -> Cho
         if not people:
             continue
         if like is not None:
-            best = max(people, key=lambda person: max(alike(like, looks(seen.faces[k])) for k in person))
-            if max(alike(like, looks(seen.faces[k])) for k in best) < SAME_LOOKS:
+            best = max(people, key=lambda person: max(likeness[k] or -1.0 for k in person))
+            if max(likeness[k] or -1.0 for k in best) < SAME_LOOKS:
                 continue
         elif loudness_T is not None and len(people) > 1:
             best = max(people, key=lambda person: max(agreement[k] or -1.0 for k in person))
@@ -61,9 +65,26 @@ def choose(seen: Seen, wanted: str | None, loudness_T: np.ndarray | None) -> Cho
         for k in best:
             who_T[seen.faces[k].first : seen.faces[k].end] = k
     if wanted is not None and (who_T < 0).all():
-        raise UserError(f"--speaker {wanted}: no face of the video looks like it")
-    why = "named" if wanted else "mouth agrees with the sound" if loudness_T is not None else "largest face"
-    return Choice(who_T, agreement, why)
+        nearest = max(value or -1.0 for value in likeness)
+        raise UserError(
+            f"--speaker {wanted}: no face of the video looks like it: the nearest by {nearest:.2f}, wanted {SAME_LOOKS}"
+        )
+    why = (
+        named(who_T, likeness)
+        if wanted
+        else "mouth agrees with the sound"
+        if loudness_T is not None
+        else "largest face"
+    )
+    return Choice(who_T, agreement, why, likeness)
+
+
+def named(who_T: np.ndarray, likeness: list[float | None]) -> str:
+    """How sure it is that the face is the one that was named: its likeness, and that of the nearest other."""
+    chosen = set(who_T[who_T >= 0].tolist())
+    mine = min(likeness[k] or -1.0 for k in chosen)
+    others = [value or -1.0 for k, value in enumerate(likeness) if k not in chosen]
+    return f"named: likeness {mine:.2f}" + (f", of the nearest other face {max(others):.2f}" if others else "")
 
 
 def area(face: Face) -> float:

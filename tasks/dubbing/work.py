@@ -18,7 +18,7 @@ from tasks import units
 from tasks.dubbing.look import Face, Seen
 from tasks.stage import UserError, all_or_nothing, write_atomic
 
-DUB_VERSION = 1  # raise it when other frames come of the same inputs
+DUB_VERSION = 2  # raise it when other frames come of the same inputs
 
 
 def key_of(inputs: dict[str, Any]) -> str:

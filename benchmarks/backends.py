@@ -1,0 +1,94 @@
+"""What computes the generator, and what that does to its pictures: ms a frame at the demo's width and at LipGAN's own.
+
+    python -m benchmarks.backends            benchmarks/results/backends.json
+    python -m benchmarks.backends --compile  before it: torch.compile, which takes minutes, into its cache
+
+eager: as torch lays tensors out; channels_last: as we dub. Times at full width are of random weights, which cost what
+trained ones do; the pictures are judged at the demo's width, by the gate of tasks/fastest.py.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.dub import machine
+from model.generator import Generator
+from tasks import backends, checkpoints, fastest, inference, paths, quantised
+from tasks.inference import LipSync
+
+RESULT = Path("benchmarks/results/backends.json")
+BATCHES, ROUNDS = (1, 8), 5
+
+
+def full_width(folder: Path) -> Path:
+    """LipGAN's own size with random weights, as a checkpoint like any other."""
+    _, about = checkpoints.load(paths.GENERATOR)
+    about["params"]["model"]["width"] = 1.0
+    torch.manual_seed(0)
+    out = folder / "generator.safetensors"
+    checkpoints.save(out, Generator(1.0, about["params"]["faces"]["size"]).state_dict(), about)
+    return out
+
+
+def ways(checkpoint: Path) -> dict[str, LipSync]:
+    made = {"eager": LipSync(checkpoint, "torch"), "channels_last": LipSync(checkpoint, "torch")}
+    for weight in made["eager"].generator.parameters():
+        weight.data = weight.data.contiguous(memory_format=torch.contiguous_format)
+    run = made["eager"].run
+    made["eager"].run = lambda faces, sound: run(faces.contiguous(), sound)
+    compiled = torch.compile(made["channels_last"].generator, dynamic=False)
+    made["torch.compile"] = LipSync(checkpoint, "torch")
+    made["torch.compile"].run = compiled
+    for name in backends.BACKENDS[1:]:
+        made[name] = LipSync(checkpoint, name, quantised.made(checkpoint) if name in backends.INT8 else None)
+    return made
+
+
+def times(syncs: dict[str, LipSync], batch: int, rounds: int) -> dict[str, float]:
+    """Milliseconds a frame; all take turns, medians."""
+    rng = np.random.default_rng(0)
+    size = next(iter(syncs.values())).size
+    faces = rng.integers(0, 256, (batch, size, size, 3), dtype=np.uint8)
+    windows = rng.normal(size=(batch, 12, 35)).astype(np.float32)
+    spent: dict[str, list[float]] = {name: [] for name in syncs}
+    for turn in range(rounds + 1):
+        for name, sync in syncs.items():
+            started = time.perf_counter()
+            sync.generate(faces[0], faces, windows)
+            if turn:
+                spent[name].append((time.perf_counter() - started) / batch * 1000)
+    return {name: round(statistics.median(values), 2) for name, values in spent.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--compile", action="store_true", help="only compile, so that the measuring run need not")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-backends-") as name:
+        _, about = checkpoints.load(paths.GENERATOR)
+        demo = f"width {about['params']['model']['width']:g}"
+        places = {demo: paths.GENERATOR, "width 1": full_width(Path(name))}
+        result: dict = {"machine": machine(), "threads": torch.get_num_threads(), "ms_per_frame": {}, "gate": {}}
+        for width, checkpoint in places.items():
+            syncs = ways(checkpoint)
+            for batch in BATCHES:
+                found = times(syncs, batch, 1 if args.compile else ROUNDS)
+                result["ms_per_frame"][f"{width}, batch {batch}"] = found
+        if args.compile:
+            return
+        result["checkpoint"] = inference.describe(about)
+        result["limits"] = fastest.LIMITS
+        for name, verdict in fastest.verdicts(paths.GENERATOR).items():
+            result["gate"][name] = verdict.figures | {"refused": verdict.refused}
+    print(json.dumps(result, indent=2))
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

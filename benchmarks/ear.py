@@ -1,0 +1,58 @@
+"""How well the mouth follows words with music or noise under them, as the network hears them and separated.
+
+    python -m benchmarks.ear                 the test clips of data/: benchmarks/results/ear.json
+
+Correlation of the generated mouth opening with the true one, means over clips. auto: each clip by its own measure.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.dub import machine
+from model import faces, metrics_time
+from tasks import features, inference, noisy, paths
+from tasks.dubbing import ear
+from tasks.landmarks import Predictor
+from tasks.loader import Clips
+from tasks.raw_clips import RawClips
+
+RESULT = Path("benchmarks/results/ear.json")
+SNR_DB = (20.0, 10.0, 0.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clips", type=int, default=10)
+    args = parser.parse_args()
+    sync, predictor = inference.LipSync(paths.GENERATOR, "torch"), Predictor(paths.LANDMARKS)
+    clips, raw = Clips(paths.INDEX, paths.SHARDS, "test"), RawClips(paths.CLIPS, paths.RAW)
+    scores: dict[str, dict[str, list[float]]] = {}
+    for number in range(min(args.clips, len(clips))):
+        clip, key = clips[number], clips.keys[number]
+        num_frames = len(clip.faces_TSS3)
+        truth_T = np.array(clip.truth["aperture"]) if clip.truth else faces.aperture(predictor(clip.faces_TSS3))
+        voice = raw.sound(key)
+        sounds = {"clean": voice}
+        sounds |= {f"{k} {s:g} dB": noisy.under(voice, k, s, key) for k in noisy.KINDS for s in SNR_DB}
+        for name, sound in sounds.items():
+            found = {}
+            for way, heard in (("raw", sound), ("separated", np.concatenate(list(ear.separated([sound]))))):
+                windows = inference.windows(features.mfcc(heard, num_frames), np.arange(num_frames))
+                identity = clip.faces_TSS3[inference.identity_frame(clip.found_T)]
+                made_T = faces.aperture(predictor(sync.generate(identity, clip.faces_TSS3, windows)))
+                found[way] = float(metrics_time.lag_curve(made_T, truth_T, 0)[0])
+            needed = ear.needs_separating([sound])
+            found |= {"auto": found["separated" if needed else "raw"], "share separated": float(needed)}
+            for way, value in found.items():
+                scores.setdefault(name, {}).setdefault(way, []).append(value)
+    table = {name: {way: round(float(np.mean(v)), 3) for way, v in ways.items()} for name, ways in scores.items()}
+    about = {"machine": machine(), "checkpoint": inference.describe(sync.about), "clips": min(args.clips, len(clips))}
+    print(json.dumps(about | {"aperture_corr": table}, indent=2))
+    RESULT.write_text(json.dumps(about | {"aperture_corr": table}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
