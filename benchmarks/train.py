@@ -8,6 +8,7 @@ ours             tasks.loader, model.gan: bf16, channels_last, fused Adam, the d
 ours_compiled    the same under torch.compile (CUDA: with CUDA graphs)                    with --compile
 lipgan_order     ours with train.separate_fakes: a second pass makes the fakes
 plain            the same arithmetic as `ours` the plain way: fp32, NCHW, Adam as it comes, the same loader
+plain_order      plain, in LipGAN's order: what its authors' loop computes
 wav2lip_style    the plain step fed as Wav2Lip's loop is built: a file a frame, cv2.imread, floats made on the CPU a
                  sample at a time by DataLoader workers, .item() after every step. Sound features are read from files
                  made beforehand (Wav2Lip computes them again for each sample, which is not counted here)
@@ -136,12 +137,21 @@ def make_variants(
         variants["ours_compiled"] = ours(compiled="reduce-overhead" if device.type == "cuda" else "default")
     source = batches()
     variants["plain"] = plain(p, device, lambda: floats(next(source), device))
+    ordered = batches()
+    variants["plain_order"] = plain(p, device, lambda: floats(next(ordered), device), separate_fakes=True)
     frames = wav2lip_frames(p, clips, scratch)
     variants["wav2lip_style"] = plain(p, device, lambda: [part.to(device) for part in next(frames)], reads=True)
     return variants
 
 
-def plain(p, device: torch.device, take: Callable[[], list[torch.Tensor]], *, reads: bool = False) -> Step:
+def plain(
+    p,
+    device: torch.device,
+    take: Callable[[], list[torch.Tensor]],
+    *,
+    reads: bool = False,
+    separate_fakes: bool = False,
+) -> Step:
     """The joint step as it is usually written. `reads`: the loss is read after every step."""
     torch.manual_seed(0)
     generator = Generator(p.model.width, p.faces.size).to(device).train()
@@ -153,7 +163,12 @@ def plain(p, device: torch.device, take: Callable[[], list[torch.Tensor]], *, re
     def step() -> float:
         (identity, target, mfcc, negative, mouth), waited_s = timed(take)
         generated = generator(generator_input(identity, target), mfcc)
-        fakes, real = discriminator.embed_faces(generated.detach()), discriminator.embed_faces(target)
+        shown = generated.detach()
+        if separate_fakes:  # Keras's predict: no gradient, running statistics
+            with torch.no_grad():
+                shown = generator.eval()(generator_input(identity, target), mfcc)
+            generator.train()
+        fakes, real = discriminator.embed_faces(shown), discriminator.embed_faces(target)
         right, wrong = discriminator.embed_audio(mfcc), discriminator.embed_audio(negative)
         apart = [distance(real, right), distance(fakes, right), distance(real, wrong)]
         in_sync = [torch.full_like(apart[0], value) for value in (1.0, 0.0, 0.0)]
@@ -300,8 +315,8 @@ def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def shares(name: str, row: dict[str, float], flops: dict[str, float], rates: dict[str, float]) -> dict[str, float]:
-    each = flops["lipgan_order" if name == "lipgan_order" else "ours"]
-    rate = rates["fp32" if name in ("plain", "wav2lip_style") else "bf16"]
+    each = flops["lipgan_order" if name.endswith("_order") else "ours"]
+    rate = rates["fp32" if name.startswith(("plain", "wav2lip")) else "bf16"]
     done = each * row["samples_per_s"]
     return {"share_of_matrix_rate": round(done / rate, 4), "share_of_bf16_rate": round(done / rates["bf16"], 4)}
 

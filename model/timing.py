@@ -30,16 +30,17 @@ def first_column(frame: int, fps: float = FPS) -> int:
     return math.floor(middle_s / COLUMN_S - (WINDOW - 1) / 2 + 0.5)
 
 
-def window_columns(frames: np.ndarray, num_columns: int) -> np.ndarray:
+def window_columns(frames: np.ndarray, num_columns: int | np.ndarray) -> np.ndarray:
     """Columns of the windows of `frames`, edges repeated, so that every frame has a window.
 
-    Shape: frames (N,) int  ->  (N, WINDOW) int in [0, num_columns)
+    Shape: frames (N,) int, num_columns of their clip or (N,) of the clip of each  ->  (N, WINDOW) int, at most the last
     Errors: ValueError where there is no column to repeat.
     """
-    if num_columns < 1:
+    if np.min(num_columns) < 1:
         raise ValueError("num_columns must be at least 1: there is no sound to take a window of")
     starts_N = np.array([first_column(int(t)) for t in np.atleast_1d(frames)], dtype=np.int64)
-    return np.clip(starts_N[:, None] + np.arange(WINDOW), 0, num_columns - 1)
+    last_N = np.asarray(num_columns) - 1
+    return np.clip(starts_N[:, None] + np.arange(WINDOW), 0, last_N[..., None])
 
 
 def columns_at(middles_s: np.ndarray, num_columns: int) -> np.ndarray:

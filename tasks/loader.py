@@ -200,14 +200,14 @@ def _heard(
 ) -> list[np.ndarray]:
     """The sounds of frames of clips, each changed; without changes as they are.  Shape: -> (12, 35) each"""
     sources = [clips[int(clip)] for clip in clip_B]
-    columns_BW = [timing.window_columns(frame_B[k : k + 1], of.mfcc_FW.shape[1])[0] for k, of in enumerate(sources)]
+    columns_BW = timing.window_columns(frame_B, np.array([of.mfcc_FW.shape[1] for of in sources]))
     windows = [of.mfcc_FW[:, columns_W] for of, columns_W in zip(sources, columns_BW, strict=True)]
     if not changes:
         return windows
     if len(at := disturbances.where(changes, silent_B)):
         found_BFW = disturbances.under(
             torch.from_numpy(np.stack([sources[k].mel_CM[columns_BW[k]] for k in at])),
-            np.stack([columns_BW[k] for k in at]),
+            columns_BW[at],
             [changes[k] for k in at],
             silent_B[at],
         )

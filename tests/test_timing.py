@@ -147,3 +147,11 @@ def test_time_stamps_rounded_to_a_millisecond_drift_nowhere(fps):
 def test_no_frame_and_one_frame():
     assert source_frames(np.zeros(0)).tolist() == []
     assert source_frames(np.zeros(1)).tolist() == [0]
+
+
+def test_frames_of_several_clips_have_the_windows_they_have_alone():
+    frames, lengths = np.array([0, 9, 30, 3]), np.array([40, 40, 124, 12])
+    alone = [window_columns(frames[k : k + 1], int(lengths[k]))[0] for k in range(4)]
+    assert np.array_equal(window_columns(frames, lengths), alone)
+    with pytest.raises(ValueError, match="no sound"):
+        window_columns(frames, np.array([40, 0, 40, 40]))
