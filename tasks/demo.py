@@ -20,7 +20,7 @@ def run() -> None:
     """Dub the first test clip; it is of a speaker the training never saw."""
     folder = paths.DUBBED.parent
     folder.mkdir(exist_ok=True)
-    face, sound = folder / "demo-face.mp4", folder / "demo-speech.wav"
+    face, sound = paths.DEMO_FACE, folder / "demo-speech.wav"
     tested = index.kept(index.read(paths.INDEX), "test")
     if not tested:
         raise UserError(f"{paths.INDEX}: no test clip to dub")

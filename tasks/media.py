@@ -287,15 +287,19 @@ def sound_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Blo
     for frame in decoded(container, stream):
         if frame.sample_rate not in RATES_HZ:
             continue
-        samples = frame.to_ndarray()
-        if frame.format.is_packed:
-            samples = samples.reshape(-1, len(frame.layout.channels)).T
-        if samples.dtype == np.uint8:
-            samples = (samples.astype(np.float32) - 128) / 128
-        elif np.issubdtype(samples.dtype, np.integer):
-            samples = samples.astype(np.float32) / (np.iinfo(samples.dtype).max + 1)
-        samples = samples.astype(np.float32, copy=False)
-        yield np.nan_to_num(samples, posinf=0, neginf=0), frame.time, frame.sample_rate
+        yield floats(frame), frame.time, frame.sample_rate
+
+
+def floats(frame: av.AudioFrame) -> np.ndarray:
+    """Decoded sound of any form, no infinite sample in it.  Shape: -> (channels, n) float32"""
+    samples = frame.to_ndarray()
+    if frame.format.is_packed:
+        samples = samples.reshape(-1, len(frame.layout.channels)).T
+    if samples.dtype == np.uint8:
+        samples = (samples.astype(np.float32) - 128) / 128
+    elif np.issubdtype(samples.dtype, np.integer):
+        samples = samples.astype(np.float32) / (np.iinfo(samples.dtype).max + 1)
+    return np.nan_to_num(samples.astype(np.float32, copy=False), posinf=0, neginf=0)
 
 
 def placed(blocks: Iterable[Block], start_s: float | None) -> Iterator[tuple[np.ndarray, int]]:

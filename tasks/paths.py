@@ -33,6 +33,7 @@ STRIPS = REPORTS / "strips"
 REPORT = REPORTS / "report.html"
 LISTEN = REPORTS / "listen.html"
 DUBBED = Path("out/demo.mp4")
+DEMO_FACE = Path("out/demo-face.mp4")
 
 
 def main_repository() -> Path:

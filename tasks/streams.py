@@ -7,11 +7,49 @@ from typing import BinaryIO
 
 import av
 import numpy as np
+from av.video.reformatter import Colorspace
 
 from model.timing import FPS, SAMPLE_RATE_HZ
+from tasks import media
 from tasks.mp4 import AAC_BLOCK, ACCURATE, BT601, BT709, HD_ROWS, LIMITED, colour_matrix
 
 CODING = {"preset": "ultrafast", "tune": "zerolatency", "crf": "20", "threads": "1"}  # no frame waits for a later one
+
+
+def video_frame(picture_HW3: np.ndarray, matrix: Colorspace, number: int = 0) -> av.VideoFrame:
+    """Frame `number` of a stream, as encoders want it.  Shape: (H, W, 3) uint8 RGB, both even"""
+    frame = av.VideoFrame.from_ndarray(picture_HW3, format="rgb24").reformat(
+        format="yuv420p", dst_colorspace=matrix, interpolation=ACCURATE, threads=1
+    )
+    frame.pts, frame.time_base = number, Fraction(1, FPS)
+    return frame
+
+
+class Heard:
+    """Sound frames of any one rate and layout, one after the other, -> 16 kHz mono; under a millisecond stays inside.
+
+    Channels are averaged before the rate is changed, as `tasks.media` does it.
+    """
+
+    def __init__(self) -> None:
+        self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE_HZ)
+
+    def __call__(self, frame: av.AudioFrame) -> np.ndarray:
+        """Shape: -> (n,) float32, n >= 0"""
+        mono_1N = media.floats(frame).mean(axis=0, keepdims=True, dtype=np.float32)
+        given = av.AudioFrame.from_ndarray(mono_1N, format="fltp", layout="mono")
+        given.sample_rate = frame.sample_rate
+        made = [out.to_ndarray()[0] for out in self._resampler.resample(given)]
+        return np.concatenate(made) if made else np.zeros(0, np.float32)
+
+
+def silence_like(frame: av.AudioFrame, num: int) -> av.AudioFrame:
+    """`num` samples of it, in the form of another frame."""
+    like = frame.to_ndarray()
+    shape = (1, num * len(frame.layout.channels)) if frame.format.is_packed else (len(like), num)
+    made = av.AudioFrame.from_ndarray(np.zeros(shape, like.dtype), format=frame.format.name, layout=frame.layout.name)
+    made.sample_rate = frame.sample_rate
+    return made
 
 
 class Writer:
@@ -50,10 +88,7 @@ class Writer:
 
     def write(self, picture_HW3: np.ndarray, sound: np.ndarray) -> None:
         """Shape: (H, W, 3) uint8 RGB; (640,) float, clipped to [-1, 1], the sound of this very frame"""
-        frame = av.VideoFrame.from_ndarray(np.pad(picture_HW3, self._even, "edge"), format="rgb24").reformat(
-            format="yuv420p", dst_colorspace=self._matrix, interpolation=ACCURATE, threads=1
-        )
-        frame.pts, frame.time_base = self._num_frames, Fraction(1, FPS)
+        frame = video_frame(np.pad(picture_HW3, self._even, "edge"), self._matrix, self._num_frames)
         self._num_frames += 1
         self._whole.mux(self._video.encode(frame))
         self._waiting = np.concatenate([self._waiting, sound])

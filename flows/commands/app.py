@@ -28,12 +28,14 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from tasks import paths
     from tasks.progress import say
     from tasks.serving import server
     from tasks.serving.desk import Desk
     from tasks.serving.uploads import Limits
 
     limits = Limits(upload_mb=args.max_mb, media_s=args.max_seconds, work_s=args.max_work, keep_s=args.keep)
-    with Desk(limits) as desk:
+    demo = {paths.DEMO_FACE.name: paths.DEMO_FACE} if paths.DEMO_FACE.is_file() else {}
+    with Desk(limits, demo) as desk:
         say(f"app: http://{args.host}:{args.port}  (Ctrl-C ends it)")
         server.serve(desk, args.host, args.port)

@@ -16,13 +16,16 @@ def add(commands: Any) -> None:
         what="Make a picture speak live. The sound is delayed to match; a frame that would be late is not made, the "
         "one before stays; the sound is never cut or repeated. At the end it tells the work and the delay.",
         example="python -m flows live --face portrait.png --audio speech.wav --out out/live.mp4\n"
+        "python -m flows live --face portrait.png --serve\n"
         "arecord -q -t raw -f S16_LE -r 16000 | python -m flows live --face portrait.png --audio - --out - | ffplay -",
     )
     live.add_argument("--face", required=True, help="picture with the face that speaks")
+    live.add_argument("--audio", help="sound file; or - for standard input: 16 kHz, mono, 16 bits, little end first")
+    live.add_argument("--out", help="mp4 to write; or - for Matroska on standard output")
     live.add_argument(
-        "--audio", required=True, help="sound file; or - for standard input: 16 kHz, mono, 16 bits, little end first"
+        "--serve", action="store_true", help="instead of --audio and --out: your microphone, in a browser (extra live)"
     )
-    live.add_argument("--out", required=True, help="mp4 to write; or - for Matroska on standard output")
+    live.add_argument("--port", type=int, default=7860, help="of --serve; default: %(default)s")
     live.add_argument("--paced", action="store_true", help="read the sound file at the speed at which it is spoken")
     live.add_argument("--box", help="left,top,right,bottom of the face, where it is not found (a drawing)")
     live.add_argument(
@@ -32,6 +35,34 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from flows.commands.dub import box
-    from tasks import live_file, registry
+    from tasks import registry
+    from tasks.stage import UserError
+
+    if args.serve:
+        return serve(args)
+    if not (args.audio and args.out):
+        raise UserError("live needs --audio and --out, or --serve for a browser with a microphone")
+    from tasks import live_file
 
     live_file.run(args.face, args.audio, args.out, registry.path_of(args.checkpoint), args.paced, box(args.box))
+
+
+def serve(args: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from tasks import media
+    from tasks.progress import say
+    from tasks.serving import booth, server
+    from tasks.serving.desk import Desk
+    from tasks.stage import UserError
+
+    if why := booth.missing():
+        raise UserError(why)
+    face = Path(args.face)
+    try:
+        media.read_image(face)
+    except (OSError, media.MediaError) as error:
+        raise UserError(f"{face}: no picture can be read") from error
+    with Desk(faces={face.name: face}) as desk:
+        say(f"live: http://127.0.0.1:{args.port}/live  (Ctrl-C ends it)")
+        server.serve(desk, "127.0.0.1", args.port)

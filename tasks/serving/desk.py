@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from tasks.serving import worker
+from tasks.serving.booth import Booth
 from tasks.serving.uploads import Limits, check, safe_name
 from tasks.serving.worker import Done, Order, Progress
 from tasks.stage import UserError
@@ -59,12 +60,14 @@ class Desk:
     """Errors: what cannot be taken is a UserError of one line."""
 
     limits: Limits = field(default_factory=Limits)
+    faces: dict[str, Path] = field(default_factory=dict)  # that are offered to go live with, by name
 
     def __enter__(self) -> "Desk":
         self.folder = Path(tempfile.mkdtemp(prefix="lipgan-app-"))
         self.uploads: dict[str, Upload] = {}
         self.jobs: dict[str, Job] = {}
         self.waiting: queue.Queue[Job] = queue.Queue()
+        self.booth = Booth(self.limits)
         self.closing = threading.Event()
         self.worker: tuple[BaseProcess, Connection] | None = None
         self.thread = threading.Thread(target=self.attend, name="desk", daemon=True)
@@ -80,6 +83,7 @@ class Desk:
             self.worker[1].close()  # an idle worker ends by itself
             self.worker[0].join(PATIENCE_S)
         self.stop_worker()
+        self.booth.close_all()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def room(self, name: str) -> Path:
@@ -200,6 +204,7 @@ class Desk:
 
     def sweep(self) -> None:
         """Forget what has been here for long enough."""
+        self.booth.sweep()
         now_s = time.monotonic()
         needed = {path for job in self.jobs.values() if job.state not in OVER for path in used(job.order)}
         for name, upload in list(self.uploads.items()):

@@ -11,9 +11,11 @@ import json
 import re
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
@@ -21,13 +23,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
-from tasks import mark, paths
-from tasks.serving import choices
+from tasks import mark, media, paths
+from tasks.serving import booth, choices
 from tasks.serving.desk import Desk, Job
 from tasks.serving.uploads import KINDS, without_places
 from tasks.stage import UserError
 
-PAGE = Path(__file__).with_name("page.html")
+PAGES = {"/": "page.html", "/live": "live.html"}
+PARTS = re.compile(r"(?<=>)(page\.css|shared\.js)(?=<)")  # files that stand in both pages
 OWN_HOSTS = ("127.0.0.1", "localhost")
 GONE = JSONResponse({"error": "this job is not here any more"}, 404)
 
@@ -36,17 +39,14 @@ def application(desk: Desk, hosts: tuple[str, ...] = OWN_HOSTS) -> FastAPI:
     """The routes; `hosts`: names it may be called by, "*" for any."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
-    page = PAGE.read_text()
-    policy = content_policy(page)
     known = choices.checkpoints
 
     @app.exception_handler(UserError)
     def refused(request: Request, error: UserError) -> Response:
         return JSONResponse({"error": without_places(str(error))}, 422)
 
-    @app.get("/")
-    def index() -> Response:
-        return HTMLResponse(page, headers={"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"})
+    for address, name in PAGES.items():
+        app.add_api_route(address, partial(shown, whole(name)), response_class=HTMLResponse)
 
     @app.get("/choices")
     def offered() -> dict[str, Any]:
@@ -55,6 +55,7 @@ def application(desk: Desk, hosts: tuple[str, ...] = OWN_HOSTS) -> FastAPI:
             "checkpoints": {name: about for name, (_, about) in known().items()},
             "voices": choices.VOICES,
             "expert": paths.EXPERT.is_file(),
+            "live": {"missing": booth.missing(), "faces": list(desk.faces), "most_s": limits.live_s},
             "limits": {"upload_mb": limits.upload_mb, "media_s": limits.media_s, "keep_s": limits.keep_s},
         }
 
@@ -73,23 +74,45 @@ def application(desk: Desk, hosts: tuple[str, ...] = OWN_HOSTS) -> FastAPI:
 
     @app.post("/jobs")
     async def begin(request: Request) -> dict[str, str]:
-        if request.headers.get("content-type", "").split(";")[0] != "application/json":
-            raise UserError("a job is asked for in JSON")
-        try:
-            asked = json.loads(await request.body())
-        except ValueError as error:
-            raise UserError("a job is asked for in JSON") from error
-        if not isinstance(asked, dict) or not all(v is None or isinstance(v, str) for v in asked.values()):
-            raise UserError("a job is asked for in words: face, sound or text, checkpoint, speaker")
-        offered = await run_in_threadpool(known)
+        asked = await words(request, "a job is asked for in words: face, sound or text, checkpoint, speaker")
+        checkpoint = await run_in_threadpool(offered_checkpoint, asked)
+        if (speaker := asked.get("speaker")) and not re.fullmatch(r"\d+|[\d.]+,[\d.]+@[\d.]+", speaker):
+            raise UserError("the speaker is a face's number, or a point in the picture")
+        return {"job": await run_in_threadpool(desk.order, asked, checkpoint)}
+
+    def offered_checkpoint(asked: dict[str, Any]) -> str:
+        """What the page's name of it stands for."""
+        offered = known()
         if not offered:
             raise UserError("there is no checkpoint here yet; make one with `dvc repro`")
         checkpoint = asked.get("checkpoint") or next(iter(offered))
         if checkpoint not in offered:
             raise UserError("there is no such checkpoint here; load the page again")
-        if (speaker := asked.get("speaker")) and not re.fullmatch(r"\d+|[\d.]+,[\d.]+@[\d.]+", speaker):
-            raise UserError("the speaker is a face's number, or a point in the picture")
-        return {"job": await run_in_threadpool(desk.order, asked, offered[checkpoint][0])}
+        return offered[checkpoint][0]
+
+    @app.get("/live/faces/{name}")
+    def offered_face(name: str) -> Response:
+        if name not in desk.faces:
+            return JSONResponse({"error": "there is no such face here"}, 404)
+        _, png = cv2.imencode(".png", cv2.cvtColor(media.read_image(desk.faces[name]), cv2.COLOR_RGB2BGR))
+        return Response(png.tobytes(), media_type="image/png")
+
+    @app.post("/live/sessions")
+    async def go_live(request: Request) -> dict[str, str]:
+        asked = await words(request, "a session is asked for in words: face or offered, checkpoint, sdp")
+        picture = desk.faces.get(asked.get("offered") or "") or desk.upload(asked.get("face"), "face").path
+        if not (offer := asked.get("sdp")):
+            raise UserError("a session needs the browser's half of the handshake")
+        order = booth.Order(
+            picture=picture, checkpoint=await run_in_threadpool(offered_checkpoint, asked),
+            label=asked.get("label") or None, offer=offer, most_s=desk.limits.live_s,
+        )  # fmt: skip
+        name, answer = await run_in_threadpool(desk.booth.open, order)
+        return {"session": name, "sdp": answer}
+
+    @app.delete("/live/sessions/{name}")
+    def leave(name: str) -> dict[str, bool]:
+        return {"ended": desk.booth.close(name)}
 
     @app.get("/jobs/{name}")
     def state(name: str) -> Response:
@@ -117,6 +140,31 @@ def application(desk: Desk, hosts: tuple[str, ...] = OWN_HOSTS) -> FastAPI:
         return JSONResponse({"sidecar": sidecar, "mark": mark.as_dict(mark.read(job.order.out))})
 
     return app
+
+
+def whole(name: str) -> str:
+    """A page with the parts that it shares with the other."""
+    folder = Path(__file__).parent
+    return PARTS.sub(lambda part: "\n" + (folder / part[1]).read_text(), (folder / name).read_text())
+
+
+def shown(page: str) -> Response:
+    return HTMLResponse(
+        page, headers={"Content-Security-Policy": content_policy(page), "Referrer-Policy": "no-referrer"}
+    )
+
+
+async def words(request: Request, wanted: str) -> dict[str, Any]:
+    """What is asked for.  Errors: UserError where it is no JSON of words."""
+    if request.headers.get("content-type", "").split(";")[0] != "application/json":
+        raise UserError(wanted)
+    try:
+        asked = json.loads(await request.body())
+    except ValueError as error:
+        raise UserError(wanted) from error
+    if not isinstance(asked, dict) or not all(v is None or isinstance(v, str) for v in asked.values()):
+        raise UserError(wanted)
+    return asked
 
 
 async def receive(request: Request, path: Path, max_bytes: int) -> None:

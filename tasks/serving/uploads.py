@@ -23,6 +23,8 @@ class Limits:
     text_letters: int = 1000
     num_waiting: int = 8  # jobs
     keep_s: float = 3600.0  # what was handed in and what was made
+    num_live: int = 1  # sessions at a time
+    live_s: float = 600.0  # of one session
 
     @property
     def upload_bytes(self) -> int:

@@ -1,0 +1,201 @@
+"""The process of one live session: a microphone over WebRTC in, the speaking picture and the delayed sound out.
+
+It is told one Order, answers with the other half of the handshake, and ends with the connection, with its parent, or
+when its time is over; all that it held goes with it. No server on the net is asked for the way (no STUN): browser and
+app must reach each other, on one machine or in one network. The only importer of aiortc, which is optional.
+"""
+
+import asyncio
+import json
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from multiprocessing.connection import Connection
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import cv2
+import numpy as np
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
+
+from model.timing import WINDOW
+from tasks import features, inference, media, paths, registry, streams
+from tasks.dubbing import picture
+from tasks.inference import LipSync
+from tasks.landmarks import Predictor
+from tasks.live import LOOK_AHEAD_S, Live, Portrait
+from tasks.mp4 import colour_matrix
+from tasks.serving.booth import Answer, Order
+from tasks.serving.delay import DELAY_S, Delay
+from tasks.stage import UserError
+
+MAX_PIXELS = 1280 * 720  # of the picture that speaks: 25 of them are encoded in a second
+CONNECT_S = 20.0
+TELL_S = 0.5  # how often the page is told how it goes
+MAX_GAP_S = 1.0  # of lost sound, filled with silence; more than this is a microphone that was off
+REMEMBERED = 250  # frames whose work is told
+
+
+def work(order: Order, pipe: Connection) -> None:
+    """One session.  Errors: UserError where the picture or the checkpoint cannot be used."""
+    portrait = prepared(order)
+    asyncio.run(session(order, portrait, pipe))
+
+
+def prepared(order: Order) -> Portrait:
+    checkpoint = Path(registry.path_of(order.checkpoint))
+    sync = LipSync(checkpoint)
+    try:
+        picture_HW3 = fitting(media.read_image(order.picture))
+    except media.MediaError as error:
+        raise UserError(f"{order.picture.name}: no picture can be read: {error.detail}") from error
+    portrait = Portrait(picture_HW3, sync, inference.face_params(sync.about, checkpoint), Predictor(paths.LANDMARKS))
+    if order.label:
+        portrait.picture_HW3 = picture.labelled(portrait.picture_HW3, order.label)
+    return portrait
+
+
+def fitting(picture_HW3: np.ndarray) -> np.ndarray:
+    """No more pixels than 720p has, and even sides.  Shape: (H, W, 3) -> (H', W', 3)"""
+    height, width = picture_HW3.shape[:2]
+    scale = min(1.0, (MAX_PIXELS / (height * width)) ** 0.5)
+    if scale < 1:
+        picture_HW3 = cv2.resize(picture_HW3, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        height, width = picture_HW3.shape[:2]
+    return np.ascontiguousarray(np.pad(picture_HW3, ((0, height % 2), (0, width % 2), (0, 0)), "edge"))
+
+
+async def session(order: Order, portrait: Portrait, pipe: Connection) -> None:
+    """Until the connection ends, the parent hangs up, or the time is over."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    over, connected = asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().add_reader(pipe.fileno(), over.set)
+    stream = Stream(portrait)
+    tasks: list[asyncio.Task[None]] = []
+
+    def begin(task: asyncio.Task[None]) -> None:
+        tasks.append(task)
+        task.add_done_callback(lambda _: over.set())
+
+    @peer.on("track")
+    def track(track: Any) -> None:
+        if track.kind == "audio" and not tasks:
+            begin(asyncio.create_task(stream.listen(track)))
+            begin(asyncio.create_task(stream.speak()))
+
+    @peer.on("datachannel")
+    def channel(channel: Any) -> None:
+        begin(asyncio.create_task(stream.tell(channel)))
+
+    @peer.on("connectionstatechange")
+    def changed() -> None:
+        if peer.connectionState == "connected":
+            connected.set()
+        elif peer.connectionState in ("failed", "closed"):
+            over.set()
+
+    async def no_longer_than_it_may() -> None:
+        await asyncio.wait_for(connected.wait(), CONNECT_S)
+        await asyncio.sleep(order.most_s)
+
+    try:
+        await peer.setRemoteDescription(RTCSessionDescription(order.offer, "offer"))
+        peer.addTrack(stream.sound_out)
+        peer.addTrack(stream.picture_out)
+        await peer.setLocalDescription(await peer.createAnswer())
+        pipe.send(Answer(peer.localDescription.sdp))
+        begin(asyncio.create_task(no_longer_than_it_may()))
+        await over.wait()
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        await peer.close()
+    for error in ended:
+        if isinstance(error, Exception) and not isinstance(error, TimeoutError):
+            raise error
+
+
+class Stream:
+    """From the sound that comes in to what goes out; the frames are made in a thread of their own."""
+
+    def __init__(self, portrait: Portrait) -> None:
+        self.delay: Delay[Any] = Delay()
+        self.live = Live(portrait, lambda: self.delay.heard_s)
+        portrait.say(np.zeros((features.NUM_MFCC, WINDOW), np.float32))  # the first one takes longest
+        self.heard, self.work_s = streams.Heard(), deque[float](maxlen=REMEMBERED)
+        self.to_hear: asyncio.Queue[np.ndarray] = asyncio.Queue()
+        self.sound_out, self.picture_out = Outgoing("audio"), Outgoing("video")
+        self.num_samples = 0  # sent
+
+    async def listen(self, track: Any) -> None:
+        """Sound to the network and, later, back; where packets were lost, silence of their length."""
+        due_pts: int | None = None
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            lost = 0 if due_pts is None else frame.pts - due_pts
+            if -frame.sample_rate < lost < 0:
+                continue  # its place is taken already
+            due_pts = frame.pts + frame.samples
+            blocks = [streams.silence_like(frame, lost)] if 0 < lost < MAX_GAP_S * frame.sample_rate else []
+            for block in (*blocks, frame):
+                for sound in self.delay.hear(block, block.samples / block.sample_rate):
+                    sound.pts, sound.time_base = self.num_samples, Fraction(1, sound.sample_rate)
+                    self.num_samples += sound.samples
+                    self.sound_out.put(sound)
+                self.to_hear.put_nowait(self.heard(block))
+            self.show()
+
+    async def speak(self) -> None:
+        """Frames, as their sound comes."""
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "speak") as thread:
+            while True:
+                sound = await self.to_hear.get()
+                started_s = perf_counter()
+                shown = await loop.run_in_executor(thread, self.live.push, sound)
+                while (frame := await loop.run_in_executor(thread, next, shown, None)) is not None:
+                    if not frame.repeated:
+                        self.work_s.append(perf_counter() - started_s)
+                    self.delay.see(frame)
+                    self.show()
+                    started_s = perf_counter()
+
+    def show(self) -> None:
+        if due := self.delay.picture():
+            number, shown = due
+            self.picture_out.put(streams.video_frame(shown.picture_HW3, colour_matrix(0), number))
+
+    async def tell(self, channel: Any) -> None:
+        """How it goes, to the page."""
+        while channel.readyState == "open":
+            told: dict[str, float] = {
+                "frames": self.delay.num_due, "repeated": self.delay.num_repeated,
+                "look_ahead_ms": round(1000 * LOOK_AHEAD_S, 1), "delay_ms": round(1000 * DELAY_S, 1),
+            }  # fmt: skip
+            if self.work_s:
+                told["work_ms"], told["slow_ms"] = (round(1000 * q, 1) for q in np.quantile(self.work_s, (0.5, 0.95)))
+            channel.send(json.dumps(told))
+            await asyncio.sleep(TELL_S)
+
+
+class Outgoing(MediaStreamTrack):
+    """A track that gives out what is put into it: of sound everything, of pictures only the newest."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self._waiting: asyncio.Queue[Any] = asyncio.Queue()
+
+    def put(self, frame: Any) -> None:
+        while self.kind == "video" and not self._waiting.empty():
+            self._waiting.get_nowait()
+        self._waiting.put_nowait(frame)
+
+    async def recv(self) -> Any:
+        return await self._waiting.get()
