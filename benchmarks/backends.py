@@ -3,7 +3,8 @@
     python -m benchmarks.backends            benchmarks/results/backends.json
     python -m benchmarks.backends --compile  before it: torch.compile, which takes minutes, into its cache
 
-eager: as torch lays tensors out; channels_last: as we dub. Times at full width are of random weights, which cost what
+eager: as torch lays tensors out; channels_last: as we dub; torch.compile only at the demo's width, as it compiles for
+minutes. Times at full width are of random weights, which cost what
 trained ones do; the pictures are judged at the demo's width, by the gate of tasks/fastest.py.
 """
 
@@ -36,15 +37,15 @@ def full_width(folder: Path) -> Path:
     return out
 
 
-def ways(checkpoint: Path) -> dict[str, LipSync]:
+def ways(checkpoint: Path, compiled: bool) -> dict[str, LipSync]:
     made = {"eager": LipSync(checkpoint, "torch"), "channels_last": LipSync(checkpoint, "torch")}
     for weight in made["eager"].generator.parameters():
         weight.data = weight.data.contiguous(memory_format=torch.contiguous_format)
     run = made["eager"].run
     made["eager"].run = lambda faces, sound: run(faces.contiguous(), sound)
-    compiled = torch.compile(made["channels_last"].generator, dynamic=False)
-    made["torch.compile"] = LipSync(checkpoint, "torch")
-    made["torch.compile"].run = compiled
+    if compiled:
+        made["torch.compile"] = LipSync(checkpoint, "torch")
+        made["torch.compile"].run = torch.compile(made["torch.compile"].generator, dynamic=True)
     for name in backends.BACKENDS[1:]:
         made[name] = LipSync(checkpoint, name, quantised.made(checkpoint) if name in backends.INT8 else None)
     return made
@@ -74,20 +75,23 @@ def main() -> None:
         _, about = checkpoints.load(paths.GENERATOR)
         demo = f"width {about['params']['model']['width']:g}"
         places = {demo: paths.GENERATOR, "width 1": full_width(Path(name))}
-        result: dict = {"machine": machine(), "threads": torch.get_num_threads(), "ms_per_frame": {}, "gate": {}}
+        result: dict = {
+            "machine": machine(),
+            "threads": torch.get_num_threads(),
+            "checkpoint": inference.describe(about),
+        }
+        result |= {"limits": fastest.LIMITS, "gate": {}, "ms_per_frame": {}}
+        if not args.compile:
+            for name, verdict in fastest.verdicts(paths.GENERATOR).items():
+                result["gate"][name] = verdict.figures | {"refused": verdict.refused}
         for width, checkpoint in places.items():
-            syncs = ways(checkpoint)
+            syncs = ways(checkpoint, compiled=width == demo)
             for batch in BATCHES:
                 found = times(syncs, batch, 1 if args.compile else ROUNDS)
                 result["ms_per_frame"][f"{width}, batch {batch}"] = found
-        if args.compile:
-            return
-        result["checkpoint"] = inference.describe(about)
-        result["limits"] = fastest.LIMITS
-        for name, verdict in fastest.verdicts(paths.GENERATOR).items():
-            result["gate"][name] = verdict.figures | {"refused": verdict.refused}
+            if not args.compile:
+                RESULT.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
+import torch
 
 from tasks import backends, dub, fastest, inference, paths, quantised
 from tasks.fastest import Verdict
+from tasks.loader import Clips
 from tasks.stage import UserError
 
 LIBRARIES = {"openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
@@ -41,6 +42,9 @@ def test_a_backend_gives_the_pictures_of_torch(trained, monkeypatch, backend, le
 @pytest.mark.parametrize("backend", backends.INT8)
 def test_int8_is_8_bits_and_near_torch_on_faces(trained, backend):
     needs(backend)
+    needs("onnx")
+    import onnx
+
     file = quantised.made(paths.GENERATOR)
     assert quantised.made(paths.GENERATOR) == file and len(list(file.parent.iterdir())) == 1
     graph = onnx.load(str(file)).graph
@@ -50,22 +54,11 @@ def test_int8_is_8_bits_and_near_torch_on_faces(trained, backend):
         name for name in weights if name.startswith("/picture/")
     ]
     sync = inference.LipSync(paths.GENERATOR, "torch")
-    [*batches] = quantised.calibration(sync, inference_clips())
-    wanted = sync.run(*tensors(batches[0]))
-    got = inference.LipSync(paths.GENERATOR, backend, file).run(*tensors(batches[0]))
+    batch = next(quantised.calibration(sync, Clips(paths.INDEX, paths.SHARDS, "val")))
+    faces_B6SS, sound_BFW = (torch.from_numpy(batch[name]) for name in backends.INPUTS)
+    wanted = sync.run(faces_B6SS, sound_BFW)
+    got = inference.LipSync(paths.GENERATOR, backend, file).run(faces_B6SS, sound_BFW)
     assert 0 < (got - wanted).detach().abs().mean() < 0.02
-
-
-def inference_clips():
-    from tasks.loader import Clips
-
-    return Clips(paths.INDEX, paths.SHARDS, "val")
-
-
-def tensors(batch):
-    import torch
-
-    return torch.from_numpy(batch["faces"]), torch.from_numpy(batch["sound"])
 
 
 def test_the_fastest_is_taken_of_those_that_pass_and_the_answer_is_kept(trained, monkeypatch, capsys):
@@ -110,6 +103,7 @@ def test_auto_dubs_with_what_it_chose_and_says_so(trained, monkeypatch, capsys):
 
 def test_without_held_out_clips_what_rounds_is_refused(trained, monkeypatch):
     needs("openvino-bf16")
+    needs("onnx")
     monkeypatch.setattr(fastest, "ROUNDS", 1)
     paths.INDEX.unlink()
     found = fastest.measured(paths.GENERATOR)
