@@ -134,6 +134,7 @@ def of_video(source: pieces.Source, p: FaceParams, limits: QualityParams, tools:
                 found = refusal
             alone = piece.number == 0 and (piece.last or not piece.ended)
             yield Part(piece.number, piece.first, piece.num_frames, alone, found)
+            del found, piece  # here and in tasks/preprocess.py: a piece is let go before the next one is made
 
 
 def examine(piece: pieces.Piece, sound: pieces.Sound, p: FaceParams, limits: QualityParams, tools: Tools) -> Examined:

@@ -156,6 +156,7 @@ class Film:
             yield piece
             if piece.last or not piece.ended:
                 return
+            del piece  # and the pictures it holds
             number += 1
 
     def reader(self, number: int) -> Reader:

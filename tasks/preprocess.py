@@ -89,6 +89,7 @@ def build(unit: Unit, folder: Path) -> None:
                     rows.append(row | {"status": "kept", "reason": "", "detail": "", "shard": unit.name})
                     assert isinstance(one.clip, shards.Clip)
                     yield row["clip"], shards.encode(one.clip, one.about(about), p.jpeg_quality)
+                    del one
 
     spans = shards.write(folder / "shard.tar", samples())
     for row in rows:
@@ -136,6 +137,7 @@ def read_clip(
         clip = shards.Clip(**part.found.arrays, truth=about.get("truth") if part.alone else None)
         columns = figures(clip) | part.found.figures | {"flags": quality.flags(part.found.figures, limits)}
         yield Measured(part, clip, columns)
+        del part, clip
 
 
 def figures(clip: shards.Clip) -> dict[str, Any]:
