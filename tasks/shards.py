@@ -229,7 +229,7 @@ def encode_mosaic(faces_TSS3: np.ndarray, quality: int) -> bytes:
     rows = -(-num_frames // timing.FPS)
     places = np.zeros((rows, size, timing.FPS, size, 3), np.uint8)
     for t, face_SS3 in enumerate(faces_TSS3):  # straight to its place, as BGR: each copy of two minutes is 80 MB
-        places[t // timing.FPS, :, t % timing.FPS] = face_SS3[..., ::-1]
+        cv2.cvtColor(face_SS3, cv2.COLOR_RGB2BGR, dst=places[t // timing.FPS, :, t % timing.FPS])
     mosaic = places.reshape(rows * size, timing.FPS * size, 3)
     flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     done, jpeg = cv2.imencode(".jpg", mosaic, flags)
