@@ -19,6 +19,7 @@ from model import faces, timing
 from model.params import FaceParams, Params, QualityParams
 from model.quality import QUALITY_VERSION
 from tasks import config, contact_sheet, features, index, landmarks, paths, pieces, quality, shards, units, yaw
+from tasks.progress import doing
 from tasks.stage import Refusal, UserError, write_atomic
 from tasks.units import Unit
 
@@ -80,6 +81,7 @@ def build(unit: Unit, folder: Path) -> None:
 
     def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
         for about, (offset, size) in zip(unit.inputs["clips"], unit.hints["places"], strict=True):
+            doing(f"{about['clip']} of {unit.name}")
             with shards.opened(paths.RAW / unit.name, offset, size) as raw:
                 for one in read_clip(raw, p, limits, loaded):
                     row = one.about(about) | {"algorithms": unit.inputs["algorithms"]} | one.figures
