@@ -13,8 +13,8 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,7 @@ class DaskPool(Executor):
         self.lost: type[Exception] = distributed.scheduler.KilledWorker
 
     def submit(self, work: Callable, /, *args: Any, **kwargs: Any) -> Any:
-        return self._client.submit(there(work), *args, **kwargs, pure=False)
+        return self._client.submit(in_folder, *there(), work, *args, **kwargs, pure=False)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._client.close()
@@ -115,12 +115,25 @@ class RayPool(Executor):
         self._ray.init(**size, log_to_driver=False, logging_level="ERROR")
         self.lost: type[Exception] = self._ray.exceptions.WorkerCrashedError
 
-    def submit(self, work: Callable, /, *args: Any, **kwargs: Any) -> Future:
-        task = self._ray.remote(there(work).__call__).options(num_cpus=1, max_retries=0)
-        return task.remote(*args, **kwargs).future()
+    def submit(self, work: Callable, /, *args: Any, **kwargs: Any) -> Any:
+        task = self._ray.remote(in_folder).options(num_cpus=1, max_retries=0)
+        return RayFuture(self._ray, task.remote(*there(), work, *args, **kwargs))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._ray.shutdown()
+
+
+@dataclass(frozen=True, slots=True)
+class RayFuture:
+    ray: Any
+    of: Any
+
+    def result(self) -> Any:
+        """Errors: that of the work itself, without Ray's own words around it"""
+        try:
+            return self.ray.get(self.of)
+        except self.ray.exceptions.RayTaskError as error:
+            raise error.cause from None
 
 
 def optional(module: str, extra: str) -> Any:
@@ -130,10 +143,9 @@ def optional(module: str, extra: str) -> Any:
         raise UserError(f"LIPGAN_RUNNER={extra} needs more packages; pip install -e '.[{extra}]'") from None
 
 
-def there(work: Callable) -> Callable:
-    """`work` for a worker of a cluster, which may have started in another folder and with other settings."""
-    settings = {name: value for name, value in os.environ.items() if name.startswith("LIPGAN_")}
-    return partial(in_folder, str(Path.cwd()), settings, work)
+def there() -> tuple[str, dict[str, str]]:
+    """The folder and the settings of this process, for a worker of a cluster that may have started with others."""
+    return str(Path.cwd()), {name: value for name, value in os.environ.items() if name.startswith("LIPGAN_")}
 
 
 def in_folder(folder: str, settings: dict[str, str], work: Callable, *args: Any, **kwargs: Any) -> Any:
