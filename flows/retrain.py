@@ -11,6 +11,7 @@ from typing import Any
 
 from prefect import flow, get_client, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.schedules import CronSchedule
 
 from flows import engine
 from tasks import config, paths, retrain
@@ -30,10 +31,14 @@ def step(name: str, work: Callable[[], Any]) -> Any:
 
 
 def serve(cron: str) -> None:
-    """Errors: UserError without a server: a flow's own one keeps no schedule."""
+    """Errors: UserError without a server, since a flow's own one keeps no schedule, and for what is no cron line."""
     if not os.environ.get("PREFECT_API_URL"):
         raise UserError(
             "--serve needs a Prefect server: `make server` in another terminal, "
             "then `export PREFECT_API_URL=http://127.0.0.1:4200/api`"
         )
-    run.serve(name="retrain", cron=cron, limit=1)
+    try:
+        schedule = CronSchedule(cron=cron, timezone="UTC")
+    except ValueError:
+        raise UserError(f"--serve: {cron!r} is no cron line; every night at two is '0 2 * * *'") from None
+    run.serve(name="retrain", schedule=schedule, limit=1)

@@ -67,8 +67,8 @@ def everywhere(p: Params) -> list[Store]:
 
 
 def find(video: str, places: Sequence[Store]) -> list[Copy]:
-    """All copies in the work trees, the unit cache, and in `places`, run-caches included."""
-    found = [*_in_work_trees(video), *_in_units(video)]
+    """All copies in the work trees, the caches, and in `places`, run-caches included."""
+    found = [*_in_work_trees(video), *_in_units(video), *_in_trainings(video)]
     checked: dict[str, bool] = {}  # md5 -> whether it holds the video
     for store in places:
         found += _in_bucket(store, video) if store.plain else _in_store(store, video, checked)
@@ -109,28 +109,34 @@ def _in_work_trees(video: str) -> Iterator[Copy]:
 
 
 def _in_units(video: str) -> Iterator[Copy]:
-    """Finished pieces by what is in them; training states unless they belong to a work tree's index without it."""
+    """Finished pieces, by what is in them."""
     for unit in sorted((paths.cache() / "units").glob("*/*/*")):
         files = [file for file in sorted(unit.rglob("*")) if file.is_file()]
         if any(_holds(file, video) or _says(file, video) for file in files):
             size = sum(file.stat().st_size for file in files)
             yield Copy("unit cache", str(unit), f"{unit.parents[1].name}/{unit.name}", size)
-    clean = _clean_trainings(video)
-    for state in sorted((paths.cache() / "train").glob("*/*")):
-        if state.parent.name in clean:
-            continue
-        yield Copy("training state", str(state), state.parent.name, state.stat().st_size)
 
 
-def _clean_trainings(video: str) -> set[str]:
-    from tasks.train_state import training_key  # torch takes seconds to import
+def _in_trainings(video: str) -> Iterator[Copy]:
+    """States and experiments, unless they belong to the index of a work tree that is without the video."""
+    clean = set(_clean_trainings(video))
+    for stage in ("train", "expert", "experiments"):
+        for training in sorted((paths.cache() / stage).glob("*")):
+            if training.name not in clean:
+                size = sum(file.stat().st_size for file in training.rglob("*") if file.is_file())
+                yield Copy("training state", str(training), f"{stage}/{training.name}", size)
 
-    keys = set()
+
+def _clean_trainings(video: str) -> Iterator[str]:
+    """Folder names of what was trained on an index without the video."""
+    from tasks.expert import expert_key  # torch takes seconds to import
+    from tasks.train_state import training_key
+
     for tree in work_trees():
         if (tree / paths.INDEX).is_file() and not _holds(tree / paths.INDEX, video):
             with contextlib.chdir(tree):
-                keys.add(training_key(config.load(paths.PARAMS)))
-    return keys
+                p = config.load(paths.PARAMS)
+                yield from (training_key(p), expert_key(p), units.md5_file(paths.INDEX))
 
 
 def _in_store(store: Store, video: str, checked: dict[str, bool]) -> Iterator[Copy]:

@@ -9,8 +9,8 @@ from scipy.stats import ks_2samp
 
 from tasks import index
 
-# columns of the index worth watching; those that an index does not have are passed over
-COLUMNS = ("face_px", "duration_s", "found_share", "yaw", "offset_frames", "sync_confidence", "snr_db")
+# columns of the index worth watching; those that a champion's older index does not have are passed over
+COLUMNS = ("face_px", "duration_s", "found_share", "yaw_deg", "av_offset", "av_confidence", "spread_db", "steady_db")
 MIN_CLIPS = 5
 
 

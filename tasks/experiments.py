@@ -106,9 +106,10 @@ def run(p: Params, *, steps: int, num_seeds: int) -> str:
 
 def trained(p: Params) -> Path:
     """The project folder of one training, which goes on or is done."""
-    names = {"params": config.digest(p.train, p.model, p.faces), "seed": p.seed, "index": units.md5_file(paths.INDEX)}
-    key = f"{seeds.derive(*names.values(), units.md5_file(paths.EXPERT)):016x}"
-    folder = paths.cache().absolute() / "experiments" / key
+    data = units.md5_file(paths.INDEX)
+    what = config.digest(p.train, p.model, p.faces)
+    key = f"{seeds.derive(what, p.seed, data, units.md5_file(paths.EXPERT)):016x}"
+    folder = paths.cache().absolute() / "experiments" / data / key
     (folder / "models").mkdir(parents=True, exist_ok=True)
     for shared in (paths.EXPERT, paths.EXPERT.with_suffix(".json"), Path("data")):
         link = folder / shared

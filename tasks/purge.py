@@ -148,7 +148,7 @@ def _delete(video: str, row: withdrawals.Withdrawal, found: list[Copy], places: 
             {"kind": copy.kind, "name": copy.name, "bytes": copy.size} | ({"md5": copy.md5} if copy.md5 else {})
             for copy in found
         ],
-        "picture_folders_in_mlflow": registry.delete_pictures(_shown(video, tables)),
+        "picture_folders": registry.delete_pictures(_shown(video, tables)),
         "weights": UNLEARN,
     }
     path = tombstones.write(video, stone)  # before the deletion: what a stop half-way leaves is found by the next run

@@ -154,11 +154,12 @@ def retire(video: str, indexes: set[str]) -> str:
 
 
 def delete_pictures(indexes: set[str]) -> int:
-    """Delete the pictures of runs on these indexes; the number of folders deleted."""
+    """Delete the pictures of runs on these indexes, in MLflow and in files; the number of folders deleted."""
+    number = tracking.delete_pictures(indexes)
     if not indexes or not tracking.watched() or not tracking.has_store():
-        return 0
+        return number
     registry = Registry()
-    return sum(registry.delete_pictures(run) for index in sorted(indexes) for run in registry.runs_on(index))
+    return number + sum(registry.delete_pictures(run) for index in sorted(indexes) for run in registry.runs_on(index))
 
 
 def path_of(checkpoint: str) -> str:

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -158,6 +158,19 @@ def connect_or_say() -> Any:
         return connect()
     except MlflowException as error:
         raise UserError(f"MLflow at {store()} does not answer: {str(error).splitlines()[0]}") from error
+
+
+def delete_pictures(indexes: Collection[str]) -> int:
+    """Delete what runs on these indexes show in files (LIPGAN_TRACKING=jsonl); how many runs had any."""
+    number = 0
+    for about in sorted((paths.cache() / "tracking").glob(f"*/{ABOUT}")):
+        if json.loads(about.read_text())["tags"].get("data.index.md5") not in indexes:
+            continue
+        pictures = [*about.parent.glob("*.png"), *about.parent.glob("reports/*")]
+        for picture in pictures:
+            picture.unlink()
+        number += bool(pictures)
+    return number
 
 
 def delete_files(artifacts: str, folders: Sequence[str]) -> int:

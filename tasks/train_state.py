@@ -16,7 +16,7 @@ from model.params import Params
 from tasks import checkpoints, config, paths, units
 from tasks.stage import UserError
 
-TRAIN_VERSION = 2  # raise it when the same parameters train to other weights
+TRAIN_VERSION = 3  # raise it when the same parameters train to other weights
 KEPT_STATES = 3  # states of other parameters, so that going back to them goes on where they were
 
 State = dict[str, Any]

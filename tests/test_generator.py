@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from model.generator import BatchNorm, Generator, scaled
+from model.generator import BatchNorm, Generator, scaled, up
 from model.samples import generator_input
 
 
@@ -44,6 +44,16 @@ def test_the_full_width_has_lipgans_channels_at_every_level():
 def skips(network: Generator) -> list[torch.nn.Module]:
     """The six layers that read a map of the encoder joined to one of the decoder, from the lowest up."""
     return [*list(network.decoder)[1:], network.picture]
+
+
+def test_a_new_network_grows_maps_by_interpolation_and_draws_no_grid():
+    torch.manual_seed(0)
+    grow = up(8, 8)[0]
+    flat = grow(torch.rand(1, 8, 1, 1).expand(1, 8, 6, 6))[..., 1:-1, 1:-1]
+    assert torch.allclose(flat, flat[..., :1, :1].expand_as(flat), atol=1e-6) and flat.abs().max() > 0.01
+    ramp = grow(torch.arange(6.0).expand(1, 8, 6, 6))[..., 1:-1, 1:-1]
+    steps = ramp.diff(dim=-1)
+    assert torch.allclose(steps, steps[..., :1].expand_as(steps), atol=1e-5)
 
 
 def test_six_maps_of_the_encoder_reach_the_decoder_at_their_own_size():

@@ -1,6 +1,7 @@
 """The pipeline as a person runs it: DVC, Prefect, processes, kill -9; the tiny corpus, in a copy of the project."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -222,6 +223,34 @@ def test_a_flow_runs_without_any_server(project):
     folder, environment = project
     alone = {name: value for name, value in environment.items() if name != "PREFECT_API_URL"}
     assert "preprocess: ran 0, kept" in call([*FLOW, "preprocess"], folder, alone)
+
+
+def test_the_server_plans_the_nights_of_a_served_retraining(server, tmp_path):
+    """Deployed and asked for through Prefect's own API; a SQLAlchemy it cannot work with would plan nothing."""
+    environment = variables(tmp_path, PREFECT_API_URL=server)
+    serving = subprocess.Popen(
+        [*FLOW, "retrain", "--serve", "0 2 * * *"], cwd=ROOT, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    planned, deadline = [], time.monotonic() + 60
+    try:
+        while len(planned) < 2 and time.monotonic() < deadline:
+            assert serving.poll() is None, serving.stdout.read().decode()
+            wanted = json.dumps({"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}).encode()
+            request = urllib.request.Request(f"{server}/flow_runs/filter", wanted, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                planned = sorted(run["expected_start_time"] for run in json.load(answer))
+            time.sleep(0.5)
+    finally:
+        os.killpg(serving.pid, signal.SIGTERM)
+        serving.wait(30)
+    assert len(planned) >= 2 and all("T02:00:00" in at for at in planned)
+
+
+def test_a_schedule_that_is_none_is_one_line(server, tmp_path):
+    environment = variables(tmp_path, PREFECT_API_URL=server)
+    said = call([*FLOW, "retrain", "--serve", "nightly"], ROOT, environment, expect=2)
+    assert said == "error: --serve: 'nightly' is no cron line; every night at two is '0 2 * * *'\n"
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.params import RetrainParams
-from tasks import drift, promote
+from tasks import drift, index, promote
 from tasks.promote import Evaluation
 
 P = RetrainParams(
@@ -114,6 +114,10 @@ def test_smaller_faces_are_flagged_and_the_same_faces_are_not():
     moved = drift.compare(rows(before), rows(small), 0.3)
     assert moved["flagged"] == ["face_px"] and moved["columns"]["face_px"]["ks"] > 0.7
     assert any("drift in face_px: median 1" in line for line in drift.lines(moved))
+
+
+def test_every_column_that_is_watched_is_a_column_of_the_index():
+    assert set(drift.COLUMNS) <= set(index.INDEX_SCHEMA.names)
 
 
 def test_few_clips_are_not_flagged_by_chance():

@@ -8,12 +8,27 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
 from conftest import ROOT, git
 
-from tasks import commands, config, copies, index, paths, preprocess, purge, shards, tombstones, units
+from tasks import (
+    commands,
+    config,
+    copies,
+    index,
+    paths,
+    preprocess,
+    purge,
+    registry,
+    shards,
+    tombstones,
+    tracking,
+    units,
+)
 from tasks.stage import UserError
+from tasks.train_state import training_key
 
 STAGES = """
 import sys
@@ -191,6 +206,37 @@ def test_what_holds_a_video_is_told_by_its_content(tiny):
     for file in [*others, paths.LANDMARKS]:
         with file.open("rb") as opened:
             assert not copies.holds(opened, row["video"]), file
+
+
+def test_states_and_experiments_of_an_index_with_the_person_go_and_those_of_one_without_stay(trained):
+    video, p = person()[0], load()
+    mine = paths.cache() / "experiments" / units.md5_file(paths.INDEX) / "one/models"
+    mine.mkdir(parents=True)
+    (mine / "generator.safetensors").write_bytes(b"weights")
+    states = {f"{stage}/{next((paths.cache() / stage).iterdir()).name}" for stage in ("train", "expert", "experiments")}
+
+    def found(video):
+        return {copy.name for copy in copies.find(video, []) if copy.kind == "training state"}
+
+    assert found(video) == states and found("somebody-else") == set()
+    rows = [row for row in index.read(paths.INDEX) if row["video"] != video]
+    index.write(paths.INDEX, rows, index.INDEX_SCHEMA)  # as `dvc repro` leaves it: the states are of the old index
+    assert found(video) == states
+    after = paths.cache() / "train" / training_key(p)
+    after.mkdir()
+    assert found(video) == states
+
+
+def test_pictures_tracked_to_files_go_with_the_index_that_shows_the_person(tiny, monkeypatch):
+    monkeypatch.setenv("LIPGAN_TRACKING", "jsonl")
+    with tracking.run("train", load()) as tracker:
+        tracker.metrics({"l1": 0.5}, 1)
+        tracker.picture("strip", np.zeros((8, 8, 3), np.uint8), 1)
+        tracker.file(paths.PARAMS, "reports")
+    folder = paths.cache() / "tracking" / tracker.run_id
+    assert registry.delete_pictures({"0" * 32}) == 0 and len(list(folder.rglob("*.*"))) == 4
+    assert registry.delete_pictures({units.md5_file(paths.INDEX)}) == 1
+    assert {file.name for file in folder.rglob("*.*")} == {"about.json", "metrics.jsonl"}
 
 
 def test_git_is_asked_for_its_words_where_it_fails(workspace):
