@@ -86,7 +86,7 @@ def forgetful(clips: loader.Clips, p: TrainParams) -> Iterator[int]:
     for number, made in enumerate(ours(clips, p)):
         yield made
         if number % per_epoch == per_epoch - 1:
-            clips._held.clear()
+            clips.forget()
 
 
 def rate(batches: Iterator[int], seconds: float) -> tuple[int, float]:

@@ -90,6 +90,7 @@ def measure(video: Path) -> dict[str, float]:
                     kept.append(not isinstance(one.clip, Refusal))
                     if kept[-1]:
                         yield one.about(about)["clip"], shards.encode(one.clip, one.about(about), p.faces.jpeg_quality)
+                    del one
 
         shards.write(Path(folder) / "shard.tar", samples())
     return {

@@ -8,6 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows import engine
+from flows.watch import Watch
 from tasks import jobs
 from tasks.jobs import Job
 from tasks.progress import bar
@@ -33,14 +34,18 @@ def work(listed: Sequence[Job], beside: Path) -> dict[int, str]:
     """Job number -> "" or why it was refused."""
     done: dict[int, str] = {}
     workers = min(engine.num_workers(), len(listed))
-    with engine.pool(engine.runner(), workers) as executor, bar(len(listed), "batch", "video") as shown:
+    with (
+        Watch() as watch,
+        engine.pool(engine.runner(), workers, watch.notes) as executor,
+        bar(len(listed), "batch", "video") as shown,
+    ):
 
         def one(number: int) -> str:
             """Runs in a thread of Prefect's; the number is all that Prefect sees."""
             try:
                 return executor.submit(jobs.run, listed[number]).result()
-            except BrokenProcessPool as error:
-                raise RuntimeError(f"a worker process died at job {number + 1}; is memory short?") from error
+            except (BrokenProcessPool, getattr(executor, "lost", BrokenProcessPool)) as error:
+                raise watch.error(f"job {number + 1}") from error
 
         each = task(name="dub", task_run_name="dub-{number}", cache_policy=NO_CACHE, persist_result=False)(one)
         futures = [each.submit(number) for number in range(len(listed))]

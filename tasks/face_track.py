@@ -5,7 +5,7 @@
 reference   every frame, the whole of it, as LipGAN does
 keyframes   every `faces.key_every`-th frame and the last; between two key frames whose boxes agree the box moves in a
             line, and otherwise the frame half-way is searched too, down to neighbours. A search starts near the last
-            box, at the sizes around its own, and takes the whole frame only where nothing is found there. Near a box
+            box, at its own size and larger, and takes the whole frame only where nothing is found there. Near a box
             the detector gets the frame's own pixels and the grid it has in a search of the whole frame; a whole frame
             is shrunk to `faces.detect_px`, and what is found in it is looked for again, near.
 
@@ -29,16 +29,21 @@ from tasks.pictures import Picture
 Frame = np.ndarray | Picture  # (H, W, 3) uint8 RGB
 
 # Neighbours with less overlap are looked at more closely. dlib's boxes come in sizes 6/5 apart (overlap 0.69): a
-# limit above that would follow every step of its quantisation.
+# limit above that would follow every step of its quantisation. That moves the middle less than a face that nods: past
+# STRAY of the width between two key frames a straight line is not its way.
 AGREE_IOU = 0.6
-DETECTOR_PX = 80  # dlib's detector sees a face of this width, at each level of its pyramid
+STRAY = 0.12
+DETECTOR_PX = 80  # the least that dlib's detector looks at
+FACE_PX = 88  # width of the boxes it gives, at each level of its pyramid
 PYRAMID_STEP = 6 / 5
-SMALLER_STEPS = 1  # how much smaller than the last one a face may be, and still be found near it
 # A window starts at a multiple of this, at its own level: six cells of the HOG are five at the next level, so that at
 # both the cells lie where those of a search of the whole frame do. Off that grid boxes differ by up to half a cell.
 GRID_PX = 48
-REACH = 1.0  # of the last box's width: how far around it is searched
+REACH = 0.5  # of the last box's width: how far around it is searched
 EDGE_PX = 2  # bilinear sampling looks a pixel beyond
+# How dlib's pyramid counts: enlarging a picture twice adds ROUND_2 px, and a place in it lies SHIFT_2 px further; from
+# a level to the one below, LEVEL_SHIFT
+ROUND_2, SHIFT_2, LEVEL_SHIFT = np.array([2, 1]), np.array([1.25, 0.75]), 0.3
 
 _of_thread = threading.local()
 
@@ -68,28 +73,33 @@ def scan(grey_HW: np.ndarray, upsample: int) -> np.ndarray:
 
 
 def detect_near(frame_HW3: Frame, last_4: np.ndarray) -> np.ndarray:
-    """Faces around a box and about as large. The window is scaled to a level of the pyramid that `scan` with one
-    upsampling searches in the whole frame, so that boxes come in the same sizes and places.  Shape: -> (N, 4) float, px
+    """Faces around a box, as large or larger. The window is a part of the level of dlib's pyramid at which a search of
+    the whole frame, upsampled once, finds faces of that size: boxes come in the same sizes and places.
+    Shape: -> (N, 4) float, px
     """
-    num_rows, num_columns = frame_HW3.shape[:2]
+    size_2 = np.array(frame_HW3.shape[1::-1])
     width = float(last_4[2] - last_4[0])
-    level = max(0, round(np.log(2 * width / DETECTOR_PX) / np.log(PYRAMID_STEP)) - SMALLER_STEPS)
-    scale = 2 / PYRAMID_STEP**level
-    low_2 = np.maximum((last_4[:2] - REACH * width) * scale, 0) // GRID_PX * GRID_PX
-    high_2 = (last_4[2:] + REACH * width) * scale
-    size = (round(num_columns * scale), round(num_rows * scale))
-    num_x, num_y = (int(n) for n in np.ceil(np.minimum(high_2, size) - low_2))
-    if min(num_x, num_y) < DETECTOR_PX:
+    level = max(0, round(np.log(2 * width / FACE_PX) / np.log(PYRAMID_STEP)))
+    level_2 = 2 * size_2 + ROUND_2
+    for _ in range(level):
+        level_2 = level_2 * 5 // 6
+    scale_2 = (level_2 - 1) / np.maximum(size_2 - 1, 1)  # dlib's pictures share the middles of their corner pixels
+    low_2 = np.maximum((last_4[:2] - REACH * width) * scale_2, 0) // GRID_PX * GRID_PX
+    num_2 = np.ceil(np.minimum((last_4[2:] + REACH * width) * scale_2, level_2) - low_2).astype(int)
+    if num_2.min() < DETECTOR_PX:
         return np.empty((0, 4))
     # only the window is converted and resampled: an affine map gives the pixels that scaling the whole frame would
-    left, top = (max(0, int(n / scale) - EDGE_PX) for n in low_2)
-    right, bottom = (int(n / scale) + EDGE_PX + 1 for n in (low_2[0] + num_x, low_2[1] + num_y))
+    left, top = np.maximum((low_2 / scale_2).astype(int) - EDGE_PX, 0).tolist()
+    right, bottom = (((low_2 + num_2) / scale_2).astype(int) + EDGE_PX + 1).tolist()
     grey_HW = cv2.cvtColor(frame_HW3[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
-    shift_2 = (scale - 1) / 2 - low_2 + scale * np.array([left, top])
-    window = cv2.warpAffine(
-        grey_HW, np.array([[scale, 0, shift_2[0]], [0, scale, shift_2[1]]]), (num_x, num_y), flags=cv2.INTER_LINEAR
-    )
-    return (scan(window, 0) + np.tile(low_2, 2)) / scale
+    (scale_x, scale_y), (shift_x, shift_y) = scale_2, scale_2 * np.array([left, top]) - low_2
+    to_window = np.array([[scale_x, 0, shift_x], [0, scale_y, shift_y]])
+    window = cv2.warpAffine(grey_HW, to_window, num_2.tolist(), flags=cv2.INTER_LINEAR)
+    larger = PYRAMID_STEP**level
+    last_pixel = np.array([[0], [1]])  # dlib counts a box's right and bottom edge to it
+    corners_N22 = scan(window, 0).reshape(-1, 2, 2) + low_2 - last_pixel
+    doubled_N22 = corners_N22 * larger + LEVEL_SHIFT * (larger - 1) / (PYRAMID_STEP - 1)
+    return (doubled_N22 / 2 - SHIFT_2 + last_pixel).reshape(-1, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +144,13 @@ def largest_move(boxes_T4: np.ndarray) -> float:
     return float(np.max(moves[np.isfinite(moves)], initial=0.0))
 
 
+def agree(one_4: np.ndarray, other_4: np.ndarray) -> bool:
+    """Whether a face went from one box to the other in a line, for all that can be seen."""
+    moved = np.linalg.norm(one_4[:2] + one_4[2:] - other_4[:2] - other_4[2:]) / 2
+    near = moved <= STRAY * min(one_4[2] - one_4[0], other_4[2] - other_4[0])
+    return bool(near and faces.iou(one_4, other_4[None])[0] >= AGREE_IOU)
+
+
 class _Search:
     """The state of `track`: boxes so far, and the frames since the last key frame."""
 
@@ -168,7 +185,7 @@ class _Search:
         if high - low < 2:
             return
         one, other = self.boxes[low], self.boxes[high]
-        if one is not None and other is not None and faces.iou(one, other[None])[0] >= AGREE_IOU:
+        if one is not None and other is not None and agree(one, other):
             for t in range(low + 1, high):
                 self.boxes[t] = one + (other - one) * (t - low) / (high - low)
             return

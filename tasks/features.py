@@ -6,6 +6,7 @@ to the last where they are few and small, as in LRS2; else they are decoded agai
 piece. Only what is searched or cut out becomes RGB.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -71,9 +72,9 @@ def log_mel(sound: np.ndarray, num_frames: int) -> np.ndarray:
     return np.log(np.maximum(power[:, :columns], LOG_FLOOR))
 
 
-def crop_transform(box_4: np.ndarray, size: int) -> np.ndarray:
-    """Affine map of frame pixels into the crop of `box_4` (a box of faces.crop_boxes).  Shape: (4,) -> (2, 3)"""
-    left, top, right, bottom = box_4
+def crop_transform(box: Sequence[float] | np.ndarray, size: int) -> np.ndarray:
+    """Affine map of frame pixels into the crop of a box of faces.crop_boxes.  Shape: (4,) -> (2, 3)"""
+    left, top, right, bottom = box
     scale_x, scale_y = size / (right - left), size / (bottom - top)
     # pixel centres lie at +0.5: without the shift every crop would sit half a source pixel off
     shift_x, shift_y = -left * scale_x + 0.5 * scale_x - 0.5, -top * scale_y + 0.5 * scale_y - 0.5
@@ -82,19 +83,22 @@ def crop_transform(box_4: np.ndarray, size: int) -> np.ndarray:
 
 def crop(frame_HW3: Frame, box_4: np.ndarray, size: int) -> np.ndarray:
     """Cut a box out of a frame and scale it; outside the frame its edge is repeated.  Shape: -> (size, size, 3)"""
-    shrink = size / float(box_4[2] - box_4[0])
+    left, top, right, bottom = (float(edge) for edge in box_4)  # numpy takes longer over four numbers than warping
+    shrink = size / (right - left)
     reach = max(2.0, 2 / shrink)  # px that filters look beyond the box
-    limit_2 = np.array(frame_HW3.shape[1::-1])
-    low_2 = np.clip(np.floor(box_4[:2] - reach), 0, limit_2 - 1).astype(int)
-    high_2 = np.clip(np.ceil(box_4[2:] + reach).astype(int), low_2 + 1, limit_2)
-    seen_HW3 = frame_HW3[low_2[1] : high_2[1], low_2[0] : high_2[0]]  # of a Picture, only this becomes RGB
-    box_4 = box_4 - np.tile(low_2, 2)
+    (low_x, high_x), (low_y, high_y) = (
+        (low := min(max(math.floor(one - reach), 0), limit - 1), min(max(math.ceil(other + reach), low + 1), limit))
+        for one, other, limit in ((left, right, frame_HW3.shape[1]), (top, bottom, frame_HW3.shape[0]))
+    )
+    seen_HW3 = frame_HW3[low_y:high_y, low_x:high_x]  # of a Picture, only this becomes RGB
+    box = [left - low_x, top - low_y, right - low_x, bottom - low_y]
     if shrink < 0.5:  # bilinear warping would skip source pixels: shrink by area first
-        size_2 = np.maximum(np.round((high_2 - low_2) * 2 * shrink), 1)
-        box_4 = box_4 * np.tile(size_2 / (high_2 - low_2), 2)
-        seen_HW3 = cv2.resize(seen_HW3, size_2.astype(int).tolist(), interpolation=cv2.INTER_AREA)
+        num_x, num_y = high_x - low_x, high_y - low_y
+        less_x, less_y = max(round(num_x * 2 * shrink), 1), max(round(num_y * 2 * shrink), 1)
+        box = [edge * less for edge, less in zip(box, 2 * (less_x / num_x, less_y / num_y), strict=True)]
+        seen_HW3 = cv2.resize(seen_HW3, (less_x, less_y), interpolation=cv2.INTER_AREA)
     return cv2.warpAffine(
-        seen_HW3, crop_transform(box_4, size), (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        seen_HW3, crop_transform(box, size), (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
 
 
@@ -137,7 +141,7 @@ def of_video(source: pieces.Source, p: FaceParams, limits: QualityParams, tools:
     A piece is refused that cannot be read, has no face or no sound, is too short, or takes more processor time than
     `quality.clip_cpu_s`. Where the pictures cannot be gone through to its end, it is the last.
     """
-    with closing(pieces.Film(source, p.max_frames, limits)) as film, closing(pieces.Sound(source)) as sound:
+    with closing(pieces.Film(source, p.max_frames, limits)) as film, closing(pieces.Sound(source, film)) as sound:
         for piece in film:
             found: Examined | Refusal
             try:
@@ -148,11 +152,12 @@ def of_video(source: pieces.Source, p: FaceParams, limits: QualityParams, tools:
                 found = refusal
             alone = piece.number == 0 and (piece.last or not piece.ended)
             yield Part(piece.number, piece.first, piece.num_frames, alone, found)
+            del found, piece  # here and in tasks/preprocess.py: a piece is let go before the next one is made
 
 
 def examine(piece: pieces.Piece, sound: pieces.Sound, p: FaceParams, limits: QualityParams, tools: Tools) -> Examined:
     """Of several faces the one is taken whose mouth moves with the sound.  Errors: media.MediaError, Refusal"""
-    if piece.number == 0 and not media.probe(pieces.open_source(piece.film.source)).has_sound:
+    if not piece.film.has_sound:
         raise Refusal("no_sound", "there is no sound stream")
     followed = track(piece, p)
     num_frames = len(followed.found_T)

@@ -33,6 +33,7 @@ WORK_PX = 288
 CASCADES, TREES, DEPTH = 10, 100, 4
 NU = 0.1  # shrinkage
 OVERSAMPLING = 10  # random starting shapes for each example
+BARE = str.maketrans("(),", "   ", "points[]")  # makes numbers with blanks between of how dlib writes points
 NUM_THREADS = 2  # part of the result: dlib adds up in as many blocks
 
 
@@ -78,12 +79,13 @@ class Predictor:
 
     def __call__(self, faces_TSS3: np.ndarray) -> np.ndarray:
         """Shape: (T, S, S, 3) uint8 RGB, any S -> (T, 68, 2) float32, px of the crop, pixel i covers [i, i + 1)"""
-        found = np.empty((len(faces_TSS3), NUM_POINTS, 2), np.float32)
-        for t, face_SS3 in enumerate(faces_TSS3):
+        box, found = _rectangle(), []
+        for face_SS3 in faces_TSS3:
             grey_SS = cv2.cvtColor(face_SS3, cv2.COLOR_RGB2GRAY)
-            shape = self._predict(_enlarged(grey_SS), _rectangle())
-            found[t] = [(point.x, point.y) for point in shape.parts()]
-        return found * np.float32(faces_TSS3.shape[1] / WORK_PX)
+            found.append(str(self._predict(_enlarged(grey_SS), box).parts()))
+        # "points[(x, y), ...]": to read points one by one takes half as long as to find them
+        numbers = np.fromstring("".join(found).translate(BARE), np.float32, sep=" ")
+        return numbers.reshape(-1, NUM_POINTS, 2) * np.float32(faces_TSS3.shape[1] / WORK_PX)
 
 
 def _write_dataset(examples: Sequence[Example], folder: Path) -> Path:

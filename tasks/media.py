@@ -106,13 +106,13 @@ def tags(source: Source) -> dict[str, str]:
 
 
 def frames(source: Source) -> Generator[np.ndarray]:
-    """The pictures at 25 frames/s as arrays of their own.  Shape: yields (H, W, 3) uint8 RGB.  Else as `pictures`."""
-    with contextlib.closing(pictures(source)) as shown:
+    """The pictures at 25 frames/s as arrays of their own.  Shape: yields (H, W, 3) uint8 RGB.  Else as Pictures."""
+    with contextlib.closing(Pictures(source)) as shown:
         for picture in shown:
             yield picture.rgb()
 
 
-def pictures(source: Source) -> Generator[Picture]:
+class Pictures(Iterator[Picture]):
     """The pictures at 25 frames/s, one at a time: each the last one on screen at the middle of its frame.
 
     This is `model.timing.source_frames` applied while decoding. Rotation in the file is applied; a later
@@ -120,30 +120,46 @@ def pictures(source: Source) -> Generator[Picture]:
     Errors: MediaError unreadable, empty_file before the first picture; truncated after the last one that
             could be decoded, where these are less than 90 % of those promised.
     """
-    with opened(source) as container:
-        stream = video_stream(container)
-        if stream is None:
-            raise MediaError("unreadable", "there is no video stream that can be decoded")
-        promised_s = length_s(container, stream)
-        shown: av.VideoFrame | None = None
-        times_s: list[float] = []
-        size, num_out = (0, 0), 0
-        for frame, time_s in timed_pictures(decoded(container, stream), stream):
-            while shown and (num_out + 0.5) / FPS + 1e-9 < time_s:
+
+    start_s: float | None = None  # known from the first picture on: its time stamp, for `sound_from`
+    has_sound = False  # likewise
+
+    def __init__(self, source: Source) -> None:
+        self._shown = self._show(source)
+
+    def __next__(self) -> Picture:
+        return next(self._shown)
+
+    def close(self) -> None:
+        self._shown.close()
+
+    def _show(self, source: Source) -> Generator[Picture]:
+        with opened(source) as container:
+            stream = video_stream(container)
+            if stream is None:
+                raise MediaError("unreadable", "there is no video stream that can be decoded")
+            self.has_sound = audio_stream(container) is not None
+            promised_s = length_s(container, stream)
+            shown: av.VideoFrame | None = None
+            times_s: list[float] = []
+            size, num_out = (0, 0), 0
+            for frame, time_s in timed_pictures(decoded(container, stream), stream):
+                while shown and (num_out + 0.5) / FPS + 1e-9 < time_s:
+                    yield Picture(shown, size)
+                    num_out += 1
+                if not shown:
+                    size, self.start_s = (frame.width, frame.height), frame.time
+                shown = frame
+                times_s.append(time_s)
+            if shown is None:
+                raise MediaError("unreadable", "no video frame could be decoded")
+            usual_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1 / FPS
+            num_frames = max(1, round((times_s[-1] + usual_s) * FPS))
+            for _ in range(num_out, num_frames):
                 yield Picture(shown, size)
-                num_out += 1
-            size = size if shown else (frame.width, frame.height)
-            shown = frame
-            times_s.append(time_s)
-        if shown is None:
-            raise MediaError("unreadable", "no video frame could be decoded")
-        usual_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1 / FPS
-        num_frames = max(1, round((times_s[-1] + usual_s) * FPS))
-        for _ in range(num_out, num_frames):
-            yield Picture(shown, size)
-        num_promised = round(promised_s * FPS)
-        if num_frames < WHOLE * num_promised:
-            raise MediaError("truncated", f"{num_frames} of {num_promised} frames could be decoded")
+            num_promised = round(promised_s * FPS)
+            if num_frames < WHOLE * num_promised:
+                raise MediaError("truncated", f"{num_frames} of {num_promised} frames could be decoded")
 
 
 def decode_video(source: Source, max_frames: int) -> Video:
@@ -169,7 +185,11 @@ def decode_sound(source: Source) -> np.ndarray:
 
 def mono(source: Source) -> Generator[np.ndarray]:
     """`decode_sound` piece by piece, at least one.  Shape: yields (n,) float32, 16 kHz.  Errors: as decode_sound"""
-    start_s = first_picture_s(source)
+    return sound_from(source, first_picture_s(source))
+
+
+def sound_from(source: Source, start_s: float | None) -> Generator[np.ndarray]:
+    """`mono` where the first picture's time stamp is known."""
     with opened(source) as container:
         stream = audio_stream(container)
         if stream is None:
@@ -279,7 +299,7 @@ def first_picture_s(source: Source) -> float | None:
 
 def _mono_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Block]:
     for block, time_s, rate_hz in sound_blocks(container, stream):
-        yield block.mean(axis=0, dtype=np.float32), time_s, rate_hz
+        yield block[0] if len(block) == 1 else block.mean(axis=0, dtype=np.float32), time_s, rate_hz
 
 
 def sound_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Block]:
@@ -287,6 +307,7 @@ def sound_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Blo
     for frame in decoded(container, stream):
         if frame.sample_rate not in RATES_HZ:
             continue
+<<<<<<< HEAD
         yield floats(frame), frame.time, frame.sample_rate
 
 
@@ -300,6 +321,19 @@ def floats(frame: av.AudioFrame) -> np.ndarray:
     elif np.issubdtype(samples.dtype, np.integer):
         samples = samples.astype(np.float32) / (np.iinfo(samples.dtype).max + 1)
     return np.nan_to_num(samples.astype(np.float32, copy=False), posinf=0, neginf=0)
+=======
+        samples = frame.to_ndarray()
+        if frame.format.is_packed:
+            samples = samples.reshape(-1, len(frame.layout.channels)).T
+        if samples.dtype == np.uint8:
+            samples = (samples.astype(np.float32) - 128) / 128
+        elif np.issubdtype(samples.dtype, np.integer):
+            samples = samples.astype(np.float32) / (np.iinfo(samples.dtype).max + 1)
+        samples = samples.astype(np.float32, copy=False)
+        if not np.isfinite(samples).all():
+            samples = np.nan_to_num(samples, posinf=0, neginf=0)
+        yield samples, frame.time, frame.sample_rate
+>>>>>>> n4
 
 
 def placed(blocks: Iterable[Block], start_s: float | None) -> Iterator[tuple[np.ndarray, int]]:

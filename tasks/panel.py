@@ -5,7 +5,7 @@ landmarks, its SSIM and, where there is one, the sync expert.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -69,7 +69,7 @@ class Reference:
     real_T: np.ndarray  # the same as measured on the true frames
     teeth_T: np.ndarray
     lips_meet: list[tuple[int, int]]
-    frames: list[np.ndarray]  # as filmed, to paste the face into; none: the seam is not measured
+    frames: Iterable[np.ndarray] | None  # as filmed, to paste the face into; none: the seam is not measured
     sound: np.ndarray | None  # for the published network, which has features of its own
 
 
@@ -88,7 +88,7 @@ def reference(clip: Clip, key: str, meters: Meters, raw: RawClips | None) -> Ref
         real_T=real_T,
         teeth_T=metrics_picture.teeth_area(clip.faces_TSS3, mouth_T4),
         lips_meet=[timing.frames_of_span(*span_s, num_frames) for span_s in spans_s],
-        frames=raw.frames(key)[:num_frames] if raw else [],
+        frames=raw.frames(key) if raw else None,
         sound=raw.sound(key) if raw and meters.syncnet else None,
     )
 
@@ -130,7 +130,7 @@ def measure(row: str, made_TSS3: np.ndarray, to: Reference, meters: Meters) -> R
         "lags": metrics_time.lag_curve(measured_T, to.truth_T, meters.max_lag),
         "opening": measured_T,
     }
-    if to.frames and row in rows.GENERATED:
+    if to.frames is not None and row in rows.GENERATED:
         record["seam"] = seam(made_TSS3, to)
     if meters.expert:
         record |= heard(made_TSS3, to.clip.mfcc_FW, meters.expert)
@@ -180,6 +180,7 @@ def seam(made_TSS3: np.ndarray, to: Reference) -> float:
     """`metrics_motion.seam` of the faces pasted into the frames as dubbing does, over the frames with a face."""
     values = []
     boxes_T4 = faces.crop_boxes(to.clip.boxes_T4)
+    assert to.frames is not None
     frames = zip(to.frames, made_TSS3, to.clip.faces_TSS3, to.landmarks_T682, boxes_T4, to.clip.found_T, strict=False)
     for frame_HW3, made_SS3, real_SS3, points_682, box_4, seen in frames:
         if seen:

@@ -44,13 +44,12 @@ class Picture:
         (top, bottom, _), (left, right, _) = (cut.indices(n) for cut, n in zip(at, self.shape, strict=False))
         if frame.format.name != PLANAR or self._turns or self._size != (frame.width, frame.height):
             return np.ascontiguousarray(self.rgb()[top:bottom, left:right])
+        if self._is_usual():
+            return _of_planes(frame, top, max(top, bottom), left, max(left, right))
         low_y, low_x = (max(0, (n - REACH_PX) // 2 * 2) for n in (top, left))
         high_y = min(frame.height, (bottom + REACH_PX + 1) // 2 * 2)
         high_x = min(frame.width, (right + REACH_PX + 1) // 2 * 2)
-        if self._is_usual():
-            part = _of_planes(frame, low_y, high_y, low_x, high_x)
-        else:
-            part = self._rgb(_cut(frame, low_y, high_y, low_x, high_x), high_x - low_x, high_y - low_y)
+        part = self._rgb(_cut(frame, low_y, high_y, low_x, high_x), high_x - low_x, high_y - low_y)
         return np.ascontiguousarray(part[top - low_y : bottom - low_y, left - low_x : right - low_x])
 
     def luma(self) -> np.ndarray:
@@ -130,12 +129,19 @@ def coded(picture_HW3: np.ndarray, num_rows: int) -> av.VideoFrame:
 
 def _of_planes(frame: av.VideoFrame, top: int, bottom: int, left: int, right: int) -> np.ndarray:
     """RGB of a part of a BT.601 picture, colour planes enlarged bilinearly.  Shape: -> (rows, columns, 3) uint8"""
-    luma, blue, red = (_rows(plane) for plane in frame.planes)
-    num_y, num_x = bottom - top, right - left
-    at = slice(top // 2, (bottom + 1) // 2), slice(left // 2, (right + 1) // 2)
-    size = (num_x + num_x % 2, num_y + num_y % 2)
-    large = [cv2.resize(cv2.LUT(plane[at], COLOUR), size, interpolation=cv2.INTER_LINEAR) for plane in (red, blue)]
-    planes = [cv2.LUT(luma[top:bottom, left:right], LUMA), *(plane[:num_y, :num_x] for plane in large)]
+    if top == bottom or left == right:
+        return np.empty((bottom - top, right - left, 3), np.uint8)
+    luma, *colours = (_rows(plane) for plane in frame.planes)
+    low_y, low_x = max(0, top // 2 - 1), max(0, left // 2 - 1)  # a sample beyond is what enlarging looks at
+    num_rows, num_columns = (frame.height + 1) // 2, (frame.width + 1) // 2
+    high_y, high_x = min(num_rows, (bottom + 1) // 2 + 1), min(num_columns, (right + 1) // 2 + 1)
+    size = (2 * (high_x - low_x), 2 * (high_y - low_y))
+    at = slice(top - 2 * low_y, bottom - 2 * low_y), slice(left - 2 * low_x, right - 2 * low_x)
+    blue, red = (
+        cv2.resize(cv2.LUT(plane[low_y:high_y, low_x:high_x], COLOUR), size, interpolation=cv2.INTER_LINEAR)[at]
+        for plane in colours
+    )
+    planes = [cv2.LUT(luma[top:bottom, left:right], LUMA), red, blue]
     return cv2.cvtColor(cv2.merge(planes), cv2.COLOR_YCrCb2RGB)
 
 

@@ -59,14 +59,14 @@ class Reader:
     """The pictures of a video once through; the next can be looked at before it is taken."""
 
     def __init__(self, source: Source) -> None:
-        self._pictures = media.pictures(open_source(source))
+        self.pictures = media.Pictures(open_source(source))
         self._ahead: Picture | None = None
         self.at = 0  # number of the next picture
 
     def look(self) -> Picture | None:
         """The next picture, None behind the last.  Errors: MediaError."""
         if self._ahead is None:
-            self._ahead = next(self._pictures, None)
+            self._ahead = next(self.pictures, None)
         return self._ahead
 
     def take(self) -> Picture:
@@ -76,7 +76,7 @@ class Reader:
         return picture
 
     def close(self) -> None:
-        self._pictures.close()
+        self.pictures.close()
 
 
 class Piece:
@@ -156,6 +156,7 @@ class Film:
             yield piece
             if piece.last or not piece.ended:
                 return
+            del piece  # and the pictures it holds
             number += 1
 
     def reader(self, number: int) -> Reader:
@@ -164,16 +165,28 @@ class Film:
             self._readers.append(Reader(self.source))
         return self._readers[number]
 
+    @property
+    def start_s(self) -> float | None:
+        """Time stamp of the first picture.  Errors: MediaError"""
+        self.reader(0).look()
+        return self.reader(0).pictures.start_s
+
+    @property
+    def has_sound(self) -> bool:
+        """Errors: MediaError"""
+        self.reader(0).look()
+        return self.reader(0).pictures.has_sound
+
     def close(self) -> None:
         for reader in self._readers:
             reader.close()
 
 
 class Sound:
-    """The sound of a video, span by span, forward."""
+    """The sound of a video, span by span, forward. `film`, if there is one of this video, knows where it begins."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, film: Film | None = None) -> None:
+        self._source, self._film = source, film
         self._blocks: Generator[np.ndarray] | None = None
         self._held: list[np.ndarray] = []
         self._begin = self._end = 0  # of what is held, samples
@@ -184,7 +197,8 @@ class Sound:
         Shape: -> (n,) float32, 16 kHz.  Errors: as media.decode_sound
         """
         if self._blocks is None:
-            self._blocks = media.mono(open_source(self._source))
+            source = open_source(self._source)
+            self._blocks = media.sound_from(source, self._film.start_s) if self._film else media.mono(source)
         while end is None or self._end < end:
             block = next(self._blocks, None)
             if block is None:

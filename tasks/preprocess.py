@@ -19,6 +19,7 @@ from model import faces, timing
 from model.params import FaceParams, Params, QualityParams
 from model.quality import QUALITY_VERSION
 from tasks import config, contact_sheet, features, index, landmarks, paths, pieces, quality, shards, units, yaw
+from tasks.progress import doing
 from tasks.stage import Refusal, UserError, write_atomic
 from tasks.units import Unit
 
@@ -80,6 +81,7 @@ def build(unit: Unit, folder: Path) -> None:
 
     def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
         for about, (offset, size) in zip(unit.inputs["clips"], unit.hints["places"], strict=True):
+            doing(f"{about['clip']} of {unit.name}")
             with shards.opened(paths.RAW / unit.name, offset, size) as raw:
                 for one in read_clip(raw, p, limits, loaded):
                     row = one.about(about) | {"algorithms": unit.inputs["algorithms"]} | one.figures
@@ -89,6 +91,7 @@ def build(unit: Unit, folder: Path) -> None:
                     rows.append(row | {"status": "kept", "reason": "", "detail": "", "shard": unit.name})
                     assert isinstance(one.clip, shards.Clip)
                     yield row["clip"], shards.encode(one.clip, one.about(about), p.jpeg_quality)
+                    del one
 
     spans = shards.write(folder / "shard.tar", samples())
     for row in rows:
@@ -136,6 +139,7 @@ def read_clip(
         clip = shards.Clip(**part.found.arrays, truth=about.get("truth") if part.alone else None)
         columns = figures(clip) | part.found.figures | {"flags": quality.flags(part.found.figures, limits)}
         yield Measured(part, clip, columns)
+        del part, clip
 
 
 def figures(clip: shards.Clip) -> dict[str, Any]:

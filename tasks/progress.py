@@ -1,14 +1,18 @@
 """Progress of long steps: a bar with rate and time left on a terminal, a line every few seconds in a log."""
 
+import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
+
+_notes: Path | None = None  # where this process says what it is at
 
 
 @contextmanager
@@ -55,3 +59,23 @@ def progress(things: Iterable[T], what: str, unit: str) -> Iterator[T]:
 def say(line: str) -> None:
     """One line for the person at the terminal, beside any bar."""
     tqdm.write(line, file=sys.stderr)
+
+
+def note_in(folder: Path | None) -> None:
+    """From now on `doing` is noted in a folder; for a worker process, whose parent asks with `noted`."""
+    global _notes
+    _notes = folder
+
+
+def doing(what: str) -> None:
+    """Note what this process is at, for the case that it dies or hangs; "" is nothing."""
+    if _notes:
+        (_notes / str(os.getpid())).write_text(what)
+
+
+def noted(folder: Path, pid: int) -> str:
+    """What a process is at as far as it said, "" where it said nothing."""
+    try:
+        return (folder / str(pid)).read_text()
+    except FileNotFoundError:
+        return ""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.ndimage import median_filter
 
 from model import faces, quality, timing
 from model.params import QualityParams
@@ -19,6 +18,7 @@ from tasks.pictures import Picture
 from tasks.stage import Refusal
 
 THUMB_PX = 32  # pictures are compared at this size
+WATCHED_PX = 128  # of the shorter side, at least, are looked at for that
 BLACK = 26.0  # mean luma of 255 below which a picture shows nothing; most files code black as 16
 SAME = 0.02  # mean change of 255 below which a picture is the one before
 STEADY_FRAMES = 15  # a tone that holds for half of these is steady: notes are, the voice's harmonics glide
@@ -38,7 +38,10 @@ class Watch:
         """Whether it belongs to the ones before: behind a larger change than `max_change` of full scale it does not,
         and is not counted.
         """
-        thumb = cv2.resize(picture.luma(), (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA)
+        luma_HW = picture.luma()
+        step = max(1, min(luma_HW.shape) // WATCHED_PX)  # of a large picture each so manieth pixel says as much
+        luma_HW = np.ascontiguousarray(luma_HW[::step, ::step])
+        thumb = cv2.resize(luma_HW, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA)
         if self._last is not None:
             change = cv2.norm(thumb, self._last, cv2.NORM_L1) / THUMB_PX**2
             if change / 255 > max_change:
@@ -94,7 +97,10 @@ def steady_db(sound: np.ndarray) -> float:
     frequency_hz = np.fft.rfftfreq(SPECTRUM_SAMPLES, 1 / timing.SAMPLE_RATE_HZ)
     heard = (frequency_hz >= STEADY_HZ[0]) & (frequency_hz < STEADY_HZ[1])
     strength = np.abs(np.fft.rfft(pieces * np.hanning(SPECTRUM_SAMPLES), axis=1))[:, heard].astype(np.float32)
-    steady = np.minimum(median_filter(strength, size=(STEADY_FRAMES, 1), mode="nearest"), strength)
+    half = STEADY_FRAMES // 2  # scipy's median_filter gives the same, six times as slowly
+    padded = np.pad(strength, ((half, half), (0, 0)), mode="edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, STEADY_FRAMES, axis=0)
+    steady = np.minimum(np.partition(around, half, axis=-1)[..., half], strength)
     total = float((strength**2).sum())
     return float(10 * np.log10(max(float((steady**2).sum()) / total, 1e-9))) if total > 0 else quality.FLOOR_DB
 

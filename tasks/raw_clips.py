@@ -1,6 +1,7 @@
 """The test clips as they came in: sound, frames and words that the processed shards do not hold."""
 
 import io
+from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -38,10 +39,8 @@ class RawClips:
         """The bytes of the whole video, whatever its container."""
         return next(content for kind, content in self.members(clip).items() if kind not in ("json", "txt"))
 
-    def frames(self, clip: str) -> list[np.ndarray]:
-        first, end = self.span(clip) or (0, None)
-        with closing(media.pictures(io.BytesIO(self.video(clip)))) as shown:
-            return [picture.rgb() for picture in islice(shown, first, end)]
+    def frames(self, clip: str) -> "Frames":
+        return Frames(self.video(clip), *(self.span(clip) or (0, None)))
 
     def sound(self, clip: str) -> np.ndarray:
         """Shape: -> (samples,) float32, 16 kHz"""
@@ -52,3 +51,18 @@ class RawClips:
     def words(self, clip: str) -> str:
         """Its transcript as the corpus writes it, empty where there is none; of a piece it is not known."""
         return "" if self.span(clip) else self.members(clip).get("txt", b"").decode(errors="replace")
+
+
+class Frames:
+    """The frames of a clip, decoded anew each time they are gone through: two minutes of 1080p are 18 GB.
+
+    Shape: yields (H, W, 3) uint8 RGB
+    """
+
+    def __init__(self, video: bytes, first: int, end: int | None) -> None:
+        self._video, self._first, self._end = video, first, end
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        with closing(media.Pictures(io.BytesIO(self._video))) as shown:
+            for picture in islice(shown, self._first, self._end):
+                yield picture.rgb()

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks import paths, store
-from tasks.progress import bar
+from tasks.progress import bar, doing
 from tasks.stage import UserError, all_or_nothing
 from tasks.store import Store
 
@@ -64,6 +64,7 @@ def make(build: Build, unit: Unit) -> None:
     """Build a unit that is missing; a second worker that makes the same one loses nothing."""
     if unit.done:
         return
+    doing(unit.name)
     with all_or_nothing(unit.folder) as partial:
         partial.mkdir()
         build(unit, partial)
@@ -71,6 +72,7 @@ def make(build: Build, unit: Unit) -> None:
             file.chmod(0o444)  # outs may be hard links to it: nothing may write through one
     if there := shared():
         _send(unit, there)
+    doing("")
 
 
 def shared() -> Store | None:

@@ -343,7 +343,7 @@ def test_a_part_of_a_picture_is_that_part_of_the_whole(size, tmp_path):
     rng = np.random.default_rng(0)
     small = rng.integers(0, 255, (size[1] // 8, size[0] // 8, 3), dtype=np.uint8)
     media.encode_video(tmp_path / "a.mp4", [cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)] * 2, None)
-    picture = next(media.pictures(tmp_path / "a.mp4"))
+    picture = next(media.Pictures(tmp_path / "a.mp4"))
     whole = picture.rgb()
     assert whole.shape == picture.shape and np.ptp(whole) > 100
     for _ in range(100):

@@ -114,7 +114,7 @@ def test_the_index_names_each_piece_with_its_span_and_the_video_withdraws_as_one
     stored = shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"])
     assert json.loads(stored["json"])["source"] == row["source"]
     raw = RawClips(paths.CLIPS, paths.RAW)
-    shown = raw.frames(row["clip"])
+    shown = list(raw.frames(row["clip"]))
     assert len(shown) == 20 and (shown[0] == list(media.frames(Path("v/long.mp4")))[20]).all()
     assert len(raw.sound(row["clip"])) == timing.num_samples(20) and raw.words(row["clip"]) == ""
     withdrawals.add("long", "2026-11-22", "asked")

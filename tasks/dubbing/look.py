@@ -16,14 +16,14 @@ import numpy as np
 from model import faces, timing
 from model.params import FaceParams
 from tasks import features
-from tasks.face_track import AGREE_IOU, Frame, detect, detect_near, detector, following
+from tasks.face_track import Frame, agree, detect, detect_near, detector, following
 from tasks.landmarks import Predictor
 from tasks.pictures import Picture
 
 THUMB_WH = (32, 18)
 CUT_LEVELS, CUT_TIMES = 18.0, 4.0  # a cut changes a picture's thumbnail by so many of 255, and so many times the usual
-WHOLE_EVERY = 5  # key frames
-LOST_KEYS = 5  # key frames without the face, after which it is another when it comes back
+WHOLE_EVERY = 3  # key frames
+LOST_KEYS = 3  # key frames without the face, after which it is another when it comes back
 HELD_BYTES = 128 << 20  # of frames from one key frame to the next, whatever their rate and size
 MIN_SEEN = 5  # frames: less is a mistake of the detector
 CANDIDATES = 48  # crops kept of a face, evenly spread
@@ -270,7 +270,7 @@ class _Watch:
         before, after = one.boxes.get(low), one.boxes.get(high)
         if high - low < 2 or (before is None and after is None):
             return
-        if before is not None and after is not None and faces.iou(before, after[None])[0] >= AGREE_IOU:
+        if before is not None and after is not None and agree(before, after):
             for t in range(low + 1, high):
                 one.boxes[t] = before + (after - before) * (t - low) / (high - low)
             return

@@ -1,0 +1,157 @@
+"""What does the work of a stage: threads, processes, a Dask cluster or Ray. Under each the bytes are the same.
+
+LIPGAN_WORKERS   worker processes or threads; default: the cores this process may use
+LIPGAN_RUNNER    processes (default), threads, dask or ray
+LIPGAN_DASK      tcp://scheduler:8786, a cluster whose workers see this folder under the same path and have this
+                 environment; default: processes on this machine
+LIPGAN_RAY       the address of a Ray cluster, likewise ("auto": the one this machine belongs to)
+"""
+
+import importlib
+import multiprocessing
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from tasks import progress
+from tasks.stage import UserError
+
+RUNNERS = ("processes", "threads", "dask", "ray")
+CLUSTER_WAIT_S = 30  # for a scheduler that does not answer
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def num_workers() -> int:
+    given = os.environ.get("LIPGAN_WORKERS", "")
+    if not given:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not given.isdigit() or int(given) < 1:
+        raise UserError(f"LIPGAN_WORKERS must be a whole number from 1, got {given!r}")
+    return int(given)
+
+
+def runner() -> str:
+    given = os.environ.get("LIPGAN_RUNNER", "processes")
+    if given not in RUNNERS:
+        raise UserError(f"LIPGAN_RUNNER must be one of {', '.join(RUNNERS)}, got {given!r}")
+    return given
+
+
+def pool(kind: str, workers: int, notes: Path | None = None) -> Executor:
+    """An executor to be used in a `with`. Processes are started afresh: a fork of Prefect's threads would hang.
+
+    notes: a folder where each process of this machine's own pool says what it is at (tasks.progress.doing)
+    Errors: UserError where the extra of this name is not installed, or a cluster does not answer
+    """
+    if kind == "threads":
+        return ThreadPoolExecutor(workers)
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")  # read by the workers at their start; this process has read it already
+    if kind == "dask":
+        return DaskPool(workers)
+    if kind == "ray":
+        return RayPool(workers)
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker, initargs=(notes,))
+
+
+def start_worker(notes: Path | None) -> None:
+    """One core a worker, and no worker without its parent: after `kill -9` of the stage none lives on."""
+    import cv2
+
+    cv2.setNumThreads(0)
+    progress.note_in(notes)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def leave_with_parent() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+
+
+class DaskPool(Executor):
+    """As much of an executor as the stages need."""
+
+    def __init__(self, workers: int) -> None:
+        distributed = optional("distributed", "dask")
+        self._scratch = tempfile.TemporaryDirectory(prefix="lipgan-dask-")
+        self._cluster = None
+        address = os.environ.get("LIPGAN_DASK")
+        if not address:
+            self._cluster = distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=None, local_directory=self._scratch.name
+            )
+        try:
+            self._client = distributed.Client(address or self._cluster, timeout=CLUSTER_WAIT_S, set_as_default=False)
+        except OSError as error:
+            raise UserError(f"LIPGAN_DASK={address}: no scheduler answers ({error})") from None
+        self.lost: type[Exception] = distributed.scheduler.KilledWorker
+
+    def submit(self, work: Callable, /, *args: Any, **kwargs: Any) -> Any:
+        return self._client.submit(in_folder, *there(), work, *args, **kwargs, pure=False)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+        self._scratch.cleanup()
+
+
+class RayPool(Executor):
+    """As much of an executor as the stages need."""
+
+    def __init__(self, workers: int) -> None:
+        self._ray = optional("ray", "ray")
+        address = os.environ.get("LIPGAN_RAY")
+        size = {"address": address} if address else {"num_cpus": workers, "include_dashboard": False}
+        self._ray.init(**size, log_to_driver=False, logging_level="ERROR")
+        self.lost: type[Exception] = self._ray.exceptions.WorkerCrashedError
+
+    def submit(self, work: Callable, /, *args: Any, **kwargs: Any) -> Any:
+        task = self._ray.remote(in_folder).options(num_cpus=1, max_retries=0)
+        return RayFuture(self._ray, task.remote(*there(), work, *args, **kwargs))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._ray.shutdown()
+
+
+@dataclass(frozen=True, slots=True)
+class RayFuture:
+    ray: Any
+    of: Any
+
+    def result(self) -> Any:
+        """Errors: that of the work itself, without Ray's own words around it"""
+        try:
+            return self.ray.get(self.of)
+        except self.ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+
+
+def optional(module: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise UserError(f"LIPGAN_RUNNER={extra} needs more packages; pip install -e '.[{extra}]'") from None
+
+
+def there() -> tuple[str, dict[str, str]]:
+    """The folder and the settings of this process, for a worker of a cluster that may have started with others."""
+    return str(Path.cwd()), {name: value for name, value in os.environ.items() if name.startswith("LIPGAN_")}
+
+
+def in_folder(folder: str, settings: dict[str, str], work: Callable, *args: Any, **kwargs: Any) -> Any:
+    import cv2
+
+    os.chdir(folder)
+    os.environ.update(settings)
+    cv2.setNumThreads(0)
+    return work(*args, **kwargs)

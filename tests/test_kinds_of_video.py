@@ -1,0 +1,140 @@
+"""Kinds of video that people have: each clip in is a row out, kept or refused with a word of REASONS."""
+
+import io
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+import pytest
+from conftest import ROOT
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tasks import config, index, media, paths, preprocess, shards
+from tasks.stage import REASONS, Refusal
+
+P = config.load(ROOT / "params.yaml")
+NUM_FRAMES = 14
+
+
+@pytest.fixture(scope="module")
+def talking(tiny_folder):
+    """Frames and sound of a clip, and the tools.  Shape: (T, H, W, 3), (n,)"""
+    from conftest import inside
+
+    with inside(tiny_folder):
+        row = index.kept(index.read(paths.CLIPS), "train")[0]
+        mp4 = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"]
+        frames = np.stack(list(media.frames(io.BytesIO(mp4)))[:NUM_FRAMES])
+        return frames, media.decode_sound(io.BytesIO(mp4)), preprocess.tools()
+
+
+def video(frames, sound, *, pixels="yuv420p", codec="libx264", container="mp4", channels=1, rate_hz=48_000, times=None):
+    """A file as other people's programs write it.  channels: 0 for no sound; times: s of each frame"""
+    out = io.BytesIO()
+    times = times or [Fraction(t, 25) for t in range(len(frames))]
+    with av.open(out, "w", format=container) as file:
+        stream = file.add_stream(codec, rate=25)
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], pixels
+        stream.codec_context.time_base = Fraction(1, 90_000)
+        voice = None
+        if channels:
+            layout = {1: "mono", 2: "stereo", 3: "2.1"}[channels]
+            voice = file.add_stream("flac" if channels == 3 else "aac", rate=rate_hz, layout=layout)
+        for picture, time in zip(frames, times, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pixels, threads=1)
+            frame.pts, frame.time_base = round(time * 90_000), Fraction(1, 90_000)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+        if voice:
+            at = np.arange(round(len(frames) / 25 * rate_hz)) * 16_000 / rate_hz
+            heard = np.interp(at, np.arange(len(sound)), sound).astype(np.float32)
+            for start in range(0, len(heard), 1024):
+                block = np.repeat(heard[None, start : start + 1024], channels, axis=0)
+                form = "fltp" if channels < 3 else "s16"
+                if form == "s16":
+                    block = np.round(block.T.reshape(1, -1) * 32767).astype(np.int16)
+                piece = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format=form, layout=voice.layout.name)
+                piece.sample_rate, piece.pts, piece.time_base = rate_hz, start, Fraction(1, rate_hz)
+                file.mux(voice.encode(piece))
+            file.mux(voice.encode())
+    return out.getvalue()
+
+
+def outcome(content, tools, extension="mp4"):
+    """The reason of each piece, or that it was kept; once, where all have the same."""
+    [*pieces] = preprocess.read_clip({extension: content, "json": b"{}"}, P.faces, P.quality, tools)
+    assert pieces
+    words = []
+    for one in pieces:
+        refusal = one.clip if isinstance(one.clip, Refusal) else one.refusal(P.quality)
+        assert refusal is None or (refusal.reason in REASONS and refusal.detail)
+        words.append(refusal.reason if refusal else "kept")
+    return words[0] if len(set(words)) == 1 else ",".join(words)
+
+
+def quarter_turned(frames):
+    return np.ascontiguousarray(np.rot90(frames, axes=(1, 2)))
+
+
+KINDS = {
+    "plain": ({}, lambda f: f, "kept"),
+    "10 bit": ({"pixels": "yuv420p10le"}, lambda f: f, "kept"),
+    "4:4:4": ({"pixels": "yuv444p"}, lambda f: f, "kept"),
+    "no sound": ({"channels": 0}, lambda f: f, "no_sound"),
+    "stereo": ({"channels": 2}, lambda f: f, "kept"),
+    "3 channels": ({"channels": 3, "container": "matroska"}, lambda f: f, "kept"),
+    "44.1 kHz": ({"rate_hz": 44_100}, lambda f: f, "kept"),
+    "webm": ({"codec": "libvpx-vp9", "container": "matroska"}, lambda f: f, "kept"),
+    "one frame": ({}, lambda f: f[:1], "too_short"),
+    "odd size": ({"pixels": "yuv444p"}, lambda f: f[:, :159, :157], "kept"),
+    "very small": ({}, lambda f: np.stack([cv2.resize(one, (32, 24)) for one in f]), "no_face"),
+    "on its side, and says nothing of it": ({}, quarter_turned, "no_face"),
+    "uneven times": ({"times": [Fraction(t * t, 400) + Fraction(t, 50) for t in range(NUM_FRAMES)]}, lambda f: f, None),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_of_video_is_kept_or_refused_by_the_right_word(talking, kind):
+    frames, sound, tools = talking
+    how, change, expected = KINDS[kind]
+    said = outcome(video(change(frames), sound, **how), tools)
+    assert said == expected or (expected is None and (said == "kept" or said in REASONS)), said
+
+
+def test_a_video_on_its_side_that_says_so_is_kept(talking):
+    frames, sound, tools = talking
+    content = bytearray(video(quarter_turned(frames), sound))
+    numbers = [0, 1, 0, -1, 0, 0, 0, 0, 1 << 14]  # as phones write it, of the first track, which is the video
+    at = content.index(b"tkhd") + 4 + 40
+    content[at : at + 36] = b"".join(int.to_bytes(n * 65_536, 4, "big", signed=True) for n in numbers)
+    assert outcome(bytes(content), tools) == "kept"
+
+
+@pytest.mark.parametrize("extension", ["mov", "mkv", "avi", "mpg"])
+def test_the_bytes_say_what_a_file_is_and_not_its_name(talking, extension):
+    frames, sound, tools = talking
+    assert outcome(video(frames, sound), tools, extension) == "kept"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"", "empty_file"), (bytes(4096), "unreadable"), (b"hello", "unreadable")]
+)
+def test_what_is_no_video_is_refused(talking, content, reason):
+    assert outcome(content, talking[2]) == reason
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kind=st.sampled_from(["plain", "10 bit", "4:4:4", "3 channels", "webm", "uneven times"]),
+    share=st.floats(0, 1), hits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=20),
+)  # fmt: skip
+def test_a_clip_of_any_kind_cut_off_and_hit_anywhere_is_a_row(talking, kind, share, hits):
+    frames, sound, tools = talking
+    how, change, _ = KINDS[kind]
+    whole = bytearray(video(change(frames), sound, **how))
+    for place, value in hits:
+        whole[min(int(place * len(whole)), len(whole) - 1)] = value
+    for word in outcome(bytes(whole[: int(share * len(whole))]), tools).split(","):
+        assert word == "kept" or word in REASONS
