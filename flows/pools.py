@@ -22,6 +22,7 @@ from typing import Any
 from tasks import progress
 from tasks.stage import UserError
 
+ROOT = Path(__file__).parents[1]
 RUNNERS = ("processes", "threads", "dask", "ray")
 CLUSTER_WAIT_S = 30  # for a scheduler that does not answer
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -112,7 +113,13 @@ class RayPool(Executor):
         self._ray = optional("ray", "ray")
         address = os.environ.get("LIPGAN_RAY")
         size = {"address": address} if address else {"num_cpus": workers, "include_dashboard": False}
-        self._ray.init(**size, log_to_driver=False, logging_level="ERROR")
+        before = os.environ.get("PYTHONPATH")  # Ray's processes inherit it
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([before] if before else [])])
+        try:
+            self._ray.init(**size, log_to_driver=False, logging_level="ERROR")
+        finally:
+            os.environ.pop("PYTHONPATH")
+            os.environ.update({"PYTHONPATH": before} if before else {})
         self.lost: type[Exception] = self._ray.exceptions.WorkerCrashedError
 
     def submit(self, work: Callable, /, *args: Any, **kwargs: Any) -> Any:
