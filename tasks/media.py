@@ -307,7 +307,6 @@ def sound_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Blo
     for frame in decoded(container, stream):
         if frame.sample_rate not in RATES_HZ:
             continue
-<<<<<<< HEAD
         yield floats(frame), frame.time, frame.sample_rate
 
 
@@ -320,20 +319,8 @@ def floats(frame: av.AudioFrame) -> np.ndarray:
         samples = (samples.astype(np.float32) - 128) / 128
     elif np.issubdtype(samples.dtype, np.integer):
         samples = samples.astype(np.float32) / (np.iinfo(samples.dtype).max + 1)
-    return np.nan_to_num(samples.astype(np.float32, copy=False), posinf=0, neginf=0)
-=======
-        samples = frame.to_ndarray()
-        if frame.format.is_packed:
-            samples = samples.reshape(-1, len(frame.layout.channels)).T
-        if samples.dtype == np.uint8:
-            samples = (samples.astype(np.float32) - 128) / 128
-        elif np.issubdtype(samples.dtype, np.integer):
-            samples = samples.astype(np.float32) / (np.iinfo(samples.dtype).max + 1)
-        samples = samples.astype(np.float32, copy=False)
-        if not np.isfinite(samples).all():
-            samples = np.nan_to_num(samples, posinf=0, neginf=0)
-        yield samples, frame.time, frame.sample_rate
->>>>>>> n4
+    samples = samples.astype(np.float32, copy=False)
+    return samples if np.isfinite(samples).all() else np.nan_to_num(samples, posinf=0, neginf=0)
 
 
 def placed(blocks: Iterable[Block], start_s: float | None) -> Iterator[tuple[np.ndarray, int]]:
