@@ -312,7 +312,7 @@ def sound_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Blo
 
 def floats(frame: av.AudioFrame) -> np.ndarray:
     """Decoded sound of any form, no infinite sample in it.  Shape: -> (channels, n) float32"""
-    samples = frame.to_ndarray()
+    samples: Any = frame.to_ndarray()
     if frame.format.is_packed:
         samples = samples.reshape(-1, len(frame.layout.channels)).T
     if samples.dtype == np.uint8:

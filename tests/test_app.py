@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import uvicorn
 
-from tasks import config, expert, media, paths
+from tasks import config, expert, index, media, paths, registry, shards, units
 from tasks.demo import write_wav
 from tasks.serving import server, uploads
 from tasks.serving.desk import Desk
@@ -201,6 +201,30 @@ def test_a_job_that_takes_too_long_is_stopped(folder):
             sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
             told = over(app, app.post("/jobs", json={"face": face, "sound": sound}).json()["job"])
     assert told["state"] == "stopped" and "stopped after 0 s of work" in told["error"]
+
+
+def test_a_text_is_spoken_by_the_champion_whose_bytes_come_from_dvcs_cache(committed, monkeypatch):
+    pytest.importorskip("espeakng_loader", reason="espeak-ng is not installed (extra synthetic)")
+    monkeypatch.setenv("LIPGAN_TRACKING", "mlflow")
+    known, files = registry.Registry(), (paths.GENERATOR, paths.GENERATOR.with_suffix(".json"))
+    weights = units.sha256_file(paths.GENERATOR)
+    md5 = dict(zip(("dvc.md5", "dvc.json.md5"), map(units.md5_file, files), strict=True))
+    known.promote(known.register({**md5, "data.index.md5": "i", "git.commit": "0" * 40}), "better")
+    for path in files:
+        path.unlink()
+    row = index.kept(index.read(paths.CLIPS), "test")[0]
+    Path("face.mp4").write_bytes(shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"])
+    with Desk() as desk, served(desk) as address, httpx.Client(base_url=address, timeout=60) as app:
+        assert list(app.get("/choices").json()["checkpoints"]) == ["models:/lipgan@champion"]
+        face = hand_in(app, committed, "face", "face.mp4").json()["file"]
+        asked = {"face": face, "text": "Good morning.", "voice": "en-us", "checkpoint": "models:/lipgan@champion"}
+        job = app.post("/jobs", json={**asked, "length": "sound"}).json()["job"]
+        told = over(app, job)
+        assert told["state"] == "done", told
+        sidecar = app.get(f"/jobs/{job}/about").json()["sidecar"]
+        assert weights in sidecar["made_by"]["sha256"].values() and sidecar["made_by"]["options"]["voice"] == "en-us"
+        heard = media.decode_sound(desk.jobs[job].order.out)
+        assert 0.5 < len(heard) / 16000 < 3 and np.abs(heard).max() > 0.05
 
 
 @pytest.fixture(scope="module")

@@ -119,8 +119,8 @@ class Booth:
     def sweep(self) -> None:
         """Forget those that have ended."""
         for name, session in list(self.sessions.items()):
-            if not session.process.is_alive() and self.sessions.pop(name, None):
-                session.pipe.close()
+            if not session.process.is_alive():
+                self.close(name)
 
     def close_all(self) -> None:
         for name in list(self.sessions):

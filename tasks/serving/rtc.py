@@ -8,6 +8,7 @@ app must reach each other, on one machine or in one network. The only importer o
 import asyncio
 import json
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from multiprocessing.connection import Connection
@@ -25,7 +26,7 @@ from tasks import features, inference, media, paths, registry, streams
 from tasks.dubbing import picture
 from tasks.inference import LipSync
 from tasks.landmarks import Predictor
-from tasks.live import LOOK_AHEAD_S, Live, Portrait
+from tasks.live import LOOK_AHEAD_S, Live, Portrait, Shown
 from tasks.mp4 import colour_matrix
 from tasks.serving.booth import Answer, Order
 from tasks.serving.delay import DELAY_S, Delay
@@ -159,7 +160,7 @@ class Stream:
                 sound = await self.to_hear.get()
                 started_s = perf_counter()
                 shown = await loop.run_in_executor(thread, self.live.push, sound)
-                while (frame := await loop.run_in_executor(thread, next, shown, None)) is not None:
+                while (frame := await loop.run_in_executor(thread, following, shown)) is not None:
                     if not frame.repeated:
                         self.work_s.append(perf_counter() - started_s)
                     self.delay.see(frame)
@@ -184,18 +185,23 @@ class Stream:
             await asyncio.sleep(TELL_S)
 
 
+def following(frames: Iterator[Shown]) -> Shown | None:
+    """The next one; None at the end."""
+    return next(frames, None)
+
+
 class Outgoing(MediaStreamTrack):
     """A track that gives out what is put into it: of sound everything, of pictures only the newest."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
         self.kind = kind
-        self._waiting: asyncio.Queue[Any] = asyncio.Queue()
+        self._to_send: asyncio.Queue[Any] = asyncio.Queue()
 
     def put(self, frame: Any) -> None:
-        while self.kind == "video" and not self._waiting.empty():
-            self._waiting.get_nowait()
-        self._waiting.put_nowait(frame)
+        while self.kind == "video" and not self._to_send.empty():
+            self._to_send.get_nowait()
+        self._to_send.put_nowait(frame)
 
     async def recv(self) -> Any:
-        return await self._waiting.get()
+        return await self._to_send.get()
