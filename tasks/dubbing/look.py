@@ -15,7 +15,7 @@ import numpy as np
 
 from model import faces, timing
 from model.params import FaceParams
-from tasks import features
+from tasks import features, heap
 from tasks.face_track import Frame, agree, detect, detect_near, detector, following
 from tasks.landmarks import Predictor
 from tasks.pictures import Picture
@@ -29,6 +29,7 @@ MIN_SEEN = 5  # frames: less is a mistake of the detector
 CANDIDATES = 48  # crops kept of a face, evenly spread
 LOW_WH = (12, 8)
 LOW_ROWS, LOW_COLUMNS = (0.5, 0.95), (0.2, 0.8)  # of the crop
+GIVE_BACK_EVERY = 250  # frames: what they took is given back to the system
 EASIER = -0.4  # added to dlib's threshold where a picture shows no face at all
 
 
@@ -78,6 +79,8 @@ def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Predic
     watch = _Watch(p, predictor)
     for frame_HW3, time_s in frames:
         watch.add(frame_HW3, time_s)
+        if len(watch.times_s) % GIVE_BACK_EVERY == 0:
+            heap.give_back()
     watch.end_shot()
     found = sorted(watch.done, key=lambda face: (face.first, -float(np.ptp(face.boxes_N4[0, ::2]))))
     return Seen(np.array(watch.times_s), watch.size_hw, watch.shots, found)
