@@ -30,7 +30,11 @@ from tasks.synthetic.plan import LATE_FRAMES, plan
 
 RESULTS = Path("benchmarks/results/gates.json")
 FIRST_SEED = 1000
-WORDS = {"profile": {"profile", "no_face", "turned"}, "no_face": {"no_face"}, "offset": {"moved", "out_of_sync"}}
+WORDS = {
+    "profile": {"profile", "no_face", "turned"},
+    "no_face": {"no_face"},
+    "offset": {"moved", "out_of_sync", "apart"},
+}
 CONFIDENCES = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4)
 
 

@@ -33,7 +33,7 @@ import dlib  # noqa: E402
 import librosa  # noqa: E402
 import numpy as np  # noqa: E402
 
-from model import faces  # noqa: E402
+from model import cepstra, faces  # noqa: E402
 from model.params import FaceParams, QualityParams  # noqa: E402
 from tasks import config, face_track, features, landmarks, media, paths, pieces, quality, shards  # noqa: E402
 from tasks.synthetic import clip as synthetic  # noqa: E402
@@ -94,8 +94,10 @@ def ours(
     num_frames = len(followed.found_T)
     clock("figures", quality.of_sound, sound, num_frames)
     fitted, _ = clock("figures", quality.synchronised, media.fit(sound, num_frames), landmarks_T682, limits)
-    mfcc_FW = clock("features", features.mfcc, fitted, num_frames)
-    made = shards.Clip(faces_TSS3, mfcc_FW, landmarks_T682, followed.found_T, followed.boxes_T4, None)
+    log_mel_MC = clock("features", features.log_mel, fitted, num_frames)
+    mfcc_FW = clock("features", features.cepstra, log_mel_MC)
+    mel_CM = clock("features", cepstra.levelled, log_mel_MC, float(np.mean(np.square(fitted))))
+    made = shards.Clip(faces_TSS3, mfcc_FW, mel_CM, landmarks_T682, followed.found_T, followed.boxes_T4, None)
     clock("write", shards.encode, made, {}, p.jpeg_quality)
     return followed
 

@@ -167,6 +167,7 @@ FLAGS = (
     Gate("noise", "spread_db", "flag_spread_db", below),
     Gate("tones", "steady_db", "flag_steady_db", above),
     Gate("moved", "av_moved", "offset_frames", away),
+    Gate("apart", "av_left", "offset_frames", away),  # perhaps: too little confidence to move it, or to refuse
 )
 
 

@@ -162,6 +162,12 @@ def test_what_is_unusual_is_kept_and_flagged(figure, value, flag):
     assert gates.refusals(GOOD | {figure: value}, P.quality) == []
 
 
+def test_an_offset_that_is_doubtful_is_flagged_and_one_that_was_mended_is_not():
+    doubtful = GOOD | {"av_offset": 5, "av_left": 5, "av_moved": 0, "av_confidence": 0.01}
+    assert gates.flags(doubtful, P.quality) == "apart" and gates.refusals(doubtful, P.quality) == []
+    assert gates.flags(GOOD | {"av_offset": 5, "av_left": 1, "av_moved": 5}, P.quality) == "moved"
+
+
 # ---- clips
 
 
