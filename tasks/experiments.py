@@ -64,7 +64,8 @@ def variants(t: TrainParams) -> list[Variant]:
 def params_of(p: Params, variant: Variant, *, steps: int, seed: int) -> Params:
     changes = dict(variant.changes)
     terms = replace(PLAIN, **changes.pop("terms"))
-    trained = replace(p.train, num_steps=steps, val_every=max(1, steps // 16), terms=terms, **changes)
+    val_every = p.train.log_every * max(1, steps // 16 // p.train.log_every)  # between rows of the log it is not kept
+    trained = replace(p.train, num_steps=steps, val_every=val_every, terms=terms, **changes)
     return replace(p, seed=seed, train=trained)
 
 
