@@ -83,7 +83,14 @@ def test_ranks_share_the_runs_and_the_single_frames_of_a_batch(with_expert):
 
 def test_training_clips_are_changed_and_validation_is_not(with_expert):
     clips, p = Clips(paths.INDEX, paths.SHARDS, "train"), load()
-    unchanged = load(**{"train.augment": {"flip": False, "colour": 0.0, "shift_px": 0, "microphone": 0.0}})
+    unchanged = load(
+        **{
+            "train.augment.flip": False,
+            "train.augment.colour": 0.0,
+            "train.augment.shift_px": 0,
+            "train.augment.microphone": 0.0,
+        }
+    )
     batches = [Batches(clips, of.train, 0, 0) for of in (p, unchanged)]
     one, other = (next(batch) for batch in batches)
     for batch in batches:
