@@ -153,7 +153,9 @@ def looked(
     except media.MediaError as error:
         raise UserError(f"{face}: no picture can be read: {error.detail}") from error
     if not seen.faces:
-        raise UserError(f"{face}: no face found in {len(seen.times_s)} frames; it must be frontal and upright")
+        looked_at = "the picture" if media.is_image(face) else f"{len(seen.times_s)} frames"
+        where = "; name its place with --box" * media.is_image(face)
+        raise UserError(f"{face}: no face found in {looked_at}; it must be frontal and upright{where}")
     work.save(kept, seen)
     return seen
 
