@@ -80,7 +80,7 @@ def tags(about: Mapping[str, Any]) -> dict[str, str]:
 def mark(path: Path, about: Mapping[str, Any], sources: Mapping[str, Path] | None = None) -> None:
     """Sign an mp4 in its place. `sources` become ingredients; those of a kind that C2PA cannot read, by name and hash.
 
-    Errors: UserError where the key cannot be used.
+    Errors: UserError where the key cannot be used; OSError where nothing can be written.
     """
     import c2pa
 
@@ -94,6 +94,8 @@ def mark(path: Path, about: Mapping[str, Any], sources: Mapping[str, Path] | Non
             builder.sign_file(path, signed, signer)
         os.replace(signed, path)
     except c2pa.C2paError as error:
+        if isinstance(error, c2pa.C2paError.Io) or isinstance(error.__cause__ or error.__context__, OSError):
+            raise OSError(f"the signed copy cannot be written: {error}") from error  # a full disk
         raise UserError(f"{path.name}: C2PA cannot sign it with this certificate and key: {error}") from error
     finally:
         signed.unlink(missing_ok=True)
