@@ -29,6 +29,7 @@ class Order:
     label: str | None
     offer: str
     most_s: float
+    backend: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
