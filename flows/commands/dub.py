@@ -6,7 +6,7 @@ from typing import Any
 
 from flows.commands import BACKEND, command
 from tasks import paths
-from tasks.stage import UserError
+from tasks.stage import Stopped, UserError
 
 
 def add(commands: Any) -> None:
@@ -66,7 +66,10 @@ def run(args: argparse.Namespace) -> None:
         backend=args.backend, ear=args.ear,
     )  # fmt: skip
     checkpoint = registry.path_of(args.checkpoint)
-    dub.run(args.face, args.audio, args.out, checkpoint, [jobs.span(text) for text in args.span], options)
+    try:
+        dub.run(args.face, args.audio, args.out, checkpoint, [jobs.span(text) for text in args.span], options)
+    except KeyboardInterrupt:
+        raise Stopped(f"dub: {args.out}: stopped by Ctrl-C; the same command goes on where it was") from None
 
 
 def box(text: str | None) -> tuple[float, float, float, float] | None:
