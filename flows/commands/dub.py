@@ -4,7 +4,7 @@ import argparse
 import re
 from typing import Any
 
-from flows.commands import command
+from flows.commands import BACKEND, command
 from tasks import paths
 from tasks.stage import Stopped, UserError
 
@@ -56,12 +56,7 @@ def add(commands: Any) -> None:
     dub.add_argument("--lossless", action="store_true", help="H.264 in RGB without loss, and FLAC")
     dub.add_argument("--label", help="words to be shown in every frame, lower left")
     dub.add_argument("--side-by-side", help="a second video: the source left, the result right")
-    dub.add_argument(
-        "--backend",
-        help="what computes the generator: torch, openvino, openvino-bf16, openvino-int8, onnx, onnx-int8 (extra "
-        "fast), or auto: the fastest here of those whose pictures pass a gate on held-out clips; default: "
-        "LIPGAN_BACKEND, or torch",
-    )
+    dub.add_argument("--backend", help=BACKEND)
     dub.add_argument(
         "--checkpoint", default=str(paths.GENERATOR), help="or models:/lipgan@champion; default: %(default)s"
     )
