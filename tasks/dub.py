@@ -143,6 +143,8 @@ def demand_output(out: str, options: Options, sources: Sequence[str]) -> Path:
     told = Path(out).with_suffix(".json")
     if told.exists() and not work.is_sidecar(told):
         raise UserError(f"--out: {told}, where it is told what was done, is something else already; name another file")
+    if not 0 <= options.crf <= 51:
+        raise UserError(f"--crf must be from 0 to 51, got {options.crf}")
     if options.length not in plan.LENGTHS:
         raise UserError(f"--length must be one of {', '.join(plan.LENGTHS)}, got {options.length}")
     if options.ear not in ear.EARS:
@@ -178,6 +180,15 @@ def looked(
     return seen
 
 
+def demand_within(lines: Sequence[Line], film_s: float) -> None:
+    """Errors: UserError for a line that begins when the film is over."""
+    for line in lines:
+        if line.start_s >= film_s:
+            raise UserError(f"{line.path} begins at {line.start_s:.2f} s, the film ends at {film_s:.2f} s")
+        if line.end_s > film_s + plan.SMALL_S:
+            say(f"dub: {line.path} ends at {line.end_s:.2f} s, the film at {film_s:.2f} s: the rest is not heard")
+
+
 class Dubbing:
     """One job, from what was seen to the files."""
 
@@ -191,6 +202,8 @@ class Dubbing:
         self.has_sound = not still and media.probe(face).has_sound
         heard = speaker.loudness(media.mono(face)) if self.has_sound and len(seen.faces) > 1 else None
         self.choice = speaker.choose(seen, options.speaker, heard, likeness.recogniser(options.recognition))
+        if spans and not still:
+            demand_within(lines, float(seen.ends_s[-1]))
         self.plan = plan.make(seen, self.choice, lines, spans=spans, length=options.length, still=still)
         num_frames = max(1, int(np.ceil(self.plan.ends_s[-1] * timing.FPS - 1e-6)))
         mfcc_FW = hear.mfcc(hear.timeline(lines, timing.num_samples(num_frames)), num_frames)

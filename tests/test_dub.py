@@ -258,6 +258,9 @@ def test_loudness_rises_where_there_is_sound():
         ({"options": dub.Options(speaker="7")}, "--speaker 7: faces are numbered 0 to 0"),
         ({"options": dub.Options(speaker="1,1@0")}, "--speaker 1,1@0: no face is there at 0 s"),
         ({"options": dub.Options(speaker="anna")}, "neither a face's number, nor x,y@seconds, nor a picture"),
+        ({"options": dub.Options(crf=52)}, "--crf must be from 0 to 51, got 52"),
+        ({"audio": None, "options": dub.Options(text="a", tts="say 'a {text} {out}")}, "--tts: no closing quotation"),
+        ({"audio": None, "spans": [(99.0, "speech.wav")]}, "speech.wav begins at 99.00 s, the film ends at 1.16 s"),
         ({"options": dub.Options(length="short")}, "--length must be one of longest, video, sound"),
     ],
 )

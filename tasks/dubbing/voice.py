@@ -19,7 +19,10 @@ def speak(text: str, out: Path, tts: str | None, voice: str | None) -> None:
     if tts is None:
         write_wav(out, espeak.say(text, voice or VOICE).sound)
         return
-    words = shlex.split(tts)
+    try:
+        words = shlex.split(tts)
+    except ValueError as error:
+        raise UserError(f"--tts: {str(error).lower()}: {tts}") from error
     if not {"{text}", "{out}"} <= set(words):
         raise UserError(
             f"--tts must hold the words {{text}} and {{out}}, as in 'piper --text {{text}} -f {{out}}': {tts}"
