@@ -1,4 +1,5 @@
 import dataclasses
+import io
 from pathlib import Path
 
 import numpy as np
@@ -111,17 +112,20 @@ def test_a_shard_of_another_making_is_found_at_the_start(tiny):
         Clips(paths.INDEX, paths.SHARDS, "train").check()
 
 
-def test_sound_features_that_are_not_finite_name_their_clip(clips, monkeypatch):
-    decode = shards.decode
-
-    def spoilt(members):
-        clip = decode(members)
-        clip.mfcc_FW[3, 7] = np.nan
-        return clip
-
-    monkeypatch.setattr(shards, "decode", spoilt)
-    with pytest.raises(UserError, match=f"{clips.keys[0]} has sound features or landmarks that are not finite"):
-        clips[0]
+def test_sound_features_that_are_not_finite_name_their_clip(tiny):
+    rows = index.read(paths.INDEX)
+    row = index.kept(rows, "train")[0]
+    raw = shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"])
+    mfcc_FW = np.load(io.BytesIO(raw["mfcc.npy"]))
+    mfcc_FW[3, 7] = np.nan
+    npy = io.BytesIO()
+    np.save(npy, mfcc_FW)
+    span = shards.write(paths.SHARDS / "spoilt.tar", [(row["clip"], raw | {"mfcc.npy": npy.getvalue()})])[row["clip"]]
+    place = {"shard": "spoilt.tar", "offset": span.offset, "size": span.size, "member_sha256": span.sha256}
+    spoilt = [one | place if one["clip"] == row["clip"] else one for one in rows]
+    index.write(paths.INDEX, spoilt, index.INDEX_SCHEMA)
+    with pytest.raises(UserError, match=f"{row['clip']} has sound features or landmarks that are not finite"):
+        Clips(paths.INDEX, paths.SHARDS, "train")[0]
 
 
 def test_what_is_resident_gives_the_bytes_of_what_is_decoded(clips, p):
