@@ -8,7 +8,7 @@ import torch
 
 from model import augment, timing
 from model.epochs import Draws
-from tasks import config, index, loader, memory, paths, resident, shards
+from tasks import config, face_store, index, loader, memory, paths, resident, shards
 from tasks.loader import Batches, Clips
 from tasks.resident import Resident
 from tasks.stage import UserError
@@ -126,6 +126,31 @@ def test_sound_features_that_are_not_finite_name_their_clip(tiny):
     index.write(paths.INDEX, spoilt, index.INDEX_SCHEMA)
     with pytest.raises(UserError, match=f"{row['clip']} has sound features or landmarks that are not finite"):
         Clips(paths.INDEX, paths.SHARDS, "train")[0]
+
+
+def test_equal_faces_train_alike_however_they_are_stored(tiny, clips, p):
+    rows = []
+    for row in index.kept(index.read(paths.INDEX), "train"):
+        members = shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"])
+        faces_TSS3 = shards.decode(members).faces_TSS3
+        raw = face_store.encode(faces_TSS3, "raw", 95) | {
+            name: members[name] for name in members if "faces" not in name
+        }
+        [span] = shards.write(Path(f"{len(rows)}.tar"), [(row["clip"], raw)]).values()
+        place = {"shard": f"{len(rows)}.tar", "offset": span.offset, "size": span.size, "member_sha256": span.sha256}
+        rows.append(row | place)
+    index.write(Path("raw.parquet"), rows, index.INDEX_SCHEMA)
+    raw = Clips(Path("raw.parquet"), Path(), "train")
+    runs = dataclasses.replace(p.train, batch_size=8, num_runs=1)
+    for one, other in zip(take(Batches(clips, runs, 7, 0), 6), take(Batches(raw, runs, 7, 0), 6), strict=True):
+        assert same(one, other)
+
+
+def test_training_decodes_no_face_that_is_not_drawn(clips, p):
+    draws = clips.draw(p.train, seed=3, epoch=0, per_clip=3, flip=True)
+    loader.batch_of(clips, draws)
+    drawn = {(c, t) for of in (draws.target_N, draws.identity_N) for c, t in zip(draws.clip_N, of, strict=True)}
+    assert sum(clips.stored(number).faces.num_bytes for number in range(len(clips))) == len(drawn) * 96 * 96 * 3
 
 
 def test_what_is_resident_gives_the_bytes_of_what_is_decoded(clips, p):
