@@ -21,7 +21,7 @@ import numpy as np
 from model import timing
 from model.params import FaceParams
 from tasks import fastest, film, heap, inference, mark, media, paths, segments, units
-from tasks.dubbing import ear, hear, look, picture, plan, sidecar, speaker, voice, work
+from tasks.dubbing import ear, hear, likeness, look, picture, plan, sidecar, speaker, voice, work
 from tasks.dubbing.ahead import ahead
 from tasks.dubbing.hear import Line
 from tasks.dubbing.judge import Judge
@@ -54,6 +54,7 @@ class Options:
     side_by_side: str | None = None
     backend: str | None = None
     ear: str = "auto"
+    recognition: str | None = None
 
 
 def run(
@@ -80,6 +81,9 @@ def run(
     files = [face, *([audio] if audio else []), *(path for _, path in spans), checkpoint, str(paths.LANDMARKS)]
     if paths.EXPERT.is_file():
         files.append(str(paths.EXPERT))
+    if options.recognition:
+        files.append(options.recognition)
+        likeness.recogniser(options.recognition)  # refused before any work
     inputs = {
         "sha256": {f"{k} {Path(path).name}": sha256(Path(path)) for k, path in enumerate(files)},
         "starts_s": [start_s for start_s, _ in spans],
@@ -186,7 +190,7 @@ class Dubbing:
         still = media.is_image(face)
         self.has_sound = not still and media.probe(face).has_sound
         heard = speaker.loudness(media.mono(face)) if self.has_sound and len(seen.faces) > 1 else None
-        self.choice = speaker.choose(seen, options.speaker, heard)
+        self.choice = speaker.choose(seen, options.speaker, heard, likeness.recogniser(options.recognition))
         self.plan = plan.make(seen, self.choice, lines, spans=spans, length=options.length, still=still)
         num_frames = max(1, int(np.ceil(self.plan.ends_s[-1] * timing.FPS - 1e-6)))
         mfcc_FW = hear.mfcc(hear.timeline(lines, timing.num_samples(num_frames)), num_frames)

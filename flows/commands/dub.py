@@ -46,6 +46,11 @@ def add(commands: Any) -> None:
         help="of several faces: its number in the JSON, x,y@seconds, or a picture of the person; default: the one "
         "whose mouth moves with the video's own sound, for each shot",
     )
+    dub.add_argument(
+        "--recognition", metavar="FILE",
+        help="dlib_face_recognition_resnet_model_v1.dat, which tells persons apart better than our own measure; not "
+        "part of this project",
+    )  # fmt: skip
     dub.add_argument("--box", help="left,top,right,bottom of the face in a picture, where it is not found (a drawing)")
     dub.add_argument("--crf", type=int, default=17, help="of H.264, 0 to 51, less is better; default: %(default)s")
     dub.add_argument("--lossless", action="store_true", help="H.264 in RGB without loss, and FLAC")
@@ -63,7 +68,7 @@ def run(args: argparse.Namespace) -> None:
     options = dub.Options(
         length=args.length, speaker=args.speaker, box=box(args.box), text=args.text, tts=args.tts, voice=args.voice,
         crf=args.crf, lossless=args.lossless, label=args.label, side_by_side=args.side_by_side,
-        backend=args.backend, ear=args.ear,
+        backend=args.backend, ear=args.ear, recognition=args.recognition,
     )  # fmt: skip
     checkpoint = registry.path_of(args.checkpoint)
     try:

@@ -19,7 +19,7 @@ from tasks import units
 from tasks.dubbing.look import Face, Seen
 from tasks.stage import Stopped, UserError, all_or_nothing, write_atomic
 
-DUB_VERSION = 2  # raise it when other frames come of the same inputs
+DUB_VERSION = 3  # raise it when other frames come of the same inputs
 
 
 def key_of(inputs: dict[str, Any]) -> str:
