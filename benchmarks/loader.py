@@ -4,8 +4,9 @@
 
 LipGAN's generator is written anew from its description: for every sample it lists the JPEGs of a clip's folder, reads
 two of them, loads the clip's mel spectrogram from a compressed npz, and makes float64 arrays. Ours is tasks/loader.py
-on the same clips: once decoding every clip anew in every epoch, as with a corpus larger than memory, and once with
-all clips decoded before. Processor time of the whole process; files lie in the page cache for both.
+on the same frames, stored as JPEGs and raw: beginning with nothing decoded in every epoch, as with a corpus larger
+than memory, and with all clips decoded before. Processor time of the whole process; all files lie in the page cache.
+"Long" are the same clips ten times one after another: of a long clip no more is decoded than of a short one.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -28,9 +29,10 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from model.params import TrainParams  # noqa: E402
-from tasks import config, loader, paths  # noqa: E402
+from tasks import config, index, loader, paths, shards  # noqa: E402
 
 SIZE, BATCH, MEL_STEP = 96, 64, 27
+LONG = 10
 ROUNDS = 4
 
 
@@ -47,6 +49,39 @@ def unpack(clips: loader.Clips, folder: Path) -> list[Path]:
         np.savez_compressed(place / "mels.npz", spec=mel)
         folders.append(place)
     return folders
+
+
+def store(
+    clips: loader.Clips, folder: Path, storage: str, times: int, quality: int
+) -> tuple[Callable[[], loader.Clips], float]:
+    """The same clips, each `times` times in a row, in a shard of their own; how to open them, and bytes a frame."""
+    rows, place = [], folder / f"{storage}{times}"
+    place.mkdir()
+
+    def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
+        for number, row in enumerate(clips.rows):
+            clip = clips[number]
+            long = shards.Clip(
+                np.concatenate([clip.faces_TSS3] * times),
+                np.concatenate([clip.mfcc_FW] * times, axis=1),
+                np.concatenate([clip.mel_CM] * times),
+                np.concatenate([clip.landmarks_T682] * times),
+                np.concatenate([clip.found_T] * times),
+                np.concatenate([clip.boxes_T4] * times),
+                None,
+            )
+            bits = {name: np.packbits(np.concatenate([of[number]] * times)).tobytes() for name, of in columns.items()}
+            rows.append(row | bits | {"shard": "train.tar", "num_frames": row["num_frames"] * times})
+            yield row["clip"], shards.encode(long, {}, storage, quality)
+
+    columns = {"found": clips.found(), "closed": clips.closed()}
+    spans = shards.write(place / "train.tar", samples())
+    for row in rows:
+        span = spans[row["clip"]]
+        row |= {"offset": span.offset, "size": span.size, "member_sha256": span.sha256}
+    index.write(place / "index.parquet", rows, index.INDEX_SCHEMA)
+    num_bytes = (place / "train.tar").stat().st_size / sum(row["num_frames"] for row in rows)
+    return lambda: loader.Clips(place / "index.parquet", place, "train"), round(num_bytes)
 
 
 def lipgan(folders: list[Path]) -> Iterator[int]:
@@ -103,20 +138,32 @@ def main() -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     os.chdir(HERE.parent)
-    p = config.load(Path("params.yaml")).train
+    params = config.load(Path("params.yaml"))
+    p = params.train
 
-    def opened() -> loader.Clips:
-        return loader.Clips(paths.INDEX, paths.SHARDS, "train")
-
-    with tempfile.TemporaryDirectory() as folder:
-        folders = unpack(opened(), Path(folder))
+    stored = loader.Clips(paths.INDEX, paths.SHARDS, "train")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "lipgan").mkdir()
+        folders = unpack(stored, folder / "lipgan")
+        made_of = {
+            (storage, times): store(stored, folder, storage, times, params.faces.jpeg_quality)
+            for storage, times in (("jpeg", 1), ("raw", 1), ("jpeg", LONG), ("raw", LONG))
+        }
+        in_memory = made_of["jpeg", 1][0]()
         sources: dict[str, Iterator[int]] = {
             "LipGAN": lipgan(folders),
-            "ours, decoded anew each epoch": forgetful(opened(), p),
-            "ours, in memory": ours(opened(), p),
+            "ours, JPEG, anew each epoch": forgetful(made_of["jpeg", 1][0](), p),
+            "ours, raw, anew each epoch": forgetful(made_of["raw", 1][0](), p),
+            "ours, JPEG, long, anew each epoch": forgetful(made_of["jpeg", LONG][0](), p),
+            "ours, raw, long, anew each epoch": forgetful(made_of["raw", LONG][0](), p),
+            "ours, JPEG, in memory": ours(in_memory, p),
         }
-        for _ in range(len(folders) * p.windows_per_clip // BATCH):  # an epoch: all clips are decoded once
-            next(sources["ours, in memory"])
+        for batches in list(sources.values())[1:]:  # an epoch: every clip was read once, and held against its hash
+            for _ in range(len(folders) * p.windows_per_clip // BATCH):
+                next(batches)
+        for clip in range(len(in_memory)):
+            in_memory.stored(clip).faces.all()
         made = dict.fromkeys(sources, 0)
         took_s = dict.fromkeys(sources, 0.0)
         for _ in range(ROUNDS):
@@ -133,6 +180,7 @@ def main() -> None:
     result = {
         "commit": head.stdout.strip(), "machine": machine(), "clips": len(folders), "batch": BATCH,
         "windows_per_clip": p.windows_per_clip, "samples_per_s_per_core": rates, "ratio": ratios,
+        "bytes_per_frame": {storage: made_of[storage, 1][1] for storage in ("jpeg", "raw")},
     }  # fmt: skip
     (HERE / "results").mkdir(exist_ok=True)
     (HERE / "results/loader.json").write_text(json.dumps(result, indent=2) + "\n")

@@ -89,7 +89,10 @@ def measure(video: Path) -> dict[str, float]:
                 for one in preprocess.read_clip(raw, p.faces, p.quality, loaded):
                     kept.append(not isinstance(one.clip, Refusal))
                     if kept[-1]:
-                        yield one.about(about)["clip"], shards.encode(one.clip, one.about(about), p.faces.jpeg_quality)
+                        yield (
+                            one.about(about)["clip"],
+                            shards.encode(one.clip, one.about(about), p.faces.storage, p.faces.jpeg_quality),
+                        )
                     del one
 
         shards.write(Path(folder) / "shard.tar", samples())

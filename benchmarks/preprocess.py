@@ -98,7 +98,7 @@ def ours(
     mfcc_FW = clock("features", features.cepstra, log_mel_MC)
     mel_CM = clock("features", cepstra.levelled, log_mel_MC, float(np.mean(np.square(fitted))))
     made = shards.Clip(faces_TSS3, mfcc_FW, mel_CM, landmarks_T682, followed.found_T, followed.boxes_T4, None)
-    clock("write", shards.encode, made, {}, p.jpeg_quality)
+    clock("write", shards.encode, made, {}, p.storage, p.jpeg_quality)
     return followed
 
 

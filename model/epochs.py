@@ -4,6 +4,7 @@ An epoch is a table of draws. Its batches are rows of the table; a rank takes it
 is starting at row k. What a clip gives is drawn from (seed, epoch, clip), never from a worker or from its neighbours.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -155,19 +156,24 @@ def _of_clip(
     others = group[group != clip] if len(group) > 1 else np.delete(np.arange(len(keys)), clip)
     others = np.array([k for k in others if len(found[int(k)]) >= run], np.int64)
     num_starts = len(found[clip]) - run + 1
-    for row, (target, silent) in enumerate(zip(np.concatenate(rounds)[:per_clip], silent_N, strict=True)):
-        is_silent = silent in possible
-        target = silent if is_silent else target
-        apart = np.maximum(target - seen, seen - (target + run - 1))
-        identity = rng.choice(seen[apart >= identity_min_frames])
-        away = np.arange(num_starts)
-        away = away[np.abs(away - target) >= negative_min_frames]
+    is_silent_N = np.isin(silent_N, possible)
+    frames = np.where(is_silent_N, silent_N, np.concatenate(rounds)[:per_clip])
+    seen_list: list[int] = seen.tolist()  # numpy takes longer over a choice of one than over the rest
+    for row, (target, is_silent) in enumerate(zip(frames.tolist(), is_silent_N.tolist(), strict=True)):
+        # what is far enough away lies before the target or behind it; `skipped` is what lies between
+        low = bisect_right(seen_list, target - identity_min_frames)
+        skipped = bisect_left(seen_list, target + run - 1 + identity_min_frames, low) - low
+        drawn = int(rng.integers(len(seen_list) - skipped))
+        identity = seen_list[drawn + (skipped if drawn >= low else 0)]
+        low = min(max(target - negative_min_frames + 1, 0), num_starts)
+        skipped = max(min(target + negative_min_frames, num_starts), low) - low
         same_clip = rng.random() < 0.5
-        if len(away) and (same_clip or not len(others)):
-            negative = (clip, rng.choice(away))
+        if num_starts - skipped and (same_clip or not len(others)):
+            drawn = int(rng.integers(num_starts - skipped))
+            negative = (clip, drawn + (skipped if drawn >= low else 0))
         elif len(others):
-            other = rng.choice(others)
-            negative = (other, rng.integers(len(found[other]) - run + 1))
+            other = int(others[rng.integers(len(others))])
+            negative = (other, int(rng.integers(len(found[other]) - run + 1)))
         else:
             raise ValueError(
                 f"{keys[clip]} is the only clip and has no frame {negative_min_frames} from frame {target}"

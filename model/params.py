@@ -99,8 +99,9 @@ class FaceParams:
     smooth_frames: Annotated[int, Range(1, 99)]  # odd
     min_found: Share
     min_frames: Annotated[int, Range(2, 15_000)]
-    max_frames: Annotated[int, Range(2, 15_000)]  # a mosaic of 15,000 frames is still a legal JPEG
-    jpeg_quality: Annotated[int, Range(50, 100)]
+    max_frames: Annotated[int, Range(2, 15_000)]
+    storage: Literal["jpeg", "raw"]  # of the crops: tasks/face_store.py
+    jpeg_quality: Annotated[int, Range(50, 100)]  # jpeg only
 
     def __post_init__(self) -> None:
         if self.smooth_frames % 2 != 1:

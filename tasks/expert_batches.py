@@ -13,8 +13,8 @@ from model.expert_step import RunBatch
 from model.params import Params
 from tasks import disturbances, inference, paths
 from tasks.loader import Clips
-from tasks.shards import Clip
 from tasks.stage import UserError
+from tasks.stored import Stored
 
 
 def usable(clips: Clips) -> list[int]:
@@ -48,11 +48,11 @@ def batches(clips: Clips, p: Params, first: int) -> Iterator[RunBatch]:
 def batch_of(clips: Clips, numbers: list[int], drawn: runs.Runs, p: Params) -> RunBatch:
     faces, sounds = [], []
     for number, start_N, flip in zip(numbers, drawn.start_CN, drawn.flip_C, strict=True):
-        clip = clips[number]
+        clip = clips.stored(number)
         change = augment.draw(p.expert.augment, seed=p.seed, epoch=f"expert {drawn.epoch}", clip=clips.keys[number])
         frames_NR = start_N[:, None] + np.arange(RUN)
         at, where = np.unique(frames_NR, return_inverse=True)  # runs overlap: each frame is changed once
-        changed = augment.faces(clip.faces_TSS3[at], change)[where.reshape(frames_NR.shape)]
+        changed = augment.faces(clip.faces.at(at.tolist()), change)[where.reshape(frames_NR.shape)]
         faces.append(changed[..., ::-1, :] if flip and p.expert.augment.flip else changed)
         sounds.append(augment.sound(_heard(clip, start_N + MIDDLE, change), change))
     num = drawn.start_CN.shape[1]
@@ -64,7 +64,7 @@ def batch_of(clips: Clips, numbers: list[int], drawn: runs.Runs, p: Params) -> R
     )
 
 
-def _heard(clip: Clip, frames_N: np.ndarray, change: Change) -> np.ndarray:
+def _heard(clip: Stored, frames_N: np.ndarray, change: Change) -> np.ndarray:
     """The sounds of frames of a clip, with what is under them.  Shape: (N,) -> (N, 12, 35)"""
     if not np.isfinite(change.snr_db):
         return inference.windows(clip.mfcc_FW, frames_N)

@@ -88,7 +88,7 @@ def windows_at(mfcc_FW: np.ndarray, middles_s: np.ndarray) -> np.ndarray:
 
 def face_params(about: dict[str, Any], checkpoint: Path) -> FaceParams:
     """How faces were cut for this checkpoint.  Errors: UserError where it is of another version of the project."""
-    given = about["params"]["faces"]
+    given = {"storage": "jpeg"} | about["params"]["faces"]  # before there was a choice, they were JPEGs
     known = {field.name for field in dataclasses.fields(FaceParams)}
     if different := sorted(known ^ given.keys()):
         raise UserError(

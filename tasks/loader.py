@@ -1,7 +1,7 @@
 """Clips from shards, and batches of training samples from clips.
 
-Clips are read through the index (one read a clip), decoded once while they are in flight, and kept while memory
-allows: a corpus that fits is decoded once in all. tasks.resident holds a whole split ready for a GPU.
+Clips are found through the index. Of their faces only those that are drawn are decoded, and kept while memory allows:
+a corpus that fits is decoded once in all. tasks.resident holds a whole split ready for a GPU.
 
 LIPGAN_CLIP_MEMORY_MB   for decoded clips; default 2048
 LIPGAN_PREFETCH         batches made ahead of the training; default 4
@@ -21,18 +21,19 @@ import cv2
 import numpy as np
 import torch
 
-from model import augment, epochs, faces, timing
+from model import augment, epochs, timing
 from model.augment import Change
 from model.epochs import Draws
 from model.params import RUN_FRAMES, TrainParams
 from model.samples import Batch
-from tasks import disturbances, index, shards
+from tasks import disturbances, index
 from tasks.shards import Clip
 from tasks.stage import UserError
+from tasks.stored import Shards, Stored
 
 
 class Clips:
-    """The kept clips of one split, in the order of the index; decoded ones are remembered, the oldest forgotten."""
+    """The kept clips of one split, in the order of the index; what was decoded is remembered, the oldest forgotten."""
 
     def __init__(self, table: Path, folder: Path, split: str) -> None:
         self.folder = folder
@@ -40,47 +41,37 @@ class Clips:
         if not self.rows:
             raise UserError(f"{table}: no clip in split {split}")
         self.keys = [row["clip"] for row in self.rows]
+        self._shards = Shards(folder)
         self._limit_bytes = int(os.environ.get("LIPGAN_CLIP_MEMORY_MB", "2048")) << 20
-        self._held: OrderedDict[int, Clip] = OrderedDict()
+        self._held: OrderedDict[int, Stored] = OrderedDict()
         self._held_bytes = 0
-        self._mouths: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, number: int) -> Clip:
+        """The whole clip; training takes what it needs from `stored`."""
+        return self.stored(number).clip
+
+    def stored(self, number: int) -> Stored:
+        """A clip of which only what is asked for is decoded."""
         if number in self._held:
             self._held.move_to_end(number)
             return self._held[number]
         row = self.rows[number]
-        shard = self.folder / row["shard"]
-        clip = shards.decode(shards.read(shard, row["offset"], row["size"], row["member_sha256"]))
-        if len(clip.faces_TSS3) != row["num_frames"]:
-            raise UserError(f"{row['shard']}: {row['clip']} is not the clip of the index; run `dvc checkout`")
-        if not (np.isfinite(clip.mfcc_FW).all() and np.isfinite(clip.landmarks_T682).all()):
-            raise UserError(
-                f"{row['shard']}: {row['clip']} has sound features or landmarks that are not finite; run "
-                "`dvc repro -f preprocess`, or take the clip out of the corpus"
-            )
-        self._held[number] = clip
-        self._held_bytes += _num_bytes(clip)
+        stored = Stored(self._shards.members(row), row, self._took)
+        self._held[number] = stored
         while self._held_bytes > self._limit_bytes and len(self._held) > 1:
-            old, forgotten = self._held.popitem(last=False)
-            self._held_bytes -= _num_bytes(forgotten)
-            self._mouths.pop(old, None)
-        return clip
+            _, forgotten = self._held.popitem(last=False)
+            self._held_bytes -= forgotten.num_bytes
+        return stored
 
-    def mouths(self, number: int) -> np.ndarray:
-        """Boxes of the lips of a clip.  Shape: -> (T, 4) int16"""
-        if number not in self._mouths:
-            clip = self[number]
-            self._mouths[number] = faces.mouth_boxes(clip.landmarks_T682, clip.faces_TSS3.shape[1])
-        return self._mouths[number]
+    def _took(self, num_bytes: int) -> None:
+        self._held_bytes += num_bytes
 
     def forget(self) -> None:
         """Let go of the decoded clips."""
         self._held.clear()
-        self._mouths.clear()
         self._held_bytes = 0
 
     def check(self) -> None:
@@ -99,7 +90,7 @@ class Clips:
             path = self.folder / shard
             if path.is_file() and path.stat().st_size < end:
                 raise UserError(f"{path}: ends before byte {end}; run `dvc checkout` or `dvc repro`")
-            self[firsts[shard]]
+            self.stored(firsts[shard])
 
     def draw(
         self,
@@ -135,10 +126,6 @@ class Clips:
             np.unpackbits(np.frombuffer(row[column], np.uint8), count=row["num_frames"]).astype(bool)
             for row in self.rows
         ]
-
-
-def _num_bytes(clip: Clip) -> int:
-    return clip.faces_TSS3.nbytes + clip.mfcc_FW.nbytes + clip.mel_CM.nbytes + clip.landmarks_T682.nbytes
 
 
 def batches_per_epoch(num_clips: int, p: TrainParams) -> int:
@@ -185,34 +172,34 @@ def batch_of(clips: Clips, rows: Draws, change_of: Callable[[int], Change] | Non
 
     change_of: what to change of each clip, by its number; a foreign sound is changed as its face's own
     """
-    identity, target, mouth = [], [], []
     changes = [change_of(int(clip)) for clip in rows.clip_N] if change_of else []
+    size, num = clips.stored(int(rows.clip_N[0])).faces.size, len(rows)
+    identity_BSS3, target_BSS3 = (np.empty((num, size, size, 3), np.uint8) for _ in range(2))
+    mouth_B4 = np.empty((num, 4), np.int16)
     columns = [part.tolist() for part in (rows.clip_N, rows.target_N, rows.identity_N, rows.flip_N)]
     for k, (clip_number, t, i, flip) in enumerate(zip(*columns, strict=True)):  # numpy's numbers one by one are slow
-        clip = clips[clip_number]
-        box = clips.mouths(clip_number)[t]
-        shown = [clip.faces_TSS3[i], clip.faces_TSS3[t]]
-        size = len(shown[0])
+        clip = clips.stored(clip_number)
+        box_4 = clip.mouths_T4[t]
+        shown = [clip.faces[i], clip.faces[t]]
         if changes:
-            shown, box = list(augment.faces(np.stack(shown), changes[k])), augment.box(box, changes[k], size)
-        if flip:  # numpy's [:, ::-1] takes ten times as long
-            shown = [cv2.flip(picture_SS3, 1) for picture_SS3 in shown]
-            box = np.array([size - box[2], box[1], size - box[0], box[3]], np.int16)
-        identity.append(shown[0])
-        target.append(shown[1])
-        mouth.append(box)
-    sounds = (
-        _heard(clips, rows.clip_N, rows.target_N, changes, rows.silent_N),
-        _heard(clips, rows.negative_clip_N, rows.negative_frame_N, changes, np.zeros(len(rows), bool)),
-    )
-    return Batch(*(torch.from_numpy(np.stack(part)) for part in (identity, target, *sounds, mouth)))
+            shown, box_4 = list(augment.faces(np.stack(shown), changes[k])), augment.box(box_4, changes[k], size)
+        for picture_SS3, out_BSS3 in zip(shown, (identity_BSS3, target_BSS3), strict=True):
+            if flip:  # numpy's [:, ::-1] takes ten times as long
+                cv2.flip(picture_SS3, 1, dst=out_BSS3[k])
+            else:
+                out_BSS3[k] = picture_SS3
+        mouth_B4[k] = (size - box_4[2], box_4[1], size - box_4[0], box_4[3]) if flip else box_4
+    right_BFW = _heard(clips, rows.clip_N, rows.target_N, changes, rows.silent_N)
+    wrong_BFW = _heard(clips, rows.negative_clip_N, rows.negative_frame_N, changes, np.zeros(num, bool))
+    parts = (identity_BSS3, target_BSS3, np.stack(right_BFW), np.stack(wrong_BFW), mouth_B4)
+    return Batch(*(torch.from_numpy(part) for part in parts))
 
 
 def _heard(
     clips: Clips, clip_B: np.ndarray, frame_B: np.ndarray, changes: Sequence[Change], silent_B: np.ndarray
 ) -> list[np.ndarray]:
     """The sounds of frames of clips, each changed; without changes as they are.  Shape: -> (12, 35) each"""
-    sources = [clips[clip] for clip in clip_B.tolist()]
+    sources = [clips.stored(clip) for clip in clip_B.tolist()]
     windows = [window(of.mfcc_FW, frame) for of, frame in zip(sources, frame_B.tolist(), strict=True)]
     if not changes:
         return windows

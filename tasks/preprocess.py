@@ -19,6 +19,7 @@ from model import faces, timing
 from model.params import FaceParams, Params, QualityParams
 from model.quality import QUALITY_VERSION
 from tasks import config, contact_sheet, features, index, landmarks, paths, pieces, quality, shards, units, yaw
+from tasks.face_store import FACE_STORE_VERSION
 from tasks.progress import doing
 from tasks.stage import Refusal, UserError, write_atomic
 from tasks.units import Unit
@@ -62,8 +63,10 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
 
 def algorithms() -> str:
     """Versions of our own code that decide the bytes of a shard."""
-    versions = (faces.FACES_VERSION, features.MFCC_VERSION, shards.SHARDS_VERSION, QUALITY_VERSION)
-    return "faces {}, mfcc {}, shards {}, quality {}".format(*versions)
+    versions = (
+        faces.FACES_VERSION, features.MFCC_VERSION, shards.SHARDS_VERSION, FACE_STORE_VERSION, QUALITY_VERSION
+    )  # fmt: skip
+    return "faces {}, mfcc {}, shards {}, store {}, quality {}".format(*versions)
 
 
 def tools() -> features.Tools:
@@ -90,7 +93,7 @@ def build(unit: Unit, folder: Path) -> None:
                         continue
                     rows.append(row | {"status": "kept", "reason": "", "detail": "", "shard": unit.name})
                     assert isinstance(one.clip, shards.Clip)
-                    yield row["clip"], shards.encode(one.clip, one.about(about), p.jpeg_quality)
+                    yield row["clip"], shards.encode(one.clip, one.about(about), p.storage, p.jpeg_quality)
                     del one
 
     spans = shards.write(folder / "shard.tar", samples())

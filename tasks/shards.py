@@ -2,7 +2,7 @@
 
 Names      <split>-<shard>-of-<shards>.tar, a clip goes to sha256(video id) % shards of its split
 Raw        <key>.<mp4, mov, ...>, <key>.txt (words, may lack), <key>.json (provenance; truth of synthetic clips)
-Processed  <key>.faces.jpg     mosaic of S x S face crops, RGB, 25 to a row: one row is one second
+Processed  <key>.faces.jpg     S x S face crops, or <key>.faces.npy: see tasks/face_store.py
            <key>.landmarks.npy float16 (T, 68, 2), pixels in the crop
            <key>.mel.npy       int16 (4 T, 40), mel power: see model.cepstra.levelled
            <key>.mfcc.npy      float32 (12, 4 T)
@@ -22,11 +22,11 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-import cv2
 import numpy as np
 
 from model import timing
-from tasks import remote_shards
+from tasks import face_store, remote_shards
+from tasks.face_store import Content
 from tasks.stage import UserError
 
 SHARDS_VERSION = 2  # raise it when the layout above changes
@@ -114,12 +114,7 @@ def read(path: Path, offset: int, size: int, sha256: str = "") -> dict[str, byte
         region = _region(path, offset, size)
     except FileNotFoundError:
         raise UserError(f"{path}: no such shard, but the index names it; run `dvc repro`") from None
-    if len(region) != size:
-        raise UserError(f"{path}: ends before byte {offset + size}; run `dvc checkout` or `dvc repro`")
-    if sha256 and hashlib.sha256(region).hexdigest() != sha256:
-        raise UserError(
-            f"{path}: other bytes at {offset} than the index was made with; run `dvc checkout` or `dvc repro`"
-        )
+    check(region, path, offset, size, sha256)
     try:
         with tarfile.open(fileobj=io.BytesIO(region), mode="r:") as tar:
             members = {}
@@ -133,6 +128,16 @@ def read(path: Path, offset: int, size: int, sha256: str = "") -> dict[str, byte
             "run `dvc checkout` or `dvc repro`"
         ) from error
     return members
+
+
+def check(region: Content, path: Path, offset: int, size: int, sha256: str = "") -> None:
+    """UserError where these are not the bytes that the index tells of."""
+    if len(region) != size:
+        raise UserError(f"{path}: ends before byte {offset + size}; run `dvc checkout` or `dvc repro`")
+    if sha256 and hashlib.sha256(region).hexdigest() != sha256:
+        raise UserError(
+            f"{path}: other bytes at {offset} than the index was made with; run `dvc checkout` or `dvc repro`"
+        )
 
 
 @contextmanager
@@ -192,8 +197,8 @@ class Clip:
     truth: dict | None  # of synthetic clips: see tasks.synthetic.clip
 
 
-def encode(clip: Clip, provenance: Mapping[str, object], jpeg_quality: int) -> dict[str, bytes]:
-    """A clip as the members of a processed shard."""
+def encode(clip: Clip, provenance: Mapping[str, object], storage: str, jpeg_quality: int) -> dict[str, bytes]:
+    """A clip as the members of a processed shard; `storage` is `faces.storage` of params.yaml."""
     about = dict(provenance) | {
         "num_frames": len(clip.faces_TSS3),
         "fps": timing.FPS,
@@ -204,7 +209,7 @@ def encode(clip: Clip, provenance: Mapping[str, object], jpeg_quality: int) -> d
     if clip.truth is not None:
         about["truth"] = clip.truth
     return {
-        "faces.jpg": encode_mosaic(clip.faces_TSS3, jpeg_quality),
+        **face_store.encode(clip.faces_TSS3, storage, jpeg_quality),
         "landmarks.npy": _npy(clip.landmarks_T682.astype(np.float16)),
         "mel.npy": _npy(clip.mel_CM),
         "mfcc.npy": _npy(clip.mfcc_FW.astype(np.float32)),
@@ -212,10 +217,13 @@ def encode(clip: Clip, provenance: Mapping[str, object], jpeg_quality: int) -> d
     }
 
 
-def decode(members: Mapping[str, bytes]) -> Clip:
-    about = json.loads(members["json"])
+def decode(members: Mapping[str, Content], faces_TSS3: np.ndarray | None = None) -> Clip:
+    """The clip of a processed shard; of faces that are decoded already, the rest."""
+    about = json.loads(bytes(members["json"]))
+    if faces_TSS3 is None:
+        faces_TSS3 = face_store.Faces(members, about["num_frames"]).all()
     return Clip(
-        faces_TSS3=decode_mosaic(members["faces.jpg"], about["num_frames"], about["size"]),
+        faces_TSS3=faces_TSS3,
         mfcc_FW=np.load(io.BytesIO(members["mfcc.npy"])),
         mel_CM=np.load(io.BytesIO(members["mel.npy"])),
         landmarks_T682=np.load(io.BytesIO(members["landmarks.npy"])).astype(np.float32),
@@ -223,32 +231,6 @@ def decode(members: Mapping[str, bytes]) -> Clip:
         boxes_T4=np.array(about["boxes"], np.float32),
         truth=about.get("truth"),
     )
-
-
-def encode_mosaic(faces_TSS3: np.ndarray, quality: int) -> bytes:
-    """All faces of a clip as one JPEG, a second to a row. 4:4:4, and S is a multiple of 8: no face bleeds into
-    its neighbour.  Shape: (T, S, S, 3) uint8 RGB
-    """
-    num_frames, size = faces_TSS3.shape[:2]
-    rows = -(-num_frames // timing.FPS)
-    places = np.zeros((rows, size, timing.FPS, size, 3), np.uint8)
-    for t, face_SS3 in enumerate(faces_TSS3):  # straight to its place, as BGR: each copy of two minutes is 80 MB
-        cv2.cvtColor(face_SS3, cv2.COLOR_RGB2BGR, dst=places[t // timing.FPS, :, t % timing.FPS])
-    mosaic = places.reshape(rows * size, timing.FPS * size, 3)
-    flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    done, jpeg = cv2.imencode(".jpg", mosaic, flags)
-    assert done
-    return jpeg.tobytes()
-
-
-def decode_mosaic(jpeg: bytes, num_frames: int, size: int) -> np.ndarray:
-    """The inverse of `encode_mosaic`.  Shape: -> (T, S, S, 3) uint8 RGB"""
-    mosaic = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
-    if mosaic is None:
-        raise UserError("a clip's faces.jpg is damaged; run `dvc checkout` or `dvc repro`")
-    rows = mosaic.shape[0] // size
-    faces = mosaic.reshape(rows, size, timing.FPS, size, 3).transpose(0, 2, 1, 3, 4)
-    return np.ascontiguousarray(faces.reshape(-1, size, size, 3)[:num_frames])
 
 
 def _npy(array: np.ndarray) -> bytes:

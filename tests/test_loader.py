@@ -1,4 +1,5 @@
 import dataclasses
+import io
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 
 from model import augment, timing
 from model.epochs import Draws
-from tasks import config, index, loader, memory, paths, resident, shards
+from tasks import config, face_store, index, loader, memory, paths, resident, shards
 from tasks.loader import Batches, Clips
 from tasks.resident import Resident
 from tasks.stage import UserError
@@ -111,17 +112,45 @@ def test_a_shard_of_another_making_is_found_at_the_start(tiny):
         Clips(paths.INDEX, paths.SHARDS, "train").check()
 
 
-def test_sound_features_that_are_not_finite_name_their_clip(clips, monkeypatch):
-    decode = shards.decode
+def test_sound_features_that_are_not_finite_name_their_clip(tiny):
+    rows = index.read(paths.INDEX)
+    row = index.kept(rows, "train")[0]
+    raw = shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"])
+    mfcc_FW = np.load(io.BytesIO(raw["mfcc.npy"]))
+    mfcc_FW[3, 7] = np.nan
+    npy = io.BytesIO()
+    np.save(npy, mfcc_FW)
+    span = shards.write(paths.SHARDS / "spoilt.tar", [(row["clip"], raw | {"mfcc.npy": npy.getvalue()})])[row["clip"]]
+    place = {"shard": "spoilt.tar", "offset": span.offset, "size": span.size, "member_sha256": span.sha256}
+    spoilt = [one | place if one["clip"] == row["clip"] else one for one in rows]
+    index.write(paths.INDEX, spoilt, index.INDEX_SCHEMA)
+    with pytest.raises(UserError, match=f"{row['clip']} has sound features or landmarks that are not finite"):
+        Clips(paths.INDEX, paths.SHARDS, "train")[0]
 
-    def spoilt(members):
-        clip = decode(members)
-        clip.mfcc_FW[3, 7] = np.nan
-        return clip
 
-    monkeypatch.setattr(shards, "decode", spoilt)
-    with pytest.raises(UserError, match=f"{clips.keys[0]} has sound features or landmarks that are not finite"):
-        clips[0]
+def test_equal_faces_train_alike_however_they_are_stored(tiny, clips, p):
+    rows = []
+    for row in index.kept(index.read(paths.INDEX), "train"):
+        members = shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"])
+        faces_TSS3 = shards.decode(members).faces_TSS3
+        raw = face_store.encode(faces_TSS3, "raw", 95) | {
+            name: members[name] for name in members if "faces" not in name
+        }
+        [span] = shards.write(Path(f"{len(rows)}.tar"), [(row["clip"], raw)]).values()
+        place = {"shard": f"{len(rows)}.tar", "offset": span.offset, "size": span.size, "member_sha256": span.sha256}
+        rows.append(row | place)
+    index.write(Path("raw.parquet"), rows, index.INDEX_SCHEMA)
+    raw = Clips(Path("raw.parquet"), Path(), "train")
+    runs = dataclasses.replace(p.train, batch_size=8, num_runs=1)
+    for one, other in zip(take(Batches(clips, runs, 7, 0), 6), take(Batches(raw, runs, 7, 0), 6), strict=True):
+        assert same(one, other)
+
+
+def test_training_decodes_no_face_that_is_not_drawn(clips, p):
+    draws = clips.draw(p.train, seed=3, epoch=0, per_clip=3, flip=True)
+    loader.batch_of(clips, draws)
+    drawn = {(c, t) for of in (draws.target_N, draws.identity_N) for c, t in zip(draws.clip_N, of, strict=True)}
+    assert sum(clips.stored(number).faces.num_bytes for number in range(len(clips))) == len(drawn) * 96 * 96 * 3
 
 
 def test_what_is_resident_gives_the_bytes_of_what_is_decoded(clips, p):

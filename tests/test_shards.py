@@ -2,7 +2,6 @@ import hashlib
 import random
 import tarfile
 
-import numpy as np
 import pytest
 import webdataset as wds
 from hypothesis import given
@@ -77,23 +76,6 @@ def test_one_more_video_moves_no_other(videos, num):
     after = {video: shards.shard_of(video, num) for video in videos}
     assert all(after[video] == place for video, place in before.items())
     assert all(0 <= place < num for place in after.values())
-
-
-@pytest.mark.parametrize("num_frames", [1, 24, 25, 26, 80])
-def test_a_mosaic_gives_back_every_face_in_order(num_frames):
-    ramp = np.linspace(0, 1, 96)[:, None] * np.linspace(0, 1, 96)
-    colours = np.random.default_rng(0).integers(40, 215, (num_frames, 1, 1, 3))
-    faces = (colours * (0.5 + 0.5 * ramp[None, :, :, None])).astype(np.uint8)
-    back = shards.decode_mosaic(shards.encode_mosaic(faces, 95), num_frames, 96)
-    assert back.shape == faces.shape
-    assert np.abs(back.astype(int) - faces).max() <= 6
-
-
-def test_a_face_in_a_mosaic_does_not_bleed_into_its_neighbour():
-    faces = np.zeros((2, 96, 96, 3), np.uint8)
-    faces[1] = 255
-    back = shards.decode_mosaic(shards.encode_mosaic(faces, 95), 2, 96)
-    assert back[0].max() <= 1 and back[1].min() >= 254
 
 
 def test_a_dot_in_the_last_part_of_a_key_is_refused(tmp_path):
