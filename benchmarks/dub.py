@@ -41,7 +41,7 @@ PARTS = {  # what is timed of ours: (where it is called from, its name) -> what 
     (dub, "looked"): "pass 1: find faces",
     (look._Watch, "searched"): ". search whole frames",
     (look._Watch, "near"): ". search near",
-    (look._Watch, "measure"): ". landmarks",
+    (look._Watch, "settle"): ". landmarks",
     (render.Renderer, "one_face"): "pass 2: mouths",
     (LipSync, "generate"): ". generate",
     (paste, "over"): ". paste",

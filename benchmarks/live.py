@@ -3,8 +3,9 @@
     python -m benchmarks.live            8 s of sound at its own speed, 720p, each width and backend
     python -m benchmarks.live --small    4 s, demo width, torch: a trial
 
-The generator has random weights (work does not depend on them); picture, landmarks and paste are real. Each way runs
-in a process of its own, the sound coming in chunks of 20 ms as from a microphone. "fps" is what the work alone allows.
+The generator has random weights (work does not depend on them, and int8 is not asked for its gate); picture, landmarks
+and paste are real. Each way runs in a process of its own, the sound coming in chunks of 20 ms as from a microphone.
+"fps" is what the work alone allows.
 """
 
 import argparse
@@ -22,14 +23,14 @@ import numpy as np
 import torch
 
 from model.generator import Generator
-from tasks import checkpoints, index, inference, live_file, media, paths
+from tasks import backends, checkpoints, index, inference, live_file, media, paths, quantised
 from tasks.demo import raw_video, write_wav
 from tasks.inference import LipSync
 from tasks.landmarks import Predictor
 from tasks.live import LOOK_AHEAD_S, Portrait
 
 RESULT = Path("benchmarks/results/live.json")
-WAYS = [(width, backend) for backend in ("openvino-bf16", "torch", "openvino", "onnx") for width in (0.125, 1.0)]
+WAYS = [(width, backend) for backend in backends.BACKENDS for width in (0.125, 1.0)]
 
 
 def picture_of(rows: int, out: Path) -> None:
@@ -51,9 +52,9 @@ def checkpoint_of(width: float, out: Path) -> None:
     checkpoints.save(out, Generator(width, about["params"]["faces"]["size"]).state_dict(), about)
 
 
-def only(face: Path, sound: Path, checkpoint: Path, out: Path) -> None:
+def only(face: Path, sound: Path, checkpoint: Path, out: Path, backend: str) -> None:
     """Work alone first, then the stream with its encoder at the speed of speech."""
-    sync = LipSync(checkpoint)
+    sync = LipSync(checkpoint, backend, quantised.made(checkpoint) if backend in backends.INT8 else None)
     p = inference.face_params(sync.about, checkpoint)
     portrait = Portrait(media.read_image(face), sync, p, Predictor(paths.LANDMARKS))
     window_FW = np.zeros((12, 35), np.float32)
@@ -65,7 +66,8 @@ def only(face: Path, sound: Path, checkpoint: Path, out: Path) -> None:
         portrait.say(window_FW)
         took_ms.append(1000 * (time.perf_counter() - started))
     alone_ms = float(np.median(took_ms))
-    tally = live_file.run(str(face), str(sound), str(out), str(checkpoint), paced=True)
+    with out.open("w+b") as file:
+        tally = live_file.stream(portrait, str(sound), file, "mp4", True, {})
     quantiles = {
         f"delay_ms_p{share}": round(1000 * float(np.quantile(tally.delay_s, share / 100))) for share in (50, 95)
     }
@@ -88,13 +90,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--small", action="store_true")
-    parser.add_argument("--only", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--only", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.only:
-        only(*map(Path, args.only))
+        only(*map(Path, args.only[:4]), args.only[4])
         return
     seconds, ways = (4, WAYS[:1]) if args.small else (args.seconds, WAYS)
-    result = {"machine": machine(), "look_ahead_ms": 1000 * LOOK_AHEAD_S}
+    result = {"machine": machine(), "threads": torch.get_num_threads(), "look_ahead_ms": 1000 * LOOK_AHEAD_S}
     with tempfile.TemporaryDirectory(prefix="bench-live-") as name:
         folder = Path(name)
         picture_of(720, folder / "face.png")
@@ -102,10 +104,8 @@ def main() -> None:
         for width, backend in ways:
             checkpoint_of(width, folder / "generator.safetensors")
             given = [str(folder / file) for file in ("face.png", "a.wav", "generator.safetensors", "out.mp4")]
-            done = subprocess.run(
-                [sys.executable, "-m", "benchmarks.live", "--only", *given],
-                check=True, capture_output=True, text=True, env={**os.environ, "LIPGAN_BACKEND": backend},
-            )  # fmt: skip
+            command = [sys.executable, "-m", "benchmarks.live", "--only", *given, backend]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             result[f"width {width:g}, {backend}"] = json.loads(done.stdout.splitlines()[-1])
             print(f"width {width:g}, {backend}: {done.stdout.splitlines()[-1]}", flush=True)
             if not args.small:

@@ -1,7 +1,7 @@
 """Flow `batch`: a list of dubbing jobs, one Prefect task each, as many at a time as there are workers."""
 
 from collections.abc import Sequence
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from prefect import task
@@ -44,7 +44,7 @@ def work(listed: Sequence[Job], beside: Path) -> dict[int, str]:
             """Runs in a thread of Prefect's; the number is all that Prefect sees."""
             try:
                 return executor.submit(jobs.run, listed[number]).result()
-            except (BrokenProcessPool, getattr(executor, "lost", BrokenProcessPool)) as error:
+            except BrokenExecutor as error:
                 raise watch.error(f"job {number + 1}") from error
 
         each = task(name="dub", task_run_name="dub-{number}", cache_policy=NO_CACHE, persist_result=False)(one)

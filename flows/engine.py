@@ -1,7 +1,7 @@
 """How the units of a stage are run: one Prefect task for each missing unit, whose thread feeds a pool of workers."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
@@ -48,7 +48,7 @@ def run_units(
             """Runs in a thread of Prefect's; the number is all that Prefect sees."""
             try:
                 executor.submit(units.make, build, missing[number]).result()
-            except (BrokenProcessPool, getattr(executor, "lost", BrokenProcessPool)) as error:
+            except BrokenExecutor as error:
                 raise watch.error(missing[number].name) from error
             return number
 

@@ -13,7 +13,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -94,10 +94,10 @@ class DaskPool(Executor):
             self._client = distributed.Client(address or self._cluster, timeout=CLUSTER_WAIT_S, set_as_default=False)
         except OSError as error:
             raise UserError(f"LIPGAN_DASK={address}: no scheduler answers ({error})") from None
-        self.lost: type[Exception] = distributed.scheduler.KilledWorker
+        self._lost = distributed.scheduler.KilledWorker
 
     def submit(self, work: Callable, /, *args: Any, **kwargs: Any) -> Any:
-        return self._client.submit(in_folder, *there(), work, *args, **kwargs, pure=False)
+        return DaskFuture(self._client.submit(in_folder, *there(), work, *args, **kwargs, pure=False), self._lost)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._client.close()
@@ -120,7 +120,6 @@ class RayPool(Executor):
         finally:
             os.environ.pop("PYTHONPATH")
             os.environ.update({"PYTHONPATH": before} if before else {})
-        self.lost: type[Exception] = self._ray.exceptions.WorkerCrashedError
 
     def submit(self, work: Callable, /, *args: Any, **kwargs: Any) -> Any:
         task = self._ray.remote(in_folder).options(num_cpus=1, max_retries=0)
@@ -131,16 +130,31 @@ class RayPool(Executor):
 
 
 @dataclass(frozen=True, slots=True)
+class DaskFuture:
+    of: Any
+    lost: type[Exception]
+
+    def result(self) -> Any:
+        """Errors: that of the work itself; BrokenExecutor where the worker died"""
+        try:
+            return self.of.result()
+        except self.lost as error:
+            raise BrokenExecutor from error
+
+
+@dataclass(frozen=True, slots=True)
 class RayFuture:
     ray: Any
     of: Any
 
     def result(self) -> Any:
-        """Errors: that of the work itself, without Ray's own words around it"""
+        """Errors: that of the work itself, without Ray's own words around it; BrokenExecutor where the worker died"""
         try:
             return self.ray.get(self.of)
         except self.ray.exceptions.RayTaskError as error:
             raise error.cause from None
+        except self.ray.exceptions.WorkerCrashedError as error:
+            raise BrokenExecutor from error
 
 
 def optional(module: str, extra: str) -> Any:

@@ -107,5 +107,5 @@ def demand(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError:
-        message = f"{name} is not installed: pip install 'lipgan-pipeline[fast]', or take the backend torch"
+        message = f"{name} is not installed: pip install -e '.[fast]', or take the backend torch"
         raise UserError(message) from None

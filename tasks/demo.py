@@ -5,6 +5,7 @@ writes  out/demo-face.mp4, out/demo-speech.wav, out/demo.mp4
 """
 
 import json
+import os
 
 from tasks import dub, index, paths, pieces, shards, tracking
 from tasks.dubbing.voice import write_wav as write_wav
@@ -14,6 +15,7 @@ from tasks.synthetic import espeak
 
 WORDS = "Nobody filmed this sentence. A network heard it, and moved my mouth."
 VOICE = "en+belinda"
+SQLITE = "sqlite:///"
 
 
 def run() -> None:
@@ -29,17 +31,18 @@ def run() -> None:
     dub.run(str(face), str(sound), str(paths.DUBBED))
     panel = json.loads(paths.METRICS.read_text())
     right, wrong = panel["right_audio"], panel["wrong_audio"]
+    store = tracking.store()
+    kept_in = os.path.relpath(store.removeprefix(SQLITE)) if store.startswith(SQLITE) else store
     say(
         f"""
 Done. On {panel["about"]["clips"]} clips of unseen speakers the mouth follows the right sound with correlation \
 {right["aperture_corr"]:.2f}
 and another sound with {wrong["aperture_corr"]:.2f}; best lag {right["aperture_lag_frames"]:+.0f} frames.
 
-  report        {paths.REPORT}            open it in a browser
-  dubbed video  {paths.DUBBED}                  any player; the face it was made from: {face}
-  experiments   {tracking.store().split("///")[-1]}
-                make mlflow, then open http://localhost:5000
-  every clip    {paths.INDEX}          kept or refused, and why
+  report        {paths.REPORT!s:<22}open it in a browser
+  dubbed video  {paths.DUBBED!s:<22}any player; the face it was made from: {face}
+  experiments   {kept_in:<22}make mlflow, then open http://localhost:5000
+  every clip    {paths.INDEX!s:<22}kept or refused, and why
 
 Change a number in params.yaml and run `dvc repro`: only what depends on it runs again."""
     )

@@ -21,18 +21,18 @@ import numpy as np
 from model import timing
 from model.params import FaceParams
 from tasks import fastest, film, heap, inference, mark, media, paths, segments, units
-from tasks.dubbing import ear, hear, look, picture, plan, sidecar, speaker, voice, work
+from tasks.dubbing import ear, hear, likeness, look, picture, plan, sidecar, speaker, voice, work
 from tasks.dubbing.ahead import ahead
 from tasks.dubbing.hear import Line
 from tasks.dubbing.judge import Judge
 from tasks.dubbing.look import Seen
-from tasks.dubbing.render import SEGMENT_FRAMES, Renderer, whole
+from tasks.dubbing.render import SEGMENT_FRAMES, Renderer, as_array
 from tasks.face_track import Frame
 from tasks.inference import LipSync
 from tasks.landmarks import Predictor
 from tasks.progress import bar, say
 from tasks.segments import TICKS_HZ, Coding
-from tasks.stage import UserError, all_or_nothing, write_atomic
+from tasks.stage import UserError, write_atomic
 from tasks.sync import SyncMeter
 
 MADE_BY = "AI-generated lip movements, made with lipgan-pipeline"
@@ -54,6 +54,7 @@ class Options:
     side_by_side: str | None = None
     backend: str | None = None
     ear: str = "auto"
+    recognition: str | None = None
 
 
 def run(
@@ -69,10 +70,10 @@ def run(
     A JSON beside the output tells what was changed.
     Errors: UserError for what cannot be read or written, has no face or no sound, or cannot be meant.
     """
-    target = demand_output(out, options)
+    target = demand_output(out, options, [face, *([audio] if audio else []), *(path for _, path in spans)])
     if sum((audio is not None, bool(spans), options.text is not None)) != 1:
         raise UserError("give one of --audio, --span and --text: what is to be said")
-    if not Path(face).is_file():
+    if not Path(face).exists():
         raise UserError(f"{face}: no such file")
     sync = fastest.lip_sync(Path(checkpoint), options.backend)
     p = inference.face_params(sync.about, Path(checkpoint))
@@ -80,11 +81,11 @@ def run(
     files = [face, *([audio] if audio else []), *(path for _, path in spans), checkpoint, str(paths.LANDMARKS)]
     if paths.EXPERT.is_file():
         files.append(str(paths.EXPERT))
-    for path in files:
-        if not Path(path).is_file():
-            raise UserError(f"{path}: no such file")
+    if options.recognition:
+        files.append(options.recognition)
+        likeness.recogniser(options.recognition)  # refused before any work
     inputs = {
-        "sha256": {f"{k} {Path(path).name}": units.sha256_file(Path(path)) for k, path in enumerate(files)},
+        "sha256": {f"{k} {Path(path).name}": sha256(Path(path)) for k, path in enumerate(files)},
         "starts_s": [start_s for start_s, _ in spans],
         "options": {name: getattr(options, name) for name in Options.__slots__},
         "backend": sync.backend,
@@ -106,25 +107,42 @@ def run(
         came_from = mark.about(Path(checkpoint), sync.about, sources)
         made = Dubbing(Path(face), target, folder, seen, lines, bool(spans), options, sync, p)
         made.render()
-        with all_or_nothing(target) as partial:  # no file without its mark is ever seen under this name
-            made.join(partial, mark.tags(came_from))
-            if partial.suffix == ".mp4":  # C2PA has no form for mkv: there the tag alone tells
-                mark.mark(partial, came_from, sources)
-        about = {**made.about(), "made_by": made_by(inputs, key, sync, target)}
-        write_atomic(target.with_suffix(".json"), json.dumps(about, indent=2) + "\n")
+        whole = folder / target.name  # no file without its mark is ever seen under the output's own name
+        made.join(whole, mark.tags(came_from))
+        if whole.suffix == ".mp4":  # C2PA has no form for mkv: there the tag alone tells
+            mark.mark(whole, came_from, sources)
+        about = {**made.about(), "made_by": made_by(inputs, key, sync, whole)}
+        work.put(whole, json.dumps(about, indent=2) + "\n", target)
         if options.side_by_side:
             made.side_by_side(Path(options.side_by_side))
     say(summary(target, about, sync))
     return target
 
 
-def demand_output(out: str, options: Options) -> Path:
+def sha256(path: Path) -> str:
+    if not path.is_file():
+        raise UserError(f"{path}: {'a folder, not a file' if path.is_dir() else 'no such file'}")
+    try:
+        return units.sha256_file(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def demand_output(out: str, options: Options, sources: Sequence[str]) -> Path:
+    """Errors: UserError for an output that cannot be meant, or would take the place of what is no dub."""
     wanted = ".mkv" if options.lossless else ".mp4"
     for path in filter(None, (out, options.side_by_side)):
         if Path(path).suffix.lower() != wanted:
             raise UserError(f"--out must end in {wanted}{' with --lossless' * options.lossless}, got {path}")
         if Path(path).is_dir():
             raise UserError(f"--out: {path} is a folder; name a file in it")
+        if taken := next((one for one in sources if Path(one).resolve() == Path(path).resolve()), None):
+            raise UserError(f"--out: {path} would take the place of {taken}, which is read; name another file")
+    if options.side_by_side and Path(options.side_by_side).resolve() == Path(out).resolve():
+        raise UserError(f"--side-by-side: {out} is the output itself; name another file")
+    told = Path(out).with_suffix(".json")
+    if told.exists() and not work.is_sidecar(told):
+        raise UserError(f"--out: {told}, where it is told what was done, is something else already; name another file")
     if options.length not in plan.LENGTHS:
         raise UserError(f"--length must be one of {', '.join(plan.LENGTHS)}, got {options.length}")
     if options.ear not in ear.EARS:
@@ -153,7 +171,9 @@ def looked(
     except media.MediaError as error:
         raise UserError(f"{face}: no picture can be read: {error.detail}") from error
     if not seen.faces:
-        raise UserError(f"{face}: no face found in {len(seen.times_s)} frames; it must be frontal and upright")
+        looked_at = "the picture" if media.is_image(face) else f"{len(seen.times_s)} frames"
+        where = "; name its place with --box" * media.is_image(face)
+        raise UserError(f"{face}: no face found in {looked_at}; it must be frontal and upright{where}")
     work.save(kept, seen)
     return seen
 
@@ -170,7 +190,7 @@ class Dubbing:
         still = media.is_image(face)
         self.has_sound = not still and media.probe(face).has_sound
         heard = speaker.loudness(media.mono(face)) if self.has_sound and len(seen.faces) > 1 else None
-        self.choice = speaker.choose(seen, options.speaker, heard)
+        self.choice = speaker.choose(seen, options.speaker, heard, likeness.recogniser(options.recognition))
         self.plan = plan.make(seen, self.choice, lines, spans=spans, length=options.length, still=still)
         num_frames = max(1, int(np.ceil(self.plan.ends_s[-1] * timing.FPS - 1e-6)))
         mfcc_FW = hear.mfcc(hear.timeline(lines, timing.num_samples(num_frames)), num_frames)
@@ -214,7 +234,7 @@ class Dubbing:
 
     def labelled(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame_HW3 in frames:
-            yield frame_HW3 if self.options.label is None else picture.labelled(whole(frame_HW3), self.options.label)
+            yield frame_HW3 if self.options.label is None else picture.labelled(as_array(frame_HW3), self.options.label)
 
     def sound(self) -> tuple[Iterator[np.ndarray], film.Sound]:
         """What people hear: the new sound, with --span the original with the lines in their places."""
@@ -240,7 +260,7 @@ class Dubbing:
         """The source left, the output right."""
         piece = self.folder / "side.mp4"
         both = (
-            picture.beside(whole(one), other.rgb())
+            picture.beside(as_array(one), other.rgb())
             for one, (other, _) in zip(self.renderer.shown(0), film.pictures(self.out), strict=False)
         )
         segments.write_segment(piece, both, self.ticks, self.coding)

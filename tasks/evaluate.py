@@ -1,6 +1,7 @@
 """Stage `evaluate`: how well the mouth follows the sound, on speakers the model never saw, beside what games a metric.
 
-reads   models/*.safetensors, models/landmarks.dat, data/index.parquet, data/shards/*.tar, data/clips.parquet, data/raw
+reads   models/*.safetensors, models/landmarks.dat, models/yaw.json, data/index.parquet, data/shards/*.tar,
+        data/clips.parquet, data/raw
 writes  reports/metrics.json, reports/plots/{clips,lag,offsets}.csv, reports/strips/*.png, reports/report.html
 
     python -m flows evaluate
@@ -36,6 +37,7 @@ from tasks import (
     tables,
     tracking,
     units,
+    yaw,
 )
 from tasks.inference import LipSync
 from tasks.landmarks import Predictor
@@ -101,6 +103,7 @@ def meters_of(p: Params) -> Meters:
     return Meters(
         predictor=Predictor(paths.LANDMARKS),
         max_lag=p.evaluate.max_lag,
+        yaw_weights=yaw.load(paths.YAW),
         expert=SyncMeter(),
         syncnet=PublishedSyncNet(Path(named.syncnet)) if named.syncnet else None,
         lpips=plugins.lpips(Path(named.lpips)) if named.lpips else None,

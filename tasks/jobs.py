@@ -17,7 +17,7 @@ from tasks import dub, media, paths
 from tasks.stage import UserError, write_atomic
 
 SPAN = re.compile(r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?=\S+")
-TEXTS = ("length", "speaker", "text", "tts", "voice", "label", "side_by_side", "backend", "ear")
+TEXTS = ("length", "speaker", "text", "tts", "voice", "label", "side_by_side", "backend", "ear", "recognition")
 COLUMNS = ("face", "audio", "out", "checkpoint", "crf", "lossless", *TEXTS)
 
 

@@ -11,8 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from model import timing
-from tasks import inference, mark, media, paths, streams
-from tasks.inference import LipSync
+from tasks import fastest, inference, mark, media, paths, streams
 from tasks.landmarks import Predictor
 from tasks.live import CHUNK, LOOK_AHEAD_S, Live, Portrait, Shown, chunks
 from tasks.progress import say
@@ -50,9 +49,10 @@ class Tally:
 
 def run(
     face: str, audio: str, out: str, checkpoint: str = str(paths.GENERATOR), paced: bool = False,
-    box: tuple[float, float, float, float] | None = None,
+    box: tuple[float, float, float, float] | None = None, backend: str | None = None,
 ) -> Tally:  # fmt: skip
     """`paced`: a file's sound comes at the speed at which it is spoken; standard input always comes at its own.
+    `backend`: as in tasks.fastest.
 
     Errors: UserError for what cannot be read or written, or has no face.
     """
@@ -61,7 +61,7 @@ def run(
     for path in (face, *([audio] if audio != PIPE else [])):
         if not Path(path).is_file():
             raise UserError(f"{path}: no such file")
-    sync = LipSync(Path(checkpoint))
+    sync = fastest.lip_sync(Path(checkpoint), backend)
     p = inference.face_params(sync.about, Path(checkpoint))
     try:
         picture_HW3 = media.read_image(Path(face))

@@ -9,6 +9,7 @@ Neither survives a recording of the screen: there is no invisible watermark. The
 weights call themselves experimental and unreliable on plain video, so none is used; README names the gap.
 """
 
+import contextlib
 import json
 import mimetypes
 import os
@@ -79,7 +80,7 @@ def tags(about: Mapping[str, Any]) -> dict[str, str]:
 def mark(path: Path, about: Mapping[str, Any], sources: Mapping[str, Path] | None = None) -> None:
     """Sign an mp4 in its place. `sources` become ingredients; those of a kind that C2PA cannot read, by name and hash.
 
-    Errors: UserError where the key cannot be used.
+    Errors: UserError where the key cannot be used; OSError where nothing can be written.
     """
     import c2pa
 
@@ -93,7 +94,9 @@ def mark(path: Path, about: Mapping[str, Any], sources: Mapping[str, Path] | Non
             builder.sign_file(path, signed, signer)
         os.replace(signed, path)
     except c2pa.C2paError as error:
-        raise UserError(f"{path}: C2PA cannot sign it with this certificate and key: {error}") from error
+        if isinstance(error, c2pa.C2paError.Io) or isinstance(error.__cause__ or error.__context__, OSError):
+            raise OSError(f"the signed copy cannot be written: {error}") from error  # a full disk
+        raise UserError(f"{path.name}: C2PA cannot sign it with this certificate and key: {error}") from error
     finally:
         signed.unlink(missing_ok=True)
 
@@ -112,10 +115,15 @@ def _manifest(path: Path, about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _add_ingredient(builder: Any, what: str, file: Path, sha256: str) -> None:
+    import c2pa
+
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     words = {"title": f"{what}: {file.name}", "relationship": "inputTo", "instance_id": f"sha256:{sha256}"}
     if kind in builder.get_supported_mime_types():  # its own manifest, if it has one, comes along
-        with file.open("rb") as stream:
+        with (
+            file.open("rb") as stream,
+            contextlib.suppress(c2pa.C2paError),
+        ):  # damaged, or of another kind than its name
             builder.add_ingredient(words, kind, stream)
 
 

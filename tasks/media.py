@@ -35,9 +35,19 @@ Source = Path | str | BinaryIO
 Block = tuple[np.ndarray, float | None, int]  # float32 (channels, n) or mono (n,), start in s if known, rate in Hz
 
 VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".avi")
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 # demuxers; the others play text, or open further files and addresses
-FORMATS = "mov,mp4,matroska,webm,mpeg,mpegvideo,mpegts,avi,wav,mp3,flac,ogg,aac,png_pipe,jpeg_pipe"
+FORMATS = (
+    "mov,mp4,matroska,webm,mpeg,mpegvideo,mpegts,avi,flv,asf,gif,wav,mp3,flac,ogg,aac,aiff,caf,amr,"
+    "png_pipe,jpeg_pipe,bmp_pipe,webp_pipe,tiff_pipe"
+)
+FILE_WIDE = ("asf",)  # these tell every stream's length as that of the longest
+GUESSED = ("mp3", "aac", "amr")  # their length is the file's by the rate of its beginning, unless a header tells it
+WORDS: dict[type[av.FFmpegError], str] = {  # where FFmpeg's own tell a person nothing
+    av.ArgumentError: "damaged, or of a format that is not read here",  # no demuxer of FORMATS knows it
+    av.InvalidDataError: "damaged, or not a video, picture or sound",
+    av.EOFError: "it ends before anything can be read",
+}
 WHOLE = 0.9  # of the promised length: a file that gives less is truncated
 JUMP_S = 60.0  # a time stamp further ahead than this is broken: no talking head stands still so long
 GAP_S = 0.04  # sound is moved to its time stamp when it is further off than this (stamps are rounded)
@@ -97,6 +107,12 @@ def probe(source: Source) -> Probe:
             height=video.height if video else 0,
             num_frames=round(duration_s * FPS) if video else 0,
         )
+
+
+def guesses_length(source: Source) -> bool:
+    """Whether `probe` may err in the length of a whole file.  Errors: MediaError unreadable, empty_file."""
+    with opened(source) as container:
+        return container.format.name in GUESSED
 
 
 def tags(source: Source) -> dict[str, str]:
@@ -224,7 +240,7 @@ def opened(source: Source) -> Iterator[InputContainer]:
             options = {"format_whitelist": FORMATS}
             yield stack.enter_context(av.open(nameless, "r", options=options, metadata_errors="replace"))
         except av.FFmpegError as error:
-            raise MediaError("unreadable", f"FFmpeg says: {error.strerror}") from error
+            raise MediaError("unreadable", WORDS.get(type(error), f"FFmpeg says: {error.strerror}")) from error
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
@@ -241,7 +257,7 @@ def length_s(container: InputContainer, stream: VideoStream | AudioStream | None
     """Length of one stream as the container tells it; 0 where it does not, as in live recordings."""
     if stream is None:
         return 0.0
-    if stream.duration and stream.time_base:
+    if stream.duration and stream.time_base and container.format.name not in FILE_WIDE:
         return float(stream.duration * stream.time_base)
     end_s = 0.0  # the length of the whole file may be that of the other stream
     if tag := re.fullmatch(r"(\d\d):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", "")):  # Matroska

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from model import faces, metrics_articulation, metrics_motion, metrics_picture, metrics_time, timing
+from model import faces, metrics_articulation, metrics_motion, metrics_picture, metrics_time, quality, timing
 from tasks import bilabials, rows
 from tasks.dubbing import paste
 from tasks.landmarks import Predictor
@@ -23,7 +23,6 @@ Record = dict[str, Any]
 PictureDistance = Callable[[np.ndarray, np.ndarray], float]
 RIM = 0.02, 0.98  # where the pasted face fades: how much of it is seen
 YAW_BINS_DEG = (0, 15, 30, 45, 90)
-NOSE = 2.0  # the tip stands out from the plane of the eyes by half the distance of their outer corners
 
 
 class SyncNetwork(Protocol):
@@ -52,6 +51,7 @@ class Meters:
 
     predictor: Predictor
     max_lag: int
+    yaw_weights: np.ndarray | None = None  # of tasks.yaw: where the turn of a head is not known
     expert: SyncNetwork | None = None
     syncnet: PublishedNetwork | None = None
     lpips: PictureDistance | None = None
@@ -138,8 +138,9 @@ def measure(row: str, made_TSS3: np.ndarray, to: Reference, meters: Meters) -> R
         record |= meters.syncnet.measure(made_TSS3, to.sound)
     if meters.lpips:
         record["lpips"] = 0.0 if row == "real_video" else meters.lpips(made_TSS3, true_TSS3)
-    if row == "right_audio":
-        record["yaw"] = by_yaw(made_TSS3, points_T682, to)
+    yaw_T = yaw_deg(to, meters.yaw_weights)
+    if row == "right_audio" and yaw_T is not None:
+        record["yaw"] = by_yaw(made_TSS3, points_T682, yaw_T, to)
     return {name: value for name, value in record.items() if value is not None}
 
 
@@ -192,25 +193,18 @@ def seam(made_TSS3: np.ndarray, to: Reference) -> float:
     return float(np.mean(values)) if values else 0.0
 
 
-def yaw_deg(to: Reference) -> np.ndarray:
-    """How far the head is turned in each frame: known, or from where the nose lies between the eyes.  Shape: (T,)"""
+def yaw_deg(to: Reference, weights: np.ndarray | None) -> np.ndarray | None:
+    """How far the head is turned in each frame, known or estimated; None where neither can be.  Shape: (T,)"""
     if to.clip.truth:
         return np.array(to.clip.truth["yaw_deg"])
-    return estimated_yaw_deg(to.landmarks_T682)
+    return None if weights is None else quality.yaw_deg(to.landmarks_T682, weights)
 
 
-def estimated_yaw_deg(points_T682: np.ndarray) -> np.ndarray:
-    """Shape: (T, 68, 2) -> (T,) in degrees; positive: the nose lies to the right in the picture"""
-    left_T2, right_T2, tip_T2 = points_T682[:, 36], points_T682[:, 45], points_T682[:, 30]
-    along_T2 = right_T2 - left_T2
-    width_T = np.maximum(np.linalg.norm(along_T2, axis=1), 1e-6)
-    off_T = ((tip_T2 - (left_T2 + right_T2) / 2) * along_T2).sum(axis=1) / width_T**2
-    return np.asarray(np.degrees(np.arctan(NOSE * off_T)))
-
-
-def by_yaw(made_TSS3: np.ndarray, points_T682: np.ndarray, to: Reference) -> dict[str, tuple[int, float, float]]:
+def by_yaw(
+    made_TSS3: np.ndarray, points_T682: np.ndarray, yaw_T: np.ndarray, to: Reference
+) -> dict[str, tuple[int, float, float]]:
     """Bin of the head's turn -> its frames, and their sums of mouth L1 and LMD."""
-    away_T, found = np.abs(yaw_deg(to)), {}
+    away_T, found = np.abs(yaw_T), {}
     for low, high in itertools.pairwise(YAW_BINS_DEG):
         at = np.flatnonzero((away_T >= low) & (away_T < high))
         if len(at):

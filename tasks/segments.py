@@ -1,5 +1,6 @@
 """Writing a long video in pieces: each is whole or absent, so a killed run goes on, and joined they are one file."""
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -29,6 +30,15 @@ class Coding:
     preset: str = "veryfast"
 
 
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """FFmpeg's errors of writing (a full disk) as those of any other file.  Errors: OSError"""
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise OSError(error.errno, error.strerror) from error
+
+
 def write_segment(out: Path, pictures: Iterable[np.ndarray | Picture], ticks: np.ndarray, coding: Coding) -> None:
     """One piece of a video, which `join` puts together with others; whole or absent.
 
@@ -36,7 +46,7 @@ def write_segment(out: Path, pictures: Iterable[np.ndarray | Picture], ticks: np
     Shape: pictures (H, W, 3) uint8 RGB, or as decoded; as many as ticks (N,) int, rising, in 1 / TICKS_HZ s from the
            piece's start
     """
-    with all_or_nothing(out) as partial, av.open(str(partial), "w", format="mp4") as piece:
+    with writing(), all_or_nothing(out) as partial, av.open(str(partial), "w", format="mp4") as piece:
         stream: VideoStream | None = None
         for picture, tick in zip(pictures, ticks, strict=True):
             frame = _frame(picture, coding)
@@ -92,7 +102,7 @@ def join(
     kind, options = (
         ("matroska", {"fflags": "+bitexact"}) if out.suffix.lower() == ".mkv" else ("mp4", {"movflags": "+faststart"})
     )
-    with all_or_nothing(out) as partial, av.open(str(partial), "w", format=kind, options=options) as whole:
+    with writing(), all_or_nothing(out) as partial, av.open(str(partial), "w", format=kind, options=options) as whole:
         whole.metadata.update(metadata)
         with av.open(str(pieces[0])) as first:
             video = whole.add_stream_from_template(first.streams.video[0])

@@ -82,7 +82,7 @@ def _file_system() -> Any:
     try:
         import s3fs
     except ImportError:
-        raise UserError("object storage needs s3fs: pip install 'lipgan-pipeline[s3]'") from None
+        raise UserError("object storage needs s3fs: pip install -e '.[s3]'") from None
     fs = s3fs.S3FileSystem(
         use_listings_cache=False,
         skip_instance_cache=True,

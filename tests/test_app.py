@@ -17,7 +17,7 @@ import uvicorn
 
 from tasks import config, expert, index, media, paths, registry, shards, units
 from tasks.demo import write_wav
-from tasks.serving import server, uploads
+from tasks.serving import choices, server, uploads
 from tasks.serving.desk import Desk
 from tasks.serving.uploads import Limits
 from tasks.stage import UserError
@@ -225,6 +225,20 @@ def test_a_text_is_spoken_by_the_champion_whose_bytes_come_from_dvcs_cache(commi
         assert weights in sidecar["made_by"]["sha256"].values() and sidecar["made_by"]["options"]["voice"] == "en-us"
         heard = media.decode_sound(desk.jobs[job].order.out)
         assert 0.5 < len(heard) / 16000 < 3 and np.abs(heard).max() > 0.05
+
+
+def test_jobs_and_sessions_are_computed_by_the_backend_that_the_app_was_told(folder):
+    with inside(folder), Desk(backend="abacus") as desk, served(desk) as address:
+        with httpx.Client(base_url=address, timeout=60) as app:
+            face = hand_in(app, folder, "face", "face.mp4").json()["file"]
+            sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
+            told = over(app, app.post("/jobs", json={"face": face, "sound": sound}).json()["job"])
+            assert told["state"] == "refused" and "--backend must be one of auto, torch" in told["error"]
+            pytest.importorskip("aiortc", reason="aiortc is not installed (extra live)")
+            live = app.post("/live/sessions", json={"face": face, "sdp": "v=0"}).json()
+            assert "--backend must be one of auto, torch" in live["error"]
+        with pytest.raises(UserError, match="--backend must be one of auto, torch"):
+            choices.backend("abacus")
 
 
 @pytest.fixture(scope="module")

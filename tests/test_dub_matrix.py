@@ -30,9 +30,9 @@ def speech(seconds, path="speech.wav"):
 def write(
     path, pictures, *, fps=25, codec="libx264", pix_fmt="yuv420p", times=None, channels=1, options=None, stream_has=None
 ):
-    """What other people's programs write.  times: in ticks of 1/600 s"""
+    """What other people's programs write.  times: in ticks of 1/600 s; channels: 0 for no sound"""
     base = Fraction(1, 600)
-    layout = {1: "mono", 2: "stereo", 6: "5.1"}[channels]
+    layout = {0: "", 1: "mono", 2: "stereo", 6: "5.1"}[channels]
     with av.open(str(path), "w") as out:
         stream = out.add_stream(codec, rate=fps, options=options or {})
         stream.height, stream.width, stream.pix_fmt = *pictures[0].shape[:2], pix_fmt
@@ -41,14 +41,17 @@ def write(
             setattr(stream.codec_context, name, value)
         if times is not None:
             stream.codec_context.time_base = base
-        voice = out.add_stream({"webm": "libopus", "mpg": "mp2"}.get(path.name.split(".")[-1], "aac"), rate=48000)
-        voice.layout = layout
+        if channels:
+            voice = out.add_stream({"webm": "libopus", "mpg": "mp2"}.get(path.name.split(".")[-1], "aac"), rate=48000)
+            voice.layout = layout
         for n, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24").reformat(format=pix_fmt)
             if times is not None:
                 frame.pts, frame.time_base = times[n], base
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
+        if not channels:
+            return str(path)
         frame = av.AudioFrame.from_ndarray(np.zeros((channels, 24000), np.float32), format="fltp", layout=layout)
         frame.sample_rate, frame.time_base, frame.pts = 48000, Fraction(1, 48000), 0
         resampler = av.AudioResampler(voice.format, voice.layout, voice.rate, voice.frame_size or None)
@@ -79,6 +82,9 @@ VIDEOS = {
     "avi": lambda faces: write(Path("a.avi"), faces, codec="mpeg4"),
     "mpg": lambda faces: write(Path("a.mpg"), faces, codec="mpeg1video"),
     "mkv": lambda faces: write(Path("a.mkv"), faces),
+    "flv": lambda faces: write(Path("a.flv"), faces, codec="flv"),
+    "wmv": lambda faces: write(Path("a.wmv"), faces, codec="wmv2"),
+    "gif": lambda faces: write(Path("a.gif"), faces, codec="gif", pix_fmt="rgb8", channels=0),
     "1 fps": lambda faces: write(Path("a.mp4"), faces, fps=1),
     "120 fps": lambda faces: write(Path("a.mp4"), np.repeat(faces, 3, axis=0), fps=120),
     "variable rate": lambda faces: write(Path("a.mp4"), faces, times=[0, 24, 40, 90, 110, 140, 200, 230]),
@@ -110,9 +116,18 @@ def test_any_video_keeps_its_pictures_their_times_and_its_size(trained, kind):
     told = json.loads(Path("out/a.json").read_text())
     assert told["changed"] > len(made) / 2, told["passed_through"]  # dlib does not see the face in every single frame
     top = slice(0, height // 8)
-    apart = np.abs(made[0][0].rgb()[top, :width].astype(int) - source[0][0].rgb()[top])
-    assert apart.mean() < 3  # colours of what is not changed are kept
+    one, other = made[0][0].rgb()[top, :width].astype(np.float32), source[0][0].rgb()[top].astype(np.float32)
+    if kind == "gif":  # single pixels of a dithered picture have colours that 4:2:0 cannot hold
+        one, other = cv2.blur(one, (9, 9)), cv2.blur(other, (9, 9))
+    assert np.abs(one - other).mean() < 3  # colours of what is not changed are kept
     assert sorted(os.listdir("out")) == ["a.json", "a.mp4"]
+
+
+@pytest.mark.parametrize("ending", ["bmp", "webp", "tiff"])
+def test_a_picture_of_any_kind_speaks(trained, ending):
+    cv2.imwrite(f"face.{ending}", face_frames()[0][..., ::-1])
+    dub.run(f"face.{ending}", speech(0.3), "out/a.mp4")
+    assert json.loads(Path("out/a.json").read_text())["changed"] == 8
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])

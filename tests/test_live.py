@@ -102,6 +102,7 @@ def test_a_file_of_a_stream_holds_all_its_sound_in_its_place_and_is_marked(portr
         ({"audio": "face.png"}, "face.png: no sound can be read"),
         ({"face": "grey.png"}, "no face found in the picture"),
         ({"out": "a.avi"}, "--out must end in .mp4"),
+        ({"backend": "abacus"}, "--backend must be one of auto, torch"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(portrait, change, message):

@@ -233,6 +233,6 @@ def test_a_session_that_cannot_be_meant_is_refused(address, change, why):
 
 def test_without_aiortc_the_page_says_what_to_install(desk, address, monkeypatch):
     monkeypatch.setattr(booth.importlib.util, "find_spec", lambda name: None)
-    assert "lipgan-pipeline[live]" in httpx.get(f"{address}/choices").json()["live"]["missing"]
+    assert "'.[live]'" in httpx.get(f"{address}/choices").json()["live"]["missing"]
     refused = httpx.post(f"{address}/live/sessions", json={"offered": "face.mp4", "sdp": "v=0"})
     assert refused.status_code == 422 and "needs aiortc" in refused.json()["error"]

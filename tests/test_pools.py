@@ -4,7 +4,7 @@ import hashlib
 import os
 import signal
 import time
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,18 @@ def test_a_cluster_makes_the_shards_that_one_process_makes(tiny, monkeypatch, ki
     assert hashes(paths.SHARDS) == before
 
 
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("kind", "module"), [("dask", "distributed"), ("ray", "ray"), ("processes", "os")])
+def test_a_worker_that_dies_breaks_the_pool_by_the_same_error_under_each_runner(kind, module, tmp_path, monkeypatch):
+    pytest.importorskip(module)
+    monkeypatch.chdir(tmp_path)
+    with pools.pool(kind, 1) as executor, pytest.raises(BrokenExecutor):
+        executor.submit(die).result()
+
+
 def test_a_runner_that_is_not_installed_says_what_to_install(monkeypatch):
     monkeypatch.setattr(pools.importlib, "import_module", lambda name: __import__(f"no_{name}"))
     with pytest.raises(UserError, match=r"pip install -e '\.\[ray\]'"):
@@ -51,7 +63,7 @@ def hit_by(number):
 
 def ended(number):
     with Watch() as watch, pools.pool("processes", 1, watch.notes) as executor:
-        with pytest.raises(BrokenProcessPool):
+        with pytest.raises(BrokenExecutor):
             executor.submit(hit_by, number).result()
         return str(watch.error("train-000003-of-000010.tar"))
 

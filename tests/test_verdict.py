@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import faces, verdict
+from model import faces, quality, verdict
 from model.metrics import METRICS, summarise
-from tasks import bilabials, config, inference, landmarks, panel, paths, rows
+from tasks import bilabials, config, inference, landmarks, panel, paths, rows, yaw
 from tasks.landmarks import Predictor
 from tasks.loader import Clips
 from tasks.raw_clips import RawClips
@@ -105,9 +105,10 @@ def test_lips_meet_at_p_b_and_m_of_real_video_and_not_where_a_mouth_is_wrong(sum
 
 def test_the_estimated_turn_of_the_head_follows_the_true_one(trained_folder):
     with inside(trained_folder):
+        weights = yaw.load(paths.YAW)
         clips = Clips(paths.INDEX, paths.SHARDS, "train")
         true = [np.array(clips[k].truth["yaw_deg"]) for k in range(len(clips))]
-        told = [panel.estimated_yaw_deg(clips[k].landmarks_T682) for k in range(len(clips))]
+        told = [quality.yaw_deg(clips[k].landmarks_T682, weights) for k in range(len(clips))]
     assert np.corrcoef(np.concatenate(true), np.concatenate(told))[0, 1] > 0.8
 
 

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from flows.commands import command
+from flows.commands import BACKEND, command
 
 
 def add(commands: Any) -> None:
@@ -25,17 +25,18 @@ def add(commands: Any) -> None:
     app.add_argument("--max-seconds", type=float, default=120, help="of one video or sound; default: %(default)s")
     app.add_argument("--max-work", type=float, default=1800, help="seconds of one job; default: %(default)s")
     app.add_argument("--keep", type=float, default=3600, help="seconds that files are kept; default: %(default)s")
+    app.add_argument("--backend", help=BACKEND)
 
 
 def run(args: argparse.Namespace) -> None:
     from tasks import paths
     from tasks.progress import say
-    from tasks.serving import server
+    from tasks.serving import choices, server
     from tasks.serving.desk import Desk
     from tasks.serving.uploads import Limits
 
     limits = Limits(upload_mb=args.max_mb, media_s=args.max_seconds, work_s=args.max_work, keep_s=args.keep)
     demo = {paths.DEMO_FACE.name: paths.DEMO_FACE} if paths.DEMO_FACE.is_file() else {}
-    with Desk(limits, demo) as desk:
+    with Desk(limits, demo, choices.backend(args.backend)) as desk:
         say(f"app: http://{args.host}:{args.port}  (Ctrl-C ends it)")
         server.serve(desk, args.host, args.port)

@@ -4,9 +4,9 @@ import argparse
 import re
 from typing import Any
 
-from flows.commands import command
+from flows.commands import BACKEND, command
 from tasks import paths
-from tasks.stage import UserError
+from tasks.stage import Stopped, UserError
 
 
 def add(commands: Any) -> None:
@@ -46,17 +46,17 @@ def add(commands: Any) -> None:
         help="of several faces: its number in the JSON, x,y@seconds, or a picture of the person; default: the one "
         "whose mouth moves with the video's own sound, for each shot",
     )
+    dub.add_argument(
+        "--recognition", metavar="FILE",
+        help="dlib_face_recognition_resnet_model_v1.dat, which tells persons apart better than our own measure; not "
+        "part of this project",
+    )  # fmt: skip
     dub.add_argument("--box", help="left,top,right,bottom of the face in a picture, where it is not found (a drawing)")
     dub.add_argument("--crf", type=int, default=17, help="of H.264, 0 to 51, less is better; default: %(default)s")
     dub.add_argument("--lossless", action="store_true", help="H.264 in RGB without loss, and FLAC")
     dub.add_argument("--label", help="words to be shown in every frame, lower left")
     dub.add_argument("--side-by-side", help="a second video: the source left, the result right")
-    dub.add_argument(
-        "--backend",
-        help="what computes the generator: torch, openvino, openvino-bf16, openvino-int8, onnx, onnx-int8 (extra "
-        "fast), or auto: the fastest here of those whose pictures pass a gate on held-out clips; default: "
-        "LIPGAN_BACKEND, or torch",
-    )
+    dub.add_argument("--backend", help=BACKEND)
     dub.add_argument(
         "--checkpoint", default=str(paths.GENERATOR), help="or models:/lipgan@champion; default: %(default)s"
     )
@@ -68,10 +68,13 @@ def run(args: argparse.Namespace) -> None:
     options = dub.Options(
         length=args.length, speaker=args.speaker, box=box(args.box), text=args.text, tts=args.tts, voice=args.voice,
         crf=args.crf, lossless=args.lossless, label=args.label, side_by_side=args.side_by_side,
-        backend=args.backend, ear=args.ear,
+        backend=args.backend, ear=args.ear, recognition=args.recognition,
     )  # fmt: skip
     checkpoint = registry.path_of(args.checkpoint)
-    dub.run(args.face, args.audio, args.out, checkpoint, [jobs.span(text) for text in args.span], options)
+    try:
+        dub.run(args.face, args.audio, args.out, checkpoint, [jobs.span(text) for text in args.span], options)
+    except KeyboardInterrupt:
+        raise Stopped(f"dub: {args.out}: stopped by Ctrl-C; the same command goes on where it was") from None
 
 
 def box(text: str | None) -> tuple[float, float, float, float] | None:

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from flows.commands import command
+from flows.commands import BACKEND, command
 from tasks import paths
 
 
@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
     live.add_argument("--port", type=int, default=7860, help="of --serve; default: %(default)s")
     live.add_argument("--paced", action="store_true", help="read the sound file at the speed at which it is spoken")
     live.add_argument("--box", help="left,top,right,bottom of the face, where it is not found (a drawing)")
+    live.add_argument("--backend", help=BACKEND)
     live.add_argument(
         "--checkpoint", default=str(paths.GENERATOR), help="or models:/lipgan@champion; default: %(default)s"
     )
@@ -44,7 +45,8 @@ def run(args: argparse.Namespace) -> None:
         raise UserError("live needs --audio and --out, or --serve for a browser with a microphone")
     from tasks import live_file
 
-    live_file.run(args.face, args.audio, args.out, registry.path_of(args.checkpoint), args.paced, box(args.box))
+    checkpoint = registry.path_of(args.checkpoint)
+    live_file.run(args.face, args.audio, args.out, checkpoint, args.paced, box(args.box), args.backend)
 
 
 def serve(args: argparse.Namespace) -> None:
@@ -52,7 +54,7 @@ def serve(args: argparse.Namespace) -> None:
 
     from tasks import media
     from tasks.progress import say
-    from tasks.serving import booth, server
+    from tasks.serving import booth, choices, server
     from tasks.serving.desk import Desk
     from tasks.stage import UserError
 
@@ -63,6 +65,6 @@ def serve(args: argparse.Namespace) -> None:
         media.read_image(face)
     except (OSError, media.MediaError) as error:
         raise UserError(f"{face}: no picture can be read") from error
-    with Desk(faces={face.name: face}) as desk:
+    with Desk(faces={face.name: face}, backend=choices.backend(args.backend)) as desk:
         say(f"live: http://127.0.0.1:{args.port}/live  (Ctrl-C ends it)")
         server.serve(desk, "127.0.0.1", args.port)

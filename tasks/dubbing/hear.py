@@ -46,8 +46,19 @@ def line(path: Path, start_s: float = 0.0, way: str = "raw") -> Line:
         raise UserError(f"{path}: no sound can be read: {error.detail}") from error
     if not num_samples:
         raise UserError(f"{path}: no sound can be read: its sound is empty")
+    demand_whole(path, num_samples / timing.SAMPLE_RATE_HZ)
     separated = way == "separated" or (way == "auto" and ear.needs_separating(media.mono(path)))
     return Line(start_s, path, num_samples / timing.SAMPLE_RATE_HZ, separated)
+
+
+def demand_whole(path: Path, heard_s: float) -> None:
+    """The rule of pictures: what loses a tenth of its promised length is not dubbed in silence.  Errors: UserError"""
+    promised_s = film.sound(path).duration_s
+    if heard_s >= media.WHOLE * promised_s or media.guesses_length(path):
+        return
+    all_s = sum(len(block) for block in media.sound_from(path, None)) / timing.SAMPLE_RATE_HZ  # before the picture too
+    if all_s < media.WHOLE * promised_s:
+        raise UserError(f"{path}: no sound can be read: damaged after {all_s:.1f} s of {promised_s:.1f} s")
 
 
 def in_order(lines: Iterable[Line]) -> list[Line]:

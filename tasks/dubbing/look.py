@@ -141,19 +141,32 @@ def lower_face(crop_SSx: np.ndarray) -> np.ndarray:
 
 
 @dataclass
-class _Followed:
-    """A face that is being followed: box and landmarks of each frame so far; None where it was not found."""
+class _Block:
+    """The frames of a face from one key frame to the next. A film has many frames: an array for each would leave the
+    heap in crumbs that take five times their size."""
 
-    first: int
-    boxes: dict[int, np.ndarray] = field(default_factory=dict)
-    points: dict[int, np.ndarray] = field(default_factory=dict)
-    lows: dict[int, np.ndarray] = field(default_factory=dict)
+    frames_N: np.ndarray
+    boxes_N4: np.ndarray
+    points_N682: np.ndarray
+    lows_NK: np.ndarray
+
+
+@dataclass
+class _Followed:
+    """A face that is being followed: the boxes since the last key frame, none where it was not found, and all before.
+
+    last: the newest of all boxes
+    """
+
+    last: np.ndarray
+    boxes: dict[int, np.ndarray]
+    blocks: list[_Block] = field(default_factory=list)
     portraits: dict[int, np.ndarray] = field(default_factory=dict)
     keys_lost: int = 0
 
     @property
-    def last(self) -> np.ndarray:
-        return self.boxes[max(self.boxes)]
+    def num_seen(self) -> int:
+        return sum(len(block.frames_N) for block in self.blocks)
 
 
 class _Watch:
@@ -207,20 +220,23 @@ class _Watch:
         self.followed, self.held, self.num_keys, self.changes = [], {}, 0, []
 
     def finish(self, one: _Followed) -> None:
-        if len(one.boxes) < min(MIN_SEEN, len(self.times_s) - self.shots[-1]):
+        if one.num_seen < min(MIN_SEEN, len(self.times_s) - self.shots[-1]):
             return
-        frames = np.arange(min(one.boxes), max(one.boxes) + 1)
-        found_N = np.array([t in one.boxes for t in frames.tolist()])
-        boxes_N4 = np.array([one.boxes.get(t, np.full(4, np.nan)) for t in frames.tolist()])
-        at = np.flatnonzero(found_N)
-        points_N682 = np.array([one.points.get(t, np.full((68, 2), np.nan)) for t in frames.tolist()], np.float32)
-        flat = points_N682.reshape(len(frames), -1)
+        first, end = int(one.blocks[0].frames_N[0]), int(one.blocks[-1].frames_N[-1]) + 1
+        found_N, boxes_N4 = np.zeros(end - first, bool), np.full((end - first, 4), np.nan)
+        points_N682 = np.zeros((end - first, 68, 2), np.float32)
+        lows_NK = np.zeros((end - first, LOW_WH[0] * LOW_WH[1]), np.uint8)
+        for block in one.blocks:
+            at = block.frames_N - first
+            found_N[at], boxes_N4[at], points_N682[at], lows_NK[at] = (
+                True, block.boxes_N4, block.points_N682, block.lows_NK
+            )  # fmt: skip
+        one.blocks.clear()
+        flat, at = points_N682.reshape(end - first, -1), np.flatnonzero(found_N)
         for column in range(flat.shape[1]):
-            flat[:, column] = np.interp(np.arange(len(frames)), at, flat[at, column])
-        none = np.zeros(LOW_WH[0] * LOW_WH[1], np.uint8)
-        lows_NK = np.array([one.lows.get(t, none) for t in frames.tolist()])
+            flat[:, column] = np.interp(np.arange(end - first), at, flat[at, column])
         boxes_N4 = faces.smooth_track(boxes_N4, found_N, self.p.smooth_frames)
-        self.done.append(Face(int(frames[0]), boxes_N4, found_N, points_N682, lows_NK, one.portraits))
+        self.done.append(Face(first, boxes_N4, found_N, points_N682, lows_NK, one.portraits))
 
     def close(self, t: int) -> None:
         """Frame t is a key frame: find the faces in it, and settle the frames since the key frame before."""
@@ -235,7 +251,7 @@ class _Watch:
             if box is not None:
                 one.boxes[t] = box
             self.between(one, low, t)
-            self.measure(one, low, t)
+            self.settle(one, t)
         for lost in [one for one in self.followed if one.keys_lost >= LOST_KEYS]:
             self.finish(lost)
             self.followed.remove(lost)
@@ -252,7 +268,7 @@ class _Watch:
             if overlaps and max(overlaps) >= faces.FOLLOW_IOU:
                 boxes[id(missing[int(np.argmax(overlaps))])] = box
                 continue
-            new = _Followed(t, {t: box})
+            new = _Followed(box, {t: box})
             self.followed.append(new)
             boxes[id(new)] = box
 
@@ -285,18 +301,19 @@ class _Watch:
         self.between(one, low, middle)
         self.between(one, middle, high)
 
-    def measure(self, one: _Followed, low: int, high: int) -> None:
-        """Landmarks of the frames that are settled, and a portrait of the key frame."""
-        size = self.p.size
-        at = [t for t in range(low, high + 1) if t in one.boxes and t not in one.points]
-        if not at:
-            return
-        crops_N4 = faces.crop_boxes(np.array([one.boxes[t] for t in at]))
-        cut = [features.crop(self.held[t], box, size) for t, box in zip(at, crops_N4, strict=True)]
-        one.points.update(zip(at, to_frame(self.predictor(np.stack(cut)), crops_N4, size), strict=True))
-        one.lows.update(zip(at, map(lower_face, cut), strict=True))
+    def settle(self, one: _Followed, high: int) -> None:
+        """Landmarks of the frames that are known now, up to key frame `high`, and a portrait of that."""
+        size, measured = self.p.size, one.blocks[-1].frames_N[-1] if one.blocks else -1
+        at = [t for t in sorted(one.boxes) if t > measured]
+        if at:
+            boxes_N4 = np.array([one.boxes[t] for t in at], np.float64)
+            crops_N4 = faces.crop_boxes(boxes_N4)
+            cut = [features.crop(self.held[t], box, size) for t, box in zip(at, crops_N4, strict=True)]
+            points_N682 = to_frame(self.predictor(np.stack(cut)), crops_N4, size)
+            one.blocks.append(_Block(np.array(at), boxes_N4, points_N682, np.array([lower_face(face) for face in cut])))
+            one.last = boxes_N4[-1]
         if high in one.boxes:
-            crop_4 = faces.crop_boxes(one.boxes[high][None])[0]
-            one.portraits[high] = features.crop(self.held[high], crop_4, size)
+            one.portraits[high] = features.crop(self.held[high], faces.crop_boxes(one.boxes[high][None])[0], size)
             if len(one.portraits) > CANDIDATES:
                 one.portraits = dict(list(one.portraits.items())[::2])
+        one.boxes = {high: one.boxes[high]} if high in one.boxes else {}

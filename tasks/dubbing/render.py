@@ -122,7 +122,7 @@ class Renderer:
     _identities: dict[int, tuple[np.ndarray, float]] = field(default_factory=dict)
 
 
-def whole(frame_HW3: Frame) -> np.ndarray:
+def as_array(frame_HW3: Frame) -> np.ndarray:
     return frame_HW3 if isinstance(frame_HW3, np.ndarray) else frame_HW3.rgb()
 
 

@@ -1,8 +1,7 @@
 """Which of several faces speaks: the one whose mouth moves with the sound, or the one that a person names.
 
 A person is named by a face's number, a point in the picture, or a portrait; it is found again in other shots by its
-looks. The descriptor of looks is a small colour picture of the face: it tells two people in one film apart, and is no
-recognition of persons.
+looks (tasks/dubbing/likeness.py), which is enough within a film.
 """
 
 import itertools
@@ -11,16 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from model import faces, metrics_time, timing
 from tasks import media
+from tasks.dubbing.likeness import Patterns, Recogniser
 from tasks.dubbing.look import Face, Seen
 from tasks.stage import UserError
 
-LOOKS_PX = 12
-SAME_LOOKS = 0.75  # correlation of descriptors above which two faces are one person's
+PATTERNS = Patterns()
+LOOKED_AT = 12  # portraits of a face
 MAX_LAG = 3  # frames of 25 a second that a mouth may be before or after its sound
 LOUDNESS_DB = 40.0  # below the loudest: silence
 
@@ -37,26 +36,27 @@ class Choice:
     likeness: list[float | None]
 
 
-def choose(seen: Seen, wanted: str | None, loudness_T: np.ndarray | None) -> Choice:
+def choose(seen: Seen, wanted: str | None, loudness_T: np.ndarray | None, by: Recogniser = PATTERNS) -> Choice:
     """One person for each shot.
 
     wanted     None: by sound; "3": face number 3; "640,200@1.5": the face at that point at that time; "anna.png": the
                face that looks like it
     loudness_T the original sound's, by `loudness`; None: there is none, the largest face is taken
+    by         what tells persons apart
     Errors:    UserError where no such face is there
     """
     agreement = [None if loudness_T is None else agreeing(face, seen, loudness_T) for face in seen.faces]
-    like = None if wanted is None else portrait_of(wanted, seen)
-    likeness = [None if like is None else alike(like, looks(face)) for face in seen.faces]
+    like = None if wanted is None else portrait_of(wanted, seen, by)
+    likeness = [None if like is None else by.alike(like, looks(face, by)) for face in seen.faces]
     who_T = np.full(len(seen.times_s), -1)
     bounds = [*seen.shots, len(seen.times_s)]
     for start, end in itertools.pairwise(bounds):
-        people = persons(seen, [k for k, face in enumerate(seen.faces) if start <= face.first < end])
+        people = persons(seen, [k for k, face in enumerate(seen.faces) if start <= face.first < end], by)
         if not people:
             continue
         if like is not None:
             best = max(people, key=lambda person: max(likeness[k] or -1.0 for k in person))
-            if max(likeness[k] or -1.0 for k in best) < SAME_LOOKS:
+            if max(likeness[k] or -1.0 for k in best) < by.same:
                 continue
         elif loudness_T is not None and len(people) > 1:
             best = max(people, key=lambda person: max(agreement[k] or -1.0 for k in person))
@@ -67,7 +67,7 @@ def choose(seen: Seen, wanted: str | None, loudness_T: np.ndarray | None) -> Cho
     if wanted is not None and (who_T < 0).all():
         nearest = max(value or -1.0 for value in likeness)
         raise UserError(
-            f"--speaker {wanted}: no face of the video looks like it: the nearest by {nearest:.2f}, wanted {SAME_LOOKS}"
+            f"--speaker {wanted}: no face of the video looks like it: the nearest by {nearest:.2f}, wanted {by.same}"
         )
     why = (
         named(who_T, likeness)
@@ -116,44 +116,33 @@ def loudness(blocks: Iterable[np.ndarray]) -> np.ndarray:
     return np.maximum(level_T + LOUDNESS_DB, 0).astype(np.float32)
 
 
-def looks(face: Face) -> np.ndarray:
-    """What a face looks like, by the median of its portraits.  Shape: -> (432,) float32, mean 0, length 1"""
-    return np.median([descriptor(portrait) for portrait in face.portraits.values()], axis=0)
+def looks(face: Face, by: Recogniser) -> np.ndarray:
+    """What a face looks like, by the median of some of its portraits.  Shape: -> (D,) float32"""
+    portraits = list(face.portraits.values())
+    chosen = np.linspace(0, len(portraits) - 1, min(LOOKED_AT, len(portraits))).astype(int)
+    return np.median([by.describe(portraits[k]) for k in chosen.tolist()], axis=0)
 
 
-def descriptor(portrait_SS3: np.ndarray) -> np.ndarray:
-    small = cv2.resize(
-        cv2.cvtColor(portrait_SS3, cv2.COLOR_RGB2LAB), (LOOKS_PX, LOOKS_PX), interpolation=cv2.INTER_AREA
-    )
-    flat = small.astype(np.float32).reshape(-1, 3) * np.array([1.0, 3.0, 3.0], np.float32)  # hue counts, light less
-    flat = flat - np.array([flat[:, 0].mean(), 384.0, 384.0], np.float32)
-    return (flat / max(float(np.linalg.norm(flat)), 1e-6)).ravel()
-
-
-def alike(a: np.ndarray, b: np.ndarray) -> float:
-    return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-9))
-
-
-def persons(seen: Seen, numbers: list[int]) -> list[list[int]]:
+def persons(seen: Seen, numbers: list[int], by: Recogniser = PATTERNS) -> list[list[int]]:
     """Faces of a shot, those of one person together: lost and found again, never two at a time."""
     people: list[list[int]] = []
+    described = {k: looks(seen.faces[k], by) for k in numbers} if len(numbers) > 1 else {}
     for k in numbers:
-        face = seen.faces[k]
-        free = [p for p in people if all(seen.faces[j].end <= face.first for j in p)]
-        near = max(free, key=lambda p: alike(looks(seen.faces[p[-1]]), looks(face)), default=None)
-        if near is not None and alike(looks(seen.faces[near[-1]]), looks(face)) >= SAME_LOOKS:
+        free = [p for p in people if all(seen.faces[j].end <= seen.faces[k].first for j in p)]
+        near = max(free, key=lambda p: by.alike(described[p[-1]], described[k]), default=None)
+        if near is not None and by.alike(described[near[-1]], described[k]) >= by.same:
             near.append(k)
         else:
             people.append([k])
     return people
 
 
-def portrait_of(wanted: str, seen: Seen) -> np.ndarray:
+def portrait_of(wanted: str, seen: Seen, by: Recogniser) -> np.ndarray:
     """The looks that `--speaker` names."""
     if wanted.isdigit():
         if int(wanted) >= len(seen.faces):
             raise UserError(f"--speaker {wanted}: faces are numbered 0 to {len(seen.faces) - 1}, see the .json")
-        return looks(seen.faces[int(wanted)])
+        return looks(seen.faces[int(wanted)], by)
     if point := re.fullmatch(r"(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)@(\d+(?:\.\d+)?)", wanted):
         x, y, time_s = (float(number) for number in point.groups())
         frame = int(np.clip(np.searchsorted(seen.times_s, time_s, side="right") - 1, 0, len(seen.times_s) - 1))
@@ -161,14 +150,14 @@ def portrait_of(wanted: str, seen: Seen) -> np.ndarray:
             if face.first <= frame < face.end:
                 left, top, right, bottom = face.boxes_N4[frame - face.first]
                 if left <= x < right and top <= y < bottom:
-                    return looks(face)
+                    return looks(face, by)
         raise UserError(f"--speaker {wanted}: no face is there at {time_s:g} s")
     if Path(wanted).is_file():
-        return portrait_in(Path(wanted))
+        return portrait_in(Path(wanted), by)
     raise UserError(f"--speaker {wanted}: neither a face's number, nor x,y@seconds, nor a picture")
 
 
-def portrait_in(path: Path) -> np.ndarray:
+def portrait_in(path: Path, by: Recogniser) -> np.ndarray:
     from tasks import face_track, features
 
     try:
@@ -179,4 +168,4 @@ def portrait_in(path: Path) -> np.ndarray:
     if not len(boxes_N4):
         raise UserError(f"{path}: no face found; it must be frontal and upright")
     box_4 = faces.choose(boxes_N4, None, "largest", picture.shape[:2])
-    return descriptor(features.crop(picture, faces.crop_boxes(box_4[None])[0], 96))
+    return by.describe(features.crop(picture, faces.crop_boxes(box_4[None])[0], 96))

@@ -1,11 +1,12 @@
 """The work folder beside an output: what is done already, for a run that was killed.
 
-It holds the result of pass 1 and the finished segments of pass 2, under the hash of everything that decides them, and
-goes when the output is there or the job is refused.
+It holds the result of pass 1, the finished segments of pass 2 and the output until it is whole, under the hash of
+everything that decides them, and goes when the output is there or the job is refused. It stays where a job is stopped.
 """
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,9 @@ import numpy as np
 
 from tasks import units
 from tasks.dubbing.look import Face, Seen
-from tasks.stage import UserError, all_or_nothing, write_atomic
+from tasks.stage import Stopped, UserError, all_or_nothing, write_atomic
 
-DUB_VERSION = 2  # raise it when other frames come of the same inputs
+DUB_VERSION = 3  # raise it when other frames come of the same inputs
 
 
 def key_of(inputs: dict[str, Any]) -> str:
@@ -35,11 +36,19 @@ def is_made(out: Path, key: str) -> bool:
         return False
 
 
+def is_sidecar(path: Path) -> bool:
+    """Whether this is the JSON beside a dub, which another one may replace."""
+    try:
+        return "made_by" in json.loads(path.read_text())
+    except (OSError, ValueError, TypeError):
+        return False
+
+
 @contextmanager
 def folder(out: Path, key: str) -> Iterator[Path]:
     """The folder for this output and these inputs, by their key; one of other inputs is emptied.
 
-    Errors: UserError where nothing can be written beside the output.
+    Errors: UserError where nothing can be written beside the output; Stopped where that fails later (a full disk).
     """
     here = out.parent / f".{out.name}.work"
     try:
@@ -55,7 +64,20 @@ def folder(out: Path, key: str) -> Iterator[Path]:
     except UserError:
         shutil.rmtree(here, ignore_errors=True)
         raise
+    except OSError as error:
+        raise Stopped(
+            f"{out}: stopped: {error.strerror or error}; mend that and run the same again: it goes on with what is in "
+            f"{here}"
+        ) from error
     shutil.rmtree(here)
+
+
+def put(whole: Path, about: str, out: Path) -> None:
+    """The finished video, and its JSON, in their places: never one of them half, nor a video that is not told of."""
+    told = whole.with_suffix(".json")
+    write_atomic(told, about)
+    os.replace(told, out.with_suffix(".json"))
+    os.replace(whole, out)
 
 
 def save(path: Path, seen: Seen) -> None:

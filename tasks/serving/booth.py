@@ -16,7 +16,7 @@ from tasks.stage import UserError
 
 START_S = 60.0  # for a session to load itself
 PATIENCE_S = 2.0  # for it to end by itself
-MISSING = "live in the browser needs aiortc: pip install 'lipgan-pipeline[live]'"
+MISSING = "live in the browser needs aiortc: pip install -e '.[live]'"
 FAILED = "the program failed at this session; the terminal it was started in says why"
 
 
@@ -29,6 +29,7 @@ class Order:
     label: str | None
     offer: str
     most_s: float
+    backend: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

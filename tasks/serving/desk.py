@@ -61,6 +61,7 @@ class Desk:
 
     limits: Limits = field(default_factory=Limits)
     faces: dict[str, Path] = field(default_factory=dict)  # that are offered to go live with, by name
+    backend: str | None = None  # of tasks.fastest, for jobs and live sessions
 
     def __enter__(self) -> "Desk":
         self.folder = Path(tempfile.mkdtemp(prefix="lipgan-app-"))
@@ -129,7 +130,7 @@ class Desk:
             face=face.path, sound=None if text else self.upload(asked.get("sound"), "sound").path, text=text,
             voice=asked.get("voice") or None, checkpoint=checkpoint, speaker=asked.get("speaker") or None,
             length=asked.get("length") or "longest", label=asked.get("label") or None,
-            out=folder / f"{face.path.stem}-dubbed.mp4",
+            out=folder / f"{face.path.stem}-dubbed.mp4", backend=self.backend,
         )  # fmt: skip
         name, job = secrets.token_urlsafe(12), Job(order, time.monotonic() + self.limits.keep_s)
         self.jobs[name] = job

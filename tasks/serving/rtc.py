@@ -22,9 +22,8 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from aiortc.mediastreams import MediaStreamError
 
 from model.timing import WINDOW
-from tasks import features, inference, media, paths, registry, streams
+from tasks import fastest, features, inference, media, paths, registry, streams
 from tasks.dubbing import picture
-from tasks.inference import LipSync
 from tasks.landmarks import Predictor
 from tasks.live import LOOK_AHEAD_S, Live, Portrait, Shown
 from tasks.mp4 import colour_matrix
@@ -47,7 +46,7 @@ def work(order: Order, pipe: Connection) -> None:
 
 def prepared(order: Order) -> Portrait:
     checkpoint = Path(registry.path_of(order.checkpoint))
-    sync = LipSync(checkpoint)
+    sync = fastest.lip_sync(checkpoint, order.backend)
     try:
         picture_HW3 = fitting(media.read_image(order.picture))
     except media.MediaError as error:

@@ -105,7 +105,7 @@ def application(desk: Desk, hosts: tuple[str, ...] = OWN_HOSTS) -> FastAPI:
             raise UserError("a session needs the browser's half of the handshake")
         order = booth.Order(
             picture=picture, checkpoint=await run_in_threadpool(offered_checkpoint, asked),
-            label=asked.get("label") or None, offer=offer, most_s=desk.limits.live_s,
+            label=asked.get("label") or None, offer=offer, most_s=desk.limits.live_s, backend=desk.backend,
         )  # fmt: skip
         name, answer = await run_in_threadpool(desk.booth.open, order)
         return {"session": name, "sdp": answer}

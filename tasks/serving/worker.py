@@ -32,6 +32,7 @@ class Order:
     length: str
     label: str | None
     out: Path
+    backend: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,12 @@ def one(order: Order, pipe: Connection) -> str:
     from tasks import dub, registry
 
     options = dub.Options(
-        length=order.length, speaker=order.speaker, text=order.text, voice=order.voice, label=order.label
+        length=order.length,
+        speaker=order.speaker,
+        text=order.text,
+        voice=order.voice,
+        label=order.label,
+        backend=order.backend,
     )
     tempfile.tempdir = str(order.out.parent)  # what a killed job leaves goes with its folder
     sound = str(order.sound) if order.sound else None

@@ -108,7 +108,7 @@ def _loader() -> ModuleType:
         return importlib.import_module("espeakng_loader")
     except ImportError:
         raise Missing(
-            "espeakng-loader is not installed: pip install 'lipgan-pipeline[synthetic]', or pip install "
+            "espeakng-loader is not installed: pip install -e '.[synthetic]', or pip install "
             "espeakng-loader (espeak-ng is GPLv3 and loaded at run time)"
         ) from None
 

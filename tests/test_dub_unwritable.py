@@ -1,0 +1,144 @@
+"""Where a dub cannot be written, or is stopped: one line, nothing half left, and it goes on once that is mended."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from tasks import dub, mark, media
+from tasks.demo import write_wav
+from tasks.stage import Stopped, UserError
+
+
+def speech(samples=6400):
+    write_wav(Path("speech.wav"), np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32))
+    return "speech.wav"
+
+
+def refused(error, out="out/a.mp4", **given):
+    """That the dub ends in this kind of error.  Returns its one line"""
+    given = {"audio": "speech.wav", **given}
+    if not Path(given["audio"]).exists():
+        speech()
+    with pytest.raises(error) as caught:
+        dub.run(**({"face": "face.mp4", "out": out} | given))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def room():
+    """Sets how large a file may become: what is written beyond fails, for root too."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda num_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+LIMITS = {"what pass 1 found": 2000, "a segment": 60_000, "the joined video": None, "its signed copy": None}
+
+
+@pytest.mark.parametrize("where", LIMITS)
+def test_a_disk_that_is_full_stops_the_work_which_goes_on_when_there_is_room(trained, room, where, monkeypatch):
+    monkeypatch.setattr(dub, "SEGMENT_FRAMES", 8)
+    monkeypatch.setattr("tasks.dubbing.render.SEGMENT_FRAMES", 8)
+    limit, join, sign, audio = LIMITS[where], dub.Dubbing.join, mark.mark, speech(640 * 40)
+    if limit:
+        room(limit)
+    elif where == "the joined video":
+        monkeypatch.setattr(dub.Dubbing, "join", lambda *given: (room(20_000), join(*given)))
+    else:
+        monkeypatch.setattr(mark, "mark", lambda path, *rest: (room(path.stat().st_size + 500), sign(path, *rest)))
+    line = refused(Stopped, audio=audio)
+    assert line.startswith("out/a.mp4: stopped: ") and "run the same again" in line
+    assert os.listdir("out") == [".a.mp4.work"]
+    assert not [path for path in Path("out").rglob("*") if path.name.startswith(".a.mp4.") and path.name[7:] != "work"]
+    room(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+    monkeypatch.setattr(dub.Dubbing, "join", join)
+    monkeypatch.setattr(mark, "mark", sign)
+    out = dub.run("face.mp4", "speech.wav", "out/a.mp4")
+    assert sorted(os.listdir("out")) == ["a.json", "a.mp4"]
+    assert mark.read(out).state in ("valid", "untrusted")
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(trained):
+    assert "cannot be written: " in refused(UserError, "/proc/a.mp4")
+    assert "cannot be written: " in refused(UserError, "/proc/none/a.mp4")
+    Path("file").write_text("not a folder")
+    assert "file/a.mp4: cannot be written: " in refused(UserError, "file/a.mp4")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody who may not write")
+def test_who_may_not_write_or_read_is_told_so(trained):
+    """As another user, to whom the folder is read-only and the sound secret."""
+    secret = Path(speech())
+    secret.chmod(0o600)
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        if folder.stat().st_uid == 0 and folder != Path("/") and folder.is_relative_to(tempfile.gettempdir()):
+            folder.chmod(folder.stat().st_mode | 0o755)
+    os.seteuid(65534)
+    try:
+        assert "speech.wav: cannot be read: Permission denied" in refused_as_is(audio="speech.wav")
+        assert "a.mp4: cannot be written: Permission denied" in refused_as_is(audio="face.mp4")
+    finally:
+        os.seteuid(0)
+
+
+def refused_as_is(**given):
+    with pytest.raises(UserError) as caught:
+        dub.run(**({"face": "face.mp4", "out": "a.mp4"} | given))
+    return str(caught.value)
+
+
+def test_folders_on_the_way_are_made(trained):
+    dub.run("face.mp4", speech(), "new/and/deep/a.mp4")
+    assert sorted(os.listdir("new/and/deep")) == ["a.json", "a.mp4"]
+
+
+def test_what_is_read_or_is_someone_elses_is_never_overwritten(trained):
+    whole = Path("face.mp4").read_bytes()
+    assert "would take the place of face.mp4" in refused(UserError, "./face.mp4")
+    media.encode_video(Path("said.mp4"), media.frames("face.mp4"), media.decode_sound("face.mp4"))
+    assert "would take the place of said.mp4" in refused(UserError, "said.mp4", audio="said.mp4")
+    both = dub.Options(side_by_side="out/a.mp4")
+    assert "--side-by-side: out/a.mp4 is the output itself" in refused(UserError, options=both)
+    assert "would take the place of face.mp4" in refused(UserError, options=dub.Options(side_by_side="face.mp4"))
+    Path("a.json").mkdir()
+    Path("a.json/kept").write_text("someone's")
+    assert "a.json, where it is told what was done, is something else" in refused(UserError, "a.mp4")
+    Path("b.json").write_text('{"list": "someone\'s"}')
+    assert "b.json, where it is told what was done, is something else" in refused(UserError, "b.mp4")
+    assert Path("face.mp4").read_bytes() == whole
+    assert Path("a.json/kept").read_text() == "someone's"
+    assert Path("b.json").read_text() == '{"list": "someone\'s"}'
+
+
+def test_a_file_that_cannot_be_read_is_one_line(trained):
+    assert refused(UserError, face="/proc/self/mem").startswith("/proc/self/mem: cannot be read: ")
+    assert refused(UserError, face="models") == "models: a folder, not a file"
+
+
+def test_ctrl_c_is_one_line_and_the_same_command_goes_on(trained):
+    command = [sys.executable, "-m", "flows", "dub", "--face", "face.mp4", "--audio", speech(640 * 520),
+               "--out", "out/a.mp4"]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        said = ""
+        while not list(Path("out/.a.mp4.work").glob("0*.json")) and process.poll() is None:
+            said += process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        said += process.stderr.read()
+    assert process.returncode == 75
+    last = said.strip().splitlines()[-1]
+    assert last == "error: dub: out/a.mp4: stopped by Ctrl-C; the same command goes on where it was"
+    assert "Traceback" not in said
+    assert os.listdir("out") == [".a.mp4.work"]
+    assert list(Path("out/.a.mp4.work").glob("0*.mp4"))
+    dub.run("face.mp4", "speech.wav", "out/a.mp4")
+    assert sorted(os.listdir("out")) == ["a.json", "a.mp4"]
