@@ -86,9 +86,10 @@ def crop(frame_HW3: Frame, box_4: np.ndarray, size: int) -> np.ndarray:
     left, top, right, bottom = (float(edge) for edge in box_4)  # numpy takes longer over four numbers than warping
     shrink = size / (right - left)
     reach = max(2.0, 2 / shrink)  # px that filters look beyond the box
+    height, width, _ = frame_HW3.shape
     (low_x, high_x), (low_y, high_y) = (
         (low := min(max(math.floor(one - reach), 0), limit - 1), min(max(math.ceil(other + reach), low + 1), limit))
-        for one, other, limit in ((left, right, frame_HW3.shape[1]), (top, bottom, frame_HW3.shape[0]))
+        for one, other, limit in ((left, right, width), (top, bottom, height))
     )
     seen_HW3 = frame_HW3[low_y:high_y, low_x:high_x]  # of a Picture, only this becomes RGB
     box = [left - low_x, top - low_y, right - low_x, bottom - low_y]
@@ -97,9 +98,11 @@ def crop(frame_HW3: Frame, box_4: np.ndarray, size: int) -> np.ndarray:
         less_x, less_y = max(round(num_x * 2 * shrink), 1), max(round(num_y * 2 * shrink), 1)
         box = [edge * less for edge, less in zip(box, 2 * (less_x / num_x, less_y / num_y), strict=True)]
         seen_HW3 = cv2.resize(seen_HW3, (less_x, less_y), interpolation=cv2.INTER_AREA)
-    return cv2.warpAffine(
-        seen_HW3, crop_transform(box, size), (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    # where the frame goes on around the box no border is looked at, and OpenCV is three times as fast without
+    inside = 0 <= left - reach and right + reach <= width and 0 <= top - reach and bottom + reach <= height
+    border = cv2.BORDER_CONSTANT if inside else cv2.BORDER_REPLICATE
+    transform = crop_transform(box, size)
+    return cv2.warpAffine(seen_HW3, transform, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
 
 
 def crops(frames: Iterable[Frame], track: Track, size: int) -> Iterator[np.ndarray]:

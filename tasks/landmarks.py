@@ -83,8 +83,8 @@ class Predictor:
         for face_SS3 in faces_TSS3:
             grey_SS = cv2.cvtColor(face_SS3, cv2.COLOR_RGB2GRAY)
             found.append(str(self._predict(_enlarged(grey_SS), box).parts()))
-        # "points[(x, y), ...]": to read points one by one takes half as long as to find them
-        numbers = np.fromstring("".join(found).translate(BARE), np.float32, sep=" ")
+        # "points[(x, y), ...]": to read points one by one takes half as long as to find them; they are whole numbers
+        numbers = np.fromstring("".join(found).translate(BARE), np.int32, sep=" ").astype(np.float32)
         return numbers.reshape(-1, NUM_POINTS, 2) * np.float32(faces_TSS3.shape[1] / WORK_PX)
 
 

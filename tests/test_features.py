@@ -67,6 +67,17 @@ def test_a_crop_of_a_box_with_whole_pixels_is_those_pixels():
     assert (cut == frame[10:106, 20:116]).all()
 
 
+def test_a_crop_near_the_edge_is_that_of_a_frame_that_goes_on_as_its_edge():
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (160, 170, 3), dtype=np.uint8)
+    wide = np.pad(frame, ((50, 50), (50, 50), (0, 0)), "edge")
+    for side in (40, 96, 150):  # where nothing of the border is seen, it is left out of the work
+        for left, top in rng.uniform(-20, 40, (40, 2)):
+            box = np.array([left, top, left + side, top + side])
+            near, far = (features.crop(*given, 96).astype(int) for given in ((frame, box), (wide, box + 50)))
+            assert np.abs(near - far).max() <= 1, box
+
+
 def test_a_crop_outside_the_frame_repeats_its_edge():
     frame = np.full((50, 50, 3), 7, np.uint8)
     assert (features.crop(frame, np.array([-40.0, -40.0, 56.0, 56.0]), 96) == 7).all()

@@ -70,7 +70,7 @@ def test_what_is_done_is_not_done_again(tiny):
     assert all(unit.done for unit in planned)
 
 
-@pytest.mark.parametrize("change", [{"faces.smooth_frames": 5}, {"faces.jpeg_quality": 90}])
+@pytest.mark.parametrize("change", [{"faces.smooth_frames": 5}, {"faces.jpeg_quality": 90}, {"faces.storage": "raw"}])
 def test_a_parameter_that_matters_makes_all_shards_anew(tiny, change):
     planned, _ = preprocess.plan(load(change))
     assert not any(unit.done for unit in planned)
@@ -79,6 +79,20 @@ def test_a_parameter_that_matters_makes_all_shards_anew(tiny, change):
 def test_a_parameter_that_does_not_matter_makes_none_anew(tiny):
     planned, _ = preprocess.plan(load({"train.lr": 0.5}))
     assert all(unit.done for unit in planned)
+
+
+def test_raw_faces_are_what_the_jpegs_are_made_of(tiny):
+    jpegs = {row["clip"]: read(row) for row in index.kept(index.read(paths.INDEX))}
+    run_preprocess(load({"faces.storage": "raw"}))
+    for row in index.kept(index.read(paths.INDEX)):
+        raw, jpeg = read(row), jpegs.pop(row["clip"])
+        assert np.array_equal(raw.landmarks_T682, jpeg.landmarks_T682) and np.array_equal(raw.boxes_T4, jpeg.boxes_T4)
+        assert 0 < np.abs(raw.faces_TSS3.astype(int) - jpeg.faces_TSS3).mean() < 3
+    assert not jpegs
+
+
+def read(row):
+    return shards.decode(shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"]))
 
 
 @pytest.fixture
