@@ -13,7 +13,7 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from model.timing import FPS, SAMPLE_RATE_HZ
-from tasks import media
+from tasks import containers, media
 from tasks.media import MediaError
 from tasks.pictures import Picture
 
@@ -30,12 +30,13 @@ def pictures(source: Path, first: int = 0) -> Generator[tuple[Picture, float]]:
     Yields (picture, s), times rise
     Errors: MediaError as `media.frames`; unreadable also for HDR, whose colours would come out washed.
     """
-    with media.opened(source) as container:
+    with containers.opened(source) as container:
         stream = demand_video(container)
-        stream_s = media.length_s(container, stream)
+        stream_s = containers.length_s(container, stream)
         size: tuple[int, int] | None = None
         number, last_s, usual_s = 0, -1.0, float(1 / (stream.average_rate or FPS))
-        for frame, time_s in media.timed_pictures(progressive(media.decoded(container, stream), stream), stream):
+        shown = progressive(containers.decoded(container, stream), stream)
+        for frame, time_s in containers.timed_pictures(shown, stream):
             if size is None:
                 size = (frame.width, frame.height)
                 demand_sdr(frame)
@@ -71,12 +72,12 @@ def _between(source: Path, times_s: np.ndarray, low: int, high: int, seek: bool)
         with contextlib.closing(pictures(source, low)) as forwards:
             return [picture for picture, _ in itertools.islice(forwards, high - low)]
     first_s = media.first_picture_s(source) or 0.0
-    with media.opened(source) as container:
+    with containers.opened(source) as container:
         stream = demand_video(container)
         assert stream.time_base is not None
         container.seek(int((first_s + times_s[low]) / stream.time_base), stream=stream)
         found: dict[int, Picture] = {}
-        for frame in progressive(media.decoded(container, stream), stream):
+        for frame in progressive(containers.decoded(container, stream), stream):
             if frame.time is None:
                 return None
             time_s = frame.time - first_s
@@ -89,7 +90,7 @@ def _between(source: Path, times_s: np.ndarray, low: int, high: int, seek: bool)
 
 
 def demand_video(container: av.container.InputContainer) -> VideoStream:
-    stream = media.video_stream(container)
+    stream = containers.video_stream(container)
     if stream is None:
         raise MediaError("unreadable", "there is no video stream that can be decoded")
     return stream
@@ -111,13 +112,13 @@ class Sound:
 
 def sound(source: Path) -> Sound:
     """Errors: MediaError no_sound."""
-    with media.opened(source) as container:
-        stream = media.audio_stream(container)
+    with containers.opened(source) as container:
+        stream = containers.audio_stream(container)
         if stream is None:
             raise MediaError("no_sound", "there is no sound stream that can be decoded")
         rate_hz = stream.rate if stream.rate in AAC_RATES_HZ else USUAL_HZ
         num_channels = stream.channels if stream.channels in LAYOUTS else 1
-        return Sound(rate_hz, num_channels, media.length_s(container, stream))
+        return Sound(rate_hz, num_channels, containers.length_s(container, stream))
 
 
 def channels(source: Path, like: Sound) -> Generator[np.ndarray]:
@@ -127,8 +128,8 @@ def channels(source: Path, like: Sound) -> Generator[np.ndarray]:
     Shape: yields (channels, n) float32
     """
     start_s = media.first_picture_s(source)
-    with media.opened(source) as container:
-        stream = media.audio_stream(container)
+    with containers.opened(source) as container:
+        stream = containers.audio_stream(container)
         if stream is None:
             raise MediaError("no_sound", "there is no sound stream that can be decoded")
         as_wanted = (

@@ -14,7 +14,8 @@ FORBIDDEN = {
 ALONE = {
     "mlflow": "tasks/tracking.py",
     "subprocess": "tasks/commands.py",
-    "av": "tasks/media.py tasks/film.py tasks/mp4.py tasks/pictures.py tasks/segments.py tasks/streams.py",
+    "av": "tasks/containers.py tasks/media.py tasks/film.py tasks/mp4.py tasks/pictures.py tasks/segments.py "
+    "tasks/streams.py",
     "aiortc": "tasks/serving/rtc.py",
     "s3fs": "tasks/store.py",
     "botocore": "tasks/store.py",
