@@ -132,6 +132,7 @@ def main() -> None:
         "clean_refused": share(bool(one.refused) for one in clean),
         "clean_refused_as": Counter(one.refused for one in clean if one.refused),
         "clean_moved": share("moved" in one.words for one in clean),
+        "clean_flagged": Counter(flag for one in clean for flag in one.flags.split(",") if flag),
         "sync_confidence": limits.sync_confidence,
         "moved_by_confidence": confidences(clean, limits.offset_frames),
     }
