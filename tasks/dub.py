@@ -21,7 +21,7 @@ import numpy as np
 from model import timing
 from model.params import FaceParams
 from tasks import fastest, film, heap, inference, mark, media, paths, segments, units
-from tasks.dubbing import ear, hear, likeness, look, picture, plan, sidecar, speaker, voice, work
+from tasks.dubbing import ear, hear, idle, likeness, look, picture, plan, sidecar, speaker, voice, work
 from tasks.dubbing.ahead import ahead
 from tasks.dubbing.hear import Line
 from tasks.dubbing.judge import Judge
@@ -55,6 +55,7 @@ class Options:
     backend: str | None = None
     ear: str = "auto"
     recognition: str | None = None
+    idle: bool = False
 
 
 def run(
@@ -75,6 +76,8 @@ def run(
         raise UserError("give one of --audio, --span and --text: what is to be said")
     if not Path(face).exists():
         raise UserError(f"{face}: no such file")
+    if options.idle and not media.is_image(face):
+        raise UserError(f"--idle moves the head of a picture; in {face} it moves by itself")
     sync = fastest.lip_sync(Path(checkpoint), options.backend)
     p = inference.face_params(sync.about, Path(checkpoint))
     predictor = Predictor(paths.LANDMARKS)
@@ -204,10 +207,16 @@ class Dubbing:
         self.choice = speaker.choose(seen, options.speaker, heard, likeness.recogniser(options.recognition))
         if spans and not still:
             demand_within(lines, float(seen.ends_s[-1]))
-        self.plan = plan.make(seen, self.choice, lines, spans=spans, length=options.length, still=still)
+        sway = None
+        if options.idle:
+            num_frames = len(plan.still_order(plan.sound_s(lines))[0])
+            self.seen, self.choice, sway = idle.lasting(seen, self.choice, num_frames)
+        self.plan = plan.make(
+            self.seen, self.choice, lines, spans=spans, length=options.length, still=still and not options.idle
+        )
         num_frames = max(1, int(np.ceil(self.plan.ends_s[-1] * timing.FPS - 1e-6)))
         mfcc_FW = hear.mfcc(hear.timeline(lines, timing.num_samples(num_frames)), num_frames)
-        self.renderer = Renderer(face, seen, self.choice, self.plan, sync, p, mfcc_FW)
+        self.renderer = Renderer(face, self.seen, self.choice, self.plan, sync, p, mfcc_FW, sway)
         self.expert = Judge(SyncMeter(paths.EXPERT), self.plan, mfcc_FW) if paths.EXPERT.is_file() else None
         self.ticks = np.round(self.plan.times_s * TICKS_HZ).astype(np.int64)
         self.end_tick = round(float(self.plan.ends_s[-1]) * TICKS_HZ)

@@ -18,7 +18,8 @@ from tasks.stage import UserError, write_atomic
 
 SPAN = re.compile(r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?=\S+")
 TEXTS = ("length", "speaker", "text", "tts", "voice", "label", "side_by_side", "backend", "ear", "recognition")
-COLUMNS = ("face", "audio", "out", "checkpoint", "crf", "lossless", *TEXTS)
+SWITCHES = ("lossless", "idle")  # yes, true or 1
+COLUMNS = ("face", "audio", "out", "checkpoint", "crf", *SWITCHES, *TEXTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,8 @@ def run(job: Job) -> str:
         assert set(given) <= {field.name for field in fields(dub.Options)}
         if not re.fullmatch(r"\d+", cells.get("crf", "17")):
             raise UserError(f"crf must be a whole number, got {cells['crf']}")
-        lossless = cells.get("lossless", "") in ("yes", "true", "1")
-        options = replace(dub.Options(crf=int(cells.get("crf", "17")), lossless=lossless), **given)  # type: ignore[arg-type]
+        switches = {name: cells.get(name, "") in ("yes", "true", "1") for name in SWITCHES}
+        options = replace(dub.Options(crf=int(cells.get("crf", "17"))), **switches, **given)  # type: ignore[arg-type]
         audio = cells.get("audio")
         lines = spans(audio or "")
         dub.run(

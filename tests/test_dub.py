@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from model import timing
+from model import faces, timing
 from tasks import checkpoints, config, dub, features, film, index, inference, media, paths, segments, shards
 from tasks.demo import write_wav
-from tasks.dubbing import hear, look, speaker
+from tasks.dubbing import hear, idle, look, speaker
 from tasks.landmarks import Predictor
 from tasks.stage import UserError
 
@@ -161,6 +161,45 @@ def test_a_picture_speaks_and_a_drawing_with_its_box(trained):
         dub.run("drawing.png", "speech.wav", "out/b.mp4")
     dub.run("drawing.png", "speech.wav", "out/b.mp4", options=options(box=(40.0, 40.0, 140.0, 140.0)))
     assert about("out/b.mp4")["found_by"] == "the box that was given"
+
+
+def test_the_head_of_a_picture_sways_and_its_landmarks_are_where_they_are_said_to_be(trained):
+    picture_HW3 = face_frames()[0]
+    p, predictor = config.load(Path("params.yaml")).faces, Predictor(paths.LANDMARKS)
+    seen = look.picture_face(picture_HW3, p, predictor, None)
+    film_of, choice, sway = idle.lasting(seen, speaker.choose(seen, None, None), 100)
+    [face] = film_of.faces
+    assert (sway.picture(picture_HW3, 0) == picture_HW3).all() and (choice.who_T == 0).all()
+    told, found = [], []  # how far the head as a whole has moved
+    box_14 = faces.crop_boxes(seen.faces[0].boxes_N4)  # of the unmoved face, so that the predictor sees all of it
+    for frame in range(0, 100, 4):
+        crop_1SS3 = features.crop(sway.picture(picture_HW3, frame), box_14[0], p.size)[None]
+        found.append(look.to_frame(predictor(crop_1SS3), box_14, p.size)[0].mean(axis=0))
+        told.append(face.points_N682[frame].mean(axis=0))
+        assert np.ptp(face.boxes_N4[frame, ::2]) == pytest.approx(sway.size_px)
+    told, found = np.array(told) - told[0], np.array(found) - found[0]
+    assert 0.01 < np.linalg.norm(told, axis=1).max() / sway.size_px < 0.05
+    assert np.abs(told - found).mean() < 0.3 * np.abs(told).mean()
+
+
+def test_idle_motion_ends_where_the_head_ends():
+    wide = np.random.default_rng(0).integers(0, 255, (300, 500, 3), dtype=np.uint8)
+    sway = idle.Sway(np.array([150.0, 150.0]), np.array([150.0, 210.0]), 80.0)
+    made = [sway.picture(wide, frame) for frame in (0, 40, 90)]
+    y, x = np.mgrid[:300, :500]
+    far = np.hypot(x - 150, y - 150) > idle.STILL * 80
+    assert all((one[far] == wide[far]).all() for one in made)
+    assert (made[0] == wide).all() and (made[1] != wide).any() and (made[2] != made[1]).any()
+
+
+def test_a_picture_with_idle_motion_is_dubbed_and_a_video_is_refused(trained):
+    cv2.imwrite("face.png", face_frames()[0][..., ::-1])
+    made = lossless("face.png", speech(640 * 40), idle=True)
+    told = about("out/a.mkv")
+    assert len(made) == 40 and told["found_by"].endswith("idle motion added") and told["changed"] == 40
+    assert (made[30] != made[0]).mean() > 0.2
+    with pytest.raises(UserError, match=r"--idle moves the head of a picture; in face\.mp4 it moves by itself"):
+        dub.run("face.mp4", "speech.wav", "out/b.mp4", options=options(idle=True))
 
 
 def test_of_two_faces_the_one_whose_mouth_moves_with_the_sound_speaks(trained):

@@ -52,6 +52,7 @@ def add(commands: Any) -> None:
         "part of this project",
     )  # fmt: skip
     dub.add_argument("--box", help="left,top,right,bottom of the face in a picture, where it is not found (a drawing)")
+    dub.add_argument("--idle", action="store_true", help="the head of a picture sways a little while it speaks")
     dub.add_argument("--crf", type=int, default=17, help="of H.264, 0 to 51, less is better; default: %(default)s")
     dub.add_argument("--lossless", action="store_true", help="H.264 in RGB without loss, and FLAC")
     dub.add_argument("--label", help="words to be shown in every frame, lower left")
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
     options = dub.Options(
         length=args.length, speaker=args.speaker, box=box(args.box), text=args.text, tts=args.tts, voice=args.voice,
         crf=args.crf, lossless=args.lossless, label=args.label, side_by_side=args.side_by_side,
-        backend=args.backend, ear=args.ear, recognition=args.recognition,
+        backend=args.backend, ear=args.ear, recognition=args.recognition, idle=args.idle,
     )  # fmt: skip
     checkpoint = registry.path_of(args.checkpoint)
     try:

@@ -47,8 +47,9 @@ def make(seen: Seen, choice: Choice, lines: Sequence[Line], *, spans: bool, leng
     """spans: only where a line is spoken; else everywhere.  length: one of LENGTHS; `still`: a picture, which lasts as
     long as the sound
     """
-    sound_s = max((line.end_s for line in lines), default=0.0)
-    source_N, times_s, ends_s = still_order(sound_s) if still else order(seen, sound_s, "video" if spans else length)
+    source_N, times_s, ends_s = (
+        still_order(sound_s(lines)) if still else order(seen, sound_s(lines), "video" if spans else length)
+    )
     why_T = reasons(seen, choice)
     weight_N = faded(why_T == "", seen.times_s, seen.ends_s, seen.shots)[source_N]
     if spans:
@@ -59,6 +60,11 @@ def make(seen: Seen, choice: Choice, lines: Sequence[Line], *, spans: bool, leng
             said_N = np.maximum(said_N, np.clip(inside_s / AROUND_S, 0, 1))
         weight_N = np.minimum(weight_N, said_N)
     return Plan(source_N, times_s, ends_s, weight_N.astype(np.float32), why_T)
+
+
+def sound_s(lines: Sequence[Line]) -> float:
+    """How long there is something to say."""
+    return max((line.end_s for line in lines), default=0.0)
 
 
 def still_order(sound_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ from model.params import FaceParams
 from tasks import features, film, inference, media
 from tasks.dubbing import paste
 from tasks.dubbing.ahead import ahead
+from tasks.dubbing.idle import Sway
 from tasks.dubbing.look import Face, Seen
 from tasks.dubbing.plan import Plan
 from tasks.dubbing.speaker import Choice
@@ -39,6 +40,7 @@ class Renderer:
     sync: LipSync
     p: FaceParams
     mfcc_FW: np.ndarray
+    sway: Sway | None = None  # of a picture
     made: dict[int, tuple[np.ndarray, float]] = field(default_factory=dict)
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
@@ -57,7 +59,9 @@ class Renderer:
         """The source frame of each output frame, decoded once forwards, and again for each turn of direction."""
         order = self.plan.source_N[first:]
         if media.is_image(self.source):
-            yield from itertools.repeat(media.read_image(self.source), len(order))
+            picture_HW3 = media.read_image(self.source)
+            for frame in order.tolist():
+                yield self.sway.picture(picture_HW3, frame) if self.sway else picture_HW3
             return
         for run in np.split(order, np.flatnonzero(np.diff(order) == 0) + 1):
             yield from self.run(run)
