@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +129,8 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(trained):
     command = [sys.executable, "-m", "flows", "dub", "--face", "face.mp4", "--audio", speech(640 * 520),
                "--out", "out/a.mp4"]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    heeded = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what a shell starts behind `&` ignores it
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=heeded) as process:
         said = ""
         while not list(Path("out/.a.mp4.work").glob("0*.json")) and process.poll() is None:
             said += process.stderr.readline()
