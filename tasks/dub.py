@@ -86,7 +86,7 @@ def run(
         files.append(str(paths.EXPERT))
     if options.recognition:
         files.append(options.recognition)
-        likeness.recogniser(options.recognition)  # refused before any work
+    by = likeness.recogniser(options.recognition)  # refused before any work
     inputs = {
         "sha256": {f"{k} {Path(path).name}": sha256(Path(path)) for k, path in enumerate(files)},
         "starts_s": [start_s for start_s, _ in spans],
@@ -108,7 +108,7 @@ def run(
         heap.give_back()
         sources = {"face": Path(face)} | {f"sound {k}" if k else "sound": line.path for k, line in enumerate(lines)}
         came_from = mark.about(Path(checkpoint), sync.about, sources)
-        made = Dubbing(Path(face), target, folder, seen, lines, bool(spans), options, sync, p)
+        made = Dubbing(Path(face), target, folder, seen, lines, bool(spans), options, sync, p, by)
         made.render()
         whole = folder / target.name  # no file without its mark is ever seen under the output's own name
         made.join(whole, mark.tags(came_from))
@@ -197,14 +197,14 @@ class Dubbing:
 
     def __init__(
         self, face: Path, out: Path, folder: Path, seen: Seen, lines: Sequence[Line], spans: bool, options: Options,
-        sync: LipSync, p: FaceParams,
+        sync: LipSync, p: FaceParams, by: likeness.Recogniser,
     ) -> None:  # fmt: skip
         self.face, self.out, self.folder, self.seen, self.lines = face, out, folder, seen, lines
         self.spans, self.options = spans, options
         still = media.is_image(face)
         self.has_sound = not still and media.probe(face).has_sound
         heard = speaker.loudness(media.mono(face)) if self.has_sound and len(seen.faces) > 1 else None
-        self.choice = speaker.choose(seen, options.speaker, heard, likeness.recogniser(options.recognition))
+        self.choice = speaker.choose(seen, options.speaker, heard, by)
         if spans and not still:
             demand_within(lines, float(seen.ends_s[-1]))
         sway = None
