@@ -31,7 +31,7 @@ help:
 	@touch $@
 
 demo: .venv/.installed
-	python -m tasks.config
+	python -m tasks.core.config
 	python -m flows demo
 
 # in two processes: one with all 1,700 tests has ended in a segmentation fault, under Debian's Python 3.11.2

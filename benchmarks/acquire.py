@@ -98,14 +98,16 @@ def main() -> None:
 
 def stage() -> None:
     """The stage without Prefect, as its flow runs it; the last line of stdout is its figures."""
-    from tasks import acquire, config, units
+    from tasks.acquire import stage as acquire
+    from tasks.core import config
+    from tasks.storage import unit_cache
 
     began = time.monotonic()
     p = config.load()
     planned, refused = acquire.plan(p)
     read_s = time.monotonic() - began
     for unit in planned:
-        units.make(acquire.build, unit)
+        unit_cache.make(acquire.build, unit)
         acquire.release(unit)
     line = acquire.collect(planned, refused, p)
     print(line, file=sys.stderr)

@@ -22,10 +22,13 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests")]
 
-import history_of  # noqa: E402
-from acquire import machine  # noqa: E402
+import history_of
+from acquire import machine
 
-from tasks import evidence, paths, revision, units  # noqa: E402
+from tasks.audit import evidence
+from tasks.core import paths
+from tasks.provenance import git_revision
+from tasks.storage import unit_cache
 
 SHARD_BYTES = 64 << 20
 TAIL_BYTES = 2 * tarfile.BLOCKSIZE + -(SHARD_BYTES + 2 * tarfile.BLOCKSIZE) % tarfile.RECORDSIZE
@@ -45,7 +48,7 @@ def main() -> None:
     os.chdir(HERE.parent)
     result = {
         "machine": machine(),
-        "commit": revision.commit()[:7],
+        "commit": git_revision.commit()[:7],
         "commits": args.commits,
         "clips": args.clips,
         "first_question_s": round(first_s, 2),
@@ -88,7 +91,7 @@ def shards(gigabytes: float) -> tuple[float, float]:
     subprocess.run(["md5sum", *files], check=True, stdout=subprocess.DEVNULL)
     reading = time.monotonic() - began
     began = time.monotonic()
-    evidence.in_parallel(units.md5_file, files, "hashing")
+    evidence.in_parallel(unit_cache.md5_file, files, "hashing")
     num_clips, findings = evidence.members(paths.SHARDS, rows)
     hashing = time.monotonic() - began
     assert num_clips == len(files) and not findings, findings

@@ -5,7 +5,7 @@
 
 eager: as torch lays tensors out; channels_last: as we dub; torch.compile only at the demo's width, as it compiles for
 minutes. Times at full width are of random weights, which cost what
-trained ones do; the pictures are judged at the demo's width, by the gate of tasks/fastest.py.
+trained ones do; the pictures are judged at the demo's width, by the gate of tasks/inference/auto_backend.py.
 """
 
 import argparse
@@ -20,8 +20,9 @@ import torch
 
 from benchmarks.dub import machine
 from model.generator import Generator
-from tasks import backends, checkpoints, fastest, inference, paths, quantised
-from tasks.inference import LipSync
+from tasks.core import paths
+from tasks.inference import auto_backend, backends, checkpoints, int8, lip_sync
+from tasks.inference.lip_sync import LipSync
 
 RESULT = Path("benchmarks/results/backends.json")
 BATCHES, ROUNDS = (1, 8), 5
@@ -47,7 +48,7 @@ def ways(checkpoint: Path, compiled: bool) -> dict[str, LipSync]:
         made["torch.compile"] = LipSync(checkpoint, "torch")
         made["torch.compile"].run = torch.compile(made["torch.compile"].generator, dynamic=True)
     for name in backends.BACKENDS[1:]:
-        made[name] = LipSync(checkpoint, name, quantised.made(checkpoint) if name in backends.INT8 else None)
+        made[name] = LipSync(checkpoint, name, int8.made(checkpoint) if name in backends.INT8 else None)
     return made
 
 
@@ -78,11 +79,11 @@ def main() -> None:
         result: dict = {
             "machine": machine(),
             "threads": torch.get_num_threads(),
-            "checkpoint": inference.describe(about),
+            "checkpoint": lip_sync.describe(about),
         }
-        result |= {"limits": fastest.LIMITS, "gate": {}, "ms_per_frame": {}}
+        result |= {"limits": auto_backend.LIMITS, "gate": {}, "ms_per_frame": {}}
         if not args.compile:
-            for name, verdict in fastest.verdicts(paths.GENERATOR).items():
+            for name, verdict in auto_backend.verdicts(paths.GENERATOR).items():
                 result["gate"][name] = verdict.figures | {"refused": verdict.refused}
         for width, checkpoint in places.items():
             syncs = ways(checkpoint, compiled=width == demo)

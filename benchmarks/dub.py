@@ -27,11 +27,17 @@ import numpy as np
 
 from benchmarks import long_video
 from model import faces
-from tasks import config, dub, face_track, features, film, index, inference, mark, media, paths, segments
-from tasks.demo import raw_video, write_wav
-from tasks.dubbing import look, paste, render
-from tasks.inference import LipSync
-from tasks.sync import SyncMeter
+from tasks.core import config, paths
+from tasks.dubbing import dub, look, render
+from tasks.features import face_track, paste
+from tasks.inference import lip_sync
+from tasks.inference.lip_sync import LipSync
+from tasks.inference.sync_meter import SyncMeter
+from tasks.media import decode, native_rate, segments
+from tasks.preprocess import examine
+from tasks.provenance import c2pa_mark
+from tasks.storage import index
+from tasks.studies.demo import raw_video, write_wav
 
 RESULT = Path("benchmarks/results/dub.json")
 BASELINE_S = 12.0
@@ -48,7 +54,7 @@ PARTS = {  # what is timed of ours: (where it is called from, its name) -> what 
     (segments, "write_segment"): "encode, and judge",
     (dub.Dubbing, "judge"): ". judge by the expert",
     (dub.Dubbing, "join"): "join with the sound",
-    (mark, "mark"): "sign",
+    (c2pa_mark, "mark"): "sign",
 }
 SIZES = {720: (1280, 720), 1080: (1920, 1080), 360: (640, 360)}
 
@@ -58,7 +64,7 @@ def film_of(rows: int, seconds: float, out: Path) -> None:
     row = index.kept(index.read(paths.INDEX), "test")[0]
     clip = out.with_suffix(".clip.mp4")
     clip.write_bytes(raw_video(row["clip"]))
-    there = list(media.frames(clip))
+    there = list(decode.frames(clip))
     there += there[::-1]
     width, height = SIZES[rows]
     side = height * 2 // 3
@@ -74,7 +80,7 @@ def film_of(rows: int, seconds: float, out: Path) -> None:
             picture[height - side :, (width - side) // 2 : (width + side) // 2] = scaled[number % len(scaled)]
             yield picture
 
-    media.encode_video(out, pictures(), np.zeros(round(seconds * 16000), np.float32), crf=20, preset="ultrafast")
+    decode.encode_video(out, pictures(), np.zeros(round(seconds * 16000), np.float32), crf=20, preset="ultrafast")
     clip.unlink()
 
 
@@ -88,7 +94,7 @@ def baseline(video: Path, sound: Path, out: Path) -> dict[str, float]:
         started = time.perf_counter()
 
     sync = LipSync(paths.GENERATOR)
-    frames = list(media.frames(video))
+    frames = list(decode.frames(video))
     lap("decode")
     boxes = []
     for frame in frames:
@@ -97,18 +103,18 @@ def baseline(video: Path, sound: Path, out: Path) -> dict[str, float]:
         boxes.append(found[0] if len(found) else boxes[-1])
     lap("detect")
     crops = np.stack(
-        [features.crop(f, b, sync.size) for f, b in zip(frames, faces.crop_boxes(np.array(boxes)), strict=True)]
+        [examine.crop(f, b, sync.size) for f, b in zip(frames, faces.crop_boxes(np.array(boxes)), strict=True)]
     )
-    mfcc = features.mfcc(media.decode_sound(sound), len(frames))
+    mfcc = examine.mfcc(decode.decode_sound(sound), len(frames))
     lap("crop and sound")
-    made = sync.generate(crops[0], crops, inference.windows(mfcc, np.arange(len(frames))))
+    made = sync.generate(crops[0], crops, lip_sync.windows(mfcc, np.arange(len(frames))))
     lap("generate")
     for frame, face, box in zip(frames, made, faces.crop_boxes(np.array(boxes)), strict=True):
         left, top, right, bottom = np.clip(box, 0, None).astype(int)
         place = frame[top:bottom, left:right]
         place[...] = cv2.resize(face, place.shape[1::-1])
     lap("paste")
-    media.encode_video(out, frames, media.decode_sound(sound))
+    decode.encode_video(out, frames, decode.decode_sound(sound))
     lap("encode")
     return spent
 
@@ -125,10 +131,10 @@ def offset(num_clips: int, folder: Path) -> dict:
         face.write_bytes(raw_video(row["clip"]))
         sound.write_bytes(raw_video(rows[(number + 1) % len(rows)]["clip"]))
         dub.run(str(face), str(sound), str(out), options=dub.Options(length="sound"))
-        frames = list(media.frames(out))
-        boxes = faces.crop_boxes(features.track(frames, p).boxes_T4)
-        crops = np.stack([features.crop(frame, box, p.size) for frame, box in zip(frames, boxes, strict=True)])
-        mfcc = features.mfcc(media.fit(media.decode_sound(out), len(frames)), len(frames))
+        frames = list(decode.frames(out))
+        boxes = faces.crop_boxes(examine.track(frames, p).boxes_T4)
+        crops = np.stack([examine.crop(frame, box, p.size) for frame, box in zip(frames, boxes, strict=True)])
+        mfcc = examine.mfcc(decode.fit(decode.decode_sound(out), len(frames)), len(frames))
         curves.append(np.nanmean(meter.distances(crops, mfcc, MAX_OFFSET), axis=0))
     offsets = range(-MAX_OFFSET, MAX_OFFSET + 1)
     curve = dict(zip(offsets, np.mean(curves, axis=0).round(3).tolist(), strict=True))
@@ -166,7 +172,7 @@ def timed(spent: dict[str, float]) -> None:
 
 
 def only(what: str, video: Path, sound: Path, out: Path, backend: str) -> None:
-    features.mfcc(np.zeros(16000, np.float32), 25)  # librosa imports and compiles at its first use: seconds
+    examine.mfcc(np.zeros(16000, np.float32), 25)  # librosa imports and compiles at its first use: seconds
     steps: dict[str, float] = {}
     if what == "ours":
         timed(steps)
@@ -211,9 +217,9 @@ def main() -> None:
             film_of(360 if args.small else 720, seconds, video)
         rng = np.random.default_rng(1)
         write_wav(sound, (rng.normal(0, 0.1, round(seconds * 16000))).astype(np.float32))
-        num_frames = sum(1 for _ in film.pictures(video))
+        num_frames = sum(1 for _ in native_rate.pictures(video))
         sync = LipSync(paths.GENERATOR, "torch")
-        result: dict = {"machine": machine(), "checkpoint": inference.describe(sync.about)}
+        result: dict = {"machine": machine(), "checkpoint": lip_sync.describe(sync.about)}
         if args.memory:
             result = {
                 "memory": {"frames": num_frames, "size": "1080p"} | in_process("ours", video, sound, folder / "a.mp4")
@@ -223,7 +229,7 @@ def main() -> None:
             first = folder / "first.mp4"
             film_of(rows, min(seconds, BASELINE_S), first)
             slow = in_process("baseline", first, sound, folder / "b.mp4")
-            slow["frames"] = sum(1 for _ in film.pictures(first))
+            slow["frames"] = sum(1 for _ in native_rate.pictures(first))
             slow["frames_per_s"] = round(slow["frames"] / slow["wall_s"], 2)
             result |= {"size": f"{rows}p", "frames": num_frames, "baseline": slow}
             for backend in BACKENDS[:1] if args.small else BACKENDS:

@@ -12,12 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.dub import machine
-from model import faces, metrics_time
-from tasks import features, inference, noisy, paths
-from tasks.dubbing import ear
-from tasks.landmarks import Predictor
-from tasks.loader import Clips
-from tasks.raw_clips import RawClips
+from model import faces, mixtures
+from model.metrics import temporal
+from tasks.core import paths
+from tasks.dubbing import separate
+from tasks.evaluate.raw_clips import RawClips
+from tasks.features.landmarks import Predictor
+from tasks.inference import lip_sync
+from tasks.loading.batches import Clips
+from tasks.preprocess import examine
 
 RESULT = Path("benchmarks/results/ear.json")
 SNR_DB = (20.0, 10.0, 0.0)
@@ -27,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, default=10)
     args = parser.parse_args()
-    sync, predictor = inference.LipSync(paths.GENERATOR, "torch"), Predictor(paths.LANDMARKS)
+    sync, predictor = lip_sync.LipSync(paths.GENERATOR, "torch"), Predictor(paths.LANDMARKS)
     clips, raw = Clips(paths.INDEX, paths.SHARDS, "test"), RawClips(paths.CLIPS, paths.RAW)
     scores: dict[str, dict[str, list[float]]] = {}
     for number in range(min(args.clips, len(clips))):
@@ -36,20 +39,20 @@ def main() -> None:
         truth_T = np.array(clip.truth["aperture"]) if clip.truth else faces.aperture(predictor(clip.faces_TSS3))
         voice = raw.sound(key)
         sounds = {"clean": voice}
-        sounds |= {f"{k} {s:g} dB": noisy.under(voice, k, s, key) for k in noisy.KINDS for s in SNR_DB}
+        sounds |= {f"{k} {s:g} dB": mixtures.under(voice, k, s, key) for k in mixtures.KINDS for s in SNR_DB}
         for name, sound in sounds.items():
             found = {}
-            for way, heard in (("raw", sound), ("separated", np.concatenate(list(ear.separated([sound]))))):
-                windows = inference.windows(features.mfcc(heard, num_frames), np.arange(num_frames))
-                identity = clip.faces_TSS3[inference.identity_frame(clip.found_T)]
+            for way, heard in (("raw", sound), ("separated", np.concatenate(list(separate.separated([sound]))))):
+                windows = lip_sync.windows(examine.mfcc(heard, num_frames), np.arange(num_frames))
+                identity = clip.faces_TSS3[lip_sync.identity_frame(clip.found_T)]
                 made_T = faces.aperture(predictor(sync.generate(identity, clip.faces_TSS3, windows)))
-                found[way] = float(metrics_time.lag_curve(made_T, truth_T, 0)[0])
-            needed = ear.needs_separating([sound])
+                found[way] = float(temporal.lag_curve(made_T, truth_T, 0)[0])
+            needed = separate.needs_separating([sound])
             found |= {"auto": found["separated" if needed else "raw"], "share separated": float(needed)}
             for way, value in found.items():
                 scores.setdefault(name, {}).setdefault(way, []).append(value)
     table = {name: {way: round(float(np.mean(v)), 3) for way, v in ways.items()} for name, ways in scores.items()}
-    about = {"machine": machine(), "checkpoint": inference.describe(sync.about), "clips": min(args.clips, len(clips))}
+    about = {"machine": machine(), "checkpoint": lip_sync.describe(sync.about), "clips": min(args.clips, len(clips))}
     print(json.dumps(about | {"aperture_corr": table}, indent=2))
     RESULT.write_text(json.dumps(about | {"aperture_corr": table}, indent=2) + "\n")
 

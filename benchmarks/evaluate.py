@@ -13,10 +13,12 @@ from pathlib import Path
 
 from demo import machine
 
-from tasks import config, evaluate, panel, paths, rows
-from tasks.inference import LipSync
-from tasks.loader import Clips
-from tasks.raw_clips import RawClips
+from tasks.core import config, paths
+from tasks.evaluate import conditions, measure
+from tasks.evaluate import stage as evaluate
+from tasks.evaluate.raw_clips import RawClips
+from tasks.inference.lip_sync import LipSync
+from tasks.loading.batches import Clips
 
 LRS2_CLIPS, LRS2_FRAMES = 1243, 45_000  # its test split has half an hour
 RESULT = Path(__file__).parent / "results/evaluate.json"
@@ -35,14 +37,14 @@ def main() -> None:
     for number in range(min(given.clips, len(clips))):
         frames += len(clips[number].faces_TSS3)
         began = time.perf_counter()
-        to = panel.reference(clips[number], clips.keys[number], meters, raw)
+        to = measure.reference(clips[number], clips.keys[number], meters, raw)
         seconds["prepare"] += time.perf_counter() - began
-        for row in rows.ROWS:
+        for row in conditions.ROWS:
             began = time.perf_counter()
-            made = rows.fill(sync, clips, number, (row,))[row]
+            made = conditions.fill(sync, clips, number, (row,))[row]
             filled = time.perf_counter()
-            panel.measure(row, made, to, meters)
-            name = "generate" if row in rows.GENERATED else "fill others"
+            measure.measure(row, made, to, meters)
+            name = "generate" if row in conditions.GENERATED else "fill others"
             seconds[name] = seconds.get(name, 0.0) + filled - began
             seconds["measure"] = seconds.get("measure", 0.0) + time.perf_counter() - filled
     total = sum(seconds.values())
@@ -50,7 +52,7 @@ def main() -> None:
         "machine": machine(),
         "clips": min(given.clips, len(clips)),
         "frames": frames,
-        "rows": len(rows.ROWS),
+        "rows": len(conditions.ROWS),
         "seconds": {name: round(value, 2) for name, value in seconds.items()},
         "share": {name: round(value / total, 3) for name, value in seconds.items()},
         "milliseconds_a_frame": round(1000 * total / frames, 2),

@@ -23,8 +23,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.preprocess import machine
-from model import faces, quality
-from tasks import config, media, preprocess, shards
+from model import av_offset, faces
+from tasks.core import config
+from tasks.media import decode
+from tasks.preprocess import stage as preprocess
+from tasks.storage import shards
 from tasks.synthetic import clip as synthetic
 from tasks.synthetic.plan import LATE_FRAMES, plan
 
@@ -64,8 +67,8 @@ def examine(seed: int, num_clean: int) -> list[Outcome]:
         refusal, mouth_T, levels_T = one.refusal(p.quality), np.empty(0), np.empty(0)
         if spec.case == "clean" and isinstance(one.clip, shards.Clip):
             mouth_T = faces.aperture(one.clip.landmarks_T682)
-            sound = media.fit(media.decode_sound(io.BytesIO(mp4)), len(mouth_T))
-            levels_T = quality.vowel_levels(sound, len(mouth_T))
+            sound = decode.fit(decode.decode_sound(io.BytesIO(mp4)), len(mouth_T))
+            levels_T = av_offset.vowel_levels(sound, len(mouth_T))
         reason = refusal.reason if refusal else ""
         flags, moved = str(one.figures.get("flags", "")), int(one.figures.get("av_moved", 0))
         outcomes.append(Outcome(spec.case, reason, flags, moved, mouth_T, levels_T))
@@ -86,12 +89,12 @@ def share(flags: Iterable[bool]) -> dict[str, float | int]:
 def confidences(clean: list[Outcome], limit_frames: int) -> dict[str, dict[str, float]]:
     """Shares of sounds that would be moved, by the confidence that is asked for: in sync, 5 frames late, foreign."""
     seen = [one for one in clean if len(one.mouth_T)]
-    own = [quality.offset(one.mouth_T, one.levels_T) for one in seen]
-    late = [quality.offset(one.mouth_T[:-LATE_FRAMES], one.levels_T[LATE_FRAMES:]) for one in seen]
+    own = [av_offset.offset(one.mouth_T, one.levels_T) for one in seen]
+    late = [av_offset.offset(one.mouth_T[:-LATE_FRAMES], one.levels_T[LATE_FRAMES:]) for one in seen]
     foreign = []
     for one, other in itertools.pairwise(seen):
         num = min(len(one.mouth_T), len(other.mouth_T))
-        foreign.append(quality.offset(one.mouth_T[:num], other.levels_T[:num]))
+        foreign.append(av_offset.offset(one.mouth_T[:num], other.levels_T[:num]))
 
     def moved(found: list[tuple[int, float]], least: float) -> float:
         return round(float(np.mean([sure >= least and abs(k) >= limit_frames for k, sure in found])), 4)

@@ -23,11 +23,15 @@ import numpy as np
 import torch
 
 from model.generator import Generator
-from tasks import backends, checkpoints, index, inference, live_file, media, paths, quantised
-from tasks.demo import raw_video, write_wav
-from tasks.inference import LipSync
-from tasks.landmarks import Predictor
-from tasks.live import LOOK_AHEAD_S, Portrait
+from tasks.core import paths
+from tasks.features.landmarks import Predictor
+from tasks.inference import backends, checkpoints, int8, lip_sync
+from tasks.inference.lip_sync import LipSync
+from tasks.live import file as live_file
+from tasks.live.stream import LOOK_AHEAD_S, Portrait
+from tasks.media import decode
+from tasks.storage import index
+from tasks.studies.demo import raw_video, write_wav
 
 RESULT = Path("benchmarks/results/live.json")
 WAYS = [(width, backend) for backend in backends.BACKENDS for width in (0.125, 1.0)]
@@ -37,7 +41,7 @@ def picture_of(rows: int, out: Path) -> None:
     """A speaker of the test split, two thirds of a picture of this size high."""
     clip = out.with_suffix(".mp4")
     clip.write_bytes(raw_video(index.kept(index.read(paths.INDEX), "test")[0]["clip"]))
-    face = next(media.frames(clip))
+    face = next(decode.frames(clip))
     width, side = rows * 16 // 9, rows * 2 // 3
     ground = np.full((rows, width, 3), 150, np.uint8)
     left = (width - side) // 2
@@ -54,9 +58,9 @@ def checkpoint_of(width: float, out: Path) -> None:
 
 def only(face: Path, sound: Path, checkpoint: Path, out: Path, backend: str) -> None:
     """Work alone first, then the stream with its encoder at the speed of speech."""
-    sync = LipSync(checkpoint, backend, quantised.made(checkpoint) if backend in backends.INT8 else None)
-    p = inference.face_params(sync.about, checkpoint)
-    portrait = Portrait(media.read_image(face), sync, p, Predictor(paths.LANDMARKS))
+    sync = LipSync(checkpoint, backend, int8.made(checkpoint) if backend in backends.INT8 else None)
+    p = lip_sync.face_params(sync.about, checkpoint)
+    portrait = Portrait(decode.read_image(face), sync, p, Predictor(paths.LANDMARKS))
     window_FW = np.zeros((12, 35), np.float32)
     for _ in range(5):
         portrait.say(window_FW)

@@ -3,7 +3,8 @@
     python benchmarks/loader.py [--seconds 10]      needs data/; writes benchmarks/results/loader.json
 
 LipGAN's generator is written anew from its description: for every sample it lists the JPEGs of a clip's folder, reads
-two of them, loads the clip's mel spectrogram from a compressed npz, and makes float64 arrays. Ours is tasks/loader.py
+two of them, loads the clip's mel spectrogram from a compressed npz, and makes float64 arrays. Ours is
+tasks/loading/batches.py
 on the same frames, stored as JPEGs and raw: beginning with nothing decoded in every epoch, as with a corpus larger
 than memory, and with all clips decoded before. Processor time of the whole process; all files lie in the page cache.
 "Long" are the same clips ten times one after another: of a long clip no more is decoded than of a short one.
@@ -24,12 +25,14 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import cv2  # noqa: E402 - after the number of threads is set
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
+import cv2
+import numpy as np
+import torch
 
-from model.params import TrainParams  # noqa: E402
-from tasks import config, index, loader, paths, shards  # noqa: E402
+from model.params import TrainParams
+from tasks.core import config, paths
+from tasks.loading import batches as loader
+from tasks.storage import index, shards
 
 SIZE, BATCH, MEL_STEP = 96, 64, 27
 LONG = 10

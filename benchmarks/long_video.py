@@ -23,8 +23,11 @@ import cv2
 import numpy as np
 
 from model import timing
-from tasks import config, media, preprocess, shards
-from tasks.stage import Refusal
+from tasks.core import config
+from tasks.core.errors import Refusal
+from tasks.media import decode
+from tasks.preprocess import stage as preprocess
+from tasks.storage import shards
 from tasks.synthetic import clip as synthetic
 from tasks.synthetic.plan import plan
 
@@ -36,12 +39,12 @@ def loop(out: Path) -> None:
     """8 s of a speaker in a large picture that ends as it begins."""
     spec = next(spec for spec in plan(0, "demo") if spec.case == "clean")
     mp4 = synthetic.render(spec).mp4
-    frames = list(media.frames(io.BytesIO(mp4)))
-    sound = media.fit(media.decode_sound(io.BytesIO(mp4)), len(frames))
+    frames = list(decode.frames(io.BytesIO(mp4)))
+    sound = decode.fit(decode.decode_sound(io.BytesIO(mp4)), len(frames))
     there_and_back = [*frames, *frames[::-1]]
     num_frames = LOOP_S * timing.FPS
     pictures = (_large(there_and_back[t % len(there_and_back)]) for t in range(num_frames))
-    media.encode_video(out, pictures, np.resize(sound, timing.num_samples(num_frames)), preset="ultrafast", crf=23)
+    decode.encode_video(out, pictures, np.resize(sound, timing.num_samples(num_frames)), preset="ultrafast", crf=23)
 
 
 def _large(frame_HW3: np.ndarray) -> np.ndarray:

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.dub import machine
-from tasks import paths
+from tasks.core import paths
 from tasks.dubbing import likeness
 from tasks.dubbing.speaker import LOOKED_AT
-from tasks.loader import Clips
+from tasks.loading.batches import Clips
 
 RESULT = Path("benchmarks/results/looks.json")
 

@@ -28,16 +28,20 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import cv2  # noqa: E402 - after the number of threads is set
-import dlib  # noqa: E402
-import librosa  # noqa: E402
-import numpy as np  # noqa: E402
+import cv2
+import dlib
+import librosa
+import numpy as np
 
-from model import cepstra, faces  # noqa: E402
-from model.params import FaceParams, QualityParams  # noqa: E402
-from tasks import config, face_track, features, landmarks, media, paths, pieces, quality, shards  # noqa: E402
-from tasks.synthetic import clip as synthetic  # noqa: E402
-from tasks.synthetic.plan import plan  # noqa: E402
+from model import faces, mfcc
+from model.params import FaceParams, QualityParams
+from tasks.core import config, paths
+from tasks.features import face_track, landmarks
+from tasks.media import decode
+from tasks.preprocess import examine, gates, pieces
+from tasks.storage import shards
+from tasks.synthetic import clip as synthetic
+from tasks.synthetic.plan import plan
 
 SIZE = 96
 
@@ -73,7 +77,7 @@ def lipgan(path: Path, out: Path, detector: object, clock: Clock) -> list[np.nda
         face = clock("crop", cv2.resize, frame[top:bottom, left:right], (SIZE, SIZE))
         clock("write", cv2.imwrite, str(out / f"{number}.jpg"), face)
         number += 1
-    sound = clock("sound", media.decode_sound, path)
+    sound = clock("sound", decode.decode_sound, path)
     mel = clock("features", lambda: librosa.feature.melspectrogram(y=sound, sr=16_000, n_fft=800, hop_length=200))
     clock("write", lambda: np.savez_compressed(out / "mels.npz", spec=mel))
     return boxes
@@ -87,16 +91,16 @@ def ours(
     pictures = next(iter(film))
     clock("decode", lambda: sum(1 for _ in pictures))
     clock("figures", pictures.watch.figures)
-    followed = clock("detect", features.track, pictures, p)
-    [(faces_TSS3, _)] = clock("crop", features.cut, pictures, [followed], p.size, lambda faces_TSS3: faces_TSS3)
+    followed = clock("detect", examine.track, pictures, p)
+    [(faces_TSS3, _)] = clock("crop", examine.cut, pictures, [followed], p.size, lambda faces_TSS3: faces_TSS3)
     landmarks_T682 = clock("landmarks", predictor, faces_TSS3)
     sound = clock("sound", pieces.Sound(path, film).span, 0, None)
     num_frames = len(followed.found_T)
-    clock("figures", quality.of_sound, sound, num_frames)
-    fitted, _ = clock("figures", quality.synchronised, media.fit(sound, num_frames), landmarks_T682, limits)
-    log_mel_MC = clock("features", features.log_mel, fitted, num_frames)
-    mfcc_FW = clock("features", features.cepstra, log_mel_MC)
-    mel_CM = clock("features", cepstra.levelled, log_mel_MC, float(np.mean(np.square(fitted))))
+    clock("figures", gates.of_sound, sound, num_frames)
+    fitted, _ = clock("figures", gates.synchronised, decode.fit(sound, num_frames), landmarks_T682, limits)
+    log_mel_MC = clock("features", examine.log_mel, fitted, num_frames)
+    mfcc_FW = clock("features", examine.cepstra, log_mel_MC)
+    mel_CM = clock("features", mfcc.levelled, log_mel_MC, float(np.mean(np.square(fitted))))
     made = shards.Clip(faces_TSS3, mfcc_FW, mel_CM, landmarks_T682, followed.found_T, followed.boxes_T4, None)
     clock("write", shards.encode, made, {}, p.storage, p.jpeg_quality)
     return followed
@@ -116,7 +120,7 @@ def rendered(num_clips: int) -> Iterator[tuple[str, bytes]]:
 def resized(path: Path, out: Path, width: int, height: int) -> Path:
     """A square of the height around the middle for a square; else the whole picture, letter-boxed."""
     frames = []
-    for frame in media.frames(path):
+    for frame in decode.frames(path):
         rows, columns = frame.shape[:2]
         side = (columns - rows) // 2
         if width == height:
@@ -127,7 +131,7 @@ def resized(path: Path, out: Path, width: int, height: int) -> Path:
         left = (width - scaled.shape[1]) // 2
         wide[:, left : left + scaled.shape[1]] = scaled
         frames.append(wide)
-    media.encode_video(out, frames, media.fit(media.decode_sound(path), len(frames)))
+    decode.encode_video(out, frames, decode.fit(decode.decode_sound(path), len(frames)))
     return out
 
 
@@ -180,10 +184,10 @@ def main() -> None:
     params = config.load(HERE.parent / "params.yaml")
     p, limits = params.faces, params.quality
     predictor = landmarks.Predictor(HERE.parent / paths.LANDMARKS)
-    features.mfcc(np.zeros(16_000, np.float32), 25)  # librosa compiles at its first call
+    examine.mfcc(np.zeros(16_000, np.float32), 25)  # librosa compiles at its first call
     librosa.feature.melspectrogram(y=np.zeros(16_000, np.float32), sr=16_000, n_fft=800, hop_length=200)
     face_track.detector()  # unpacked once a process, 0.7 s
-    real = sorted(f for f in args.real.glob("*") if f.suffix in media.VIDEO_ENDINGS)
+    real = sorted(f for f in args.real.glob("*") if f.suffix in decode.VIDEO_ENDINGS)
     rows = {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

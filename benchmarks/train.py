@@ -4,7 +4,8 @@
     python benchmarks/train.py --width 0.125 --batch 16     the demo's size
     writes benchmarks/results/train-<cpu or cuda>-w<width>-b<batch>.json
 
-ours             tasks.loader, model.gan: bf16, channels_last, fused Adam, the discriminator's fakes from the same pass
+ours             tasks.loading.batches, model.gan: bf16, channels_last, fused Adam, the discriminator's fakes from the
+                 same pass
 ours_compiled    the same under torch.compile (CUDA: with CUDA graphs)                    with --compile
 lipgan_order     ours with train.separate_fakes: a second pass makes the fakes
 plain            the same arithmetic as `ours` the plain way: fp32, NCHW, Adam as it comes, the same loader
@@ -43,14 +44,15 @@ from torch.utils.flop_counter import FlopCounterMode
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from model.discriminator import SyncDiscriminator, distance  # noqa: E402
-from model.gan import Gan  # noqa: E402
-from model.generator import Generator  # noqa: E402
-from model.losses import contrastive, lip_weighted_l1  # noqa: E402
-from model.samples import Batch, generator_input, pictures  # noqa: E402
-from tasks import config, loader, paths  # noqa: E402
-from tasks.loader import Batches, Clips  # noqa: E402
-from tasks.resident import Resident  # noqa: E402
+from model.discriminator import SyncDiscriminator, distance
+from model.gan import Gan
+from model.generator import Generator
+from model.losses import contrastive, lip_weighted_l1
+from model.samples import Batch, generator_input, pictures
+from tasks.core import config, paths
+from tasks.loading import batches as loader
+from tasks.loading.batches import Batches, Clips
+from tasks.loading.resident import Resident
 
 Step = Callable[[], float]  # trains one batch; seconds it waited for data
 

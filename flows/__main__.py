@@ -26,7 +26,7 @@ from flows.commands import (
     stages,
     withdraw,
 )
-from tasks.stage import UserError
+from tasks.core.errors import UserError
 
 COMMANDS = (  # in the order that the help shows
     stages,

@@ -2,7 +2,7 @@
 
 from flows import engine
 from model.params import Params
-from tasks import acquire
+from tasks.acquire import stage as acquire
 
 
 @engine.stage_flow("acquire")

@@ -9,9 +9,9 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import engine
 from flows.watch import Watch
-from tasks import jobs
-from tasks.jobs import Job
-from tasks.progress import bar
+from tasks.core.progress import bar
+from tasks.dubbing import batch
+from tasks.dubbing.batch import Job
 
 
 @engine.stage_flow("batch")
@@ -20,7 +20,7 @@ def run(path: Path) -> int:
 
     A job that is refused never stops the others; a job that was killed goes on where it was.
     """
-    listed = jobs.read(path)
+    listed = batch.read(path)
     beside = path.with_suffix(".jobs.json")
     done = work(listed, beside)
     refused = {number: why for number, why in done.items() if why}
@@ -43,7 +43,7 @@ def work(listed: Sequence[Job], beside: Path) -> dict[int, str]:
         def one(number: int) -> str:
             """Runs in a thread of Prefect's; the number is all that Prefect sees."""
             try:
-                return executor.submit(jobs.run, listed[number]).result()
+                return executor.submit(batch.run, listed[number]).result()
             except BrokenExecutor as error:
                 raise watch.error(f"job {number + 1}") from error
 
@@ -51,6 +51,6 @@ def work(listed: Sequence[Job], beside: Path) -> dict[int, str]:
         futures = [each.submit(number) for number in range(len(listed))]
         for job, future in zip(listed, futures, strict=True):
             done[job.number] = future.result()
-            jobs.report(beside, done, list(listed))
+            batch.report(beside, done, list(listed))
             shown.update()
     return done

@@ -6,12 +6,13 @@ from prefect import get_client
 
 from flows import engine
 from model.params import Params
-from tasks import commands, demo
+from tasks.core import programs
+from tasks.studies import demo
 
 
 @engine.stage_flow("demo")
 def run(p: Params) -> None:
     with get_client(sync_client=True) as client:
         server = os.environ.get("PREFECT_API_URL") or str(client.api_url).rstrip("/")
-    commands.dvc("repro", variables={"PREFECT_API_URL": server})
+    programs.dvc("repro", variables={"PREFECT_API_URL": server})
     demo.run()

@@ -10,9 +10,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.pools import num_workers, pool, runner
 from flows.watch import Watch
-from tasks import units
-from tasks.progress import bar, say
-from tasks.units import Build, Unit
+from tasks.core.progress import bar, say
+from tasks.storage import unit_cache
+from tasks.storage.unit_cache import Build, Unit
 
 
 def run_units(
@@ -28,8 +28,8 @@ def run_units(
     leave a hole. A unit's error stops the stage when the others under way are done; what is done stays done.
     `after` is called, here and one at a time, for every unit that is done, also for those done before.
     """
-    units.exchange(planned)
-    units.used(planned)
+    unit_cache.exchange(planned)
+    unit_cache.used(planned)
     missing = [unit for unit in planned if not unit.done]
     summary = f"ran {len(missing)}, kept {len(planned) - len(missing)}"
     for unit in planned if after else ():
@@ -47,7 +47,7 @@ def run_units(
         def work(number: int) -> int:
             """Runs in a thread of Prefect's; the number is all that Prefect sees."""
             try:
-                executor.submit(units.make, build, missing[number]).result()
+                executor.submit(unit_cache.make, build, missing[number]).result()
             except BrokenExecutor as error:
                 raise watch.error(missing[number].name) from error
             return number

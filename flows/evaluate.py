@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import engine
 from model.params import Params
-from tasks import evaluate
+from tasks.evaluate import stage as evaluate
 
 
 @engine.stage_flow("evaluate")

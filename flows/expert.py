@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import engine
 from model.params import Params
-from tasks import expert
+from tasks.expert import stage as expert
 
 
 @engine.stage_flow("expert")

@@ -2,14 +2,15 @@
 
 from flows import engine
 from model.params import Params
-from tasks import landmark_training, units
+from tasks.landmarks import stage as landmarks_stage
+from tasks.storage import unit_cache
 
 
 @engine.stage_flow("landmarks")
 def run(p: Params) -> None:
-    rendering, training = landmark_training.plan(p)
-    units.exchange([training])
+    rendering, training = landmarks_stage.plan(p)
+    unit_cache.exchange([training])
     if not training.done:
-        engine.run_units("heads", rendering, landmark_training.render, "head")
-    ran = engine.run_units("training landmarks", [training], landmark_training.train, "predictor")
-    engine.done("landmarks", f"{ran}: {landmark_training.collect(rendering, training)}")
+        engine.run_units("heads", rendering, landmarks_stage.render, "head")
+    ran = engine.run_units("training landmarks", [training], landmarks_stage.train, "predictor")
+    engine.done("landmarks", f"{ran}: {landmarks_stage.collect(rendering, training)}")

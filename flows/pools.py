@@ -19,8 +19,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from tasks import progress
-from tasks.stage import UserError
+from tasks.core import progress
+from tasks.core.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 RUNNERS = ("processes", "threads", "dask", "ray")
@@ -47,7 +47,7 @@ def runner() -> str:
 def pool(kind: str, workers: int, notes: Path | None = None) -> Executor:
     """An executor to be used in a `with`. Processes are started afresh: a fork of Prefect's threads would hang.
 
-    notes: a folder where each process of this machine's own pool says what it is at (tasks.progress.doing)
+    notes: a folder where each process of this machine's own pool says what it is at (tasks.core.progress.doing)
     Errors: UserError where the extra of this name is not installed, or a cluster does not answer
     """
     if kind == "threads":

@@ -2,7 +2,7 @@
 
 from flows import engine
 from model.params import Params
-from tasks import preprocess
+from tasks.preprocess import stage as preprocess
 
 
 @engine.stage_flow("preprocess")

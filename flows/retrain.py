@@ -14,15 +14,16 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.schedules import CronSchedule
 
 from flows import engine
-from tasks import config, paths, retrain
-from tasks.stage import UserError
+from tasks.core import config, paths
+from tasks.core.errors import UserError
+from tasks.retrain import cycle
 
 
 @flow(name="retrain", persist_result=False)
 def run() -> None:
     with get_client(sync_client=True) as client:
         server = os.environ.get("PREFECT_API_URL") or str(client.api_url).rstrip("/")
-    engine.done("retrain", retrain.run(config.load(paths.PARAMS), step, {"PREFECT_API_URL": server}))
+    engine.done("retrain", cycle.run(config.load(paths.PARAMS), step, {"PREFECT_API_URL": server}))
 
 
 def step(name: str, work: Callable[[], Any]) -> Any:

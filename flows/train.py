@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows import engine
 from model.params import Params
-from tasks import train
+from tasks.train import stage as train
 
 
 @engine.stage_flow("train")

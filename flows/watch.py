@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tasks import progress
-from tasks.stage import UserError
+from tasks.core import progress
+from tasks.core.errors import UserError
 
 LEAST_SHARE = 1e-3  # of a core: less than that is standing still
 LOOK_S, FIRST_LOOK_S = 0.5, 0.05  # between two looks; what dies is seen at once, what starts at the next look

@@ -1,7 +1,7 @@
 """What is changed of a clip for training: colours, box, microphone, what sounds beside. One change a clip and epoch.
 
 All frames of a clip change alike, so identity frame, target and runs still fit together. Mirroring and silence are
-drawn with the samples (model.epochs); what is under the voice is added by tasks.disturbances.
+drawn with the samples (model.sampling); what is under the voice is added by model.disturbances.
 Shape letters: N frames, S side of the face crop, F MFCC coefficients, W MFCC columns
 """
 

@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model import ranks
-from model.average import Average
+from model import distributed as ranks
 from model.discriminator import SyncDiscriminator, distance
+from model.ema import Average
 from model.expert import SyncExpert
 from model.generator import Generator
+from model.loss_terms import NAMES, terms
 from model.losses import contrastive, lip_weighted_l1, mouth_l1, zero_gradient_share
 from model.samples import Batch, generator_input, pictures
-from model.terms import NAMES, terms
 from model.visual_quality import QualityDiscriminator, accuracy, quality_loss
 
 PRECISIONS = ("bf16", "fp32")
@@ -30,7 +30,7 @@ class Gan:
     is in sync. The wrong sound is the sample's own `negative_BFW`, never that of another sample of the batch. Its loss
     is contrastive, the mean of the synced and the unsynced side. Then the generator minimises
     `l1_weight` x lip-weighted L1 + `sync_weight` x contrastive(generated + right, called in sync) + the terms of
-    model.terms, each with its weight in `weights`, which a trainer may change from step to step.
+    model.loss_terms, each with its weight in `weights`, which a trainer may change from step to step.
 
     width, size                    see model.generator
     margin                         of the contrastive loss
@@ -46,7 +46,7 @@ class Gan:
     num_runs                       of 5 frames in a row, with which every batch begins
     expert                         frozen here, for the terms `expert` and `perceptual`; None: there are none
     with_quality                   make the visual-quality discriminator, for the term `quality`
-    average                        share of the averaged weights kept in a step, see model.average; 0: no average
+    average                        share of the averaged weights kept in a step, see model.ema; 0: no average
     frozen_hearing                 the generator's audio layers stay as they are, with their running statistics
     Errors:  ValueError for an unknown precision, a width or a size that cannot be built
     Source:  Rudrabha/LipGAN @ 7489174, train.py. There a coin decides which of the two unsynced pairs a batch trains
@@ -54,7 +54,7 @@ class Gan:
     Differs: Without `separate_fakes` one forward pass of the generator serves both networks, so the discriminator's
              generated faces are made with the batch's statistics and not the running ones. The discriminator takes
              one step on three pairs and not two.
-             Several processes (model.ranks) each take a part of the batch: means over all, and one result.
+             Several processes (model.distributed) each take a part of the batch: means over all, and one result.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Gan:
             g_loss, d_loss        what each network minimised
             d_loss_right, d_loss_generated, d_loss_wrong         the loss of each kind of pair
             distance_right, distance_generated, distance_wrong   the mean distance of each kind; [0, 2]
-            expert, quality, temporal, perceptual   the terms of model.terms that have a weight now
+            expert, quality, temporal, perceptual   the terms of model.loss_terms that have a weight now
             quality_loss, quality_accuracy          of the visual-quality discriminator, from when its term has one
             zero_gradient_share   of the pairs not in sync: those a margin apart already; [0, 1]
             g_grad_norm, d_grad_norm

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model import ranks
+from model import distributed as ranks
 from model.samples import NUM_MFCC
 from model.timing import WINDOW
 
@@ -118,7 +118,7 @@ class BatchNorm(nn.BatchNorm2d):
 
     Differs: On a 1 x 1 map a batch of one has nothing to normalise by: torch raises, Keras returns the bias and so
              loses the sound. Here the running statistics normalise it, and stay as they are.
-             Where several processes train (model.ranks), the statistics are those of the global batch, on any
+             Where several processes train (model.distributed), the statistics are those of the global batch, on any
              device: two processes compute what one would.
     """
 

@@ -1,4 +1,4 @@
-"""The schema of params.yaml, section for section: names, types, units, ranges. tasks.config loads and checks it."""
+"""The schema of params.yaml, section for section: names, types, units, ranges. tasks.core.config loads it."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -100,7 +100,7 @@ class FaceParams:
     min_found: Share
     min_frames: Annotated[int, Range(2, 15_000)]
     max_frames: Annotated[int, Range(2, 15_000)]
-    storage: Literal["jpeg", "raw"]  # of the crops: tasks/face_store.py
+    storage: Literal["jpeg", "raw"]  # of the crops: tasks/storage/face_codec.py
     jpeg_quality: Annotated[int, Range(50, 100)]  # jpeg only
 
     def __post_init__(self) -> None:
@@ -112,8 +112,8 @@ class FaceParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityParams:
-    """Limits of what a clip may be; tasks/quality.py measures and compares. Past `max_`, `min_` a clip is refused, past
-    `flag_` it is kept and flagged.
+    """Limits of what a clip may be; tasks/preprocess/gates.py measures and compares. Past `max_`, `min_` a clip is
+    refused, past `flag_` it is kept and flagged.
     """
 
     min_face_px: Annotated[int, Range(0, 10_000)]  # width of the detector's box in the frame

@@ -13,7 +13,14 @@ import pytest
 import torch
 import yaml
 
-from tasks import acquire, config, expert, index, landmark_training, paths, preprocess, shards, tracking, train, units
+from tasks.acquire import stage as acquire
+from tasks.core import config, paths
+from tasks.expert import stage as expert
+from tasks.landmarks import stage as landmarks_stage
+from tasks.preprocess import stage as preprocess
+from tasks.storage import index, shards, unit_cache
+from tasks.tracking import runs as tracking
+from tasks.train import stage as train
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared/real"
@@ -96,14 +103,14 @@ def one_thread():
 def run_acquire(p):
     planned, refused = acquire.plan(p)
     for unit in planned:
-        units.make(acquire.build, unit)
+        unit_cache.make(acquire.build, unit)
     return acquire.collect(planned, refused, p)
 
 
 def run_preprocess(p):
     planned, refused = preprocess.plan(p)
     for unit in planned:
-        units.make(preprocess.build, unit)
+        unit_cache.make(preprocess.build, unit)
     return preprocess.collect(planned, refused)
 
 
@@ -123,7 +130,7 @@ def tiny_folder(tmp_path_factory):
     with inside(folder):
         p = config.load(Path("params.yaml"))
         run_acquire(p)
-        landmark_training.run(p)
+        landmarks_stage.run(p)
         run_preprocess(p)
     return folder
 

@@ -24,8 +24,11 @@ import numpy as np
 import torch
 
 from model import timing
-from tasks import dub, face_track, features, film, media
-from tasks.stage import UserError
+from tasks.core.errors import UserError
+from tasks.dubbing import dub
+from tasks.features import face_track
+from tasks.media import decode, native_rate
+from tasks.preprocess import examine
 
 SIZE_PX, NUM_FRAMES, SOUND_S = 160, 13, 0.6
 LIMIT_S = 60  # on the clock; a dub takes half a second of it
@@ -68,9 +71,9 @@ def write(path, pictures, codec, pix_fmt, sound, voice, first=0):
 def wholes(folder):
     """Small files of every kind from face.mp4, in `folder`: face.<ending> and sound.<ending>."""
     folder.mkdir()
-    pictures = [cv2.resize(picture, (SIZE_PX, SIZE_PX)) for picture in list(media.frames("face.mp4"))[:NUM_FRAMES]]
+    pictures = [cv2.resize(picture, (SIZE_PX, SIZE_PX)) for picture in list(decode.frames("face.mp4"))[:NUM_FRAMES]]
     sound = np.interp(
-        np.arange(round(SOUND_S * 48000)) / 3, np.arange(16000), media.decode_sound("face.mp4")[:16000]
+        np.arange(round(SOUND_S * 48000)) / 3, np.arange(16000), decode.decode_sound("face.mp4")[:16000]
     ).astype(np.float32)
     for ending, (codec, pix_fmt, voice) in VIDEOS.items():
         write(folder / f"face.{ending}", pictures, codec, pix_fmt, sound, voice)
@@ -149,15 +152,15 @@ def one(here, number):
 def demand_right(face, sound, out):
     """As many frames as the rule of --length longest gives, of the source's size, with sound, and the JSON agrees."""
     told = json.loads(out.with_suffix(".json").read_text())
-    times_s, size = zip(*[(time_s, picture.shape) for picture, time_s in film.pictures(out)], strict=True)
+    times_s, size = zip(*[(time_s, picture.shape) for picture, time_s in native_rate.pictures(out)], strict=True)
     demand(len(times_s) == told["frames"], f"{len(times_s)} frames, the JSON says {told['frames']}")
-    heard_s = len(media.decode_sound(sound)) / timing.SAMPLE_RATE_HZ
-    if media.is_image(face):
+    heard_s = len(decode.decode_sound(sound)) / timing.SAMPLE_RATE_HZ
+    if decode.is_image(face):
         wanted = timing.num_frames_of_sound(round(heard_s * timing.SAMPLE_RATE_HZ))
         demand(len(times_s) == wanted, f"{len(times_s)} frames of a picture, wanted {wanted}")
-        height, width = media.read_image(face).shape[:2]
+        height, width = decode.read_image(face).shape[:2]
     else:
-        source = [(time_s, picture.shape[:2]) for picture, time_s in film.pictures(face)]
+        source = [(time_s, picture.shape[:2]) for picture, time_s in native_rate.pictures(face)]
         source_s = [time_s for time_s, _ in source]
         lasts_s = np.diff(source_s) if len(source_s) > 1 else np.array([0.04])
         video_s = source_s[-1] + float(np.median(lasts_s))
@@ -173,7 +176,7 @@ def demand_right(face, sound, out):
         )
         height, width = source[0][1]
     demand(size[0][:2] == (height + height % 2, width + width % 2), f"size {size[0]}, source {(height, width)}")
-    made_s = len(media.decode_sound(out)) / timing.SAMPLE_RATE_HZ
+    made_s = len(decode.decode_sound(out)) / timing.SAMPLE_RATE_HZ
     demand(abs(made_s - told["duration_s"]) < 0.15, f"sound of {made_s} s beside {told['duration_s']} s")
 
 
@@ -208,7 +211,7 @@ def start(number):
 def main(folder, first, end):
     os.chdir(folder)
     torch.set_num_threads(1)
-    features.mfcc(np.zeros(6400, np.float32), 10)  # what takes long to load, once
+    examine.mfcc(np.zeros(6400, np.float32), 10)  # what takes long to load, once
     face_track.detector()
     if not Path("wholes").is_dir():
         wholes(Path("wholes"))

@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tasks import checkpoints, config, train
-from tasks.train_loop import Trainer
-from tasks.train_state import States
+from tasks.core import config
+from tasks.inference import checkpoints
+from tasks.train import stage as train
+from tasks.train.loop import Trainer
+from tasks.train.state import States
 
 KINDS = ("before a step", "half of a state", "a state beside its place", "a state not yet called good")
 

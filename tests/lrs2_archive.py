@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from conftest import TINY, params_text
 
-from tasks import agreement, config
+from tasks.core import config
+from tasks.provenance import agreement
 
 PARTS = [f"lrs2_v1_parta{letter}" for letter in "abcde"]
 LRS2 = TINY | {"corpus.name": "lrs2", "corpus.lrs2.source": "folder", "corpus.lrs2.folder": "lrs2"}

@@ -9,7 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # the copy of the project that the drill runs in
 
-from tasks import index, paths, tables, units
+from tasks.core import csv_tables, paths
+from tasks.storage import index, unit_cache
 
 VIDEOS = Path("data/videos")
 LOG = Path(sys.argv[2])  # outside of every work tree: how often what was run
@@ -39,8 +40,8 @@ def train():
     if quality() == "full":
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
         paths.GENERATOR.write_bytes(bytes(1 << 20))
-    paths.GENERATOR.write_text(f"weights {quality()} {units.md5_file(paths.INDEX)}")
-    about = {"lineage": {"index_md5": units.md5_file(paths.INDEX)}}
+    paths.GENERATOR.write_text(f"weights {quality()} {unit_cache.md5_file(paths.INDEX)}")
+    about = {"lineage": {"index_md5": unit_cache.md5_file(paths.INDEX)}}
     paths.GENERATOR.with_suffix(".json").write_text(json.dumps(about))
 
 
@@ -52,7 +53,7 @@ def evaluate():
         | {"aperture_lag_frames": 0.0, "amplitude_ratio": 1.0}
         for k, row in enumerate(rows)
     ]
-    tables.write_csv(paths.METRICS_BY_CLIP, by_clip)
+    csv_tables.write_csv(paths.METRICS_BY_CLIP, by_clip)
     right = {"aperture_corr": value, "amplitude_ratio": 1.0}
     paths.METRICS.write_text(json.dumps({"right_audio": right, "wrong_audio": {"aperture_corr": 0.0}}))
 

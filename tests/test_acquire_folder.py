@@ -8,8 +8,12 @@ from conftest import REAL, TINY, params_text, run_acquire
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import acquire, acquire_folder, config, index, media, paths, shards, units
-from tasks.stage import UserError
+from tasks.acquire import folder
+from tasks.acquire import stage as acquire
+from tasks.core import config, paths
+from tasks.core.errors import UserError
+from tasks.media import decode
+from tasks.storage import index, shards, unit_cache
 
 FOLDER = TINY | {
     "corpus.name": "folder",
@@ -28,7 +32,7 @@ def videos(workspace):
 def write_video(path, colour):
     path.parent.mkdir(parents=True, exist_ok=True)
     frames = [np.full((64, 64, 3), colour, np.uint8)] * 5
-    media.encode_video(path, frames, np.zeros(5 * 640, np.float32))
+    decode.encode_video(path, frames, np.zeros(5 * 640, np.float32))
 
 
 def load():
@@ -92,7 +96,7 @@ def test_a_file_that_changes_while_it_is_read_stops_the_stage(videos):
     planned, _ = acquire.plan(load())
     write_video(videos / "a.mp4", 200)
     with pytest.raises(UserError, match=r"a\.mp4 changed while it was read"):
-        units.make(acquire.build, planned[0])
+        unit_cache.make(acquire.build, planned[0])
 
 
 @pytest.mark.parametrize(
@@ -118,7 +122,7 @@ def test_a_wrong_path_is_an_error_at_once(workspace):
 
 @given(st.text(min_size=1, max_size=30), st.text(min_size=1, max_size=30))
 def test_two_names_have_one_id_only_if_they_differ_in_their_ending_alone(one, two):
-    ids = acquire_folder.video_id(f"{one}.mp4"), acquire_folder.video_id(f"{two}.mp4")
+    ids = folder.video_id(f"{one}.mp4"), folder.video_id(f"{two}.mp4")
     if one != two and "/" not in one + two:
         assert ids[0] != ids[1]
     assert all(id and not set(id) & set("./ \0") for id in ids)
@@ -126,8 +130,8 @@ def test_two_names_have_one_id_only_if_they_differ_in_their_ending_alone(one, tw
 
 def test_the_split_is_drawn_by_the_id_in_the_wanted_shares():
     corpus = config.load(Path(__file__).parents[1] / "params.yaml").corpus
-    drawn = [acquire_folder.split_of(f"video{k}", corpus) for k in range(3000)]
-    assert drawn == [acquire_folder.split_of(f"video{k}", corpus) for k in range(3000)]
+    drawn = [folder.split_of(f"video{k}", corpus) for k in range(3000)]
+    assert drawn == [folder.split_of(f"video{k}", corpus) for k in range(3000)]
     assert 0.08 < drawn.count("val") / 3000 < 0.12 and 0.08 < drawn.count("test") / 3000 < 0.12
 
 

@@ -6,7 +6,7 @@ from conftest import ROOT
 
 from model import alarms
 from model.params import AlarmParams
-from tasks import config
+from tasks.core import config
 
 REPOSITORY = config.load(ROOT / "params.yaml")
 P = AlarmParams(

@@ -15,12 +15,16 @@ import numpy as np
 import pytest
 import uvicorn
 
-from tasks import config, expert, index, media, paths, registry, shards, units
-from tasks.demo import write_wav
+from tasks.core import config, paths
+from tasks.core.errors import UserError
+from tasks.expert import stage as expert
+from tasks.media import decode
 from tasks.serving import choices, server, uploads
-from tasks.serving.desk import Desk
+from tasks.serving.job_queue import Desk
 from tasks.serving.uploads import Limits
-from tasks.stage import UserError
+from tasks.storage import index, shards, unit_cache
+from tasks.studies.demo import write_wav
+from tasks.tracking import registry
 from tests.conftest import inside
 
 CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
@@ -163,7 +167,7 @@ def test_a_job_that_is_not_wanted_any_more_is_stopped_and_the_next_is_done(app, 
     app.delete(f"/jobs/{jobs[0]}")
     assert over(app, jobs[0])["state"] == "stopped"
     assert over(app, jobs[1])["state"] == "done"
-    assert len(list(media.frames(desk.jobs[jobs[1]].order.out))) == 30
+    assert len(list(decode.frames(desk.jobs[jobs[1]].order.out))) == 30
 
 
 def test_a_worker_that_dies_takes_no_more_than_its_job(app, folder, desk):
@@ -207,8 +211,8 @@ def test_a_text_is_spoken_by_the_champion_whose_bytes_come_from_dvcs_cache(commi
     pytest.importorskip("espeakng_loader", reason="espeak-ng is not installed (extra synthetic)")
     monkeypatch.setenv("LIPGAN_TRACKING", "mlflow")
     known, files = registry.Registry(), (paths.GENERATOR, paths.GENERATOR.with_suffix(".json"))
-    weights = units.sha256_file(paths.GENERATOR)
-    md5 = dict(zip(("dvc.md5", "dvc.json.md5"), map(units.md5_file, files), strict=True))
+    weights = unit_cache.sha256_file(paths.GENERATOR)
+    md5 = dict(zip(("dvc.md5", "dvc.json.md5"), map(unit_cache.md5_file, files), strict=True))
     known.promote(known.register({**md5, "data.index.md5": "i", "git.commit": "0" * 40}), "better")
     for path in files:
         path.unlink()
@@ -223,7 +227,7 @@ def test_a_text_is_spoken_by_the_champion_whose_bytes_come_from_dvcs_cache(commi
         assert told["state"] == "done", told
         sidecar = app.get(f"/jobs/{job}/about").json()["sidecar"]
         assert weights in sidecar["made_by"]["sha256"].values() and sidecar["made_by"]["options"]["voice"] == "en-us"
-        heard = media.decode_sound(desk.jobs[job].order.out)
+        heard = decode.decode_sound(desk.jobs[job].order.out)
         assert 0.5 < len(heard) / 16000 < 3 and np.abs(heard).max() > 0.05
 
 
@@ -295,7 +299,7 @@ def test_a_person_dubs_a_video_in_the_browser(browser, app, folder, desk, tmp_pa
         page.locator("#download").click()
     assert waiting.value.suggested_filename == "face-dubbed.mp4"
     waiting.value.save_as(tmp_path / "got.mp4")
-    assert len(list(media.frames(tmp_path / "got.mp4"))) == 30
+    assert len(list(decode.frames(tmp_path / "got.mp4"))) == 30
     page.locator("[role=tab]", has_text="Lineage").click()
     said = page.locator("#tab-lineage").inner_text()
     assert "The video's own mark: valid" in said and "generator.safetensors" in said and "face.mp4" in said

@@ -12,13 +12,13 @@ FORBIDDEN = {
     "tasks": {"flows", "prefect", "dvc"},
 }
 ALONE = {
-    "mlflow": "tasks/tracking.py",
-    "subprocess": "tasks/commands.py",
-    "av": "tasks/containers.py tasks/media.py tasks/film.py tasks/mp4.py tasks/pictures.py tasks/segments.py "
-    "tasks/streams.py",
+    "mlflow": "tasks/tracking/runs.py",
+    "subprocess": "tasks/core/programs.py",
+    "av": "tasks/media/containers.py tasks/media/decode.py tasks/media/native_rate.py tasks/media/encode.py "
+    "tasks/media/frame.py tasks/media/segments.py tasks/media/stream_writer.py",
     "aiortc": "tasks/serving/rtc.py",
-    "s3fs": "tasks/store.py",
-    "botocore": "tasks/store.py",
+    "s3fs": "tasks/storage/object_store.py",
+    "botocore": "tasks/storage/object_store.py",
 }
 SOURCES = [p for room in ("model", "tasks", "flows") for p in sorted((ROOT / room).rglob("*.py"))]
 

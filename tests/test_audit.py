@@ -9,22 +9,27 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import commit, dvc, git
 
-from tasks import audit, config, index, lineage, locks, paths, tracking, train, units, withdrawals
-from tasks.stage import UserError
+from tasks.audit import chain
+from tasks.core import config, paths
+from tasks.core.errors import UserError
+from tasks.provenance import dvc_lock, training_record, withdrawals
+from tasks.storage import index, unit_cache
+from tasks.tracking import runs as tracking
+from tasks.train import stage as train
 
 FLIPS = 208
 
 
 def findings(**options):
-    return [finding for link in audit.run(**options) for finding in link.findings]
+    return [finding for link in chain.run(**options) for finding in link.findings]
 
 
 def states():
-    return {link.name: link.state for link in audit.run()}
+    return {link.name: link.state for link in chain.run()}
 
 
 def test_an_untouched_project_is_clean_and_every_link_was_checked(committed):
-    links = audit.run()
+    links = chain.run()
     assert findings() == []
     assert {link.name for link in links if link.state != "holds"} == {"evaluation"}
     assert all(link.claim for link in links) and all(len(link.lines) == 1 for link in links)
@@ -42,8 +47,8 @@ def test_any_flipped_bit_is_found_and_its_file_named(committed):
     kinds = [
         sorted(paths.RAW.glob("*.tar")), sorted(paths.SHARDS.glob("*.tar")), [paths.INDEX], [paths.CLIPS],
         [paths.GENERATOR], [paths.GENERATOR.with_suffix(".json")], [paths.DISCRIMINATORS],
-        [paths.DISCRIMINATORS.with_suffix(".json")], [paths.PARAMS], [Path(locks.LOCK)], [paths.LANDMARKS],
-        [paths.TRAIN_RECORD], [Path("tasks/train.py")],
+        [paths.DISCRIMINATORS.with_suffix(".json")], [paths.PARAMS], [Path(dvc_lock.LOCK)], [paths.LANDMARKS],
+        [paths.TRAIN_RECORD], [Path("tasks/train/stage.py")],
     ]  # fmt: skip
     place = {
         (folder / row["shard"]): sorted((r["offset"], r["offset"] + r["size"], r["clip"]) for r in rows if
@@ -129,28 +134,28 @@ def test_a_checkpoint_whose_index_is_another_is_found_though_dvc_and_git_agree(c
 
 
 def test_a_tree_that_was_dirty_at_training_time_is_found_afterwards(committed):
-    Path("tasks/train.py").write_text(Path("tasks/train.py").read_text() + "\n# an experiment\n")
+    Path("tasks/train/stage.py").write_text(Path("tasks/train/stage.py").read_text() + "\n# an experiment\n")
     shutil.rmtree(".cache/train")
     train.run(config.load(Path("params.yaml")))
-    git("checkout", "--", "tasks/train.py")
+    git("checkout", "--", "tasks/train/stage.py")
     recommit("train")
-    assert findings() == ["work tree dirty at training time: M tasks/train.py"]
+    assert findings() == ["work tree dirty at training time: M tasks/train/stage.py"]
 
 
 def test_training_with_other_code_than_the_commits_is_found(committed):
-    lock = Path(locks.LOCK).read_text()
-    digest = units.md5_file(Path("tasks/loader.py"))
-    Path(locks.LOCK).write_text(lock.replace(digest, "f" * 32))
+    lock = Path(dvc_lock.LOCK).read_text()
+    digest = unit_cache.md5_file(Path("tasks/loading/batches.py"))
+    Path(dvc_lock.LOCK).write_text(lock.replace(digest, "f" * 32))
     commit("a lock that names other code")
-    assert [line for line in findings() if line.startswith("stage train: ran with another tasks/loader.py")]
+    assert [line for line in findings() if line.startswith("stage train: ran with another tasks/loading/batches.py")]
 
 
 def test_mlflow_dvc_and_git_lead_to_each_other(committed):
-    [run_id] = tracking.runs_of("dvc.generator.md5", units.md5_file(paths.GENERATOR))
-    record = lineage.load(paths.TRAIN_RECORD.read_text())
+    [run_id] = tracking.runs_of("dvc.generator.md5", unit_cache.md5_file(paths.GENERATOR))
+    record = training_record.load(paths.TRAIN_RECORD.read_text())
     tags = tracking.tags_of(run_id)
     assert record["mlflow_run"] == run_id
-    assert tags["dvc.generator.md5"] == locks.out(locks.committed(), paths.GENERATOR)
+    assert tags["dvc.generator.md5"] == dvc_lock.out(dvc_lock.committed(), paths.GENERATOR)
     assert tags["git.commit"] == record["sessions"][0]["git_commit"] == git("rev-parse", "HEAD~1").strip()
     assert tracking.tags_of("0" * 32) is None
 
@@ -164,12 +169,12 @@ def test_mlflow_saying_something_else_is_found(committed):
 def test_raw_bytes_may_be_left_out_where_they_may_not_lie(committed):
     shutil.rmtree(paths.RAW)
     assert findings() and findings(without_raw=True) == []
-    assert [link.state for link in audit.run(without_raw=True) if link.name == "raw bytes"] == ["unchecked"]
+    assert [link.state for link in chain.run(without_raw=True) if link.name == "raw bytes"] == ["unchecked"]
 
 
 def test_lrs2_without_its_agreement_is_a_finding(committed):
     rows = [row | {"corpus": "lrs2"} for row in index.read(paths.CLIPS)]
-    link = audit.held_under(audit.Case("", {}, rows, None, None))
+    link = chain.held_under(chain.Case("", {}, rows, None, None))
     assert link.findings and "data/agreement.json: no such file" in link.findings[0]
 
 
@@ -182,4 +187,4 @@ def test_a_video_that_has_withdrawn_and_is_still_there_is_found(committed):
 
 def test_outside_git_it_is_the_users_to_mend(workspace):
     with pytest.raises(UserError, match="no git commit here"):
-        audit.run()
+        chain.run()

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from tasks import backends, dub, fastest, inference, paths, quantised
-from tasks.fastest import Verdict
-from tasks.loader import Clips
-from tasks.stage import UserError
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.dubbing import dub
+from tasks.inference import auto_backend, backends, int8, lip_sync
+from tasks.inference.auto_backend import Verdict
+from tasks.loading.batches import Clips
 
 LIBRARIES = {"openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
 
@@ -31,9 +33,9 @@ def faces_and_windows():
 def test_a_backend_gives_the_pictures_of_torch(trained, monkeypatch, backend, levels):
     needs(backend)
     faces, windows = faces_and_windows()
-    wanted = inference.LipSync(paths.GENERATOR).generate(faces[0], faces, windows)
+    wanted = lip_sync.LipSync(paths.GENERATOR).generate(faces[0], faces, windows)
     monkeypatch.setenv("LIPGAN_BACKEND", backend)
-    sync = inference.LipSync(paths.GENERATOR)
+    sync = lip_sync.LipSync(paths.GENERATOR)
     assert sync.backend == backend
     assert np.abs(sync.generate(faces[0], faces, windows).astype(int) - wanted).max() <= levels
     assert np.abs(sync.generate(faces[0], faces[:1], windows[:1]).astype(int) - wanted[:1]).max() <= levels
@@ -45,19 +47,19 @@ def test_int8_is_8_bits_and_near_torch_on_faces(trained, backend):
     needs("onnx")
     import onnx
 
-    file = quantised.made(paths.GENERATOR)
-    assert quantised.made(paths.GENERATOR) == file and len(list(file.parent.iterdir())) == 1
+    file = int8.made(paths.GENERATOR)
+    assert int8.made(paths.GENERATOR) == file and len(list(file.parent.iterdir())) == 1
     graph = onnx.load(str(file)).graph
     kinds = {name: node.op_type for node in graph.node for name in node.output}
     weights = {node.name: kinds.get(node.input[1]) for node in graph.node if node.op_type.startswith("Conv")}
     assert [name for name, kind in weights.items() if kind != "DequantizeLinear"] == [
         name for name in weights if name.startswith("/picture/")
     ]
-    sync = inference.LipSync(paths.GENERATOR, "torch")
-    batch = next(quantised.calibration(sync, Clips(paths.INDEX, paths.SHARDS, "val")))
+    sync = lip_sync.LipSync(paths.GENERATOR, "torch")
+    batch = next(int8.calibration(sync, Clips(paths.INDEX, paths.SHARDS, "val")))
     faces_B6SS, sound_BFW = (torch.from_numpy(batch[name]) for name in backends.INPUTS)
     wanted = sync.run(faces_B6SS, sound_BFW)
-    got = inference.LipSync(paths.GENERATOR, backend, file).run(faces_B6SS, sound_BFW)
+    got = lip_sync.LipSync(paths.GENERATOR, backend, file).run(faces_B6SS, sound_BFW)
     assert 0 < (got - wanted).detach().abs().mean() < 0.02
 
 
@@ -67,35 +69,35 @@ def test_the_fastest_is_taken_of_those_that_pass_and_the_answer_is_kept(trained,
         "openvino": Verdict(None, {}, "openvino is not installed"),
     }  # fmt: skip
     asked = []
-    monkeypatch.setattr(fastest, "measured", lambda checkpoint: asked.append(checkpoint) or told)
-    assert fastest.fastest(paths.GENERATOR) == fastest.fastest(paths.GENERATOR) == "onnx"
+    monkeypatch.setattr(auto_backend, "measured", lambda checkpoint: asked.append(checkpoint) or told)
+    assert auto_backend.fastest(paths.GENERATOR) == auto_backend.fastest(paths.GENERATOR) == "onnx"
     assert len(asked) == 1
     assert "backend onnx-int8: refused: too far off" in capsys.readouterr().err
     with pytest.raises(UserError, match="--backend onnx-int8: too far off"):
-        fastest.lip_sync(paths.GENERATOR, "onnx-int8")
+        auto_backend.lip_sync(paths.GENERATOR, "onnx-int8")
     Path(paths.GENERATOR).write_bytes(Path(paths.GENERATOR).read_bytes() + b" ")
-    assert fastest.fastest(paths.GENERATOR) == "onnx" and len(asked) == 2  # another checkpoint is measured anew
+    assert auto_backend.fastest(paths.GENERATOR) == "onnx" and len(asked) == 2  # another checkpoint is measured anew
 
 
 def test_the_gate_refuses_pictures_that_are_worse_by_name(trained):
-    sync = inference.LipSync(paths.GENERATOR, "torch")
-    good = fastest.figures(sync)
-    assert fastest.worse(good, good) == ""
+    sync = lip_sync.LipSync(paths.GENERATOR, "torch")
+    good = auto_backend.figures(sync)
+    assert auto_backend.worse(good, good) == ""
     sync.run = lambda faces, sound: torch.ones(len(faces), 3, 96, 96)
-    assert "mouth_l1 on held-out clips is" in fastest.worse(
-        fastest.figures(sync) | {"aperture_corr": 1.0, "amplitude_ratio": 1.0}, good
+    assert "mouth_l1 on held-out clips is" in auto_backend.worse(
+        auto_backend.figures(sync) | {"aperture_corr": 1.0, "amplitude_ratio": 1.0}, good
     )
-    assert fastest.worse(good | {"mouth_l1": float("nan")}, good)
+    assert auto_backend.worse(good | {"mouth_l1": float("nan")}, good)
 
 
 def test_auto_dubs_with_what_it_chose_and_says_so(trained, monkeypatch, capsys):
     needs("onnx")
-    monkeypatch.setattr(fastest, "ROUNDS", 1)
-    monkeypatch.setattr(fastest, "NUM_CLIPS", 1)
+    monkeypatch.setattr(auto_backend, "ROUNDS", 1)
+    monkeypatch.setattr(auto_backend, "NUM_CLIPS", 1)
     dub.run("face.mp4", "face.mp4", "out/a.mp4", options=dub.Options(backend="auto"))
     made_by = json.loads(Path("out/a.json").read_text())["made_by"]
     assert f"backend {made_by['backend']}: the fastest here that passes" in capsys.readouterr().err
-    [kept] = [file for file in quantised.folder().iterdir() if file.suffix == ".json"]
+    [kept] = [file for file in int8.folder().iterdir() if file.suffix == ".json"]
     found = json.loads(kept.read_text())["backends"]
     assert set(found) == set(backends.BACKENDS)
     assert not found[made_by["backend"]]["refused"]
@@ -105,9 +107,9 @@ def test_auto_dubs_with_what_it_chose_and_says_so(trained, monkeypatch, capsys):
 def test_without_held_out_clips_what_rounds_is_refused(trained, monkeypatch):
     needs("openvino-bf16")
     needs("onnx")
-    monkeypatch.setattr(fastest, "ROUNDS", 1)
+    monkeypatch.setattr(auto_backend, "ROUNDS", 1)
     paths.INDEX.unlink()
-    found = fastest.measured(paths.GENERATOR)
+    found = auto_backend.measured(paths.GENERATOR)
     assert not found["openvino"].refused
     assert "no held-out clips here" in found["openvino-bf16"].refused
     assert "int8 is calibrated on training clips" in found["onnx-int8"].refused
@@ -116,6 +118,6 @@ def test_without_held_out_clips_what_rounds_is_refused(trained, monkeypatch):
 def test_an_unknown_backend_is_one_line(trained, monkeypatch):
     monkeypatch.setenv("LIPGAN_BACKEND", "abacus")
     with pytest.raises(UserError, match=r"LIPGAN_BACKEND must be one of torch, openvino, openvino-bf16, onnx"):
-        inference.LipSync(paths.GENERATOR)
+        lip_sync.LipSync(paths.GENERATOR)
     with pytest.raises(UserError, match=r"--backend must be one of auto, torch, .*, got 'abacus'"):
-        fastest.lip_sync(paths.GENERATOR, "abacus")
+        auto_backend.lip_sync(paths.GENERATOR, "abacus")

@@ -7,8 +7,9 @@ import pytest
 from test_dub import speech
 
 from flows import batch
-from tasks import film, jobs
-from tasks.stage import UserError
+from tasks.core.errors import UserError
+from tasks.dubbing import batch as jobs
+from tasks.media import native_rate
 
 
 def test_one_bad_job_stops_no_other_and_a_second_run_makes_only_what_is_missing(trained, monkeypatch, capfd):
@@ -23,7 +24,7 @@ def test_one_bad_job_stops_no_other_and_a_second_run_makes_only_what_is_missing(
     told = json.loads(Path("jobs.jobs.json").read_text())
     assert [row["state"] for row in told] == ["done", "refused", "done"]
     assert told[1]["why"] == "none.mp4: no such file"
-    assert len(list(film.pictures(Path("out/a.mp4")))) == 5
+    assert len(list(native_rate.pictures(Path("out/a.mp4")))) == 5
     assert not Path("out/b.mp4").exists()
     Path("out/c.mp4").unlink()
     capfd.readouterr()

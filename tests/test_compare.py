@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from model import metrics
-from tasks import compare
-from tasks.stage import UserError
+from model.metrics import registry
+from tasks.core.errors import UserError
+from tasks.evaluate import compare
 
 
 def clips(values) -> dict[str, float | None]:
@@ -32,7 +32,7 @@ BASE = np.linspace(0.2, 0.8, 12)
 def test_a_constant_change_is_told_in_the_direction_of_the_metric(metric, change, verdict):
     got = compare.paired(clips(BASE), clips(BASE + change), metric)
     assert got.verdict == verdict
-    if metrics.METRICS[metric].better != "one":
+    if registry.METRICS[metric].better != "one":
         assert abs(got.difference) == pytest.approx(abs(change))
     assert got.b - got.a == pytest.approx(change)
 
@@ -72,7 +72,7 @@ def test_other_clips_cannot_be_compared():
 
 
 def pair(metric, verdict):
-    return metrics.Paired(metric, 0, 0, 0, 0, 0, verdict, 10)
+    return registry.Paired(metric, 0, 0, 0, 0, 0, verdict, 10)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def repository(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     table = tmp_path / "reports/plots/clips.csv"
     table.parent.mkdir(parents=True)
-    (tmp_path / "reports/metrics.json").write_text(json.dumps({"about": {"version": metrics.PANEL_VERSION}}))
+    (tmp_path / "reports/metrics.json").write_text(json.dumps({"about": {"version": registry.PANEL_VERSION}}))
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
     subprocess.run(["git", "init", "-q"], check=True)
     for gain in (0.0, 0.1):
@@ -142,9 +142,9 @@ def test_figures_of_another_version_are_not_compared(repository):
     import subprocess
 
     old = repository / "reports/metrics.json"
-    old.write_text(json.dumps({"about": {"version": metrics.PANEL_VERSION - 1}}))
+    old.write_text(json.dumps({"about": {"version": registry.PANEL_VERSION - 1}}))
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
     subprocess.run([*git, "commit", "-qam", "older"], check=True)
-    now = metrics.PANEL_VERSION
+    now = registry.PANEL_VERSION
     with pytest.raises(UserError, match=f"measured by version {now - 1} of the evaluation, this is {now}"):
         compare.commits("HEAD~1", "HEAD")

@@ -3,8 +3,8 @@ import re
 import pytest
 from conftest import ROOT, params_text
 
-from tasks import config
-from tasks.stage import UserError
+from tasks.core import config
+from tasks.core.errors import UserError
 
 
 def load(tmp_path, changes):

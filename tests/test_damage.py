@@ -9,8 +9,11 @@ from conftest import ROOT
 
 from model import timing
 from model.samples import NUM_MFCC
-from tasks import config, index, media, paths, preprocess, shards
-from tasks.stage import REASONS, Refusal
+from tasks.core import config, paths
+from tasks.core.errors import REASONS, Refusal
+from tasks.media import decode
+from tasks.preprocess import stage as preprocess
+from tasks.storage import index, shards
 
 P = config.load(ROOT / "params.yaml")
 NUM_DAMAGED = 560
@@ -22,9 +25,9 @@ def small(tiny):
     """A clip of 14 frames with sound, and the predictor."""
     row = index.kept(index.read(paths.CLIPS), "train")[0]
     raw = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])
-    frames = list(media.frames(io.BytesIO(raw["mp4"])))[:14]
-    sound = media.decode_sound(io.BytesIO(raw["mp4"]))[: timing.num_samples(14)]
-    media.encode_video(tiny / "small.mp4", frames, sound)
+    frames = list(decode.frames(io.BytesIO(raw["mp4"])))[:14]
+    sound = decode.decode_sound(io.BytesIO(raw["mp4"]))[: timing.num_samples(14)]
+    decode.encode_video(tiny / "small.mp4", frames, sound)
     return (tiny / "small.mp4").read_bytes(), preprocess.tools()
 
 

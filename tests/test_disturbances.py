@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from model import augment, cepstra, seeds
+from model import augment, backgrounds, disturbances, mfcc, mixtures, seeds
 from model.timing import SAMPLE_RATE_HZ, num_samples
-from tasks import disturbances, features, loader, media, noisy, paths
-from tasks.loader import Clips
-from tasks.raw_clips import RawClips
-from tasks.synthetic import sounds
+from tasks.core import paths
+from tasks.evaluate.raw_clips import RawClips
+from tasks.loading import batches
+from tasks.loading.batches import Clips
+from tasks.media import decode
+from tasks.preprocess import examine
 
 CPU = torch.device("cpu")
 NONE = augment.Change(np.zeros((3, 256), np.uint8), 0, 0, np.zeros(12, np.float32))
@@ -20,58 +22,58 @@ def voice(tiny_folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tiny_folder)
         clips, raw = Clips(paths.INDEX, paths.SHARDS, "train"), RawClips(paths.CLIPS, paths.RAW)
-        return media.fit(raw.sound(clips.keys[0]), clips.rows[0]["num_frames"])
+        return decode.fit(raw.sound(clips.keys[0]), clips.rows[0]["num_frames"])
 
 
 def stored(sound):
-    log_mel_MC = features.log_mel(sound, len(sound) // 640)
-    return torch.from_numpy(cepstra.levelled(log_mel_MC, float(np.mean(np.square(sound)))))[None]
+    log_mel_MC = examine.log_mel(sound, len(sound) // 640)
+    return torch.from_numpy(mfcc.levelled(log_mel_MC, float(np.mean(np.square(sound)))))[None]
 
 
 def power(sound):
-    return torch.from_numpy(cepstra.mel_power(sound / np.sqrt(np.mean(np.square(sound)))))[None]
+    return torch.from_numpy(mfcc.mel_power(sound / np.sqrt(np.mean(np.square(sound)))))[None]
 
 
 def test_mel_power_is_what_librosa_hears(voice):
-    log_mel_MC = features.log_mel(voice, len(voice) // 640)
-    assert np.allclose(np.log(np.maximum(cepstra.mel_power(voice), cepstra.LOG_FLOOR)), log_mel_MC.T, atol=1e-3)
+    log_mel_MC = examine.log_mel(voice, len(voice) // 640)
+    assert np.allclose(np.log(np.maximum(mfcc.mel_power(voice), mfcc.LOG_FLOOR)), log_mel_MC.T, atol=1e-3)
 
 
 @pytest.mark.parametrize("loudness", [1.0, 0.01])
 def test_what_is_stored_gives_the_cepstra_that_are_stored(voice, loudness):
-    found_FW = cepstra.cepstra(stored(voice * loudness).float() / cepstra.STEPS)[0].numpy()
-    wanted_FW = features.mfcc(voice * loudness, len(voice) // 640)
+    found_FW = mfcc.cepstra(stored(voice * loudness).float() / mfcc.STEPS)[0].numpy()
+    wanted_FW = examine.mfcc(voice * loudness, len(voice) // 640)
     assert wanted_FW.std() > 10 and np.abs(found_FW - wanted_FW).max() < 0.03
 
 
 @pytest.mark.parametrize("snr_db", [20.0, 10.0, 0.0])
-@pytest.mark.parametrize("kind", noisy.KINDS)
+@pytest.mark.parametrize("kind", mixtures.KINDS)
 def test_powers_added_give_nearly_the_cepstra_of_sounds_added(voice, kind, snr_db):
     num_frames, rng = len(voice) // 640, seeds.generator("noisy", kind, "a")
-    other = rng.standard_normal(len(voice)) if kind == "noise" else sounds.music(rng, len(voice))
+    other = rng.standard_normal(len(voice)) if kind == "noise" else backgrounds.music(rng, len(voice))
     level = torch.tensor([-snr_db])
-    found_FW = cepstra.mixed(stored(voice), power(other), level, torch.tensor([False]))[0].numpy()
-    wanted_FW = features.mfcc(noisy.under(voice, kind, snr_db, "a"), num_frames)
-    clean_FW = features.mfcc(voice, num_frames)
+    found_FW = mfcc.mixed(stored(voice), power(other), level, torch.tensor([False]))[0].numpy()
+    wanted_FW = examine.mfcc(mixtures.under(voice, kind, snr_db, "a"), num_frames)
+    clean_FW = examine.mfcc(voice, num_frames)
     error, change = (np.sqrt(np.mean(np.square(of - wanted_FW))) for of in (found_FW, clean_FW))
     assert error < 0.25 * change, (error, change)
 
 
 def test_a_sound_far_below_the_voice_changes_nothing(voice):
     other = np.random.default_rng(0).standard_normal(len(voice))
-    found_FW = cepstra.mixed(stored(voice), power(other), torch.tensor([-160.0]), torch.tensor([False]))[0].numpy()
-    assert np.abs(found_FW - features.mfcc(voice, len(voice) // 640)).max() < 0.1
+    found_FW = mfcc.mixed(stored(voice), power(other), torch.tensor([-160.0]), torch.tensor([False]))[0].numpy()
+    assert np.abs(found_FW - examine.mfcc(voice, len(voice) // 640)).max() < 0.1
 
 
 def test_silence_holds_nothing_of_the_voice_and_without_noise_is_digital_silence(voice):
     other, silent = power(np.random.default_rng(0).standard_normal(len(voice))), torch.tensor([True])
     quiet = stored(voice)
     for level_db in (-60.0, -170.0):
-        one, two = (cepstra.mixed(of, other, torch.tensor([level_db]), silent)[0] for of in (quiet, quiet // 2))
+        one, two = (mfcc.mixed(of, other, torch.tensor([level_db]), silent)[0] for of in (quiet, quiet // 2))
         assert torch.equal(one, two)
-    assert np.allclose(two.numpy(), features.mfcc(np.zeros(num_samples(4)), 4)[:, :1], atol=0.05)
-    noise_FW = cepstra.mixed(quiet, other, torch.tensor([-60.0]), silent)[0].numpy()
-    wanted_FW = features.mfcc(0.001 * np.random.default_rng(0).standard_normal(len(voice)), len(voice) // 640)
+    assert np.allclose(two.numpy(), examine.mfcc(np.zeros(num_samples(4)), 4)[:, :1], atol=0.05)
+    noise_FW = mfcc.mixed(quiet, other, torch.tensor([-60.0]), silent)[0].numpy()
+    wanted_FW = examine.mfcc(0.001 * np.random.default_rng(0).standard_normal(len(voice)), len(voice) // 640)
     assert np.abs(noise_FW - wanted_FW).mean() < 0.1
 
 
@@ -81,7 +83,7 @@ def test_what_is_under_a_clip_goes_on_from_window_to_window():
     columns_BW = np.array([[0, 1, 2], [2, 3, 4]])
     heard = disturbances.under(torch.zeros(2, 3, 40, dtype=torch.int16), columns_BW, [change] * 2, np.zeros(2, bool))
     assert torch.allclose(heard[0, :, 2], heard[1, :, 0], atol=1e-4)
-    wanted = cepstra.cepstra((pieces[3, 9:12] * 1e20).log()[None])
+    wanted = mfcc.cepstra((pieces[3, 9:12] * 1e20).log()[None])
     assert torch.allclose(heard[1], wanted[0], atol=0.01)
 
 
@@ -104,18 +106,18 @@ def test_noise_falls_with_frequency_as_its_colour_says(fall, per_octave_db):
 
 def test_a_batch_hears_what_lies_under_its_clips(tiny):
     clips = Clips(paths.INDEX, paths.SHARDS, "train")
-    from tasks import config
+    from tasks.core import config
 
     p = config.load(paths.PARAMS).train
     draws = clips.draw(p, seed=3, epoch=0, per_clip=6, flip=False)
     draws.silent_N[::3] = True
     noisy_clip = int(draws.clip_N[1])
-    plain = loader.batch_of(clips, draws)
+    plain = batches.batch_of(clips, draws)
 
     def change_of(clip):
         return NONE._replace(snr_db=0.0 if clip == noisy_clip else np.inf, floor_db=-60.0, piece=9, start=50)
 
-    heard = loader.batch_of(clips, draws, change_of)
+    heard = batches.batch_of(clips, draws, change_of)
     for k, (clip, silent) in enumerate(zip(draws.clip_N, draws.silent_N, strict=True)):
         same = [torch.equal(a[k], b[k]) for a, b in ((heard.mfcc_BFW, plain.mfcc_BFW), (heard[3], plain[3]))]
         assert same == [clip != noisy_clip and not silent, clip != noisy_clip]

@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 
 from model import faces, timing
-from tasks import checkpoints, config, dub, features, film, index, inference, media, paths, segments, shards
-from tasks.demo import write_wav
-from tasks.dubbing import hear, idle, look, speaker
-from tasks.landmarks import Predictor
-from tasks.stage import UserError
+from tasks.core import config, paths
+from tasks.core.errors import UserError
+from tasks.dubbing import dub, hear, idle, look, speaker
+from tasks.features.landmarks import Predictor
+from tasks.inference import checkpoints, lip_sync
+from tasks.media import decode, native_rate, segments
+from tasks.preprocess import examine
+from tasks.storage import index, shards
+from tasks.studies.demo import write_wav
 
 
 def speech(samples, path="speech.wav"):
@@ -24,7 +28,7 @@ def speech(samples, path="speech.wav"):
 
 
 def face_frames():
-    return np.stack(list(media.frames(Path("face.mp4"))))
+    return np.stack(list(decode.frames(Path("face.mp4"))))
 
 
 def about(out):
@@ -38,7 +42,7 @@ def options(**given):
 def lossless(face, audio, out="out/a.mkv", **given):
     """Dub without loss, so that the frames of the output are those before encoding."""
     dub.run(face, audio, out, spans=given.pop("spans", ()), options=options(lossless=True, **given))
-    return np.stack([picture.rgb() for picture, _ in film.pictures(Path(out))])
+    return np.stack([picture.rgb() for picture, _ in native_rate.pictures(Path(out))])
 
 
 @pytest.mark.parametrize(("length", "samples", "wanted"), [
@@ -48,8 +52,8 @@ def lossless(face, audio, out="out/a.mkv", **given):
 def test_the_output_is_as_long_as_was_asked(trained, length, samples, wanted):
     dub.run("face.mp4", speech(samples), "out/a.mp4", options=options(length=length))
     num_frames = len(face_frames()) if wanted == "video" else timing.num_frames_of_sound(samples)
-    assert len(list(film.pictures(Path("out/a.mp4")))) == num_frames
-    assert abs(film.sound(Path("out/a.mp4")).duration_s - num_frames / 25) < 0.1
+    assert len(list(native_rate.pictures(Path("out/a.mp4")))) == num_frames
+    assert abs(native_rate.sound(Path("out/a.mp4")).duration_s - num_frames / 25) < 0.1
 
 
 @pytest.mark.parametrize("fps", [Fraction(24000, 1001), 50])
@@ -60,7 +64,7 @@ def test_the_output_keeps_the_times_of_the_source(trained, fps):
     ticks = np.round(times_s * segments.TICKS_HZ).astype(int)
     segments.write_segment(Path("piece.mp4"), pictures, ticks, segments.Coding())
     dub.run("piece.mp4", speech(640 * 5), "out/a.mp4")
-    got = np.array([time_s for _, time_s in film.pictures(Path("out/a.mp4"))])
+    got = np.array([time_s for _, time_s in native_rate.pictures(Path("out/a.mp4"))])
     assert np.abs(got - times_s).max() < 1e-3
 
 
@@ -101,12 +105,12 @@ def test_a_hand_before_the_mouth_stays_and_the_change_fades_around_it(trained):
 
 
 def test_only_spans_are_touched_and_the_rest_keeps_picture_and_sound(trained):
-    real, sound = face_frames(), media.decode_sound(Path("face.mp4"))
+    real, sound = face_frames(), decode.decode_sound(Path("face.mp4"))
     made = lossless("face.mp4", None, spans=[(0.4, speech(640 * 10, "line.wav"))])
     changed = np.flatnonzero((made != real).any(axis=(1, 2, 3)))
     assert 10 - 3 <= changed[0] <= 10 and 19 <= changed[-1] <= 19 + 3
-    heard = media.decode_sound(Path("out/a.mkv"))
-    line = media.decode_sound(Path("line.wav"))
+    heard = decode.decode_sound(Path("out/a.mkv"))
+    line = decode.decode_sound(Path("line.wav"))
     assert np.abs(heard[: 10 * 640] - sound[: 10 * 640]).max() < 1e-3
     assert np.abs(heard[21 * 640 : 28 * 640] - sound[21 * 640 : 28 * 640]).max() < 1e-3
     assert np.abs(heard[11 * 640 : 19 * 640] - line[640 : 9 * 640]).max() < 1e-3
@@ -154,7 +158,7 @@ def test_a_run_that_was_killed_goes_on_and_makes_the_same_bytes(trained, monkeyp
 def test_a_picture_speaks_and_a_drawing_with_its_box(trained):
     cv2.imwrite("face.png", face_frames()[0][..., ::-1])
     dub.run("face.png", speech(640 * 12), "out/a.mp4")
-    assert len(list(film.pictures(Path("out/a.mp4")))) == 12
+    assert len(list(native_rate.pictures(Path("out/a.mp4")))) == 12
     drawing = np.full((200, 200, 3), 200, np.uint8)
     cv2.imwrite("drawing.png", drawing)
     with pytest.raises(UserError, match="no face found"):
@@ -173,7 +177,7 @@ def test_the_head_of_a_picture_sways_and_its_landmarks_are_where_they_are_said_t
     told, found = [], []  # how far the head as a whole has moved
     box_14 = faces.crop_boxes(seen.faces[0].boxes_N4)  # of the unmoved face, so that the predictor sees all of it
     for frame in range(0, 100, 4):
-        crop_1SS3 = features.crop(sway.picture(picture_HW3, frame), box_14[0], p.size)[None]
+        crop_1SS3 = examine.crop(sway.picture(picture_HW3, frame), box_14[0], p.size)[None]
         found.append(look.to_frame(predictor(crop_1SS3), box_14, p.size)[0].mean(axis=0))
         told.append(face.points_N682[frame].mean(axis=0))
         assert np.ptp(face.boxes_N4[frame, ::2]) == pytest.approx(sway.size_px)
@@ -206,9 +210,9 @@ def test_of_two_faces_the_one_whose_mouth_moves_with_the_sound_speaks(trained):
     real = face_frames()
     still = np.repeat(real[:1], len(real), axis=0)
     for name, pair in (("left", (real, still[:, :, ::-1])), ("right", (still[:, :, ::-1], real))):
-        media.encode_video(Path("two.mp4"), np.concatenate(pair, axis=2), media.decode_sound(Path("face.mp4")))
+        decode.encode_video(Path("two.mp4"), np.concatenate(pair, axis=2), decode.decode_sound(Path("face.mp4")))
         made = lossless("two.mp4", speech(640 * 5))
-        both = np.stack(list(media.frames(Path("two.mp4"))))
+        both = np.stack(list(decode.frames(Path("two.mp4"))))
         changed = (made != both).any(axis=(0, 1, 3))
         half = len(changed) // 2
         assert changed[:half].any() == (name == "left") and changed[half:].any() == (name == "right")
@@ -223,7 +227,7 @@ def test_a_picture_of_the_person_names_the_speaker_and_says_how_sure(trained):
     one, other = (frames_of(rows[video])[:20] for video in sorted(rows)[:2])
     cv2.imwrite("one.png", frames_of(rows[sorted(rows)[0]])[-1][..., ::-1])
     cv2.imwrite("other.png", frames_of(rows[sorted(rows)[1]])[-1][..., ::-1])
-    media.encode_video(Path("two.mp4"), np.concatenate([one, other], axis=2), None)
+    decode.encode_video(Path("two.mp4"), np.concatenate([one, other], axis=2), None)
     half = one.shape[2]
     for name, side in (("one.png", 0), ("other.png", 1)):
         dub.run("two.mp4", speech(640 * 5), "out/a.mp4", options=options(speaker=name, length="video"))
@@ -241,13 +245,13 @@ def test_a_picture_of_the_person_names_the_speaker_and_says_how_sure(trained):
 def frames_of(row):
     members = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])
     Path("clip.mp4").write_bytes(members["mp4"])
-    return np.stack(list(media.frames(Path("clip.mp4"))))
+    return np.stack(list(decode.frames(Path("clip.mp4"))))
 
 
 def test_the_frames_of_pass_1_are_those_of_the_training_track(trained):
     p = config.load(paths.PARAMS).faces
-    followed = features.track(media.frames(Path("face.mp4")), p)
-    [face] = look.look(film.pictures(Path("face.mp4")), p, Predictor(paths.LANDMARKS)).faces
+    followed = examine.track(decode.frames(Path("face.mp4")), p)
+    [face] = look.look(native_rate.pictures(Path("face.mp4")), p, Predictor(paths.LANDMARKS)).faces
     assert np.array_equal(face.boxes_N4, followed.boxes_T4)
     assert np.array_equal(face.found_N, followed.found_T)
 
@@ -255,8 +259,8 @@ def test_the_frames_of_pass_1_are_those_of_the_training_track(trained):
 def test_a_cut_ends_a_face(trained):
     real = face_frames()[:20]
     cut = np.concatenate([real, 255 - real[:, :, ::-1], real])
-    media.encode_video(Path("cut.mp4"), cut, None)
-    seen = look.look(film.pictures(Path("cut.mp4")), config.load(paths.PARAMS).faces, Predictor(paths.LANDMARKS))
+    decode.encode_video(Path("cut.mp4"), cut, None)
+    seen = look.look(native_rate.pictures(Path("cut.mp4")), config.load(paths.PARAMS).faces, Predictor(paths.LANDMARKS))
     assert seen.shots == [0, 20, 40]
     assert all(seen.shot_of(face.first) == seen.shot_of(face.end - 1) for face in seen.faces)
 
@@ -265,13 +269,13 @@ def test_sound_features_piece_by_piece_are_those_of_the_whole(monkeypatch):
     monkeypatch.setattr(hear, "PIECE_FRAMES", 20)
     sound = np.random.default_rng(0).normal(0, 0.1, 640 * 73).astype(np.float32)
     blocks = (sound[at : at + 999] for at in range(0, len(sound), 999))
-    assert np.array_equal(hear.mfcc(blocks, 73), features.mfcc(sound, 73))
+    assert np.array_equal(hear.mfcc(blocks, 73), examine.mfcc(sound, 73))
 
 
 def test_a_frame_of_25_a_second_hears_what_it_heard_in_training():
     mfcc = np.arange(12 * 200, dtype=np.float32).reshape(12, 200)
     at = np.arange(50)
-    assert np.array_equal(inference.windows_at(mfcc, (at + 0.5) / 25), inference.windows(mfcc, at))
+    assert np.array_equal(lip_sync.windows_at(mfcc, (at + 0.5) / 25), lip_sync.windows(mfcc, at))
 
 
 def test_loudness_rises_where_there_is_sound():
@@ -306,10 +310,10 @@ def test_loudness_rises_where_there_is_sound():
 def test_bad_input_is_one_line_and_leaves_nothing(trained, change, message):
     speech(6400)
     grey = [np.full((96, 96, 3), 127, np.uint8)] * 5
-    media.encode_video(Path("grey.mp4"), grey, np.zeros(3200, np.float32))
-    media.encode_video(Path("mute.mp4"), grey, None)
+    decode.encode_video(Path("grey.mp4"), grey, np.zeros(3200, np.float32))
+    decode.encode_video(Path("mute.mp4"), grey, None)
     Path("text.mp4").write_text("no video")
-    media.encode_video(Path("half.mp4"), [*face_frames()], None)  # its index is in front
+    decode.encode_video(Path("half.mp4"), [*face_frames()], None)  # its index is in front
     whole = Path("half.mp4").read_bytes()
     Path("half.mp4").write_bytes(whole[: len(whole) // 2] + bytes(len(whole) // 2))
     given = {"face": "face.mp4", "audio": "speech.wav", "out": "out/a.mp4"} | change
@@ -324,7 +328,7 @@ def test_weights_of_another_network_are_refused_by_name(trained):
     described["params"]["model"]["width"] = 0.25
     checkpoints.save(Path("models/other.safetensors"), weights, described)
     with pytest.raises(UserError, match=r"other\.safetensors: weights do not fit the network"):
-        inference.LipSync(Path("models/other.safetensors"))
+        lip_sync.LipSync(Path("models/other.safetensors"))
 
 
 def test_a_checkpoint_of_another_version_is_one_line(trained):
@@ -336,7 +340,7 @@ def test_a_checkpoint_of_another_version_is_one_line(trained):
 
 
 def test_the_generator_does_not_see_the_mouth_it_replaces(trained):
-    sync = inference.LipSync(paths.GENERATOR)
+    sync = lip_sync.LipSync(paths.GENERATOR)
     faces = np.random.default_rng(0).integers(0, 255, (3, 96, 96, 3), dtype=np.uint8)
     other = faces.copy()
     other[:, 48:] = 0
@@ -345,7 +349,7 @@ def test_the_generator_does_not_see_the_mouth_it_replaces(trained):
 
 
 def test_many_frames_at_a_time_are_the_frames_one_by_one(trained):
-    sync = inference.LipSync(paths.GENERATOR)
+    sync = lip_sync.LipSync(paths.GENERATOR)
     rng = np.random.default_rng(0)
     faces = rng.integers(0, 255, (40, 96, 96, 3), dtype=np.uint8)
     windows = rng.normal(size=(40, 12, 35)).astype(np.float32)

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from tasks import dub, mark, media
-from tasks.stage import UserError
+from tasks.core.errors import UserError
+from tasks.dubbing import dub
+from tasks.media import decode
+from tasks.provenance import c2pa_mark
 
 NUM_DAMAGED = 320
 PATIENCE_S = 2 * fuzzed.LIMIT_S  # without a line of the process that kills each dub at its limit
@@ -70,7 +72,7 @@ def test_a_sound_that_breaks_off_is_refused_and_one_of_unknown_length_is_not(tra
 def test_sound_before_the_first_picture_is_no_damage(trained):
     """A video whose pictures begin half a second after its sound: that half second is never heard, and not lost."""
     fuzzed.wholes(Path("wholes"))
-    pictures = list(media.frames("wholes/face.mp4"))
+    pictures = list(decode.frames("wholes/face.mp4"))
     sound = np.random.default_rng(0).normal(0, 0.1, 48000).astype(np.float32)
     fuzzed.write("late.mkv", pictures, "libx264", "yuv420p", sound, "flac", first=12)
     assert dub.run("wholes/face.mp4", "late.mkv", "out/a.mp4").is_file()
@@ -80,4 +82,4 @@ def test_a_video_of_another_kind_than_its_name_is_dubbed_and_marked(trained):
     fuzzed.wholes(Path("wholes"))
     Path("mp4.avi").write_bytes(Path("wholes/face.mp4").read_bytes())
     out = dub.run("mp4.avi", "wholes/sound.wav", "out/a.mp4")
-    assert mark.read(out).about["sources"]["face"]["name"] == "mp4.avi"
+    assert c2pa_mark.read(out).about["sources"]["face"]["name"] == "mp4.avi"

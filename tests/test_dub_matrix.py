@@ -10,15 +10,16 @@ import cv2
 import numpy as np
 import pytest
 
-from tasks import dub, film, media
-from tasks.demo import write_wav
-from tasks.stage import UserError
+from tasks.core.errors import UserError
+from tasks.dubbing import dub
+from tasks.media import decode, native_rate
+from tasks.studies.demo import write_wav
 
 NUM = 8
 
 
 def face_frames():
-    return np.stack(list(media.frames(Path("face.mp4"))))
+    return np.stack(list(decode.frames(Path("face.mp4"))))
 
 
 def speech(seconds, path="speech.wav"):
@@ -106,9 +107,9 @@ VIDEOS = {
 @pytest.mark.parametrize("kind", VIDEOS)
 def test_any_video_keeps_its_pictures_their_times_and_its_size(trained, kind):
     path = VIDEOS[kind](face_frames()[:NUM])
-    source = [(picture, time_s) for picture, time_s in film.pictures(Path(path))]
+    source = [(picture, time_s) for picture, time_s in native_rate.pictures(Path(path))]
     dub.run(path, speech(0.3), "out/a.mp4", options=dub.Options(length="video"))
-    made = [(picture, time_s) for picture, time_s in film.pictures(Path("out/a.mp4"))]
+    made = [(picture, time_s) for picture, time_s in native_rate.pictures(Path("out/a.mp4"))]
     assert len(made) == len(source) > 2
     assert max(abs(a - b) for (_, a), (_, b) in zip(source, made, strict=True)) < 1e-3
     height, width = source[0][0].shape[:2]
@@ -134,7 +135,7 @@ def test_a_picture_of_any_kind_speaks(trained, ending):
 def test_with_spans_the_sound_keeps_its_channels(trained, channels):
     path = write(Path("a.mp4"), face_frames()[:NUM], channels=channels)
     dub.run(path, None, "out/a.mp4", spans=[(0.04, speech(0.2))])
-    assert film.sound(Path("out/a.mp4")).num_channels == channels
+    assert native_rate.sound(Path("out/a.mp4")).num_channels == channels
 
 
 @pytest.mark.parametrize("quarter", [1, 2, 3])
@@ -151,7 +152,7 @@ def test_a_phone_video_is_dubbed_upright(trained, quarter):
     path.write_bytes(bytes(content))
     dub.run(str(path), speech(0.3), "out/a.mp4", options=dub.Options(length="video"))
     assert json.loads(Path("out/a.json").read_text())["changed"] == NUM
-    first, _ = next(film.pictures(Path("out/a.mp4")))
+    first, _ = next(native_rate.pictures(Path("out/a.mp4")))
     assert np.abs(first.rgb()[:40].astype(int) - faces[0][:40]).mean() < 6
 
 
@@ -165,7 +166,7 @@ def test_damage_in_the_middle_is_dubbed_or_refused_and_leaves_nothing(trained):
         try:
             dub.run(str(path), speech(0.3), "out/a.mp4")
             outcomes.append("dubbed")
-            assert len(list(film.pictures(Path("out/a.mp4")))) >= 50
+            assert len(list(native_rate.pictures(Path("out/a.mp4")))) >= 50
         except UserError as error:
             assert "no picture can be read: damaged after" in str(error)
             outcomes.append("refused")
@@ -190,7 +191,7 @@ def test_the_label_is_seen_in_every_frame_and_changes_nothing_else(trained):
     dub.run("face.mp4", "speech.wav", "out/plain.mkv", options=dub.Options(**exact))
     dub.run("face.mp4", "speech.wav", "out/label.mkv", options=dub.Options(label="AI dubbed", **exact))
     plain, label = (
-        np.stack([picture.rgb() for picture, _ in film.pictures(Path(f"out/{name}.mkv"))])
+        np.stack([picture.rgb() for picture, _ in native_rate.pictures(Path(f"out/{name}.mkv"))])
         for name in ("plain", "label")
     )
     assert plain.shape == label.shape
@@ -205,15 +206,17 @@ def test_the_label_is_seen_in_every_frame_and_changes_nothing_else(trained):
 def test_side_by_side_is_the_source_left_and_the_result_right(trained):
     speech(0.3)
     dub.run("face.mp4", "speech.wav", "out/a.mkv", options=dub.Options(lossless=True, side_by_side="out/both.mkv"))
-    made = np.stack([picture.rgb() for picture, _ in film.pictures(Path("out/a.mkv"))])
-    both = [(picture.rgb(), time_s) for picture, time_s in film.pictures(Path("out/both.mkv"))]
+    made = np.stack([picture.rgb() for picture, _ in native_rate.pictures(Path("out/a.mkv"))])
+    both = [(picture.rgb(), time_s) for picture, time_s in native_rate.pictures(Path("out/both.mkv"))]
     width = made.shape[2]
     assert len(both) == len(made) and both[0][0].shape[1] == 2 * width
     assert (np.stack([picture[:, :width] for picture, _ in both]) == face_frames()).all()
     assert (np.stack([picture[:, width:] for picture, _ in both]) == made).all()
-    times = [time_s for _, time_s in film.pictures(Path("out/a.mkv"))]
+    times = [time_s for _, time_s in native_rate.pictures(Path("out/a.mkv"))]
     assert [time_s for _, time_s in both] == times
-    assert abs(film.sound(Path("out/both.mkv")).duration_s - film.sound(Path("out/a.mkv")).duration_s) < 0.05
+    assert (
+        abs(native_rate.sound(Path("out/both.mkv")).duration_s - native_rate.sound(Path("out/a.mkv")).duration_s) < 0.05
+    )
 
 
 def cartoon():

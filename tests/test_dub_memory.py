@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tasks import media
-from tasks.demo import write_wav
+from tasks.media import decode
+from tasks.studies.demo import write_wav
 
 ROOT = Path(__file__).parents[1]
 FPS, SIZE = 10, (640, 360)
@@ -20,14 +20,14 @@ DUB += "sys.stdout.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss 
 
 def peak_mb(seconds):
     """Of dubbing a film of so many seconds, in a process of its own."""
-    faces = [cv2.resize(picture, (320, 320)) for picture in media.frames(Path("face.mp4"))]
+    faces = [cv2.resize(picture, (320, 320)) for picture in decode.frames(Path("face.mp4"))]
     pictures = []
     for n in range(len(faces)):
         pictures.append(np.full((SIZE[1], SIZE[0], 3), 90, np.uint8))
         pictures[-1][40:, 160:480] = faces[n]
     there_and_back = pictures + pictures[::-1]
     shown = (there_and_back[n % len(there_and_back)] for n in range(seconds * FPS))
-    media.encode_video(Path(f"{seconds}.mp4"), shown, None, fps=FPS, preset="ultrafast")
+    decode.encode_video(Path(f"{seconds}.mp4"), shown, None, fps=FPS, preset="ultrafast")
     write_wav(Path(f"{seconds}.wav"), np.random.default_rng(0).normal(0, 0.1, seconds * 16000).astype(np.float32))
     command = [sys.executable, "-c", DUB, f"{seconds}.mp4", f"{seconds}.wav", f"out/{seconds}.mp4"]
     done = subprocess.run(

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from tasks import dub, mark, media
-from tasks.demo import write_wav
-from tasks.stage import Stopped, UserError
+from tasks.core.errors import Stopped, UserError
+from tasks.dubbing import dub
+from tasks.media import decode
+from tasks.provenance import c2pa_mark
+from tasks.studies.demo import write_wav
 
 
 def speech(samples=6400):
@@ -49,23 +51,23 @@ LIMITS = {"what pass 1 found": 2000, "a segment": 60_000, "the joined video": No
 def test_a_disk_that_is_full_stops_the_work_which_goes_on_when_there_is_room(trained, room, where, monkeypatch):
     monkeypatch.setattr(dub, "SEGMENT_FRAMES", 8)
     monkeypatch.setattr("tasks.dubbing.render.SEGMENT_FRAMES", 8)
-    limit, join, sign, audio = LIMITS[where], dub.Dubbing.join, mark.mark, speech(640 * 40)
+    limit, join, sign, audio = LIMITS[where], dub.Dubbing.join, c2pa_mark.mark, speech(640 * 40)
     if limit:
         room(limit)
     elif where == "the joined video":
         monkeypatch.setattr(dub.Dubbing, "join", lambda *given: (room(20_000), join(*given)))
     else:
-        monkeypatch.setattr(mark, "mark", lambda path, *rest: (room(path.stat().st_size + 500), sign(path, *rest)))
+        monkeypatch.setattr(c2pa_mark, "mark", lambda path, *rest: (room(path.stat().st_size + 500), sign(path, *rest)))
     line = refused(Stopped, audio=audio)
     assert line.startswith("out/a.mp4: stopped: ") and "run the same again" in line
     assert os.listdir("out") == [".a.mp4.work"]
     assert not [path for path in Path("out").rglob("*") if path.name.startswith(".a.mp4.") and path.name[7:] != "work"]
     room(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
     monkeypatch.setattr(dub.Dubbing, "join", join)
-    monkeypatch.setattr(mark, "mark", sign)
+    monkeypatch.setattr(c2pa_mark, "mark", sign)
     out = dub.run("face.mp4", "speech.wav", "out/a.mp4")
     assert sorted(os.listdir("out")) == ["a.json", "a.mp4"]
-    assert mark.read(out).state in ("valid", "untrusted")
+    assert c2pa_mark.read(out).state in ("valid", "untrusted")
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(trained):
@@ -105,7 +107,7 @@ def test_folders_on_the_way_are_made(trained):
 def test_what_is_read_or_is_someone_elses_is_never_overwritten(trained):
     whole = Path("face.mp4").read_bytes()
     assert "would take the place of face.mp4" in refused(UserError, "./face.mp4")
-    media.encode_video(Path("said.mp4"), media.frames("face.mp4"), media.decode_sound("face.mp4"))
+    decode.encode_video(Path("said.mp4"), decode.frames("face.mp4"), decode.decode_sound("face.mp4"))
     assert "would take the place of said.mp4" in refused(UserError, "said.mp4", audio="said.mp4")
     both = dub.Options(side_by_side="out/a.mp4")
     assert "--side-by-side: out/a.mp4 is the output itself" in refused(UserError, options=both)

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks import dub, film, media, noisy
-from tasks.demo import write_wav
-from tasks.dubbing import ear
-from tasks.stage import UserError
+from model import mixtures
+from tasks.core.errors import UserError
+from tasks.dubbing import dub, separate
+from tasks.media import decode, native_rate
+from tasks.studies.demo import write_wav
 
 
 def voice(seconds=6.0):
@@ -20,48 +21,48 @@ def voice(seconds=6.0):
     return (0.3 * rich * (times_s % 0.5 < 0.25)).astype(np.float32)
 
 
-@pytest.mark.parametrize("kind", noisy.KINDS)
+@pytest.mark.parametrize("kind", mixtures.KINDS)
 def test_what_lies_under_the_words_is_weakened(kind):
     clean = voice()
-    mixed = noisy.under(clean, kind, 5.0, "a")
-    got = np.concatenate(list(ear.separated([mixed])))
+    mixed = mixtures.under(clean, kind, 5.0, "a")
+    got = np.concatenate(list(separate.separated([mixed])))
     pauses = np.abs(clean) == 0
     assert np.square(got[pauses]).mean() < 0.35 * np.square(mixed[pauses]).mean()
     assert np.corrcoef(got, clean)[0, 1] > np.corrcoef(mixed, clean)[0, 1]
 
 
 def test_in_pieces_it_is_as_if_at_once(monkeypatch):
-    mixed = noisy.under(voice(), "noise", 5.0, "a")
-    [whole] = ear.separated([mixed])
-    monkeypatch.setattr(ear, "PIECE", 128 * 100)
-    parts = list(ear.separated(mixed[at : at + 999] for at in range(0, len(mixed), 999)))
+    mixed = mixtures.under(voice(), "noise", 5.0, "a")
+    [whole] = separate.separated([mixed])
+    monkeypatch.setattr(separate, "PIECE", 128 * 100)
+    parts = list(separate.separated(mixed[at : at + 999] for at in range(0, len(mixed), 999)))
     assert len(parts) > 5
     assert np.abs(np.concatenate(parts) - whole).max() < 1e-5
 
 
 @pytest.mark.parametrize("num", [0, 1, 640, 16001])
 def test_it_is_as_long_as_the_sound(num):
-    assert sum(len(part) for part in ear.separated([np.ones(num, np.float32)] if num else [])) == num
+    assert sum(len(part) for part in separate.separated([np.ones(num, np.float32)] if num else [])) == num
 
 
 def test_it_is_needed_where_something_sounds_in_the_pauses():
     clean = voice()
     blocks = [clean[at : at + 777] for at in range(0, len(clean), 777)]
-    assert not ear.needs_separating(blocks)
-    assert ear.needs_separating([noisy.under(clean, "music", 10.0, "a")])
-    assert ear.needs_separating([noisy.under(clean, "noise", 10.0, "a")])
+    assert not separate.needs_separating(blocks)
+    assert separate.needs_separating([mixtures.under(clean, "music", 10.0, "a")])
+    assert separate.needs_separating([mixtures.under(clean, "noise", 10.0, "a")])
 
 
 def test_the_output_keeps_the_sound_as_it_is_whatever_the_network_hears(trained):
-    write_wav(Path("mixed.wav"), noisy.under(voice(1.6), "music", 5.0, "a"))
+    write_wav(Path("mixed.wav"), mixtures.under(voice(1.6), "music", 5.0, "a"))
     heard, pictures = {}, {}
-    for way in ear.EARS:
+    for way in separate.EARS:
         dub.run("face.mp4", "mixed.wav", f"out/{way}.mkv", options=dub.Options(lossless=True, ear=way))
-        heard[way] = media.decode_sound(Path(f"out/{way}.mkv"))
-        pictures[way] = np.stack([picture.rgb() for picture, _ in film.pictures(Path(f"out/{way}.mkv"))])
+        heard[way] = decode.decode_sound(Path(f"out/{way}.mkv"))
+        pictures[way] = np.stack([picture.rgb() for picture, _ in native_rate.pictures(Path(f"out/{way}.mkv"))])
         told = json.loads(Path(f"out/{way}.json").read_text())
         assert [line["heard"] for line in told["lines"]] == ["raw" if way == "raw" else "separated"]
-    given = media.decode_sound(Path("mixed.wav"))
+    given = decode.decode_sound(Path("mixed.wav"))
     assert all((sound == heard["raw"]).all() for sound in heard.values())
     assert np.abs(heard["auto"][: len(given)] - given).max() < 1e-4
     assert (pictures["auto"] == pictures["separated"]).all()

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model import epochs
+from model import sampling
 
 DEFAULTS = {
     "seed": 1,
@@ -36,7 +36,7 @@ def clips(lengths, holes=0.0):
 )
 def test_a_negative_is_never_a_positive_and_an_identity_never_a_neighbour(lengths, per_clip, in_flight, epoch, holes):
     keys, found = clips(lengths, holes)
-    d = epochs.draw(keys, found, **DEFAULTS | {"per_clip": per_clip, "in_flight": in_flight, "epoch": epoch})
+    d = sampling.draw(keys, found, **DEFAULTS | {"per_clip": per_clip, "in_flight": in_flight, "epoch": epoch})
     assert len(d) == per_clip * len(keys)
     for k in range(len(d)):
         own = d.clip_N[k] == d.negative_clip_N[k]
@@ -48,33 +48,33 @@ def test_a_negative_is_never_a_positive_and_an_identity_never_a_neighbour(length
 
 def test_every_clip_gives_the_same_number_of_samples():
     keys, found = clips([30, 60, 90, 25])
-    d = epochs.draw(keys, found, **DEFAULTS)
+    d = sampling.draw(keys, found, **DEFAULTS)
     assert np.bincount(d.clip_N).tolist() == [7] * 4
 
 
 def test_epochs_differ_and_the_same_epoch_does_not():
     keys, found = clips([30, 60, 90, 25])
-    one, again, other = (epochs.draw(keys, found, **DEFAULTS | {"epoch": e}) for e in (0, 0, 1))
+    one, again, other = (sampling.draw(keys, found, **DEFAULTS | {"epoch": e}) for e in (0, 0, 1))
     assert (one.target_N == again.target_N).all() and (one.clip_N == again.clip_N).all()
     assert (one.clip_N != other.clip_N).any()
 
 
 def test_what_a_clip_gives_does_not_depend_on_the_other_clips():
     keys, found = clips([30, 60, 90, 25])
-    every = epochs.draw(keys, found, **DEFAULTS | {"in_flight": 1})
-    alone = epochs.draw(keys[1:2], found[1:2], **DEFAULTS | {"in_flight": 1})
+    every = sampling.draw(keys, found, **DEFAULTS | {"in_flight": 1})
+    alone = sampling.draw(keys[1:2], found[1:2], **DEFAULTS | {"in_flight": 1})
     assert sorted(every.target_N[every.clip_N == 1]) == sorted(alone.target_N)
 
 
 def test_no_frame_is_drawn_twice_before_every_one_is_drawn_once():
     keys, found = clips([40])
-    d = epochs.draw(keys, found, **DEFAULTS | {"per_clip": 40, "in_flight": 1})
+    d = sampling.draw(keys, found, **DEFAULTS | {"per_clip": 40, "in_flight": 1})
     assert sorted(d.target_N) == list(range(40))
 
 
 def test_samples_of_clips_in_flight_are_mixed():
     keys, found = clips([60] * 6)
-    d = epochs.draw(keys, found, **DEFAULTS | {"per_clip": 20, "in_flight": 6})
+    d = sampling.draw(keys, found, **DEFAULTS | {"per_clip": 20, "in_flight": 6})
     assert len(set(d.clip_N[:16])) >= 4
 
 
@@ -82,25 +82,25 @@ def test_samples_of_clips_in_flight_are_mixed():
 def test_a_clip_too_short_for_its_identity_frame_is_named(length):
     keys, found = clips([length])
     with pytest.raises(ValueError, match=r"main/1/00000: no two frames with a face are 6 apart"):
-        epochs.draw(keys, found, **DEFAULTS)
+        sampling.draw(keys, found, **DEFAULTS)
 
 
 def test_one_clip_too_short_for_a_negative_is_named():
     keys, found = clips([9])
     with pytest.raises(ValueError, match="is the only clip and has no frame 9 from"):
-        epochs.draw(keys, found, **DEFAULTS)
+        sampling.draw(keys, found, **DEFAULTS)
 
 
 def test_a_silent_draw_shows_a_closed_mouth_and_leaves_the_rules_as_they_are():
     keys, found = clips([60, 90, 40])
     closed = [np.zeros(len(seen), bool) for seen in found]
     closed[0][[20, 41]] = closed[1][5] = True
-    d = epochs.draw(keys, found, **DEFAULTS | {"per_clip": 200}, closed=closed, silent=0.25)
+    d = sampling.draw(keys, found, **DEFAULTS | {"per_clip": 200}, closed=closed, silent=0.25)
     for k in np.flatnonzero(d.silent_N):
         assert closed[d.clip_N[k]][d.target_N[k]]
         assert abs(d.identity_N[k] - d.target_N[k]) >= 6
         assert d.clip_N[k] != d.negative_clip_N[k] or abs(d.negative_frame_N[k] - d.target_N[k]) >= 9
     share_C = [d.silent_N[d.clip_N == c].mean() for c in range(3)]
     assert 0.15 < min(share_C[:2]) and max(share_C) < 0.35 and share_C[2] == 0
-    assert not epochs.draw(keys, found, **DEFAULTS, closed=closed, silent=1.0, run=5).silent_N.any()
-    assert not epochs.draw(keys, found, **DEFAULTS, closed=closed).silent_N.any()
+    assert not sampling.draw(keys, found, **DEFAULTS, closed=closed, silent=1.0, run=5).silent_N.any()
+    assert not sampling.draw(keys, found, **DEFAULTS, closed=closed).silent_N.any()

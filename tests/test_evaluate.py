@@ -6,10 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks import compare, config, contest, evaluate, inference, noisy, paths, rows
-from tasks import panel as panels
-from tasks.loader import Clips
-from tasks.stage import UserError
+from model import mixtures
+from tasks.core import config, paths
+from tasks.core.errors import UserError
+from tasks.evaluate import compare, compare_checkpoints, conditions
+from tasks.evaluate import measure as panels
+from tasks.evaluate import stage as evaluate
+from tasks.inference import lip_sync
+from tasks.loading.batches import Clips
 
 
 @pytest.fixture
@@ -27,7 +31,7 @@ def test_the_panel_has_the_rows_and_metrics_that_people_rely_on(panel):
     names = {"right_audio", "wrong_audio", "silence", "copy_input", "frozen_mouth", "real_video"}
     metrics = {"aperture_corr", "aperture_best_corr", "aperture_lag_frames", "amplitude_ratio"}
     metrics |= {"l1", "mouth_l1", "psnr", "ssim", "expert_in_sync", "expert_lag_frames", "event_f1", "lmd"}
-    assert names | set(rows.ROWS) <= set(panel)
+    assert names | set(conditions.ROWS) <= set(panel)
     for row in names:
         assert metrics | {f"{name}_ci" for name in metrics} <= set(panel[row])
         assert all(len(panel[row][f"{name}_ci"]) == 2 for name in metrics)
@@ -54,20 +58,20 @@ def test_two_evaluations_write_the_same_bytes(p):
 
 
 def test_rows_are_filled_as_they_are_described(p):
-    sync, clips = inference.LipSync(paths.GENERATOR), Clips(paths.INDEX, paths.SHARDS, "train")
-    shown = rows.fill(sync, clips, 0)
+    sync, clips = lip_sync.LipSync(paths.GENERATOR), Clips(paths.INDEX, paths.SHARDS, "train")
+    shown = conditions.fill(sync, clips, 0)
     faces_TSS3 = clips[0].faces_TSS3
     assert (shown["real_video"] == faces_TSS3).all()
     assert (shown["copy_input"] == shown["identity"]).all()
     assert (shown["frozen_mouth"][:, :48] == faces_TSS3[:, :48]).all()
     assert (shown["frozen_mouth"][:, 48:] == shown["identity"][:, 48:]).all()
-    assert all(shown[row].shape == faces_TSS3.shape for row in rows.ROWS)
+    assert all(shown[row].shape == faces_TSS3.shape for row in conditions.ROWS)
 
 
 def test_the_wrong_sound_is_never_of_the_same_video(p):
     clips = Clips(paths.INDEX, paths.SHARDS, "train")
     for number in range(len(clips)):
-        other = rows.other_clip(clips, number)
+        other = conditions.other_clip(clips, number)
         assert clips.rows[other]["video"] != clips.rows[number]["video"]
 
 
@@ -84,24 +88,24 @@ def test_ssim_has_its_known_answers():
     assert told["mouth_ssim"] < 0.35 and told["outside_ssim"] > 0.95
 
 
-@pytest.mark.parametrize("kind", noisy.KINDS)
+@pytest.mark.parametrize("kind", mixtures.KINDS)
 @pytest.mark.parametrize("snr_db", [20.0, 0.0, -5.0])
 def test_what_is_under_the_voice_has_the_power_it_should(kind, snr_db):
     voice = 0.1 * np.sin(np.arange(32_000) / 7)
-    mixed = noisy.under(voice, kind, snr_db, "clip").astype(np.float64)
+    mixed = mixtures.under(voice, kind, snr_db, "clip").astype(np.float64)
     scale = (mixed @ voice) / (voice @ voice)  # undoes the scaling; the two are nearly uncorrelated
     other = mixed / scale - voice
     assert 10 * np.log10(np.mean(voice**2) / np.mean(other**2)) == pytest.approx(snr_db, abs=0.6)
     assert np.abs(mixed).max() <= 1
-    assert (noisy.under(voice, kind, snr_db, "clip") == mixed.astype(np.float32)).all()
+    assert (mixtures.under(voice, kind, snr_db, "clip") == mixed.astype(np.float32)).all()
 
 
 def test_two_checkpoints_are_compared_on_the_same_clips(p):
-    found = contest.checkpoints(paths.GENERATOR, paths.GENERATOR, p)
+    found = compare_checkpoints.checkpoints(paths.GENERATOR, paths.GENERATOR, p)
     assert {pair.metric for pair in found} >= set(compare.HEADLINE)
     assert all(pair.difference == 0 and pair.verdict == "cannot tell" for pair in found)
     with pytest.raises(UserError, match="no such checkpoint"):
-        contest.checkpoints(paths.GENERATOR, Path("models/none.safetensors"), p)
+        compare_checkpoints.checkpoints(paths.GENERATOR, Path("models/none.safetensors"), p)
 
 
 def test_the_report_stands_alone_and_shows_the_figures(panel):
@@ -110,5 +114,5 @@ def test_the_report_stands_alone_and_shows_the_figures(panel):
     assert f"{panel['right_audio']['aperture_corr']:.2f}" in page
     assert len(list(paths.STRIPS.glob("*.png"))) == 1
     assert "There is no champion to compare it with" in page  # no commit here
-    for name in rows.ROWS:
-        assert rows.ROWS[name] in page
+    for name in conditions.ROWS:
+        assert conditions.ROWS[name] in page

@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 from conftest import TINY, params_text
 
-from tasks import config, experiments, experiments_report, paths
-from tasks import expert as expert_stage
-from tasks.stage import UserError
+from tasks.core import config, paths
+from tasks.core.errors import UserError
+from tasks.expert import stage as expert_stage
+from tasks.studies import ablations, ablations_page
 
 TERM = {"begin": 0.0, "ramp": 0.0, "metric": "none", "below": 0.0}
 WITH_EXPERT = {
@@ -26,7 +27,7 @@ def load(**changes):
 
 def test_the_trainings_differ_in_the_losses_and_in_nothing_else(tiny):
     p = load(**WITH_EXPERT)
-    made = {v.name: experiments.params_of(p, v, steps=10, seed=4).train for v in experiments.variants(p.train)}
+    made = {v.name: ablations.params_of(p, v, steps=10, seed=4).train for v in ablations.variants(p.train)}
     assert made["plain"].lip_alpha == 1 and made["cotrained"].lip_alpha == p.train.lip_alpha > 1
     active = {
         name: {term for term in ("sync", "expert", "quality", "perceptual") if getattr(t.terms, term).weight}
@@ -39,27 +40,27 @@ def test_the_trainings_differ_in_the_losses_and_in_nothing_else(tiny):
 
 def test_without_an_expert_in_the_loss_there_is_nothing_to_compare(tiny):
     with pytest.raises(UserError, match="have weight 0"):
-        experiments.run(load(), steps=2, num_seeds=1)
+        ablations.run(load(), steps=2, num_seeds=1)
 
 
 @pytest.mark.slow
 def test_five_trainings_become_tables_and_figures_and_are_not_done_again(tiny, monkeypatch):
     p = load(**WITH_EXPERT)
     expert_stage.run(p)
-    experiments.run(p, steps=2, num_seeds=1)
+    ablations.run(p, steps=2, num_seeds=1)
     found = json.loads((paths.EXPERIMENTS / "experiments.json").read_text())
     assert [row["variant"] for row in found["trainings"]] == ["plain", "none", "cotrained", "expert", "quality"]
     assert all(-1 <= row["corr_right"] <= 1 and 0 <= row["discriminator"] <= 1 for row in found["trainings"])
     page = (paths.EXPERIMENTS / "experiments.html").read_text()
     assert page.count("data:image/png;base64,") == 3 and "lip-weighted L1" in page
-    monkeypatch.setattr(experiments.commands, "train", None)  # a single training would fail
-    experiments.run(p, steps=2, num_seeds=1)
+    monkeypatch.setattr(ablations.commands, "train", None)  # a single training would fail
+    ablations.run(p, steps=2, num_seeds=1)
 
 
 def test_a_table_shows_the_mean_and_the_spread_of_the_seeds():
     rows = [
-        {"variant": "none", "title": "nothing <else>", "seed": k, **dict.fromkeys(experiments_report.COLUMNS, value)}
+        {"variant": "none", "title": "nothing <else>", "seed": k, **dict.fromkeys(ablations_page.COLUMNS, value)}
         for k, value in enumerate((0.2, 0.4))
     ]
-    table = experiments_report._table(rows)
+    table = ablations_page._table(rows)
     assert "0.30 (0.20 to 0.40)" in table and "nothing &lt;else&gt;" in table

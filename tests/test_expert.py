@@ -10,13 +10,14 @@ import pytest
 import torch
 from conftest import TINY, params_text
 
-from model import expert, probe, runs
+from model import expert, frame_runs, probe
 from model.expert import RUN, SyncExpert
-from tasks import checkpoints, config, expert_batches, expert_check, paths
-from tasks import expert as stage
-from tasks.loader import Clips
-from tasks.stage import UserError
-from tasks.sync import SyncMeter
+from tasks.core import config, paths
+from tasks.core.errors import UserError
+from tasks.expert import batches, diagnose, stage
+from tasks.inference import checkpoints
+from tasks.inference.sync_meter import SyncMeter
+from tasks.loading.batches import Clips
 
 
 def load(**changes):
@@ -83,24 +84,24 @@ def test_the_ranking_loss_looks_within_the_clip_only():
 
 def test_runs_begin_where_the_face_was_seen_in_all_five_frames():
     found = np.array([1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1], bool)
-    assert runs.starts(found).tolist() == [0, 1, 7]
-    assert len(runs.starts(found[:4])) == 0
+    assert frame_runs.starts(found).tolist() == [0, 1, 7]
+    assert len(frame_runs.starts(found[:4])) == 0
 
 
 def test_an_epoch_takes_every_clip_once_and_a_batch_is_made_again_from_its_number():
     keys, starts = [f"clip{k}" for k in range(7)], [np.arange(30)] * 7
-    drawn = [runs.draw(step, keys, starts, seed=1, clips_per_batch=2, per_clip=4) for step in range(3)]
+    drawn = [frame_runs.draw(step, keys, starts, seed=1, clips_per_batch=2, per_clip=4) for step in range(3)]
     assert len({int(c) for batch in drawn for c in batch.clip_C}) == 6
-    again = runs.draw(2, keys, starts, seed=1, clips_per_batch=2, per_clip=4)
+    again = frame_runs.draw(2, keys, starts, seed=1, clips_per_batch=2, per_clip=4)
     assert all(np.array_equal(a, b) for a, b in zip(drawn[2], again, strict=True))
-    next_epoch = runs.draw(3, keys, starts, seed=1, clips_per_batch=2, per_clip=4)
+    next_epoch = frame_runs.draw(3, keys, starts, seed=1, clips_per_batch=2, per_clip=4)
     assert next_epoch.epoch == 1
 
 
 def test_a_batch_holds_the_frames_and_the_sound_of_the_middle_frame(clips):
     unchanged = {"flip": False, "colour": 0.0, "shift_px": 0, "microphone": 0.0, "disturbed": 0.0}
     p = load(**{f"expert.augment.{name}": value for name, value in unchanged.items()})
-    batch = next(expert_batches.batches(clips, p, 0))
+    batch = next(batches.batches(clips, p, 0))
     for k in range(len(batch.clip_B)):
         clip, at = clips[int(batch.clip_B[k])], int(batch.frame_B[k])
         assert np.array_equal(batch.faces_BRSS3[k].numpy(), clip.faces_TSS3[at : at + RUN])
@@ -193,7 +194,7 @@ def test_a_line_from_sound_to_mouth_finds_the_planted_offset(late):
 
 
 def test_a_sound_that_does_not_tell_the_mouth_has_no_line_to_it():
-    assert probe.offset_curve(*told_by(0, noise=True), max_offset=5).max() < expert_check.HEARD
+    assert probe.offset_curve(*told_by(0, noise=True), max_offset=5).max() < diagnose.HEARD
 
 
 @pytest.mark.parametrize(
@@ -208,19 +209,19 @@ def test_a_sound_that_does_not_tell_the_mouth_has_no_line_to_it():
 def test_the_plateau_is_normal_with_good_data_and_a_data_problem_otherwise(
     clips, monkeypatch, late, noise, kind, words
 ):
-    monkeypatch.setattr(expert_check, "FEWEST_CLIPS", 2)
-    monkeypatch.setattr(expert_check, "tiny_set_loss", lambda clips, p: 0.1)  # shown by itself below
+    monkeypatch.setattr(diagnose, "FEWEST_CLIPS", 2)
+    monkeypatch.setattr(diagnose, "tiny_set_loss", lambda clips, p: 0.1)  # shown by itself below
     curve = probe.offset_curve(*told_by(late, noise=noise), max_offset=5)
-    monkeypatch.setattr(expert_check, "sound_to_mouth", lambda clips, max_offset: curve)
-    verdict = expert_check.diagnose(clips, load(**{"expert.max_offset": 5}))
+    monkeypatch.setattr(diagnose, "sound_to_mouth", lambda clips, max_offset: curve)
+    verdict = diagnose.diagnose(clips, load(**{"expert.max_offset": 5}))
     assert verdict.kind == kind and words in verdict.line
 
 
 def test_the_mouth_of_the_embedded_corpus_is_told_by_windows_of_its_sound(clips):
-    assert expert_check.sound_to_mouth(clips, 3).shape == (7,)
+    assert diagnose.sound_to_mouth(clips, 3).shape == (7,)
 
 
 def test_a_tiny_set_is_learnt_by_heart_and_a_rate_of_nothing_is_a_settings_problem(clips):
-    assert expert_check.tiny_set_loss(clips, load(**{"expert.lr": 0.003})) < expert_check.LEARNT * expert.PLATEAU
-    verdict = expert_check.diagnose(clips, load(**{"expert.lr": 0.0}))
+    assert diagnose.tiny_set_loss(clips, load(**{"expert.lr": 0.003})) < diagnose.LEARNT * expert.PLATEAU
+    verdict = diagnose.diagnose(clips, load(**{"expert.lr": 0.0}))
     assert verdict.kind == "settings problem"

@@ -3,7 +3,9 @@
 import cv2
 
 from flows import __main__ as command_line
-from tasks import index, paths, quality
+from tasks.core import paths
+from tasks.preprocess import gates
+from tasks.storage import index
 
 
 def rows(status):
@@ -14,7 +16,7 @@ def test_a_kept_clip_is_told_with_every_gate_and_a_strip_of_its_crops(tiny, caps
     key = rows("kept")[0]["clip"]
     assert command_line.main(["preprocess", "--explain", key]) == 0
     told = "".join(capsys.readouterr())
-    assert all(f"quality.{gate.limit} is " in told for gate in quality.GATES)
+    assert all(f"quality.{gate.limit} is " in told for gate in gates.GATES)
     assert "kept" in told and "REFUSED" not in told
     picture = cv2.imread(str(tiny / "out/explain" / f"{key.replace('/', '_')}.png"))
     assert picture.shape == (102, 12 * 98, 3)

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from tasks import audit, exports, index, locks, model_card, paths, units
-from tasks.stage import UserError
+from tasks.audit import chain, exports, model_card
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.provenance import dvc_lock
+from tasks.storage import index, unit_cache
 
 
 def test_croissant_is_valid_and_gives_the_rows_of_the_index(committed):
@@ -30,9 +33,9 @@ def test_croissant_names_every_shard_by_hash_and_what_it_was_derived_from(commit
     given = json.loads(Path("out/croissant.json").read_text())
     files = {Path("out", item["contentUrl"]).resolve(): item["sha256"] for item in given["distribution"]}
     shards = [path.resolve() for path in paths.SHARDS.glob("*.tar")]
-    assert {path: files[path] for path in shards} == {path: units.sha256_file(path) for path in shards}
+    assert {path: files[path] for path in shards} == {path: unit_cache.sha256_file(path) for path in shards}
     derived = {item["@id"]: item["md5"] for item in given["prov:wasDerivedFrom"]}
-    assert derived[str(paths.RAW)] == locks.out(locks.committed(), paths.RAW)
+    assert derived[str(paths.RAW)] == dvc_lock.out(dvc_lock.committed(), paths.RAW)
     used = {item["@id"] for item in given["prov:wasGeneratedBy"]["prov:used"]}
     assert used == set(derived) and given["license"] == "MIT"
 
@@ -58,10 +61,10 @@ def test_openlineage_has_an_event_for_each_stage_and_sends_them_where_it_is_told
     exports.run(Path("out"))
     server.shutdown()
     events = {e["job"]["name"]: e for e in map(json.loads, Path("out/openlineage.jsonl").read_text().splitlines())}
-    lock = locks.committed()
+    lock = dvc_lock.committed()
     assert list(events) == list(lock)
     inputs = {item["name"]: item["facets"]["version"]["datasetVersion"] for item in events["train"]["inputs"]}
-    assert inputs[str(paths.INDEX)] == f"md5:{locks.out(lock, paths.INDEX)}"
+    assert inputs[str(paths.INDEX)] == f"md5:{dvc_lock.out(lock, paths.INDEX)}"
     assert str(paths.GENERATOR) in {item["name"] for item in events["train"]["outputs"]}
     taken = {event["job"]["name"]: event["run"]["runId"] for path, event in server.taken if path.endswith("/lineage")}
     assert taken == {name: event["run"]["runId"] for name, event in events.items()}
@@ -80,9 +83,13 @@ def test_an_address_that_takes_no_events_is_the_users_to_mend(committed, monkeyp
 
 
 def test_the_model_card_names_checkpoint_data_licence_and_who_may_use_it(committed):
-    case = audit.open_case(without_raw=True)
+    case = chain.open_case(without_raw=True)
     card = model_card.card(case)
-    assert units.md5_file(paths.GENERATOR) in card and units.md5_file(paths.INDEX) in card and case.commit in card
+    assert (
+        unit_cache.md5_file(paths.GENERATOR) in card
+        and unit_cache.md5_file(paths.INDEX) in card
+        and case.commit in card
+    )
     assert "under: MIT" in card and "synthetic heads and voices: no person's" in card
     assert "No evaluation is part of this commit." in card
     case.checkpoint["lineage"]["corpora"] = ["lrs2"]
@@ -93,8 +100,8 @@ def test_the_model_cards_figures_are_those_of_the_report_with_their_intervals(wo
     paths.REPORTS.mkdir()
     shutil.copy(ROOT / paths.METRICS, paths.METRICS)
     panel = json.loads(paths.METRICS.read_text())
-    lock = {"evaluate": locks.Stage({}, {str(paths.METRICS): units.md5_file(paths.METRICS)}, {})}
-    table = model_card.metrics(audit.Case("", lock, None, None, None))
+    lock = {"evaluate": dvc_lock.Stage({}, {str(paths.METRICS): unit_cache.md5_file(paths.METRICS)}, {})}
+    table = model_card.metrics(chain.Case("", lock, None, None, None))
     low, high = panel["right_audio"]["aperture_corr_ci"]
     assert f"{panel['right_audio']['aperture_corr']:.3g} ({low:.3g} to {high:.3g})" in table
     assert len(table.splitlines()) == 4 + len(model_card.ROWS)
@@ -103,5 +110,5 @@ def test_the_model_cards_figures_are_those_of_the_report_with_their_intervals(wo
 def test_metrics_with_other_bytes_than_the_lock_says_are_not_shown(workspace):
     paths.REPORTS.mkdir()
     paths.METRICS.write_text("{}")
-    lock = {"evaluate": locks.Stage({}, {str(paths.METRICS): "0" * 32}, {})}
-    assert model_card.metrics(audit.Case("", lock, None, None, None)) == "No evaluation is part of this commit."
+    lock = {"evaluate": dvc_lock.Stage({}, {str(paths.METRICS): "0" * 32}, {})}
+    assert model_card.metrics(chain.Case("", lock, None, None, None)) == "No evaluation is part of this commit."

@@ -8,7 +8,10 @@ import pytest
 from conftest import ROOT
 
 from model import faces
-from tasks import config, face_track, index, media, paths, shards
+from tasks.core import config, paths
+from tasks.features import face_track
+from tasks.media import decode
+from tasks.storage import index, shards
 
 P = config.load(ROOT / "params.yaml").faces
 REFERENCE = dataclasses.replace(P, detection="reference")
@@ -19,7 +22,7 @@ def clip(tiny):
     """Frames of one clean clip.  Shape: (T, H, W, 3)"""
     row = index.kept(index.read(paths.CLIPS), "train")[0]
     raw = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])
-    return np.stack(list(media.frames(io.BytesIO(raw["mp4"]))))[:40]
+    return np.stack(list(decode.frames(io.BytesIO(raw["mp4"]))))[:40]
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from test_media import NOISE, number, numbered, steady, write
 
-from tasks import film, media, segments
-from tasks.film import Sound
+from tasks.media import decode, native_rate, segments
+from tasks.media.native_rate import Sound
 
 
 def pictures_of(path):
-    return [(number(picture.rgb()), time_s) for picture, time_s in film.pictures(path)]
+    return [(number(picture.rgb()), time_s) for picture, time_s in native_rate.pictures(path)]
 
 
 @pytest.mark.parametrize("fps", [1, 12, Fraction(24000, 1001), 25, Fraction(30000, 1001), 50, 120])
@@ -32,15 +32,15 @@ def test_every_picture_comes_once_at_its_own_time(fps, name, video, tmp_path):
 def test_backwards_are_the_same_pictures(name, tmp_path):
     video = {"a.mpg": "mpeg1video", "a.avi": "mpeg4"}.get(name, "libx264")
     path = write(tmp_path / name, steady(41, 25), video=video)
-    there = list(film.pictures(path))
-    back = list(film.backwards(path, np.array([time_s for _, time_s in there]), 7))
+    there = list(native_rate.pictures(path))
+    back = list(native_rate.backwards(path, np.array([time_s for _, time_s in there]), 7))
     assert len(back) == 41
     assert all((a.rgb() == b.rgb()).all() for a, (b, _) in zip(reversed(back), there, strict=True))
 
 
 def test_starting_later_gives_the_rest(tmp_path):
     path = write(tmp_path / "a.mp4", steady(20, 30), fps=30)
-    assert [number(picture.rgb()) for picture, _ in film.pictures(path, 13)] == list(range(13, 20))
+    assert [number(picture.rgb()) for picture, _ in native_rate.pictures(path, 13)] == list(range(13, 20))
 
 
 @pytest.mark.parametrize("uneven", [False, True])
@@ -62,14 +62,14 @@ def test_pieces_joined_are_one_video_with_the_same_times_and_pictures(uneven, tm
     got = pictures_of(out)
     assert [n for n, _ in got] == list(range(30))
     assert np.abs(np.array([t for _, t in got]) * 90_000 - ticks).max() <= 90  # mkv counts in ms
-    assert np.abs(media.decode_sound(out) - NOISE[:16000]).max() < 1e-4
-    assert all((picture.rgb() == numbered(n)).all() for n, (picture, _) in enumerate(film.pictures(out)))
+    assert np.abs(decode.decode_sound(out) - NOISE[:16000]).max() < 1e-4
+    assert all((picture.rgb() == numbered(n)).all() for n, (picture, _) in enumerate(native_rate.pictures(out)))
 
 
 @pytest.mark.parametrize("num_channels", [1, 2, 6])
 def test_a_voice_goes_to_both_sides_or_to_the_centre(num_channels, tmp_path):
     path = write(tmp_path / "a.mkv", steady(25, 25), audio="flac", sound=NOISE[None, :16000])
-    heard = np.concatenate(list(film.channels(path, Sound(16000, num_channels, 1.0))), axis=1)
+    heard = np.concatenate(list(native_rate.channels(path, Sound(16000, num_channels, 1.0))), axis=1)
     assert heard.shape[0] == num_channels
     loud = [k for k in range(num_channels) if np.abs(heard[k]).max() > 0.1]
     assert loud == {1: [0], 2: [0, 1], 6: [2]}[num_channels]
@@ -81,8 +81,8 @@ def test_a_patch_changes_its_pixels_and_no_value_of_the_planes_beside(size_wh, t
     rng = np.random.default_rng(0)
     small = rng.integers(0, 255, (height // 16, width // 16, 3), dtype=np.uint8)
     picture_HW3 = cv2.resize(small, size_wh, interpolation=cv2.INTER_CUBIC)
-    media.encode_video(tmp_path / "a.mp4", [picture_HW3] * 2, None)
-    picture, _ = next(film.pictures(tmp_path / "a.mp4"))
+    decode.encode_video(tmp_path / "a.mp4", [picture_HW3] * 2, None)
+    picture, _ = next(native_rate.pictures(tmp_path / "a.mp4"))
     assert picture.is_coded()
     changed = np.zeros((24, 40), bool)
     changed[5:17, 7:30] = True
@@ -100,10 +100,10 @@ def test_a_patch_changes_its_pixels_and_no_value_of_the_planes_beside(size_wh, t
 
 def test_what_was_decoded_is_encoded_again_without_a_change_of_colour(tmp_path):
     flat = [np.full((64, 128, 3), (200, 30, 90), np.uint8)] * 3
-    media.encode_video(tmp_path / "a.mp4", flat, None, crf=1)
-    decoded = [picture for picture, _ in film.pictures(tmp_path / "a.mp4")]
+    decode.encode_video(tmp_path / "a.mp4", flat, None, crf=1)
+    decoded = [picture for picture, _ in native_rate.pictures(tmp_path / "a.mp4")]
     segments.write_segment(tmp_path / "b.mp4", decoded, np.arange(3) * 3600, segments.Coding(crf=1))
-    again = [picture for picture, _ in film.pictures(tmp_path / "b.mp4")]
+    again = [picture for picture, _ in native_rate.pictures(tmp_path / "b.mp4")]
     assert all((a.frame().to_ndarray() == b.frame().to_ndarray()).all() for a, b in zip(decoded, again, strict=True))
 
 
@@ -123,21 +123,24 @@ def encoded(path, options=None, pix_fmt="yuv420p", codec="libx264", trc=None):
 
 def test_interlaced_pictures_become_whole_ones(tmp_path):
     path = encoded(tmp_path / "a.mp4", {"x264-params": "tff=1"})
-    got = [picture.rgb().astype(int) for picture, _ in film.pictures(path)]
+    got = [picture.rgb().astype(int) for picture, _ in native_rate.pictures(path)]
     assert len(got) == 10
     combs = [np.abs(np.diff(picture, axis=0)).mean() for picture in got[1:-1]]
-    plain = [np.abs(np.diff(p.rgb().astype(int), axis=0)).mean() for p, _ in film.pictures(encoded(tmp_path / "b.mp4"))]
+    plain = [
+        np.abs(np.diff(p.rgb().astype(int), axis=0)).mean()
+        for p, _ in native_rate.pictures(encoded(tmp_path / "b.mp4"))
+    ]
     assert np.mean(combs) < 0.8 * np.mean(plain)
 
 
 def test_hdr_is_refused_by_name(tmp_path):
-    with pytest.raises(media.MediaError, match=r"HDR \(PQ\); convert it to SDR"):
-        next(film.pictures(encoded(tmp_path / "a.mp4", trc=16)))
+    with pytest.raises(decode.MediaError, match=r"HDR \(PQ\); convert it to SDR"):
+        next(native_rate.pictures(encoded(tmp_path / "a.mp4", trc=16)))
 
 
 def test_what_is_transparent_is_shown(tmp_path):
     path = encoded(tmp_path / "a.webm", pix_fmt="yuva420p", codec="libvpx-vp9")
-    assert len([picture.rgb() for picture, _ in film.pictures(path)]) == 10
+    assert len([picture.rgb() for picture, _ in native_rate.pictures(path)]) == 10
 
 
 def damaged(whole, seed):
@@ -168,11 +171,11 @@ def test_a_hundred_damaged_files_are_pictures_in_order_or_a_reason(name, video, 
         path = tmp_path / f"{seed}-{name}"
         path.write_bytes(damaged(whole, seed))
         try:
-            times = [time_s for picture, time_s in film.pictures(path) if picture.shape[2] == 3]
+            times = [time_s for picture, time_s in native_rate.pictures(path) if picture.shape[2] == 3]
             assert times and times == sorted(set(times)) and len(times) < 200
-            sum(block.shape[1] for block in film.channels(path, Sound(16000, 1, 0.0)))
+            sum(block.shape[1] for block in native_rate.channels(path, Sound(16000, 1, 0.0)))
             outcomes["read"] += 1
-        except media.MediaError as error:
+        except decode.MediaError as error:
             assert error.detail and "\n" not in error.detail
             outcomes["refused"] += 1
         path.unlink()

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from model import faces, quality, timing
-from tasks import config, landmark_training, media, preprocess
+from model import av_offset, faces, timing
+from tasks.core import config
+from tasks.landmarks import stage as landmarks_stage
+from tasks.media import decode
+from tasks.preprocess import stage as preprocess
 from tasks.synthetic import clip as synthetic
 from tasks.synthetic.plan import plan
 
@@ -24,7 +27,7 @@ def examined(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hard")
     (folder / "params.yaml").write_text(params_text(TINY | {"landmarks.num_identities": 120}))
     with inside(folder):
-        landmark_training.run(config.load())
+        landmarks_stage.run(config.load())
         loaded = preprocess.tools()
     wanted = ("profile", "offset", "no_face", "two_faces")
     specs = [spec for spec in plan(SEED, "demo") if spec.case in wanted or spec.case == "clean"]
@@ -59,9 +62,9 @@ def test_the_planted_offset_is_taken_out(examined):
 def test_planted_offsets_are_recovered_with_their_sign(examined):
     for _, _, _, clip, mp4 in examined["clean"]:
         num_frames = len(clip.faces_TSS3)
-        sound = media.fit(media.decode_sound(io.BytesIO(mp4)), num_frames)
+        sound = decode.fit(decode.decode_sound(io.BytesIO(mp4)), num_frames)
         mouth_T = faces.aperture(clip.landmarks_T682)
         for late in range(-7, 8):
             later = np.roll(sound, late * timing.SAMPLES_PER_FRAME)
-            found, _ = quality.offset(mouth_T, quality.vowel_levels(later, num_frames))
+            found, _ = av_offset.offset(mouth_T, av_offset.vowel_levels(later, num_frames))
             assert abs(found - late) <= 1, (late, found)

@@ -5,8 +5,10 @@ import subprocess
 import history_of
 import pytest
 
-from tasks import commands, history, locks, paths
-from tasks.stage import UserError
+from tasks.audit import history
+from tasks.core import paths, programs
+from tasks.core.errors import UserError
+from tasks.provenance import dvc_lock
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ def test_a_commit_on_another_branch_counts(past):
     made = subprocess.run(["git", "mktree"], input=tree, capture_output=True, text=True, check=True).stdout.strip()
     own = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
     other = subprocess.run([*own, "commit-tree", made, "-m", "c"], capture_output=True, text=True, check=True).stdout
-    commands.git("branch", "experiment", other.strip())
+    programs.git("branch", "experiment", other.strip())
     assert history.of_checkpoint("e" * 32).spans[0].newest == other.strip()
 
 
@@ -70,7 +72,7 @@ def put(text):
 
 def test_an_index_that_the_cache_lacks_leaves_its_commits_unanswered_by_name(past):
     commits, _, two = past
-    locks.place(two).unlink()
+    dvc_lock.place(two).unlink()
     found = history.of_clips("clip", "v0/a")
     assert found.unknown == [commits[2], commits[1]]
     assert "2 commits cannot be answered" in found.text()
@@ -78,7 +80,7 @@ def test_an_index_that_the_cache_lacks_leaves_its_commits_unanswered_by_name(pas
 
 def test_an_index_with_other_bytes_than_its_name_says_is_not_believed(past):
     commits, one, two = past
-    locks.place(two).write_bytes(locks.place(one).read_bytes())
+    dvc_lock.place(two).write_bytes(dvc_lock.place(one).read_bytes())
     assert history.of_clips("clip", "v0/a").unknown == [commits[2], commits[1]]
 
 

@@ -5,7 +5,7 @@ import random
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import index
+from tasks.storage import index
 
 
 def row(number: int) -> dict[str, object]:

@@ -11,8 +11,11 @@ from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks import config, index, media, paths, preprocess, shards
-from tasks.stage import REASONS, Refusal
+from tasks.core import config, paths
+from tasks.core.errors import REASONS, Refusal
+from tasks.media import decode
+from tasks.preprocess import stage as preprocess
+from tasks.storage import index, shards
 
 P = config.load(ROOT / "params.yaml")
 NUM_FRAMES = 14
@@ -26,8 +29,8 @@ def talking(tiny_folder):
     with inside(tiny_folder):
         row = index.kept(index.read(paths.CLIPS), "train")[0]
         mp4 = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"]
-        frames = np.stack(list(media.frames(io.BytesIO(mp4)))[:NUM_FRAMES])
-        return frames, media.decode_sound(io.BytesIO(mp4)), preprocess.tools()
+        frames = np.stack(list(decode.frames(io.BytesIO(mp4)))[:NUM_FRAMES])
+        return frames, decode.decode_sound(io.BytesIO(mp4)), preprocess.tools()
 
 
 def video(frames, sound, *, pixels="yuv420p", codec="libx264", container="mp4", channels=1, rate_hz=48_000, times=None):

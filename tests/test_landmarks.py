@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from model import faces
-from tasks import features, landmarks
-from tasks.landmarks import Predictor
-from tasks.stage import UserError
-from tasks.synthetic import identity, labelled, picture, scene
+from tasks.core.errors import UserError
+from tasks.features import landmarks
+from tasks.features.landmarks import Predictor
+from tasks.landmarks import rendered_heads
+from tasks.preprocess import examine
+from tasks.synthetic import identity, picture, scene
 from tasks.synthetic.head import Head
 from tasks.synthetic.mouth import Mouth
 
@@ -20,7 +22,7 @@ SIZE = 96
 
 @pytest.fixture(scope="module")
 def examples():
-    return labelled.render_examples(0, 0, 60)
+    return rendered_heads.render_examples(0, 0, 60)
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +45,8 @@ def speaker():
     openings = 0.1 * (1 - np.cos(np.linspace(0, 6 * np.pi, 40)))
     noise = np.random.default_rng(0)
     filmed = [picture.render(take, [(actor, Mouth(opening=x), picture.Pose(yaw_deg=5))], noise) for x in openings]
-    box_4 = faces.crop_boxes(features.detect(filmed[0].rgb_HW3, 160)[:1])[0]
-    crops = np.stack([features.crop(frame.rgb_HW3, box_4, SIZE) for frame in filmed])
+    box_4 = faces.crop_boxes(examine.detect(filmed[0].rgb_HW3, 160)[:1])[0]
+    crops = np.stack([examine.crop(frame.rgb_HW3, box_4, SIZE) for frame in filmed])
     truth = np.stack([(frame.landmarks[0] - box_4[:2]) * SIZE / (box_4[2:] - box_4[:2]) for frame in filmed])
     return crops, truth, openings
 
@@ -72,8 +74,8 @@ def test_no_crops_give_no_points(predictor):
 
 
 def test_any_division_of_the_people_gives_the_same_examples(examples):
-    parts = labelled.render_examples(0, 3, 1) + labelled.render_examples(0, 4, 2)
-    whole = labelled.render_examples(0, 3, 3)
+    parts = rendered_heads.render_examples(0, 3, 1) + rendered_heads.render_examples(0, 4, 2)
+    whole = rendered_heads.render_examples(0, 3, 3)
     assert all(np.array_equal(a.grey_SS, b.grey_SS) for a, b in zip(parts, whole, strict=True))
     assert all(np.array_equal(a.points_682, b.points_682) for a, b in zip(parts, whole, strict=True))
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from test_dub import speech
 
-from tasks import dub, paths
-from tasks.dubbing import likeness, look, speaker
-from tasks.landmarks import Predictor
-from tasks.loader import Clips
-from tasks.stage import UserError
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.dubbing import dub, likeness, look, speaker
+from tasks.features.landmarks import Predictor
+from tasks.loading.batches import Clips
 
 BY = likeness.Patterns()
 

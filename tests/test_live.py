@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 
 from model import timing
-from tasks import dub, features, film, inference, live, live_file, mark, media, paths
-from tasks.demo import write_wav
-from tasks.inference import LipSync
-from tasks.landmarks import Predictor
-from tasks.live import Ear, Live, Portrait
-from tasks.stage import UserError
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.dubbing import dub
+from tasks.features.landmarks import Predictor
+from tasks.inference import lip_sync
+from tasks.inference.lip_sync import LipSync
+from tasks.live import file as live_file
+from tasks.live import stream as live
+from tasks.live.stream import Ear, Live, Portrait
+from tasks.media import decode, native_rate
+from tasks.preprocess import examine
+from tasks.provenance import c2pa_mark
+from tasks.studies.demo import write_wav
 
 
 def noise(num):
@@ -28,7 +35,7 @@ def heard(sound, size):
 @pytest.mark.parametrize("size", [160, 320, 999])
 def test_the_stream_hears_what_the_whole_sound_gives(num, size):
     num_frames = timing.num_frames_of_sound(num)
-    whole = inference.windows(features.mfcc(noise(num), num_frames), np.arange(num_frames))
+    whole = lip_sync.windows(examine.mfcc(noise(num), num_frames), np.arange(num_frames))
     got = heard(noise(num), size)
     assert got.shape == whole.shape
     assert np.abs(got - whole).max() < 1e-4
@@ -52,25 +59,25 @@ def test_memory_does_not_grow_with_the_length():
 
 @pytest.fixture
 def portrait(trained):
-    picture = next(media.frames(Path("face.mp4")))
+    picture = next(decode.frames(Path("face.mp4")))
     cv2.imwrite("face.png", picture[..., ::-1])
     write_wav(Path("speech.wav"), noise(640 * 12 + 100))
     sync = LipSync(paths.GENERATOR)
-    return Portrait(picture, sync, inference.face_params(sync.about, paths.GENERATOR), Predictor(paths.LANDMARKS))
+    return Portrait(picture, sync, lip_sync.face_params(sync.about, paths.GENERATOR), Predictor(paths.LANDMARKS))
 
 
 def test_live_shows_what_dubbing_the_picture_shows(portrait):
     stream, shown = Live(portrait), []
-    for chunk in live.chunks(media.mono(Path("speech.wav"))):
+    for chunk in live.chunks(decode.mono(Path("speech.wav"))):
         shown += stream.push(chunk)
     shown += stream.end()
     dub.run("face.png", "speech.wav", "out/a.mkv", options=dub.Options(lossless=True))
-    dubbed = np.stack([picture.rgb() for picture, _ in film.pictures(Path("out/a.mkv"))])
+    dubbed = np.stack([picture.rgb() for picture, _ in native_rate.pictures(Path("out/a.mkv"))])
     assert [one.number for one in shown] == list(range(13)) and not any(one.repeated for one in shown)
     height, width = portrait.picture_HW3.shape[:2]
     made = np.stack([one.picture_HW3 for one in shown])
     assert np.abs(made.astype(int) - dubbed[:, :height, :width]).max() <= 2  # batches round otherwise
-    quiet_FW = np.zeros((features.NUM_MFCC, timing.WINDOW), np.float32)
+    quiet_FW = np.zeros((examine.NUM_MFCC, timing.WINDOW), np.float32)
     assert (portrait.say(quiet_FW) != portrait.say(quiet_FW + 300)).any()  # the sound is heard
 
 
@@ -88,11 +95,11 @@ def test_behind_time_a_frame_is_shown_for_longer_and_every_number_comes_once(por
 def test_a_file_of_a_stream_holds_all_its_sound_in_its_place_and_is_marked(portrait):
     tally = live_file.run("face.png", "speech.wav", "out/a.mp4")
     assert tally.num_frames == 13 and tally.num_repeated == 0
-    assert len(list(media.frames(Path("out/a.mp4")))) == 13
-    given, got = media.decode_sound(Path("speech.wav")), media.decode_sound(Path("out/a.mp4"))
+    assert len(list(decode.frames(Path("out/a.mp4")))) == 13
+    given, got = decode.decode_sound(Path("speech.wav")), decode.decode_sound(Path("out/a.mp4"))
     lags = [float(given[2000:6000] @ got[2000 + lag : 6000 + lag]) for lag in range(-1500, 1500)]
     assert abs(int(np.argmax(lags)) - 1500) <= 1
-    assert mark.read(Path("out/a.mp4")).state == "valid"
+    assert c2pa_mark.read(Path("out/a.mp4")).state == "valid"
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from model import timing
-from tasks import media
-from tasks.live import LOOK_AHEAD_S, WORK_S, Shown
-from tasks.serving import booth
-from tasks.serving.delay import DELAY_S, Delay
-from tasks.serving.desk import Desk
+from tasks.live.delay import DELAY_S, Delay
+from tasks.live.stream import LOOK_AHEAD_S, WORK_S, Shown
+from tasks.media import decode
+from tasks.serving import live_sessions
+from tasks.serving.job_queue import Desk
 from tasks.serving.uploads import Limits
 from tests.conftest import inside
 from tests.test_app import CHROMIUM, folder, served, until  # noqa: F401 - folder is a fixture
@@ -69,7 +69,7 @@ def test_the_newest_of_several_late_pictures_is_shown():
 
 
 def test_sound_that_was_lost_on_the_way_is_silence_of_its_length():
-    av, streams = pytest.importorskip("av"), pytest.importorskip("tasks.streams")
+    av, streams = pytest.importorskip("av"), pytest.importorskip("tasks.media.stream_writer")
     frame = av.AudioFrame.from_ndarray(np.ones((1, 960 * 2), np.int16), format="s16", layout="stereo")
     frame.sample_rate = 48_000
     made = streams.silence_like(frame, 480)
@@ -78,7 +78,7 @@ def test_sound_that_was_lost_on_the_way_is_silence_of_its_length():
 
 
 def test_a_stream_at_48_khz_is_heard_at_16_khz_in_its_place():
-    av, streams = pytest.importorskip("av"), pytest.importorskip("tasks.streams")
+    av, streams = pytest.importorskip("av"), pytest.importorskip("tasks.media.stream_writer")
     tone = np.sin(np.arange(48_000) * 2 * np.pi * 440 / 48_000)
     heard, got = streams.Heard(), []
     for at in range(0, 48_000, 960):
@@ -177,7 +177,7 @@ def test_a_person_goes_live_in_the_browser(browser, address, desk, folder):  # n
     grown(page, "video", 50)
     grown(page, "audio", 100)
     with inside(folder):
-        real = media.read_image(Path("face.mp4")).astype(int)
+        real = decode.read_image(Path("face.mp4")).astype(int)
     rows = slice(0, real.shape[0] // 3)
     assert np.abs(pixels(page)[rows] - real[rows]).mean() < 8  # the picture's own colours
     until(page, "document.getElementById('told').textContent.includes('ms, measured')")
@@ -232,7 +232,7 @@ def test_a_session_that_cannot_be_meant_is_refused(address, change, why):
 
 
 def test_without_aiortc_the_page_says_what_to_install(desk, address, monkeypatch):
-    monkeypatch.setattr(booth.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(live_sessions.importlib.util, "find_spec", lambda name: None)
     assert "'.[live]'" in httpx.get(f"{address}/choices").json()["live"]["missing"]
     refused = httpx.post(f"{address}/live/sessions", json={"offered": "face.mp4", "sdp": "v=0"})
     assert refused.status_code == 422 and "needs aiortc" in refused.json()["error"]

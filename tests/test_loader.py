@@ -7,11 +7,14 @@ import pytest
 import torch
 
 from model import augment, timing
-from model.epochs import Draws
-from tasks import config, face_store, index, loader, memory, paths, resident, shards
-from tasks.loader import Batches, Clips
-from tasks.resident import Resident
-from tasks.stage import UserError
+from model.sampling import Draws
+from tasks.core import config, memory, paths
+from tasks.core.errors import UserError
+from tasks.loading import batches as loader
+from tasks.loading import resident
+from tasks.loading.batches import Batches, Clips
+from tasks.loading.resident import Resident
+from tasks.storage import face_codec, index, shards
 
 
 @pytest.fixture
@@ -133,7 +136,7 @@ def test_equal_faces_train_alike_however_they_are_stored(tiny, clips, p):
     for row in index.kept(index.read(paths.INDEX), "train"):
         members = shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"])
         faces_TSS3 = shards.decode(members).faces_TSS3
-        raw = face_store.encode(faces_TSS3, "raw", 95) | {
+        raw = face_codec.encode(faces_TSS3, "raw", 95) | {
             name: members[name] for name in members if "faces" not in name
         }
         [span] = shards.write(Path(f"{len(rows)}.tar"), [(row["clip"], raw)]).values()

@@ -8,20 +8,12 @@ from conftest import run_acquire
 from lrs2_archive import small, video, workspace_of
 
 from flows import __main__ as command
-from tasks import (
-    acquire,
-    acquire_lrs2,
-    agreement,
-    index,
-    lrs2_intake,
-    lrs2_lists,
-    lrs2_parts,
-    paths,
-    shards,
-    units,
-    withdrawals,
-)
-from tasks.stage import UserError
+from tasks.acquire import lrs2, lrs2_archive, lrs2_lists, lrs2_parts
+from tasks.acquire import stage as acquire
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.provenance import agreement, withdrawals
+from tasks.storage import index, shards, unit_cache
 
 
 def table():
@@ -138,7 +130,7 @@ def test_reading_goes_on_after_a_stop_in_the_middle_of_a_line(workspace, monkeyp
     acquire_lrs2_state_away(workspace)
     p = workspace_of(workspace, archive, **{"acquire.delete_parts": delete})
     written = []
-    whole = lrs2_intake.Journal._write
+    whole = lrs2_archive.Journal._write
 
     def torn(self, what):
         written.append(what)
@@ -147,12 +139,12 @@ def test_reading_goes_on_after_a_stop_in_the_middle_of_a_line(workspace, monkeyp
             raise Killed
         whole(self, what)
 
-    monkeypatch.setattr(lrs2_intake.Journal, "_write", torn)
+    monkeypatch.setattr(lrs2_archive.Journal, "_write", torn)
     try:
         acquire.plan(p)
     except Killed:
         pass
-    monkeypatch.setattr(lrs2_intake.Journal, "_write", whole)
+    monkeypatch.setattr(lrs2_archive.Journal, "_write", whole)
     run_acquire(p)
     assert everything(workspace) == wanted
     assert any((workspace / "lrs2" / part).exists() for part in fake.PARTS) != delete
@@ -161,7 +153,7 @@ def test_reading_goes_on_after_a_stop_in_the_middle_of_a_line(workspace, monkeyp
 def test_what_has_been_read_is_not_read_again(workspace, monkeypatch):
     p = workspace_of(workspace, small())
     acquire.plan(p)
-    monkeypatch.setattr(lrs2_intake, "entries", None)
+    monkeypatch.setattr(lrs2_archive, "entries", None)
     run_acquire(p)
 
 
@@ -177,8 +169,8 @@ def test_parts_are_deleted_as_they_are_read_and_the_shards_are_the_same(workspac
     biggest = 0
     for part in fake.PARTS:
         (folder / part).write_bytes(served[part])
-        files = acquire_lrs2.source(p)
-        lrs2_intake.take(files, acquire_lrs2.state(files), acquire_lrs2.spools(p, splits)).close()
+        files = lrs2.source(p)
+        lrs2_archive.take(files, lrs2.state(files), lrs2.spools(p, splits)).close()
         assert not (folder / part).exists()
         used = sum(file.stat().st_size for file in (workspace / ".cache").rglob("*") if "journal" not in file.name)
         biggest = max(biggest, used)
@@ -192,13 +184,13 @@ def test_parts_are_deleted_as_they_are_read_and_the_shards_are_the_same(workspac
 def test_parts_that_are_all_there_are_deleted_one_by_one_while_they_are_read(workspace, monkeypatch):
     p = workspace_of(workspace, small(), **{"acquire.delete_parts": True})
     left = []
-    drop = lrs2_intake._drop
+    drop = lrs2_archive._drop
 
     def watched(*args, **named):
         drop(*args, **named)
         left.append(sum((workspace / "lrs2" / part).exists() for part in fake.PARTS))
 
-    monkeypatch.setattr(lrs2_intake, "_drop", watched)
+    monkeypatch.setattr(lrs2_archive, "_drop", watched)
     acquire.plan(p)
     assert left == [4, 3, 2, 1, 0]
 
@@ -208,7 +200,7 @@ def test_a_spool_goes_when_its_shard_is_made(workspace):
     planned, _ = acquire.plan(p)
     spools = {file.name for file in (workspace / ".cache").rglob("spool/*")}
     assert spools == {unit.name for unit in planned}
-    units.make(acquire.build, planned[0])
+    unit_cache.make(acquire.build, planned[0])
     acquire.release(planned[0])
     assert {file.name for file in (workspace / ".cache").rglob("spool/*")} == spools - {planned[0].name}
 
@@ -327,7 +319,7 @@ def test_agree_records_who_and_the_hash_of_the_paper(workspace, capsys):
     about = agreement.of(["lrs2", "synthetic"])
     assert about == {name: written[name] for name in ("organisation", "date", "signed_sha256")}
     assert agreement.of(["synthetic"]) == {}
-    assert written["date"] == "2026-01-31" and written["signed_sha256"] == units.sha256_file(Path("signed.pdf"))
+    assert written["date"] == "2026-01-31" and written["signed_sha256"] == unit_cache.sha256_file(Path("signed.pdf"))
     for bad, what in (["none.pdf"], "no such file"), (["signed.pdf", "--date", "31.1."], "wanted YYYY-MM-DD"):
         assert command.main([*line, *bad]) == 2
         assert what in capsys.readouterr().err

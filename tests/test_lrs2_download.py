@@ -17,8 +17,10 @@ from conftest import ROOT, inside, run_acquire
 from lrs2_archive import small, workspace_of
 from lrs2_server import FAULTS, PASSWORD, USER, serving
 
-from tasks import acquire, download, lrs2_fetch, paths
-from tasks.stage import UserError
+from tasks.acquire import download, lrs2_fetch
+from tasks.acquire import stage as acquire
+from tasks.core import paths
+from tasks.core.errors import UserError
 
 QUICK = {
     "corpus.lrs2.source": "https",
@@ -287,7 +289,9 @@ def test_neither_user_nor_password_is_written_anywhere(workspace, log_in, caplog
 
 
 def test_a_run_says_its_licence_and_agreement_and_no_secret_is_in_the_mlflow_store(workspace, log_in, monkeypatch):
-    from tasks import agreement, index, tracking
+    from tasks.provenance import agreement
+    from tasks.storage import index
+    from tasks.tracking import runs as tracking
 
     archive = small()
     with serving(archive.served()) as server:

@@ -7,8 +7,10 @@ from conftest import inside, run_acquire, run_preprocess
 from lrs2_archive import Archive, video, workspace_of, write_sums
 from lrs2_server import FAULTS, PASSWORD, USER, serving
 
-from tasks import acquire, index, paths, shards
-from tasks.stage import UserError
+from tasks.acquire import stage as acquire
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.storage import index, shards
 
 SAID = b"Text:  WE KNEW THAT\nConf:  4\n"
 QUICK = {

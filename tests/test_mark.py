@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from tasks import dub, mark, media, paths, signing, units
-from tasks.demo import write_wav
-from tasks.stage import UserError
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.dubbing import dub
+from tasks.media import decode
+from tasks.provenance import c2pa_mark, signing
+from tasks.storage import unit_cache
+from tasks.studies.demo import write_wav
 
 DESCRIPTION = {"lineage": {"index_md5": "0" * 32, "corpora": ["synthetic"], "licences": ["MIT"]}}
 
@@ -22,13 +26,13 @@ def video(workspace, monkeypatch):
     sound = np.random.default_rng(0).normal(0, 0.1, 6400).astype(np.float32)
     write_wav(Path("speech.wav"), sound)
     pictures = [np.full((96, 96, 3), shade, np.uint8) for shade in range(0, 200, 20)]
-    media.encode_video(Path("face.mp4"), pictures, sound)
+    decode.encode_video(Path("face.mp4"), pictures, sound)
     Path("net.safetensors").write_bytes(b"weights")
     Path("net.json").write_text("{}")
     sources = {"face": Path("face.mp4"), "sound": Path("speech.wav")}
-    told = mark.about(Path("net.safetensors"), DESCRIPTION, sources)
-    media.encode_video(Path("made.mp4"), pictures, sound, tags=mark.tags(told))
-    mark.mark(Path("made.mp4"), told, sources)
+    told = c2pa_mark.about(Path("net.safetensors"), DESCRIPTION, sources)
+    decode.encode_video(Path("made.mp4"), pictures, sound, tags=c2pa_mark.tags(told))
+    c2pa_mark.mark(Path("made.mp4"), told, sources)
     return Path("made.mp4")
 
 
@@ -46,12 +50,15 @@ def remuxed(source, target, *, keep_tags=True):
 
 
 def test_a_marked_video_names_its_checkpoint_its_data_its_code_and_its_sources(video):
-    found = mark.read(video)
+    found = c2pa_mark.read(video)
     assert found.state == "valid" and found.signer == "LipGAN pipeline self-made signer"
-    assert found.about["checkpoint"]["md5"] == units.md5_file(Path("net.safetensors"))
-    assert found.about["checkpoint"]["json_md5"] == units.md5_file(Path("net.json"))
+    assert found.about["checkpoint"]["md5"] == unit_cache.md5_file(Path("net.safetensors"))
+    assert found.about["checkpoint"]["json_md5"] == unit_cache.md5_file(Path("net.json"))
     assert found.about["data"] == DESCRIPTION["lineage"]
-    assert found.about["sources"]["sound"] == {"name": "speech.wav", "sha256": units.sha256_file(Path("speech.wav"))}
+    assert found.about["sources"]["sound"] == {
+        "name": "speech.wav",
+        "sha256": unit_cache.sha256_file(Path("speech.wav")),
+    }
 
 
 def test_the_manifest_says_that_a_machine_composed_it_and_from_what(video):
@@ -67,13 +74,13 @@ def test_the_manifest_says_that_a_machine_composed_it_and_from_what(video):
 
 def test_marking_changes_no_picture_and_no_sample(video):
     plain = remuxed(video, Path("plain.mp4"))
-    assert (media.decode_video(video, 99).frames == media.decode_video(plain, 99).frames).all()
-    assert (media.decode_sound(video) == media.decode_sound(plain)).all()
+    assert (decode.decode_video(video, 99).frames == decode.decode_video(plain, 99).frames).all()
+    assert (decode.decode_sound(video) == decode.decode_sound(plain)).all()
 
 
 def test_a_self_made_signature_proves_nothing_on_another_machine(video, monkeypatch):
     monkeypatch.setenv("LIPGAN_CONFIG", "elsewhere")
-    found = mark.read(video)
+    found = c2pa_mark.read(video)
     assert found.state == "untrusted" and found.findings == ["signingCredential.untrusted"]
     assert "proves no origin" in found.line
 
@@ -82,26 +89,26 @@ def test_a_changed_byte_of_the_streams_is_an_alteration(video):
     content = bytearray(video.read_bytes())
     content[content.rindex(b"mdat") + 500] ^= 1
     Path("changed.mp4").write_bytes(content)
-    assert mark.read(Path("changed.mp4")).state == "altered"
+    assert c2pa_mark.read(Path("changed.mp4")).state == "altered"
 
 
 def test_a_changed_byte_of_the_manifest_is_an_alteration(video):
     content = bytearray(video.read_bytes())
     content[content.index(b"compositeWithTrained")] ^= 1
     Path("changed.mp4").write_bytes(content)
-    assert mark.read(Path("changed.mp4")).state == "altered"
+    assert c2pa_mark.read(Path("changed.mp4")).state == "altered"
 
 
 def test_copied_streams_lose_the_manifest_keep_the_tag_and_the_reader_says_so(video):
-    found = mark.read(remuxed(video, Path("copy.mp4")))
+    found = c2pa_mark.read(remuxed(video, Path("copy.mp4")))
     assert found.state == "stripped" and found.signer == ""
-    assert found.about["checkpoint"]["md5"] == units.md5_file(Path("net.safetensors"))
+    assert found.about["checkpoint"]["md5"] == unit_cache.md5_file(Path("net.safetensors"))
     assert "anyone can write such a tag" in found.line
 
 
 def test_without_manifest_and_tag_nothing_is_claimed(video):
-    assert mark.read(remuxed(video, Path("bare.mp4"), keep_tags=False)).state == "unmarked"
-    assert mark.read(Path("face.mp4")).about is None
+    assert c2pa_mark.read(remuxed(video, Path("bare.mp4"), keep_tags=False)).state == "unmarked"
+    assert c2pa_mark.read(Path("face.mp4")).about is None
 
 
 def test_the_self_made_key_is_made_once_and_only_its_owner_reads_it(video):
@@ -133,9 +140,9 @@ def test_a_dubbed_video_is_marked_and_names_the_checkpoint_that_made_it(trained,
     monkeypatch.setenv("LIPGAN_CONFIG", str(trained / "config"))
     write_wav(Path("speech.wav"), np.random.default_rng(0).normal(0, 0.1, 6400).astype(np.float32))
     dub.run("face.mp4", "speech.wav", "out/a.mp4")
-    found = mark.read(Path("out/a.mp4"))
-    assert found.state == "valid" and found.about["checkpoint"]["md5"] == units.md5_file(paths.GENERATOR)
-    assert found.about["data"]["index_md5"] == units.md5_file(paths.INDEX)
+    found = c2pa_mark.read(Path("out/a.mp4"))
+    assert found.state == "valid" and found.about["checkpoint"]["md5"] == unit_cache.md5_file(paths.GENERATOR)
+    assert found.about["data"]["index_md5"] == unit_cache.md5_file(paths.INDEX)
     assert found.about["data"]["corpora"] == ["synthetic"]
     assert sorted(file.name for file in Path("out").iterdir()) == ["a.json", "a.mp4"]
 

@@ -13,7 +13,7 @@ import pytest
 from av.video.reformatter import Colorspace
 
 from model.timing import FPS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, source_frames
-from tasks import media
+from tasks.media import decode
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 RNG = np.random.default_rng(0)
@@ -79,7 +79,7 @@ def steady(num_frames: int, fps: Fraction | int) -> list[Fraction]:
 def plain(tmp_path_factory) -> Path:
     """One second as our own corpus has it, its index in front."""
     path = tmp_path_factory.mktemp("plain") / "clip.mp4"
-    media.encode_video(path, [numbered(index) for index in range(25)], NOISE[: 25 * SAMPLES_PER_FRAME])
+    decode.encode_video(path, [numbered(index) for index in range(25)], NOISE[: 25 * SAMPLES_PER_FRAME])
     return path
 
 
@@ -90,7 +90,7 @@ def plain(tmp_path_factory) -> Path:
 def test_each_frame_shows_the_source_frame_that_the_time_module_names(fps, tmp_path):
     times = steady(41, fps)
     path = write(tmp_path / "clip.mp4", times, fps=fps)
-    got = [number(picture) for picture in media.frames(path)]
+    got = [number(picture) for picture in decode.frames(path)]
     assert got == source_frames(np.array(times, float)).tolist()
 
 
@@ -99,7 +99,7 @@ def test_pictures_at_uneven_times_are_shown_when_they_are_on_screen(seed, tmp_pa
     steps_ms = np.random.default_rng(seed).integers(3, 300, 30)
     times = [Fraction(int(ms), 1000) for ms in np.concatenate([[0], np.cumsum(steps_ms)])]
     path = write(tmp_path / "clip.mkv", times, fps=25)
-    assert [number(picture) for picture in media.frames(path)] == source_frames(np.array(times, float)).tolist()
+    assert [number(picture) for picture in decode.frames(path)] == source_frames(np.array(times, float)).tolist()
 
 
 @pytest.mark.parametrize(
@@ -115,20 +115,20 @@ def test_pictures_at_uneven_times_are_shown_when_they_are_on_screen(seed, tmp_pa
 def test_a_second_of_any_container_is_25_frames_and_a_second_of_sound(name, video, audio, tmp_path):
     sound = np.resize(NOISE, (2, 48_000))
     path = write(tmp_path / name, steady(25, 25), video=video, audio=audio, sound=sound, rate_hz=48_000)
-    assert [number(picture) for picture in media.frames(path)] == list(range(25))
-    assert abs(len(media.decode_sound(path)) - SAMPLE_RATE_HZ) < 2 * SAMPLES_PER_FRAME
-    assert media.probe(path).num_frames in (24, 25, 26, 0)
+    assert [number(picture) for picture in decode.frames(path)] == list(range(25))
+    assert abs(len(decode.decode_sound(path)) - SAMPLE_RATE_HZ) < 2 * SAMPLES_PER_FRAME
+    assert decode.probe(path).num_frames in (24, 25, 26, 0)
 
 
 def test_a_broken_time_stamp_ends_the_pictures_and_repeats_none_for_hours(tmp_path):
     path = write(tmp_path / "a.mkv", [*steady(20, 25), Fraction(36_000)])
-    with pytest.raises(media.MediaError, match="truncated: 20 of"):
-        for count, _ in enumerate(media.frames(path)):
+    with pytest.raises(decode.MediaError, match="truncated: 20 of"):
+        for count, _ in enumerate(decode.frames(path)):
             assert count < 20
 
 
 def test_a_repeated_picture_is_not_shared_with_the_caller(tmp_path):
-    pictures = media.frames(write(tmp_path / "slow.mp4", steady(3, 5), fps=5))
+    pictures = decode.frames(write(tmp_path / "slow.mp4", steady(3, 5), fps=5))
     first = next(pictures)
     first[:] = 77
     assert number(next(pictures)) == 0
@@ -137,8 +137,8 @@ def test_a_repeated_picture_is_not_shared_with_the_caller(tmp_path):
 def test_memory_holds_a_few_pictures_of_a_long_video(tmp_path):
     path, picture = tmp_path / "long.mp4", np.zeros((240, 320, 3), np.uint8)
     tracemalloc.start()
-    media.encode_video(path, (picture + np.uint8(k) for k in range(100)), None, preset="ultrafast")
-    num_frames = sum(1 for _ in media.frames(path))
+    decode.encode_video(path, (picture + np.uint8(k) for k in range(100)), None, preset="ultrafast")
+    num_frames = sum(1 for _ in decode.frames(path))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert num_frames == 100
@@ -155,7 +155,7 @@ def test_a_picture_that_names_no_colour_matrix_is_shown_as_players_show_it(heigh
         stream.height, stream.width, stream.pix_fmt = height, 64, "yuv420p"
         out.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace=matrix, threads=1)))
         out.mux(stream.encode(None))
-    assert media.read_image(tmp_path / "a.mp4").mean(axis=(0, 1)) == pytest.approx(colour, abs=2)
+    assert decode.read_image(tmp_path / "a.mp4").mean(axis=(0, 1)) == pytest.approx(colour, abs=2)
 
 
 @pytest.mark.parametrize("quarter", [0, 1, 2, 3])
@@ -167,13 +167,13 @@ def test_a_phone_video_comes_upright(quarter, plain, tmp_path):
     content = bytearray(plain.read_bytes())
     at = content.index(b"tkhd") + 4 + 40  # version 0: the matrix lies 40 bytes into the box
     content[at : at + 36] = a + b + zero + c + d + zero + zero + zero + one
-    got = media.decode_video(io.BytesIO(bytes(content)), 2).frames[1]
-    upright = media.decode_video(plain, 2).frames[1]
+    got = decode.decode_video(io.BytesIO(bytes(content)), 2).frames[1]
+    upright = decode.decode_video(plain, 2).frames[1]
     assert np.array_equal(got, np.rot90(upright, -quarter))
 
 
 def test_at_most_max_frames_are_decoded(plain):
-    video = media.decode_video(plain, 7)
+    video = decode.decode_video(plain, 7)
     assert [number(picture) for picture in video.frames] == list(range(7))
     assert video.num_promised == 25
 
@@ -183,9 +183,9 @@ def test_an_image_is_a_video_of_one_frame(ending, most, tmp_path):
     picture = cv2.GaussianBlur(RNG.integers(0, 255, (800, 90, 3), dtype=np.uint8), (0, 0), 4)
     path = tmp_path / f"face %02d{ending}"  # a name that FFmpeg's own image reader takes for a sequence
     cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 98])
-    assert media.is_image(path)
-    assert np.abs(media.read_image(path).astype(int) - picture).max() <= most
-    assert len(list(media.frames(path))) == 1
+    assert decode.is_image(path)
+    assert np.abs(decode.read_image(path).astype(int) - picture).max() <= most
+    assert len(list(decode.frames(path))) == 1
 
 
 # ---- sound
@@ -202,7 +202,7 @@ def write_wav(path: Path, sound: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> P
 
 def test_sound_at_our_own_rate_comes_back_sample_for_sample(tmp_path):
     sound = np.clip(NOISE, -1, 1)
-    got = media.decode_sound(write_wav(tmp_path / "a.wav", sound))
+    got = decode.decode_sound(write_wav(tmp_path / "a.wav", sound))
     assert np.array_equal(got, (np.round(sound * 32_767) / 32_768).astype(np.float32))
 
 
@@ -210,13 +210,13 @@ def test_eight_bit_sound_has_its_zero_in_the_middle(tmp_path):
     with wave.open(str(tmp_path / "a.wav"), "wb") as file:
         file.setparams((1, 1, SAMPLE_RATE_HZ, 0, "NONE", ""))
         file.writeframes(bytes([128, 0, 255, 128]))
-    assert media.decode_sound(tmp_path / "a.wav").tolist() == [0, -1, 127 / 128, 0]
+    assert decode.decode_sound(tmp_path / "a.wav").tolist() == [0, -1, 127 / 128, 0]
 
 
 @pytest.mark.parametrize("right", [1.0, -1.0])
 def test_channels_are_averaged(right, tmp_path):
     tone = 0.98 * np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000)
-    got = media.decode_sound(write_wav(tmp_path / "a.wav", np.stack([tone, right * tone]), 48_000))
+    got = decode.decode_sound(write_wav(tmp_path / "a.wav", np.stack([tone, right * tone]), 48_000))
     assert np.abs(got).max() == pytest.approx(0.98 if right > 0 else 0.0, abs=0.02)
 
 
@@ -224,7 +224,7 @@ def test_channels_are_averaged(right, tmp_path):
 def test_a_change_of_rate_moves_no_sound(rate_hz, tmp_path):
     click = np.zeros(rate_hz)
     click[rate_hz // 4 * 3] = 0.9
-    got = media.decode_sound(write_wav(tmp_path / "a.wav", click, rate_hz))
+    got = decode.decode_sound(write_wav(tmp_path / "a.wav", click, rate_hz))
     assert abs(len(got) - SAMPLE_RATE_HZ) <= 1
     assert abs(int(np.abs(got).argmax()) - SAMPLE_RATE_HZ // 4 * 3) <= 2
 
@@ -243,10 +243,10 @@ def sound_file(path: Path, codec: str) -> Path:
 @pytest.mark.parametrize(("ending", "codec"), [("flac", "flac"), ("mp3", "libmp3lame"), ("m4a", "aac")])
 def test_sound_files_start_where_their_sound_starts(ending, codec, tmp_path):
     path = sound_file(tmp_path / f"speech.{ending}", codec)
-    got = media.fit(media.decode_sound(path), 50)
+    got = decode.fit(decode.decode_sound(path), 50)
     lags = [np.corrcoef(np.roll(got, -lag)[2000:-2000], NOISE[2000:-2000])[0, 1] for lag in range(-200, 201)]
     assert abs(int(np.argmax(lags)) - 200) <= 1
-    assert not media.probe(path).has_video
+    assert not decode.probe(path).has_video
 
 
 def test_the_cover_of_an_album_is_no_video(tmp_path):
@@ -255,13 +255,13 @@ def test_the_cover_of_an_album_is_no_video(tmp_path):
     frame = b"APIC" + len(cover).to_bytes(4, "big") + b"\0\0" + cover
     size = bytes((len(frame) >> shift) & 127 for shift in (21, 14, 7, 0))
     path.write_bytes(b"ID3\x03\0\0" + size + frame + path.read_bytes())
-    assert not media.probe(path).has_video
-    assert len(media.decode_sound(path)) >= len(NOISE)
+    assert not decode.probe(path).has_video
+    assert len(decode.decode_sound(path)) >= len(NOISE)
 
 
 @pytest.mark.parametrize("num_frames", [10, 25, 40])
 def test_fit_gives_640_samples_a_frame(num_frames):
-    got = media.fit(NOISE[: 25 * 640], num_frames)
+    got = decode.fit(NOISE[: 25 * 640], num_frames)
     assert len(got) == num_frames * 640
     assert np.array_equal(got[: 25 * 640], NOISE[: min(num_frames, 25) * 640])
     assert not got[25 * 640 :].any()
@@ -292,20 +292,20 @@ def test_a_flash_and_a_click_stay_together(name, video, audio, picture_start_s, 
         sound_start_s=sound_start_s, pictures=pictures,
     )  # fmt: skip
     for source in (path, tmp_path / "again.mp4"):
-        got = media.decode_video(source, 1000).frames
-        heard = media.decode_sound(source)
+        got = decode.decode_video(source, 1000).frames
+        heard = decode.decode_sound(source)
         assert int(got.mean(axis=(1, 2, 3)).argmax()) == flash
         click_s = int(np.abs(heard).argmax()) / SAMPLE_RATE_HZ
         assert click_s == pytest.approx((flash + 0.5) / FPS, abs=0.003)
-        media.encode_video(tmp_path / "again.mp4", got, media.fit(heard, len(got)))
+        decode.encode_video(tmp_path / "again.mp4", got, decode.fit(heard, len(got)))
 
 
 @pytest.mark.parametrize("sound_frames", [10, 60])
 def test_sound_of_another_length_leaves_the_pictures_alone(sound_frames, tmp_path):
     sound = np.resize(NOISE, (1, sound_frames * SAMPLES_PER_FRAME))
     path = write(tmp_path / "a.mkv", steady(25, 25), audio="flac", sound=sound)
-    assert len(list(media.frames(path))) == 25
-    assert len(media.decode_sound(path)) == sound_frames * SAMPLES_PER_FRAME
+    assert len(list(decode.frames(path))) == 25
+    assert len(decode.decode_sound(path)) == sound_frames * SAMPLES_PER_FRAME
 
 
 def test_a_gap_in_the_sound_is_silence_of_its_length(tmp_path):
@@ -318,7 +318,7 @@ def test_a_gap_in_the_sound_is_silence_of_its_length(tmp_path):
             frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE_HZ, start, Fraction(1, SAMPLE_RATE_HZ)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
-    loud = np.abs(media.decode_sound(path)) > 0.1
+    loud = np.abs(decode.decode_sound(path)) > 0.1
     assert np.flatnonzero(loud)[4096] == pytest.approx(SAMPLE_RATE_HZ, abs=20)
     assert not loud[4096 : SAMPLE_RATE_HZ - 20].any()
 
@@ -330,8 +330,8 @@ def test_a_gap_in_the_sound_is_silence_of_its_length(tmp_path):
 @pytest.mark.parametrize("name", ["bbaf2n", "brbk7n", "lbax4n", "sbwe5n"])
 def test_a_real_clip_has_75_frames_and_their_sound(name):
     path = REAL / f"grid_{name}.mpg"
-    assert media.decode_video(path, 1000).frames.shape == (75, 288, 360, 3)
-    sound = media.decode_sound(path)
+    assert decode.decode_video(path, 1000).frames.shape == (75, 288, 360, 3)
+    sound = decode.decode_sound(path)
     assert abs(len(sound) - 75 * SAMPLES_PER_FRAME) <= SAMPLES_PER_FRAME
     assert np.isfinite(sound).all()
     assert 0.01 < sound.std() < 0.5
@@ -342,8 +342,8 @@ def test_a_part_of_a_picture_is_that_part_of_the_whole(size, tmp_path):
     """Training converts parts and dubbing wholes: not one value may differ."""
     rng = np.random.default_rng(0)
     small = rng.integers(0, 255, (size[1] // 8, size[0] // 8, 3), dtype=np.uint8)
-    media.encode_video(tmp_path / "a.mp4", [cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)] * 2, None)
-    picture = next(media.Pictures(tmp_path / "a.mp4"))
+    decode.encode_video(tmp_path / "a.mp4", [cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)] * 2, None)
+    picture = next(decode.Pictures(tmp_path / "a.mp4"))
     whole = picture.rgb()
     assert whole.shape == picture.shape and np.ptp(whole) > 100
     for _ in range(100):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from model.timing import SAMPLE_RATE_HZ
-from tasks import media
+from tasks.media import decode
 
 RNG = np.random.default_rng(0)
 NOISE = (0.2 * RNG.standard_normal(2 * SAMPLE_RATE_HZ)).astype(np.float32)
@@ -20,7 +20,7 @@ def clip(tmp_path_factory) -> bytes:
     """An mp4 of 50 frames that do not compress well, with its index in front."""
     path = tmp_path_factory.mktemp("whole") / "clip.mp4"
     pictures = [cv2.resize(RNG.integers(0, 255, (9, 9, 3), dtype=np.uint8), (64, 64)) for _ in range(50)]
-    media.encode_video(path, pictures, NOISE)
+    decode.encode_video(path, pictures, NOISE)
     return path.read_bytes()
 
 
@@ -33,16 +33,16 @@ def wav(sound: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> io.BytesIO:
 
 
 def all_frames(source) -> list[np.ndarray]:
-    return list(media.frames(source))
+    return list(decode.frames(source))
 
 
 def reason(call, source) -> str:
-    with pytest.raises(media.MediaError) as caught:
+    with pytest.raises(decode.MediaError) as caught:
         call(source)
     return caught.value.reason
 
 
-@pytest.mark.parametrize("call", [all_frames, media.decode_sound, media.probe, media.read_image])
+@pytest.mark.parametrize("call", [all_frames, decode.decode_sound, decode.probe, decode.read_image])
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
@@ -69,15 +69,15 @@ def test_a_list_of_files_opens_none_of_them(clip, tmp_path, monkeypatch):
 
 def test_an_mp4_that_lost_its_index_is_unreadable(clip):
     file = io.BytesIO()
-    media.encode_video(file, media.frames(io.BytesIO(clip)), None)  # a file object gets the index at its end
+    decode.encode_video(file, decode.frames(io.BytesIO(clip)), None)  # a file object gets the index at its end
     assert reason(all_frames, io.BytesIO(file.getvalue()[:-200])) == "unreadable"
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
 def test_a_cut_file_gives_what_it_has_and_then_says_truncated(share, clip):
     whole, got = all_frames(io.BytesIO(clip)), []
-    with pytest.raises(media.MediaError, match=r"truncated: \d+ of 50 frames") as caught:
-        for picture in media.frames(io.BytesIO(clip[: int(share * len(clip))])):
+    with pytest.raises(decode.MediaError, match=r"truncated: \d+ of 50 frames") as caught:
+        for picture in decode.frames(io.BytesIO(clip[: int(share * len(clip))])):
             got.append(picture)
     assert caught.value.reason == "truncated"
     assert 5 < len(got) < 45
@@ -88,11 +88,11 @@ def test_damage_in_the_middle_ends_the_pictures_before_it(clip):
     content = bytearray(clip)
     content[len(clip) // 2 : len(clip) // 2 + 4000] = RNG.bytes(4000)
     whole, got = all_frames(io.BytesIO(clip)), []
-    with pytest.raises(media.MediaError, match="truncated"):
-        for picture in media.frames(io.BytesIO(bytes(content))):
+    with pytest.raises(decode.MediaError, match="truncated"):
+        for picture in decode.frames(io.BytesIO(bytes(content))):
             got.append(picture)
     assert all(np.array_equal(one, other) for one, other in zip(got, whole, strict=False))
-    assert len(media.decode_sound(io.BytesIO(bytes(content)))) >= len(NOISE)
+    assert len(decode.decode_sound(io.BytesIO(bytes(content)))) >= len(NOISE)
 
 
 def test_a_few_lost_frames_at_the_end_are_no_truncation(clip):
@@ -106,10 +106,10 @@ def test_damaged_bytes_give_frames_or_a_reason_and_never_a_crash(seed, clip):
     for _ in range(int(rng.integers(1, 5))):
         at, length = int(rng.integers(1500 if rng.random() < 0.5 else len(content))), int(rng.choice([1, 4, 20, 500]))
         content[at : at + length] = rng.bytes(length)
-    for call in (media.probe, all_frames, media.decode_sound):
+    for call in (decode.probe, all_frames, decode.decode_sound):
         try:
             call(io.BytesIO(bytes(content)))
-        except media.MediaError as error:
+        except decode.MediaError as error:
             assert error.reason in ("unreadable", "truncated", "no_sound")
 
 
@@ -117,10 +117,10 @@ def test_a_stream_that_no_decoder_knows_is_a_reason(clip):
     """PyAV gives such a stream no codec context at all."""
     unknown_picture = io.BytesIO(clip.replace(b"avc1", b"zzz1").replace(b"avcC", b"zzzC"))
     assert reason(all_frames, unknown_picture) == "unreadable"
-    assert not media.probe(unknown_picture).has_video
-    assert len(media.decode_sound(unknown_picture)) >= len(NOISE)
+    assert not decode.probe(unknown_picture).has_video
+    assert len(decode.decode_sound(unknown_picture)) >= len(NOISE)
     unknown_sound = io.BytesIO(clip.replace(b"mp4a", b"zzza").replace(b"esds", b"zzzs"))
-    assert reason(media.decode_sound, unknown_sound) == "no_sound"
+    assert reason(decode.decode_sound, unknown_sound) == "no_sound"
     assert len(all_frames(unknown_sound)) == 50
 
 
@@ -128,22 +128,22 @@ def test_a_stream_that_no_decoder_knows_is_a_reason(clip):
 def test_an_absurd_sample_rate_is_not_stretched_to_gigabytes(rate_hz):
     content = bytearray(wav(NOISE).getvalue())
     content[24:28] = rate_hz.to_bytes(4, "little")
-    assert reason(media.decode_sound, io.BytesIO(bytes(content))) == "no_sound"
+    assert reason(decode.decode_sound, io.BytesIO(bytes(content))) == "no_sound"
 
 
 def test_a_video_without_sound_is_told_before_and_at_decoding(tmp_path):
-    media.encode_video(tmp_path / "a.mp4", [np.zeros((32, 32, 3), np.uint8)] * 5, None)
-    assert reason(media.decode_sound, tmp_path / "a.mp4") == "no_sound"
-    told = media.probe(tmp_path / "a.mp4")
+    decode.encode_video(tmp_path / "a.mp4", [np.zeros((32, 32, 3), np.uint8)] * 5, None)
+    assert reason(decode.decode_sound, tmp_path / "a.mp4") == "no_sound"
+    told = decode.probe(tmp_path / "a.mp4")
     assert told.has_video
     assert not told.has_sound
 
 
 def test_a_sound_file_has_no_frames():
     assert reason(all_frames, wav(NOISE)) == "unreadable"
-    assert reason(media.decode_sound, wav(NOISE[:0])) in ("no_sound", "unreadable")
+    assert reason(decode.decode_sound, wav(NOISE[:0])) in ("no_sound", "unreadable")
 
 
 def test_a_wrong_path_is_said_at_once(tmp_path):
     with pytest.raises(FileNotFoundError):
-        media.probe(tmp_path / "absent.mp4")
+        decode.probe(tmp_path / "absent.mp4")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from model import metrics_articulation as articulation
 from model import timing
+from model.metrics import articulation
 
 T = 100
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from model import metrics_motion as motion
-from model import metrics_picture as picture
+from model.metrics import motion, picture
 
 RNG = np.random.default_rng(0)
 BOXES = np.tile(np.array([8, 16, 24, 28]), (6, 1))

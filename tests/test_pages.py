@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks import config, evaluate, listen, paths, votes
+from tasks.core import config, paths
+from tasks.evaluate import stage as evaluate
+from tasks.studies import preference_page, preference_votes
 from tests.conftest import inside
 
 CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
@@ -20,7 +22,7 @@ def folder(trained_folder):
     with inside(trained_folder):
         p = config.load(Path("params.yaml"))
         evaluate.run(p)
-        listen.run(1, None, paths.LISTEN)
+        preference_page.run(1, None, paths.LISTEN)
     return trained_folder
 
 
@@ -84,6 +86,6 @@ def test_a_person_votes_and_the_answers_are_scored(browser, folder, tmp_path):
     answers = tmp_path / "votes.json"
     waiting.value.save_as(answers)
     assert len(json.loads(answers.read_text())["votes"]) == 2
-    scores = votes.score(votes.read([answers]))
+    scores = preference_votes.score(preference_votes.read([answers]))
     assert {(s.first, s.second) for s in scores} == {("real_video", "right_audio"), ("right_audio", "wrong_audio")}
     assert page.problems == []

@@ -10,9 +10,14 @@ import pytest
 from conftest import TINY, params_text, run_acquire, run_preprocess
 
 from model import timing
-from tasks import config, features, index, media, paths, pieces, preprocess, shards, withdrawals
-from tasks.raw_clips import RawClips
-from tasks.stage import Refusal, UserError
+from tasks.core import config, paths
+from tasks.core.errors import Refusal, UserError
+from tasks.evaluate.raw_clips import RawClips
+from tasks.media import decode
+from tasks.preprocess import examine, pieces
+from tasks.preprocess import stage as preprocess
+from tasks.provenance import withdrawals
+from tasks.storage import index, shards
 
 LONGEST = 20
 
@@ -25,8 +30,8 @@ def filmed(tiny):
     found = []
     for row in (came_in[row["clip"]] for row in rows):
         mp4 = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"]
-        frames = list(media.frames(io.BytesIO(mp4)))
-        sound = media.fit(media.decode_sound(io.BytesIO(mp4)), len(frames))
+        frames = list(decode.frames(io.BytesIO(mp4)))
+        sound = decode.fit(decode.decode_sound(io.BytesIO(mp4)), len(frames))
         found.append(([*frames, *frames[::-1]], np.concatenate([sound, sound])))  # back again: longer, without a cut
     return found
 
@@ -38,12 +43,12 @@ def params(longest=LONGEST, **changes):
 
 
 def parts_of(source, p):
-    return list(features.of_video(source, p.faces, p.quality, preprocess.tools()))
+    return list(examine.of_video(source, p.faces, p.quality, preprocess.tools()))
 
 
 def write(path, frames, sound):
     path.parent.mkdir(exist_ok=True)
-    media.encode_video(path, frames, sound, crf=4)
+    decode.encode_video(path, frames, sound, crf=4)
     return path
 
 
@@ -57,16 +62,16 @@ def test_a_long_video_is_cut_and_each_piece_has_its_own_pictures_and_sound(filme
         (0, 0, 20, False), (1, 20, 20, False), (2, 40, 10, False),
     ]  # fmt: skip
     assert isinstance(parts[2].found, Refusal) and parts[2].found.reason == "too_short"
-    whole = list(media.frames(video))
-    heard = media.decode_sound(video)
+    whole = list(decode.frames(video))
+    heard = decode.decode_sound(video)
     for part in parts[:2]:
         arrays, span = part.found.arrays, slice(part.first, part.first + 20)
-        track = features.track(whole[span], p.faces)
+        track = examine.track(whole[span], p.faces)
         assert (arrays["boxes_T4"] == track.boxes_T4.astype(np.float32)).all()
-        assert (arrays["faces_TSS3"] == np.stack(list(features.crops(whole[span], track, p.faces.size)))).all()
+        assert (arrays["faces_TSS3"] == np.stack(list(examine.crops(whole[span], track, p.faces.size)))).all()
         if not part.found.figures["av_moved"]:
             own = heard[timing.num_samples(part.first) :][: timing.num_samples(20)]
-            assert (arrays["mfcc_FW"] == features.mfcc(own, 20)).all()
+            assert (arrays["mfcc_FW"] == examine.mfcc(own, 20)).all()
     monkeypatch.setattr(pieces, "HOLD_BYTES", 0)  # every pass decodes anew
     for one, other in zip(parts_of(video.read_bytes(), p)[:2], parts[:2], strict=True):
         assert all((one.found.arrays[name] == array).all() for name, array in other.found.arrays.items())
@@ -86,7 +91,7 @@ def test_a_long_video_that_breaks_off_loses_its_last_piece_alone(filmed):
     (frames, sound), _ = filmed
     content = write(Path("v/long.mp4"), frames[:50], sound[: timing.num_samples(50)]).read_bytes()
     parts = parts_of(content[: int(len(content) * 0.8)], params())
-    assert len(parts) >= 2 and isinstance(parts[0].found, features.Examined)
+    assert len(parts) >= 2 and isinstance(parts[0].found, examine.Examined)
     assert isinstance(parts[-1].found, Refusal) and parts[-1].found.reason == "truncated"
 
 
@@ -115,7 +120,7 @@ def test_the_index_names_each_piece_with_its_span_and_the_video_withdraws_as_one
     assert json.loads(stored["json"])["source"] == row["source"]
     raw = RawClips(paths.CLIPS, paths.RAW)
     shown = list(raw.frames(row["clip"]))
-    assert len(shown) == 20 and (shown[0] == list(media.frames(Path("v/long.mp4")))[20]).all()
+    assert len(shown) == 20 and (shown[0] == list(decode.frames(Path("v/long.mp4")))[20]).all()
     assert len(raw.sound(row["clip"])) == timing.num_samples(20) and raw.words(row["clip"]) == ""
     withdrawals.add("long", "2026-11-22", "asked")
     run_acquire(p)

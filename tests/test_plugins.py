@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from model import metrics_picture
-from model.syncnet import SyncNet
-from tasks import plugins, syncnet
-from tasks.stage import UserError
+from model.metrics import picture
+from model.metrics.syncnet import SyncNet
+from tasks.core.errors import UserError
+from tasks.evaluate import lpips_fid, published_syncnet
 
 RNG = np.random.default_rng(0)
 
@@ -34,7 +34,7 @@ def test_syncnet_has_the_published_sizes():
 
 def test_syncnet_measures_a_clip(weights):
     faces = RNG.integers(0, 255, (8, 96, 96, 3), dtype=np.uint8)
-    meter = syncnet.PublishedSyncNet(weights)
+    meter = published_syncnet.PublishedSyncNet(weights)
     distances = meter.distances(faces, RNG.normal(0, 0.1, 8 * 640).astype(np.float32), max_offset=2)
     assert distances.shape == (4, 5)
     assert np.isnan(distances[0, :2]).all() and np.isfinite(distances[:, 2]).all()
@@ -45,7 +45,7 @@ def test_syncnet_measures_a_clip(weights):
 def test_syncnets_sound_has_a_column_each_ten_milliseconds_and_its_energy_first():
     tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(10 * 640) / 16000)
     tone[: 5 * 640] = 0
-    columns = syncnet.mfcc(tone.astype(np.float32), 10)
+    columns = published_syncnet.mfcc(tone.astype(np.float32), 10)
     assert columns.shape == (13, 40)
     assert columns[0, 22:].min() > columns[0, :17].max() + 10  # log energy: silence, then a tone
     # the energy of one 25 ms window of the tone, by Parseval, to a tenth
@@ -56,15 +56,15 @@ def test_syncnets_sound_has_a_column_each_ten_milliseconds_and_its_energy_first(
 
 def test_wrong_or_missing_weights_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"no such file; evaluate\.weights\.syncnet"):
-        syncnet.PublishedSyncNet(tmp_path / "none.model")
+        published_syncnet.PublishedSyncNet(tmp_path / "none.model")
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.model")
     with pytest.raises(UserError, match="not the weights of SyncNet"):
-        syncnet.PublishedSyncNet(tmp_path / "other.model")
+        published_syncnet.PublishedSyncNet(tmp_path / "other.model")
     (tmp_path / "text.pt").write_text("no network")
     with pytest.raises(UserError, match="not a TorchScript network"):
-        plugins.lpips(tmp_path / "text.pt")
+        lpips_fid.lpips(tmp_path / "text.pt")
     with pytest.raises(UserError, match=r"no such file; evaluate\.weights\.inception"):
-        plugins.Fid(tmp_path / "none.pt")
+        lpips_fid.Fid(tmp_path / "none.pt")
 
 
 class MeanColour(nn.Module):
@@ -85,13 +85,13 @@ def network(tmp_path):
 
 def test_lpips_is_the_squared_distance_of_features(network):
     black, grey = np.zeros((3, 16, 16, 3), np.uint8), np.full((3, 16, 16, 3), 51, np.uint8)
-    distance = plugins.lpips(network)
+    distance = lpips_fid.lpips(network)
     assert distance(black, black) == 0
     assert distance(black, grey) == pytest.approx(3 * 0.2**2)
 
 
 def test_fid_gathers_clips_and_has_the_frechet_distance_of_their_features(network):
-    fid = plugins.Fid(network, every=1)
+    fid = lpips_fid.Fid(network, every=1)
     true, made = (RNG.integers(0, 200, (2, 6, 16, 16, 3), dtype=np.uint8) for _ in range(2))
     for clip in range(2):
         fid.add("real_video", true[clip])
@@ -100,4 +100,4 @@ def test_fid_gathers_clips_and_has_the_frechet_distance_of_their_features(networ
     assert fid.of("real_video") == pytest.approx(0, abs=1e-9)
     assert fid.of("copy_input") == pytest.approx(3 * (20 / 255) ** 2, rel=1e-3)  # moved, and otherwise the same
     features = [(x.reshape(-1, 256, 3).mean(axis=1)) / 255 for x in (made + 20, true)]
-    assert fid.of("right_audio") == pytest.approx(metrics_picture.frechet_distance(*features), rel=1e-3)
+    assert fid.of("right_audio") == pytest.approx(picture.frechet_distance(*features), rel=1e-3)

@@ -11,8 +11,11 @@ import pytest
 
 from flows import pools
 from flows.watch import Watch, stall_s
-from tasks import config, paths, preprocess, progress, units, yaw
-from tasks.stage import UserError
+from tasks.core import config, paths, progress
+from tasks.core.errors import UserError
+from tasks.features import yaw
+from tasks.preprocess import stage as preprocess
+from tasks.storage import unit_cache
 
 
 def hashes(folder):
@@ -27,7 +30,7 @@ def test_a_cluster_makes_the_shards_that_one_process_makes(tiny, monkeypatch, ki
     planned, refused = preprocess.plan(config.load(Path("params.yaml")))
     assert planned and not any(unit.done for unit in planned)
     with pools.pool(kind, 2) as executor:
-        for future in [executor.submit(units.make, preprocess.build, unit) for unit in planned]:
+        for future in [executor.submit(unit_cache.make, preprocess.build, unit) for unit in planned]:
             future.result()
         with pytest.raises(UserError, match="no yaw estimator"):
             executor.submit(yaw.load, Path("nowhere")).result()

@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 from conftest import REAL, TINY, params_text, run_acquire, run_preprocess
 
-from tasks import acquire, config, index, media, paths, preprocess, shards, units
-from tasks.stage import UserError
+from tasks.acquire import stage as acquire
+from tasks.core import config, paths
+from tasks.core.errors import UserError
+from tasks.media import decode
+from tasks.preprocess import stage as preprocess
+from tasks.storage import index, shards, unit_cache
 
 FOLDER = {
     "corpus.name": "folder",
@@ -108,10 +112,10 @@ def damaged(tiny):
     (videos / "text.mp4").write_bytes(b"this is no video\n" * 50)
     (videos / "empty.mp4").write_bytes(b"")
     (videos / "notes.txt").write_text("words of nobody")
-    frames = list(media.frames(_as_file(clips[0], tiny)))
-    media.encode_video(videos / "soundless.mp4", frames, None)
-    media.encode_video(videos / "short.mp4", frames[:8], np.zeros(8 * 640, np.float32))
-    media.encode_video(videos / "faceless.mp4", [frame[:40, :40] for frame in frames], np.zeros(9999, np.float32))
+    frames = list(decode.frames(_as_file(clips[0], tiny)))
+    decode.encode_video(videos / "soundless.mp4", frames, None)
+    decode.encode_video(videos / "short.mp4", frames[:8], np.zeros(8 * 640, np.float32))
+    decode.encode_video(videos / "faceless.mp4", [frame[:40, :40] for frame in frames], np.zeros(9999, np.float32))
     return videos
 
 
@@ -165,7 +169,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(tiny, monkeypatch):
 
     monkeypatch.setattr(shards, "write", full)
     with pytest.raises(OSError, match="No space left"):
-        units.make(preprocess.build, planned[0])
+        unit_cache.make(preprocess.build, planned[0])
     assert not planned[0].done
     assert not [f for f in planned[0].folder.parent.rglob("*") if f.is_file()]
 

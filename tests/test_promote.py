@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from model.params import RetrainParams
-from tasks import drift, index, promote
-from tasks.promote import Evaluation
+from tasks.retrain import drift, gate
+from tasks.retrain.gate import Evaluation
+from tasks.storage import index
 
 P = RetrainParams(
     metric="aperture_corr", promote="not_worse", min_clips=5, min_aperture_corr=0.3, min_amplitude_ratio=0.5,
@@ -44,15 +45,15 @@ def failed(judgement):
 
 
 def test_a_challenger_that_is_better_is_promoted_and_one_that_is_worse_is_not():
-    assert promote.judge(evaluation(better(0.1)), evaluation(GOOD), [], P).promoted
-    worse = promote.judge(evaluation(better(-0.1)), evaluation(GOOD), [], P)
+    assert gate.judge(evaluation(better(0.1)), evaluation(GOOD), [], P).promoted
+    worse = gate.judge(evaluation(better(-0.1)), evaluation(GOOD), [], P)
     assert not worse.promoted and "worse: -0.100" in worse.sentence()
 
 
 def test_one_that_cannot_be_told_apart_is_promoted_only_where_not_worse_is_enough():
     mixed = [value + change for value, change in zip(GOOD, [0.1, -0.1, 0.1, -0.1, 0.1, -0.1], strict=True)]
     judged = [
-        promote.judge(evaluation(mixed), evaluation(GOOD), [], dataclasses.replace(P, promote=demand)).promoted
+        gate.judge(evaluation(mixed), evaluation(GOOD), [], dataclasses.replace(P, promote=demand)).promoted
         for demand in ("not_worse", "better")
     ]
     assert judged == [True, False]
@@ -71,35 +72,35 @@ def test_one_that_cannot_be_told_apart_is_promoted_only_where_not_worse_is_enoug
     ],
 )
 def test_each_floor_alone_keeps_a_better_challenger_out(broken, demand):
-    judgement = promote.judge(evaluation(better(0.1), **broken), evaluation(GOOD), [], P)
+    judgement = gate.judge(evaluation(better(0.1), **broken), evaluation(GOOD), [], P)
     assert failed(judgement) == [demand]
 
 
 def test_without_a_champion_the_floors_decide():
-    assert promote.judge(evaluation(GOOD), None, [], P).promoted
-    assert not promote.judge(evaluation([0.1] * 6), None, [], P).promoted
+    assert gate.judge(evaluation(GOOD), None, [], P).promoted
+    assert not gate.judge(evaluation([0.1] * 6), None, [], P).promoted
 
 
 def test_a_finding_of_the_audit_keeps_the_best_out():
-    judgement = promote.judge(evaluation(better(0.3)), evaluation(GOOD), ["a shard changed"], P)
+    judgement = gate.judge(evaluation(better(0.3)), evaluation(GOOD), ["a shard changed"], P)
     assert failed(judgement) == ["audit"] and "a shard changed" in judgement.sentence()
 
 
 def test_only_clips_with_the_same_bytes_are_compared():
     champion = evaluation(GOOD)
     other = dataclasses.replace(champion, clips=champion.clips | {"c0": "other bytes", "c1": "other bytes"})
-    judgement = promote.judge(evaluation(better(0.1)), other, [], P)
+    judgement = gate.judge(evaluation(better(0.1)), other, [], P)
     assert not judgement.promoted and "4 test clips in common, 5 are needed" in judgement.sentence()
 
 
 def test_figures_measured_in_two_ways_are_never_compared():
-    judgement = promote.judge(evaluation(better(0.3)), evaluation(GOOD, method="other"), [], P)
+    judgement = gate.judge(evaluation(better(0.3)), evaluation(GOOD, method="other"), [], P)
     assert failed(judgement) == ["aperture_corr"]
 
 
 def test_a_clip_that_could_not_be_measured_counts_as_the_worst_not_as_absent():
     ours = evaluation([*GOOD[:5], None])
-    judgement = promote.judge(ours, evaluation(GOOD), [], dataclasses.replace(P, promote="better"))
+    judgement = gate.judge(ours, evaluation(GOOD), [], dataclasses.replace(P, promote="better"))
     assert "on 6 clips" in judgement.sentence() and "-" in judgement.reasons[5].found
 
 

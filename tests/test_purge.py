@@ -13,22 +13,15 @@ import pytest
 import yaml
 from conftest import ROOT, git
 
-from tasks import (
-    commands,
-    config,
-    copies,
-    index,
-    paths,
-    preprocess,
-    purge,
-    registry,
-    shards,
-    tombstones,
-    tracking,
-    units,
-)
-from tasks.stage import UserError
-from tasks.train_state import training_key
+from tasks.core import config, paths, programs
+from tasks.core.errors import UserError
+from tasks.preprocess import stage as preprocess
+from tasks.provenance import tombstones
+from tasks.storage import index, shards, unit_cache
+from tasks.tracking import registry
+from tasks.tracking import runs as tracking
+from tasks.train.state import training_key
+from tasks.withdrawal import copies, purge
 
 STAGES = """
 import sys
@@ -148,7 +141,7 @@ def test_an_s3_remote_is_purged_with_all_its_old_versions(project, monkeypatch):
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
         monkeypatch.setenv("LIPGAN_UNITS", "s3://corpus/units")
         planned, _ = preprocess.plan(load())
-        units.exchange(planned)
+        unit_cache.exchange(planned)
         video, probes = person()
 
         def held():
@@ -210,7 +203,7 @@ def test_what_holds_a_video_is_told_by_its_content(tiny):
 
 def test_states_and_experiments_of_an_index_with_the_person_go_and_those_of_one_without_stay(trained):
     video, p = person()[0], load()
-    mine = paths.cache() / "experiments" / units.md5_file(paths.INDEX) / "one/models"
+    mine = paths.cache() / "experiments" / unit_cache.md5_file(paths.INDEX) / "one/models"
     mine.mkdir(parents=True)
     (mine / "generator.safetensors").write_bytes(b"weights")
     states = {f"{stage}/{next((paths.cache() / stage).iterdir()).name}" for stage in ("train", "expert", "experiments")}
@@ -235,10 +228,10 @@ def test_pictures_tracked_to_files_go_with_the_index_that_shows_the_person(tiny,
         tracker.file(paths.PARAMS, "reports")
     folder = paths.cache() / "tracking" / tracker.run_id
     assert registry.delete_pictures({"0" * 32}) == 0 and len(list(folder.rglob("*.*"))) == 4
-    assert registry.delete_pictures({units.md5_file(paths.INDEX)}) == 1
+    assert registry.delete_pictures({unit_cache.md5_file(paths.INDEX)}) == 1
     assert {file.name for file in folder.rglob("*.*")} == {"about.json", "metrics.jsonl"}
 
 
 def test_git_is_asked_for_its_words_where_it_fails(workspace):
     with pytest.raises(UserError, match=r"git rev-parse HEAD: .*not a git repository"):
-        commands.demand_git("rev-parse", "HEAD")
+        programs.demand_git("rev-parse", "HEAD")

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from model import quality, timing
-from tasks import config, index, paths
-from tasks import quality as gates
-from tasks.stage import REASONS
+from model import av_offset, timing
+from tasks.core import config, paths
+from tasks.core.errors import REASONS
+from tasks.preprocess import gates
+from tasks.storage import index
 
 P = config.load(ROOT / "params.yaml")
 GOOD = {
@@ -31,25 +32,25 @@ def talk(num_frames=90, late=0, seed=0):
 
 @pytest.mark.parametrize("late", range(-7, 8))
 def test_a_planted_offset_is_found_with_its_sign(late):
-    found, confidence = quality.offset(*talk(late=late))
+    found, confidence = av_offset.offset(*talk(late=late))
     assert abs(found - late) <= 1 and confidence > 0.1
 
 
 def test_a_mouth_that_does_not_move_with_the_sound_has_no_confidence():
-    confidences = [quality.offset(talk(seed=k)[0], talk(seed=k + 100)[1])[1] for k in range(20)]
+    confidences = [av_offset.offset(talk(seed=k)[0], talk(seed=k + 100)[1])[1] for k in range(20)]
     assert np.median(confidences) < P.quality.sync_confidence
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 8, 12])
 def test_a_clip_too_short_to_tell_has_an_offset_of_nought_or_a_finite_one(num_frames):
-    found, confidence = quality.offset(np.zeros(num_frames), np.zeros(num_frames))
+    found, confidence = av_offset.offset(np.zeros(num_frames), np.zeros(num_frames))
     assert abs(found) <= num_frames and np.isfinite(confidence)
 
 
 def test_loudness_is_in_decibel_of_full_scale():
     sound = np.sin(2 * np.pi * 100 * np.arange(timing.num_samples(3)) / timing.SAMPLE_RATE_HZ)
-    assert quality.frame_levels_db(sound, 3) == pytest.approx([-3.01] * 3, abs=0.01)
-    assert quality.frame_levels_db(0 * sound, 3) == pytest.approx([quality.FLOOR_DB] * 3)
+    assert av_offset.frame_levels_db(sound, 3) == pytest.approx([-3.01] * 3, abs=0.01)
+    assert av_offset.frame_levels_db(0 * sound, 3) == pytest.approx([av_offset.FLOOR_DB] * 3)
 
 
 def test_yaw_is_learnt_from_the_shape_of_the_head_wherever_and_however_large_it_is():
@@ -62,9 +63,9 @@ def test_yaw_is_learnt_from_the_shape_of_the_head_wherever_and_however_large_it_
         return rng.uniform(5, 50) * np.stack([across, head[:, 1]], axis=1) + rng.uniform(-99, 99, 2)
 
     known = rng.uniform(-50, 50, 300)
-    weights = quality.fit_yaw(np.stack([seen(y) for y in known]), known)
+    weights = av_offset.fit_yaw(np.stack([seen(y) for y in known]), known)
     wanted = np.array([-40.0, -10.0, 0.0, 25.0, 40.0])
-    assert quality.yaw_deg(np.stack([seen(y) for y in wanted]), weights) == pytest.approx(wanted, abs=6)
+    assert av_offset.yaw_deg(np.stack([seen(y) for y in wanted]), weights) == pytest.approx(wanted, abs=6)
 
 
 def test_a_held_chord_is_steady_and_a_gliding_voice_is_not():
@@ -75,14 +76,14 @@ def test_a_held_chord_is_steady_and_a_gliding_voice_is_not():
     voice *= np.sin(2 * np.pi * 3 * times) > 0  # syllables
     assert gates.steady_db(chord) > -1 and gates.steady_db(voice) < -6
     assert gates.steady_db(voice) < gates.steady_db(voice + 2 * chord) < gates.steady_db(chord)
-    assert gates.steady_db(0 * chord) == quality.FLOOR_DB
+    assert gates.steady_db(0 * chord) == av_offset.FLOOR_DB
 
 
 def test_the_speaker_is_the_face_whose_mouth_moves_with_the_sound():
     mouth, levels = talk()
     other = talk(seed=9)[0]
-    assert quality.speaking(np.stack([other, mouth]), levels) == 1
-    assert quality.speaking(np.stack([mouth, 0 * mouth]), levels) == 0
+    assert av_offset.speaking(np.stack([other, mouth]), levels) == 1
+    assert av_offset.speaking(np.stack([mouth, 0 * mouth]), levels) == 0
 
 
 def test_black_frozen_and_cut_pictures_are_measured():

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from conftest import ROOT, TINY, inside, params_text
 
-from model import ranks
-from tasks import config, paths, train
-from tasks.loader import Batches, Clips
-from tasks.stage import UserError
+from model import distributed as ranks
+from tasks.core import config, paths
+from tasks.core.errors import UserError
+from tasks.loading.batches import Batches, Clips
+from tasks.train import stage as train
 
 PARAMS = TINY | {"train.num_steps": 4, "train.log_every": 1, "train.checkpoint_every": 4}
 

@@ -5,9 +5,12 @@ import shutil
 
 import pytest
 
-from tasks import dvc_stores, paths, registry, tracking
-from tasks.registry import CHALLENGER, CHAMPION, Registry
-from tasks.stage import UserError
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.provenance import dvc_cache
+from tasks.tracking import registry
+from tasks.tracking import runs as tracking
+from tasks.tracking.registry import CHALLENGER, CHAMPION, Registry
 
 
 @pytest.fixture
@@ -91,9 +94,7 @@ def test_the_champions_bytes_come_from_the_dvc_cache_and_are_checked(store, monk
     import fsspec
 
     cache = store / ".dvc/cache"
-    monkeypatch.setattr(
-        dvc_stores, "cache", lambda: dvc_stores.Store("DVC cache", fsspec.filesystem("file"), str(cache))
-    )
+    monkeypatch.setattr(dvc_cache, "cache", lambda: dvc_cache.Store("DVC cache", fsspec.filesystem("file"), str(cache)))
     version = Registry().register(tags(1))
     Registry().promote(version, "first")
     for text, name in (("weights 1", "dvc.md5"), ("about 1", "dvc.json.md5")):

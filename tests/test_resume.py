@@ -12,10 +12,12 @@ import pytest
 import torch
 from conftest import ROOT, TINY, inside, params_text
 
-from tasks import checkpoints, config, paths, train
-from tasks.stage import Stopped, UserError
-from tasks.train_loop import Trainer
-from tasks.train_state import States
+from tasks.core import config, paths
+from tasks.core.errors import Stopped, UserError
+from tasks.inference import checkpoints
+from tasks.train import stage as train
+from tasks.train.loop import Trainer
+from tasks.train.state import States
 
 LONGER = TINY | {"train.num_steps": 16, "train.checkpoint_every": 3, "train.val_samples": 4}
 WRITTEN = (paths.GENERATOR, paths.DISCRIMINATORS, paths.GENERATOR.with_suffix(".json"), paths.TRAIN_CURVE)

@@ -13,9 +13,14 @@ import pytest
 import yaml
 from conftest import ROOT, git, params_text
 
-from tasks import config, index, paths, registry, retrain, withdrawals, worktree
-from tasks.registry import CHALLENGER, CHAMPION, Registry
-from tasks.stage import UserError
+from tasks.core import config, paths
+from tasks.core.errors import UserError
+from tasks.provenance import withdrawals
+from tasks.retrain import cycle as retrain
+from tasks.retrain import worktree
+from tasks.storage import index
+from tasks.tracking import registry
+from tasks.tracking.registry import CHALLENGER, CHAMPION, Registry
 
 pytestmark = pytest.mark.slow
 NUM_TESTED = 6

@@ -7,8 +7,8 @@ import webdataset as wds
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import shards
-from tasks.stage import UserError
+from tasks.core.errors import UserError
+from tasks.storage import shards
 
 SAMPLES = [(f"main/{k}/00001", {"json": b"{}", "mfcc.npy": bytes([k] * (100 + 600 * k))}) for k in range(4)]
 

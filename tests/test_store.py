@@ -11,9 +11,12 @@ import s3_server
 from conftest import TINY, inside, params_text, run_acquire
 from s3_server import BUCKET
 
-from tasks import acquire, config, index, paths, preprocess, remote_shards, shards, store, units
-from tasks.stage import UserError
-from tasks.units import Unit
+from tasks.acquire import stage as acquire
+from tasks.core import config, paths
+from tasks.core.errors import UserError
+from tasks.preprocess import stage as preprocess
+from tasks.storage import index, object_store, remote_shards, shards, unit_cache
+from tasks.storage.unit_cache import Unit
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +39,8 @@ def fresh(monkeypatch):
     """As a new process: what was read of the environment before is forgotten."""
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setattr(store, "CONNECT_S", 1)
-    store._file_system.cache_clear()
+    monkeypatch.setattr(object_store, "CONNECT_S", 1)
+    object_store._file_system.cache_clear()
 
 
 def write(unit, folder):
@@ -67,32 +70,32 @@ def machine(tmp_path, monkeypatch, bucket):
 
 def test_what_one_machine_made_another_does_not_make_again(machine):
     for unit in some():
-        units.make(write, unit)
+        unit_cache.make(write, unit)
     machine("b")
     assert not any(unit.done for unit in some())
-    units.exchange(some())
+    unit_cache.exchange(some())
     for unit in some():
-        units.make(never, unit)
+        unit_cache.make(never, unit)
         assert (unit.folder / "shard.tar").read_bytes() == b"bytes of " + json.dumps(unit.inputs).encode()
         assert (unit.folder / "shard.tar").stat().st_mode & 0o222 == 0
 
 
 def test_what_was_made_without_a_network_is_sent_later(machine, monkeypatch, bucket):
     monkeypatch.delenv("LIPGAN_UNITS")
-    units.make(write, some()[0])
+    unit_cache.make(write, some()[0])
     monkeypatch.setenv("LIPGAN_UNITS", f"{bucket}/units")
-    units.exchange(some())
+    unit_cache.exchange(some())
     machine("b")
-    units.exchange(some())
+    unit_cache.exchange(some())
     assert [unit.done for unit in some()] == [True, False, False]
 
 
 def test_a_shared_unit_that_is_none_is_named_and_not_taken(machine, tmp_path):
     unit = some()[0]
     (tmp_path / "junk").write_bytes(b"<html>" * 500)
-    units.shared().put(tmp_path / "junk", unit.shared_name)
+    unit_cache.shared().put(tmp_path / "junk", unit.shared_name)
     with pytest.raises(UserError, match=rf"{unit.key}\.tar: not a unit .* delete it there"):
-        units.exchange([unit])
+        unit_cache.exchange([unit])
     assert not unit.done and not [f for f in unit.folder.parent.iterdir()]
 
 
@@ -105,9 +108,9 @@ def test_a_unit_that_points_outside_its_folder_writes_nothing_there(machine, tmp
         info = tarfile.TarInfo("../../evil")
         info.size = 4
         tar.addfile(info, io.BytesIO(b"evil"))
-    units.shared().put(tmp_path / "evil.tar", unit.shared_name)
+    unit_cache.shared().put(tmp_path / "evil.tar", unit.shared_name)
     with pytest.raises(UserError, match="not a unit"):
-        units.exchange([unit])
+        unit_cache.exchange([unit])
     assert not list((tmp_path / "a").rglob("evil"))
 
 
@@ -115,7 +118,7 @@ def test_a_second_machine_acquires_and_preprocesses_nothing_and_gets_the_same_by
     p = config.load()
     machine("tiny/.cache")  # where all of it has been made
     for stage in (acquire, preprocess):
-        units.exchange(stage.plan(p)[0])
+        unit_cache.exchange(stage.plan(p)[0])
     wanted = {file: file.read_bytes() for folder in (paths.RAW, paths.SHARDS) for file in folder.iterdir()}
     wanted |= {file: file.read_bytes() for file in (paths.CLIPS, paths.INDEX)}
     for file in wanted:
@@ -123,10 +126,10 @@ def test_a_second_machine_acquires_and_preprocesses_nothing_and_gets_the_same_by
     machine("b")
     for stage in (acquire, preprocess):
         planned, refused = stage.plan(p)
-        units.exchange(planned)
+        unit_cache.exchange(planned)
         assert planned and all(unit.done for unit in planned)
         for unit in planned:
-            units.make(never, unit)
+            unit_cache.make(never, unit)
         stage.collect(planned, refused, *([p] if stage is acquire else []))
     assert {file: file.read_bytes() for file in wanted} == wanted
 
@@ -154,7 +157,7 @@ def test_raw_shards_in_a_bucket_give_the_shards_that_local_ones_do(there, tiny_f
     with inside(there):
         planned, _ = preprocess.plan(config.load())
         unit = next(unit for unit in planned if unit.name.startswith("test"))
-        units.make(preprocess.build, unit)
+        unit_cache.make(preprocess.build, unit)
         assert (unit.folder / "shard.tar").read_bytes() == (tiny_folder / paths.SHARDS / unit.name).read_bytes()
 
 
@@ -164,7 +167,7 @@ def test_a_clip_is_read_by_its_place_and_its_pointer_says_which_bytes(there, tin
         read = shards.read(shard, row["offset"], row["size"])
         assert read == shards.read(tiny_folder / paths.RAW / row["shard"], row["offset"], row["size"])
         pointer = json.loads(shard.with_name(shard.name + ".json").read_text())
-        assert pointer["sha256"] == units.sha256_file(tiny_folder / paths.RAW / row["shard"])
+        assert pointer["sha256"] == unit_cache.sha256_file(tiny_folder / paths.RAW / row["shard"])
     with pytest.raises(UserError, match=r"ends before byte"):
         shards.read(shard, pointer["bytes"] - 512, 1024)
 
@@ -194,25 +197,27 @@ def told(run):
 
 def test_what_goes_wrong_is_one_line_without_a_secret_and_no_endless_wait(bucket, tmp_path, monkeypatch):
     (tmp_path / "x").write_bytes(b"x")
-    missing = store.at("s3://no-such-bucket/units", "LIPGAN_UNITS")
+    missing = object_store.at("s3://no-such-bucket/units", "LIPGAN_UNITS")
     assert "no such object or bucket; check LIPGAN_UNITS" in told(lambda: missing.put(tmp_path / "x", "x"))
     assert "no such object or bucket; check LIPGAN_UNITS" in told(lambda: missing.sizes("test"))
     with socket.socket() as closed:  # a port where nobody listens
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
         fresh(monkeypatch)
-        assert "AWS_ENDPOINT_URL and the network" in told(lambda: store.at(bucket, "x").put(tmp_path / "x", "x"))
-        assert "AWS_ENDPOINT_URL and the network" in told(lambda: store.at(bucket, "x").sizes("test"))
+        assert "AWS_ENDPOINT_URL and the network" in told(lambda: object_store.at(bucket, "x").put(tmp_path / "x", "x"))
+        assert "AWS_ENDPOINT_URL and the network" in told(lambda: object_store.at(bucket, "x").sizes("test"))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     fresh(monkeypatch)
-    assert "no credentials: set AWS_ACCESS_KEY_ID" in told(lambda: store.at(bucket, "x").put(tmp_path / "x", "x"))
+    assert "no credentials: set AWS_ACCESS_KEY_ID" in told(
+        lambda: object_store.at(bucket, "x").put(tmp_path / "x", "x")
+    )
 
 
 @pytest.mark.parametrize("url", ["gs://b/x", "s3://", "/data/units", "s3://key:hunter2@bucket/x"])
 def test_an_address_that_is_none_is_refused_without_its_password(url, monkeypatch):
     monkeypatch.setenv("LIPGAN_UNITS", url)
-    line = told(units.shared)
+    line = told(unit_cache.shared)
     assert line.startswith("LIPGAN_UNITS: wanted s3://bucket/folder") and "hunter2" not in line
 
 

@@ -14,9 +14,10 @@ import pytest
 
 from model import faces
 from model.timing import SAMPLES_PER_FRAME
-from tasks import features, media
-from tasks.stage import UserError
-from tasks.synthetic import clip, espeak, identity, layout, picture, plan, scene, visemes
+from tasks.core.errors import UserError
+from tasks.media import decode, espeak
+from tasks.preprocess import examine
+from tasks.synthetic import clip, identity, layout, picture, plan, scene, visemes
 from tasks.synthetic.head import Head
 from tasks.synthetic.mouth import Mouth
 from tasks.synthetic.script import SCRIPTS
@@ -33,7 +34,7 @@ def rendered():
 
 
 def frames_of(made: clip.SyntheticClip) -> np.ndarray:
-    return np.stack(list(media.frames(io.BytesIO(made.mp4))))
+    return np.stack(list(decode.frames(io.BytesIO(made.mp4))))
 
 
 def sha256_of_clip(spec: plan.ClipSpec) -> str:
@@ -192,7 +193,7 @@ def test_every_clip_has_a_truth_and_640_samples_for_each_of_its_frames(rendered)
     for made in rendered.values():
         num_frames = len(frames_of(made))
         assert num_frames == made.truth["num_frames"] == len(made.truth["aperture"]) == len(made.truth["yaw_deg"]) < 38
-        sound = media.decode_sound(io.BytesIO(made.mp4))
+        sound = decode.decode_sound(io.BytesIO(made.mp4))
         assert 0 <= len(sound) - num_frames * SAMPLES_PER_FRAME < 1024  # AAC comes in blocks of 1024
         assert made.text == f"Text:  {' '.join(word for word, _, _ in made.truth['words'])}\nConf:  5\n"
         assert json.loads(json.dumps(made.truth)) == made.truth
@@ -201,7 +202,7 @@ def test_every_clip_has_a_truth_and_640_samples_for_each_of_its_frames(rendered)
 def test_dlib_finds_one_face_in_all_clean_frames_and_none_where_nobody_is(rendered):
     for spec in TINY:
         frames = frames_of(rendered[spec.key])[::3]
-        found = [len(features.detect(frame, 160)) for frame in frames]
+        found = [len(examine.detect(frame, 160)) for frame in frames]
         assert np.mean(np.array(found) == (0 if spec.case == "no_face" else 1)) >= 0.99, spec.case
 
 
@@ -247,7 +248,7 @@ def test_every_line_of_a_list_names_a_clip_with_its_text_and_truth(tree):
         part = "pretrain" if name == "pretrain" else "main"
         for line in lines:
             base = line.split()[0]
-            assert media.probe(tree / f"mvlrs_v1/{part}/{base}.mp4").has_sound
+            assert decode.probe(tree / f"mvlrs_v1/{part}/{base}.mp4").has_sound
             assert (tree / f"mvlrs_v1/{part}/{base}.txt").read_text().startswith("Text:  ")
             assert json.loads((tree / f"truth/{part}/{base}.json").read_text())["aperture"]
 

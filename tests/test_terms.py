@@ -7,8 +7,8 @@ import pytest
 import torch
 from test_gan import SIZE, build, example, same, snapshot, through_a_file
 
-from model import terms
-from model.average import Average
+from model import loss_terms
+from model.ema import Average
 from model.expert import RUN, SyncExpert, lower_halves
 from model.samples import Batch
 from model.visual_quality import QualityDiscriminator, deceit_loss, quality_loss
@@ -28,10 +28,10 @@ def with_terms(frozen, **weights):
 
 def test_the_temporal_term_sees_what_changes_and_not_what_is_there():
     real = torch.rand(2 * RUN, 3, SIZE, SIZE)
-    assert terms.temporal_loss(real * 0.5 + 0.3, real * 0.5).item() == pytest.approx(0, abs=1e-6)
+    assert loss_terms.temporal_loss(real * 0.5 + 0.3, real * 0.5).item() == pytest.approx(0, abs=1e-6)
     still = real[::RUN].repeat_interleave(RUN, dim=0)
     moved = (real.unflatten(0, (2, RUN))[:, 1:] - real.unflatten(0, (2, RUN))[:, :-1]).abs().mean()
-    assert terms.temporal_loss(still, real).item() == pytest.approx(moved.item(), rel=1e-5)
+    assert loss_terms.temporal_loss(still, real).item() == pytest.approx(moved.item(), rel=1e-5)
 
 
 def test_the_expert_term_hears_the_sound_of_each_runs_middle_frame(expert):
@@ -39,25 +39,25 @@ def test_the_expert_term_hears_the_sound_of_each_runs_middle_frame(expert):
     made = torch.rand(2 * RUN, 3, SIZE, SIZE)
     faces, sound = expert.embed_faces(lower_halves(made)), expert.embed_audio(batch.mfcc_BFW[[2, 7]])
     expected = -torch.log(torch.sigmoid(expert.logit((faces * sound).sum(dim=1)))).mean()
-    assert terms.expert_loss(expert, made, batch).item() == pytest.approx(expected.item(), rel=1e-4)
+    assert loss_terms.expert_loss(expert, made, batch).item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_the_perceptual_term_is_nothing_for_equal_runs_and_more_for_other_mouths(expert):
     real = torch.rand(RUN, 3, SIZE, SIZE)
-    assert terms.perceptual_loss(expert, real, real).item() == pytest.approx(0, abs=1e-5)
+    assert loss_terms.perceptual_loss(expert, real, real).item() == pytest.approx(0, abs=1e-5)
     upper = real.clone()
     upper[:, :, : SIZE // 2] = 0
-    assert terms.perceptual_loss(expert, upper, real).item() == pytest.approx(0, abs=1e-5)
-    assert terms.perceptual_loss(expert, 1 - real, real).item() > 0.1
+    assert loss_terms.perceptual_loss(expert, upper, real).item() == pytest.approx(0, abs=1e-5)
+    assert loss_terms.perceptual_loss(expert, 1 - real, real).item() > 0.1
 
 
 def test_a_term_without_weight_changes_nothing_and_one_with_weight_moves_the_generator(expert):
     batch = example(RUN + 2)
     plain, weightless = build(num_runs=1), with_terms(expert)
     plain.step(batch)
-    assert terms.NAMES[0] not in weightless.step(batch)
+    assert loss_terms.NAMES[0] not in weightless.step(batch)
     assert same(snapshot(plain.generator.state_dict()), snapshot(weightless.generator.state_dict()))
-    for name in terms.NAMES:
+    for name in loss_terms.NAMES:
         moved = with_terms(expert, **{name: 1.0})
         assert math.isfinite(moved.step(batch)[name].item())
         assert not same(snapshot(plain.generator.state_dict()), snapshot(moved.generator.state_dict())), name

@@ -5,8 +5,10 @@ import mlflow
 import numpy as np
 import pytest
 
-from tasks import config, tracking, tracking_import
-from tasks.stage import UserError
+from tasks.core import config
+from tasks.core.errors import UserError
+from tasks.tracking import import_run
+from tasks.tracking import runs as tracking
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def tracked(workspace, monkeypatch):
 
 
 def test_a_run_in_a_folder_is_taken_into_mlflow_whole_and_once(tracked, capsys):
-    line = tracking_import.run(tracked)
+    line = import_run.run(tracked)
     client = mlflow.MlflowClient()
     found = mlflow.search_runs(experiment_names=[tracking.EXPERIMENT], output_format="list")
     assert len(found) == 1 and found[0].info.run_id in line and "3 rows" in line
@@ -37,15 +39,15 @@ def test_a_run_in_a_folder_is_taken_into_mlflow_whole_and_once(tracked, capsys):
     there = {file.path for of in ("plots", "images") for file in client.list_artifacts(found[0].info.run_id, of)}
     assert "plots/curve.csv" in there and any(name.endswith(".png") and "val" in name for name in there)
     with pytest.raises(UserError, match="already, as run"):
-        tracking_import.run(tracked)
+        import_run.run(tracked)
 
 
 def test_a_folder_that_is_no_run_is_one_line(tmp_path, tracked):
     with pytest.raises(UserError, match=r"about\.json is missing"):
-        tracking_import.run(tmp_path / "nothing")
+        import_run.run(tmp_path / "nothing")
     (tracked / "metrics.jsonl").write_text('{"step": 2, "l1": 0.5}\n{"step":')
     with pytest.raises(UserError, match="damaged"):
-        tracking_import.run(tracked)
+        import_run.run(tracked)
 
 
 def test_what_a_run_was_holds_no_secret_and_no_path_of_the_machine(tracked):

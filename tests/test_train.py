@@ -15,10 +15,14 @@ from conftest import ROOT, TINY, params_text
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from model.gan import Gan
-from tasks import checkpoints, config, paths, train, train_loop, train_state
-from tasks.memory import told_when_short
-from tasks.stage import UserError
-from tasks.train_loop import Trainer
+from tasks.core import config, paths
+from tasks.core.errors import UserError
+from tasks.core.memory import told_when_short
+from tasks.inference import checkpoints
+from tasks.train import loop as train_loop
+from tasks.train import stage as train
+from tasks.train import state as train_state
+from tasks.train.loop import Trainer
 
 WEIGHTS = (paths.GENERATOR, paths.DISCRIMINATORS)
 

@@ -9,10 +9,13 @@ from conftest import TINY, params_text
 
 from model.expert import RUN
 from model.gan import Gan
-from tasks import checkpoints, config, loader, paths, train
-from tasks import expert as expert_stage
-from tasks.loader import Batches, Clips
-from tasks.stage import UserError
+from tasks.core import config, paths
+from tasks.core.errors import UserError
+from tasks.expert import stage as expert_stage
+from tasks.inference import checkpoints
+from tasks.loading import batches as loader
+from tasks.loading.batches import Batches, Clips
+from tasks.train import stage as train
 
 TERM = {"begin": 0.0, "ramp": 0.0, "metric": "none", "below": 0.0}
 WITH_EXPERT = TINY | {

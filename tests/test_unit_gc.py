@@ -5,7 +5,11 @@ import pytest
 from conftest import TINY, params_text
 
 from flows import __main__ as command
-from tasks import acquire, config, landmark_training, paths, preprocess, units
+from tasks.acquire import stage as acquire
+from tasks.core import config, paths
+from tasks.landmarks import stage as landmarks_stage
+from tasks.preprocess import stage as preprocess
+from tasks.storage import unit_cache
 
 
 def cached():
@@ -14,15 +18,15 @@ def cached():
 
 def current():
     p = config.load()
-    heads, training = landmark_training.plan(p)
+    heads, training = landmarks_stage.plan(p)
     return {unit.key for unit in [*acquire.plan(p)[0], *heads, training, *preprocess.plan(p)[0]]}
 
 
 @pytest.fixture
 def stale(tiny):
     """The tiny project with a unit of another corpus, all of them unused for forty days."""
-    other = units.Unit("preprocess", "x.tar", {"of": "another corpus"}, {})
-    units.make(lambda unit, folder: (folder / "shard.tar").write_bytes(b"1" * 1_000_000), other)
+    other = unit_cache.Unit("preprocess", "x.tar", {"of": "another corpus"}, {})
+    unit_cache.make(lambda unit, folder: (folder / "shard.tar").write_bytes(b"1" * 1_000_000), other)
     long_ago = time.time() - 40 * 86_400
     for folder in (paths.cache() / "units").glob("*/??/*"):
         os.utime(folder, (long_ago, long_ago))
@@ -40,7 +44,7 @@ def test_what_no_plan_needs_is_named_first_and_deleted_then(stale, capsys):
 
 
 def test_a_unit_that_a_run_used_yesterday_stays_when_its_plan_is_another(stale):
-    units.used([stale])
+    unit_cache.used([stale])
     assert command.main(["gc"]) == 0 and stale.done
 
 

@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from tasks import units
-from tasks.units import Unit
+from tasks.storage import unit_cache
+from tasks.storage.unit_cache import Unit
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +36,8 @@ def test_a_unit_is_built_once():
         calls.append(unit.name)
         build(unit, folder)
 
-    units.make(counted, unit())
-    units.make(counted, unit())
+    unit_cache.make(counted, unit())
+    unit_cache.make(counted, unit())
     assert calls == ["a.tar"]
 
 
@@ -47,29 +47,29 @@ def test_a_unit_whose_building_fails_is_absent():
         raise OSError("No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        units.make(half, unit())
+        unit_cache.make(half, unit())
     assert not unit().done
-    units.make(build, unit())
+    unit_cache.make(build, unit())
     assert (unit().folder / "shard.tar").read_bytes() == b'{"n": 1}'
 
 
 def test_collect_holds_what_was_planned_and_nothing_older(tmp_path):
     for n in (1, 2):
-        units.make(build, unit(f"{n}.tar", n=n))
-    units.collect([unit("1.tar", n=1)], "shard.tar", tmp_path / "out")
-    files = units.collect([unit("2.tar", n=2)], "shard.tar", tmp_path / "out")
+        unit_cache.make(build, unit(f"{n}.tar", n=n))
+    unit_cache.collect([unit("1.tar", n=1)], "shard.tar", tmp_path / "out")
+    files = unit_cache.collect([unit("2.tar", n=2)], "shard.tar", tmp_path / "out")
     assert [f.name for f in files] == ["2.tar"] == os.listdir(tmp_path / "out")
     assert json.loads(files[0].read_bytes()) == {"n": 2}
 
 
 def test_collect_that_fails_leaves_the_old_folder_alone(tmp_path):
-    units.make(build, unit("1.tar", n=1))
-    units.collect([unit("1.tar", n=1)], "shard.tar", tmp_path / "out")
+    unit_cache.make(build, unit("1.tar", n=1))
+    unit_cache.collect([unit("1.tar", n=1)], "shard.tar", tmp_path / "out")
     with pytest.raises(FileNotFoundError):
-        units.collect([unit("1.tar", n=1), unit("2.tar", n=2)], "shard.tar", tmp_path / "out")
+        unit_cache.collect([unit("1.tar", n=1), unit("2.tar", n=2)], "shard.tar", tmp_path / "out")
     assert os.listdir(tmp_path / "out") == ["1.tar"]
 
 
 def test_a_finished_unit_cannot_be_written_to():
-    units.make(build, unit())
+    unit_cache.make(build, unit())
     assert (unit().folder / "shard.tar").stat().st_mode & 0o222 == 0

@@ -6,13 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import faces, quality, verdict
-from model.metrics import METRICS, summarise
-from tasks import bilabials, config, inference, landmarks, panel, paths, rows, yaw
-from tasks.landmarks import Predictor
-from tasks.loader import Clips
-from tasks.raw_clips import RawClips
-from tasks.synthetic import labelled
+from model import av_offset, faces
+from model.metrics import bilabials, verdict
+from model.metrics.registry import METRICS, summarise
+from tasks.core import config, paths
+from tasks.evaluate import conditions, measure
+from tasks.evaluate.raw_clips import RawClips
+from tasks.features import landmarks, yaw
+from tasks.features.landmarks import Predictor
+from tasks.inference import lip_sync
+from tasks.landmarks import rendered_heads
+from tasks.loading.batches import Clips
 from tests.conftest import inside, run_preprocess
 
 # each way to game the panel, and the metric that it cannot fool
@@ -32,7 +36,7 @@ def well_measured(trained_folder, tmp_path_factory):
     """The tiny corpus with landmarks of 200 heads: the 30 that other tests make do with cannot tell mouths apart."""
     folder = shutil.copytree(trained_folder, tmp_path_factory.mktemp("measured") / "p", symlinks=True)
     with inside(folder):
-        landmarks.train(labelled.render_examples(0, 0, 200), paths.LANDMARKS, 0)
+        landmarks.train(rendered_heads.render_examples(0, 0, 200), paths.LANDMARKS, 0)
         run_preprocess(config.load(Path("params.yaml")))
     return folder
 
@@ -41,16 +45,16 @@ def well_measured(trained_folder, tmp_path_factory):
 def measured(well_measured):
     """Every row of every clip of the tiny corpus, with the generator that has hardly been trained."""
     with inside(well_measured):
-        sync, raw = inference.LipSync(paths.GENERATOR), RawClips(paths.CLIPS, paths.RAW)
-        meters = panel.Meters(Predictor(paths.LANDMARKS), max_lag=7)
-        found: dict[str, list] = {row: [] for row in rows.ROWS}
+        sync, raw = lip_sync.LipSync(paths.GENERATOR), RawClips(paths.CLIPS, paths.RAW)
+        meters = measure.Meters(Predictor(paths.LANDMARKS), max_lag=7)
+        found: dict[str, list] = {row: [] for row in conditions.ROWS}
         for split in ("train", "test"):
             clips = Clips(paths.INDEX, paths.SHARDS, split)
             for number in range(len(clips)):
-                to = panel.reference(clips[number], clips.keys[number], meters, raw)
-                for row, made in rows.fill(sync, clips, number).items():
-                    if row in rows.ROWS:
-                        found[row].append(panel.measure(row, made, to, meters))
+                to = measure.reference(clips[number], clips.keys[number], meters, raw)
+                for row, made in conditions.fill(sync, clips, number).items():
+                    if row in conditions.ROWS:
+                        found[row].append(measure.measure(row, made, to, meters))
         return found
 
 
@@ -68,7 +72,7 @@ def test_real_video_passes_every_check_and_is_ranked_first(summed):
     assert len(verdict.checked(summed["real_video"])) >= 8
 
 
-@pytest.mark.parametrize("row", rows.GAMED)
+@pytest.mark.parametrize("row", conditions.GAMED)
 def test_what_games_the_panel_is_caught_by_the_metric_that_it_cannot_fool(row, summed):
     failed = [check.metric for check in verdict.failed(summed[row])]
     assert CAUGHT_BY[row] in failed, failed
@@ -108,7 +112,7 @@ def test_the_estimated_turn_of_the_head_follows_the_true_one(trained_folder):
         weights = yaw.load(paths.YAW)
         clips = Clips(paths.INDEX, paths.SHARDS, "train")
         true = [np.array(clips[k].truth["yaw_deg"]) for k in range(len(clips))]
-        told = [quality.yaw_deg(clips[k].landmarks_T682, weights) for k in range(len(clips))]
+        told = [av_offset.yaw_deg(clips[k].landmarks_T682, weights) for k in range(len(clips))]
     assert np.corrcoef(np.concatenate(true), np.concatenate(told))[0, 1] > 0.8
 
 
@@ -152,13 +156,13 @@ def test_a_transcript_without_times_tells_nothing():
 def test_narrowing_a_mouth_leaves_eyes_and_closed_lips_alone(trained_folder):
     with inside(trained_folder):
         clip = Clips(paths.INDEX, paths.SHARDS, "train")[0]
-    made = rows.mumble(clip.faces_TSS3, clip.landmarks_T682)
+    made = conditions.mumble(clip.faces_TSS3, clip.landmarks_T682)
     assert (made[:, :40] == clip.faces_TSS3[:, :40]).all()
     widest = faces.aperture(clip.landmarks_T682).argmax()
     assert (made[widest] != clip.faces_TSS3[widest]).any()
-    assert (rows.mumble(clip.faces_TSS3, clip.landmarks_T682, share=1.0) == clip.faces_TSS3).mean() > 0.99
+    assert (conditions.mumble(clip.faces_TSS3, clip.landmarks_T682, share=1.0) == clip.faces_TSS3).mean() > 0.99
 
 
 def test_late_frames_are_the_true_ones_later():
     frames = np.arange(5)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-    assert rows.late(frames, 2)[:, 0, 0, 0].tolist() == [0, 0, 0, 1, 2]
+    assert conditions.late(frames, 2)[:, 0, 0, 0].tolist() == [0, 0, 0, 1, 2]

@@ -4,16 +4,16 @@ import json
 
 import pytest
 
-from model.metrics import wilson
-from tasks import votes
-from tasks.stage import UserError
+from model.metrics.registry import wilson
+from tasks.core.errors import UserError
+from tasks.studies import preference_votes
 
 
 def vote(chosen: str, left: str = "right_audio", right: str = "wrong_audio") -> dict:
     return {"clip": "a", "left": left, "right": right, "chosen": chosen, "seconds": 3.1}
 
 
-def answers(path, found, session="s1", kind=votes.FORMAT):
+def answers(path, found, session="s1", kind=preference_votes.FORMAT):
     path.write_text(json.dumps({"format": kind, "session": session, "votes": found}))
     return path
 
@@ -28,34 +28,34 @@ def test_wilson_has_its_textbook_values(wins, num, low, high):
 
 def test_which_side_a_video_stood_on_does_not_matter(tmp_path):
     found = [vote("right_audio"), vote("right_audio", "wrong_audio", "right_audio")] * 5
-    [score] = votes.score(votes.read([answers(tmp_path / "a.json", found)]))
+    [score] = preference_votes.score(preference_votes.read([answers(tmp_path / "a.json", found)]))
     assert (score.first, score.second, score.wins, score.votes) == ("right_audio", "wrong_audio", 10, 10)
     assert score.verdict == "first" and score.low > 0.7
-    [line] = votes.lines([score])
+    [line] = preference_votes.lines([score])
     assert "chosen 10 of 10 times, 100%" in line and "people prefer right_audio" in line
 
 
 def test_six_of_ten_tell_nothing_and_none_of_ten_tells_the_other():
-    assert votes.score([vote("right_audio")] * 6 + [vote("wrong_audio")] * 4)[0].verdict == "cannot tell"
-    assert votes.score([vote("wrong_audio")] * 10)[0].verdict == "second"
+    assert preference_votes.score([vote("right_audio")] * 6 + [vote("wrong_audio")] * 4)[0].verdict == "cannot tell"
+    assert preference_votes.score([vote("wrong_audio")] * 10)[0].verdict == "second"
 
 
 def test_a_file_that_is_given_twice_counts_once_and_another_session_counts_too(tmp_path):
     one = answers(tmp_path / "a.json", [vote("right_audio")] * 3)
     two = answers(tmp_path / "b.json", [vote("right_audio")] * 2, session="s2")
-    assert len(votes.read([one, one])) == 3
-    assert len(votes.read([one, two])) == 5
+    assert len(preference_votes.read([one, one])) == 3
+    assert len(preference_votes.read([one, two])) == 5
 
 
 def test_what_is_no_vote_is_refused(tmp_path):
     with pytest.raises(UserError, match="of format 'other'"):
-        votes.read([answers(tmp_path / "a.json", [], kind="other")])
+        preference_votes.read([answers(tmp_path / "a.json", [], kind="other")])
     with pytest.raises(UserError, match="a vote for 'silence'"):
-        votes.read([answers(tmp_path / "b.json", [vote("silence")])])
+        preference_votes.read([answers(tmp_path / "b.json", [vote("silence")])])
     (tmp_path / "c.json").write_text("[]")
     with pytest.raises(UserError, match="not the answers of a page"):
-        votes.read([tmp_path / "c.json"])
+        preference_votes.read([tmp_path / "c.json"])
     with pytest.raises(UserError, match="no such file"):
-        votes.read([tmp_path / "none.json"])
+        preference_votes.read([tmp_path / "none.json"])
     with pytest.raises(UserError, match="there is none"):
-        votes.score([])
+        preference_votes.score([])

@@ -6,8 +6,10 @@ import shutil
 import pytest
 from conftest import TINY, git, params_text, run_acquire
 
-from tasks import config, index, paths, withdrawals
-from tasks.stage import UserError
+from tasks.core import config, paths
+from tasks.core.errors import UserError
+from tasks.provenance import withdrawals
+from tasks.storage import index
 
 
 def load():
@@ -61,7 +63,7 @@ def test_a_withdrawn_speaker_is_refused_by_name_without_words_and_one_shard_is_m
 
 
 def test_the_withdrawn_bytes_under_another_name_stay_out(tiny):
-    from tasks import shards
+    from tasks.storage import shards
 
     rows = [row for row in index.read(paths.CLIPS) if row["split"] == "train"][:2]
     mine, other = (shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"] for row in rows)

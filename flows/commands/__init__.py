@@ -28,7 +28,7 @@ def command(
 ) -> argparse.ArgumentParser:
     """A new command. `run` gets the parsed words; what it returns is the exit status, None for 0.
 
-    Errors: `run` raises tasks.stage.UserError for what the user can mend; it is shown as one line, exit status 2.
+    Errors: `run` raises tasks.core.errors.UserError for what the user can mend; it is shown as one line, exit status 2.
     """
     parser = commands.add_parser(
         name,

@@ -25,6 +25,6 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from tasks import agreement
+    from tasks.provenance import agreement
 
     sys.stderr.write(agreement.write(args.who, args.organisation, args.signed, args.date) + "\n")

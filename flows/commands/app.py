@@ -29,10 +29,10 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from tasks import paths
-    from tasks.progress import say
+    from tasks.core import paths
+    from tasks.core.progress import say
     from tasks.serving import choices, server
-    from tasks.serving.desk import Desk
+    from tasks.serving.job_queue import Desk
     from tasks.serving.uploads import Limits
 
     limits = Limits(upload_mb=args.max_mb, media_s=args.max_seconds, work_s=args.max_work, keep_s=args.keep)

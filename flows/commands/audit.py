@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.commands import command
-from tasks import paths
-from tasks.stage import UserError, write_atomic
+from tasks.core import paths
+from tasks.core.errors import UserError, write_atomic
 
 EXAMPLE = """python -m flows audit                          the whole chain, by hashing; exit 1 at findings
 python -m flows audit --html out/lineage.html  the same, as a page
@@ -54,7 +54,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def verify(args: argparse.Namespace) -> int:
-    from tasks import audit, audit_page, config, rebuild
+    from tasks.audit import chain as audit
+    from tasks.audit import page as audit_page
+    from tasks.audit import rebuild
+    from tasks.core import config
 
     links = audit.run(without_raw=args.without_raw)
     if args.rebuild:
@@ -72,7 +75,7 @@ def verify(args: argparse.Namespace) -> int:
 
 def ask(args: argparse.Namespace) -> int:
     """Exit 1 where some commits could not be answered: their index is not in DVC's cache."""
-    from tasks import history
+    from tasks.audit import history
 
     if args.checkpoint:
         answer = history.of_checkpoint(args.checkpoint)
@@ -88,7 +91,9 @@ def ask(args: argparse.Namespace) -> int:
 
 def withdrawn(video: str | None) -> tuple[list[str], bool]:
     """Of a video that has withdrawn: what is left of it, and whether nothing is."""
-    from tasks import config, purge, withdrawals
+    from tasks.core import config
+    from tasks.provenance import withdrawals
+    from tasks.withdrawal import purge
 
     if not video or video not in withdrawals.read():
         return [], True
@@ -97,9 +102,10 @@ def withdrawn(video: str | None) -> tuple[list[str], bool]:
 
 def output(args: argparse.Namespace) -> int:
     """Exit 1 where the mark does not hold, or its checkpoint is in no commit here."""
-    from tasks import history, mark
+    from tasks.audit import history
+    from tasks.provenance import c2pa_mark
 
-    found = mark.read(args.output)
+    found = c2pa_mark.read(args.output)
     answer, lack = None, ""
     if found.about:
         try:
@@ -107,16 +113,16 @@ def output(args: argparse.Namespace) -> int:
         except UserError as error:
             lack = str(error).removeprefix("--checkpoint ")
     if args.json:
-        tell(json.dumps(mark.as_dict(found) | {"made_by": answer.as_dict() if answer else None}, indent=2))
+        tell(json.dumps(c2pa_mark.as_dict(found) | {"made_by": answer.as_dict() if answer else None}, indent=2))
     else:
         tell(f"{args.output}: {found.line}")
-        tell(mark.text(found))
+        tell(c2pa_mark.text(found))
         tell(answer.text() if answer else lack or "nothing leads from it to a checkpoint")
     return 0 if found.state in ("valid", "untrusted") and answer else 1
 
 
 def export(folder: Path) -> int:
-    from tasks import exports
+    from tasks.audit import exports
 
     for file in exports.run(folder):
         tell(str(file))

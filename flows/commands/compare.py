@@ -23,12 +23,13 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from tasks import compare
+    from tasks.evaluate import compare
 
     if args.a.endswith(".safetensors") or args.b.endswith(".safetensors"):
-        from tasks import config, contest
+        from tasks.core import config
+        from tasks.evaluate import compare_checkpoints
 
-        found = contest.checkpoints(Path(args.a), Path(args.b), config.load())
+        found = compare_checkpoints.checkpoints(Path(args.a), Path(args.b), config.load())
     else:
         found = compare.commits(args.a, args.b)
     sys.stdout.write("\n".join(compare.lines(found, args.a, args.b)) + "\n")

@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 from flows.commands import BACKEND, command
-from tasks import paths
-from tasks.stage import Stopped, UserError
+from tasks.core import paths
+from tasks.core.errors import Stopped, UserError
 
 
 def add(commands: Any) -> None:
@@ -64,7 +64,8 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from tasks import dub, jobs, registry
+    from tasks.dubbing import batch, dub
+    from tasks.tracking import registry
 
     options = dub.Options(
         length=args.length, speaker=args.speaker, box=box(args.box), text=args.text, tts=args.tts, voice=args.voice,
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     )  # fmt: skip
     checkpoint = registry.path_of(args.checkpoint)
     try:
-        dub.run(args.face, args.audio, args.out, checkpoint, [jobs.span(text) for text in args.span], options)
+        dub.run(args.face, args.audio, args.out, checkpoint, [batch.span(text) for text in args.span], options)
     except KeyboardInterrupt:
         raise Stopped(f"dub: {args.out}: stopped by Ctrl-C; the same command goes on where it was") from None
 

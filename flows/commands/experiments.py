@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.commands import command
-from tasks import paths
+from tasks.core import paths
 
 
 def add(commands: Any) -> None:
@@ -25,9 +25,10 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from tasks import config, experiments
-    from tasks.progress import say
-    from tasks.stage import UserError
+    from tasks.core import config
+    from tasks.core.errors import UserError
+    from tasks.core.progress import say
+    from tasks.studies import ablations as experiments
 
     if args.steps < 0 or args.seeds < 1:
         raise UserError(f"experiments: --steps {args.steps} --seeds {args.seeds}: steps from 0, seeds from 1")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.commands import command
-from tasks import config, paths
-from tasks.stage import UserError
+from tasks.core import config, paths
+from tasks.core.errors import UserError
 
 
 def add(commands: Any) -> None:
@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from tasks import unit_gc
+    from tasks.storage import unit_gc
 
     if not args.days >= 0:
         raise UserError(f"--days must be 0 or more, got {args.days:g}")

@@ -20,6 +20,6 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from tasks import tracking_import
+    from tasks.tracking import import_run
 
-    sys.stderr.write(tracking_import.run(args.folder) + "\n")
+    sys.stderr.write(import_run.run(args.folder) + "\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.commands import command
-from tasks import paths
+from tasks.core import paths
 
 
 def add(commands: Any) -> None:
@@ -33,12 +33,12 @@ def add(commands: Any) -> None:
 
 
 def listen_run(args: argparse.Namespace) -> None:
-    from tasks import listen
+    from tasks.studies import preference_page as listen
 
     sys.stdout.write(listen.run(args.clips, args.against, args.out) + "\n")
 
 
 def votes_run(args: argparse.Namespace) -> None:
-    from tasks import votes
+    from tasks.studies import preference_votes as votes
 
     sys.stdout.write("\n".join(votes.lines(votes.score(votes.read(args.files)))) + "\n")

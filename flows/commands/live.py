@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from flows.commands import BACKEND, command
-from tasks import paths
+from tasks.core import paths
 
 
 def add(commands: Any) -> None:
@@ -36,14 +36,14 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from flows.commands.dub import box
-    from tasks import registry
-    from tasks.stage import UserError
+    from tasks.core.errors import UserError
+    from tasks.tracking import registry
 
     if args.serve:
         return serve(args)
     if not (args.audio and args.out):
         raise UserError("live needs --audio and --out, or --serve for a browser with a microphone")
-    from tasks import live_file
+    from tasks.live import file as live_file
 
     checkpoint = registry.path_of(args.checkpoint)
     live_file.run(args.face, args.audio, args.out, checkpoint, args.paced, box(args.box), args.backend)
@@ -52,18 +52,18 @@ def run(args: argparse.Namespace) -> None:
 def serve(args: argparse.Namespace) -> None:
     from pathlib import Path
 
-    from tasks import media
-    from tasks.progress import say
-    from tasks.serving import booth, choices, server
-    from tasks.serving.desk import Desk
-    from tasks.stage import UserError
+    from tasks.core.errors import UserError
+    from tasks.core.progress import say
+    from tasks.media import decode
+    from tasks.serving import choices, live_sessions, server
+    from tasks.serving.job_queue import Desk
 
-    if why := booth.missing():
+    if why := live_sessions.missing():
         raise UserError(why)
     face = Path(args.face)
     try:
-        media.read_image(face)
-    except (OSError, media.MediaError) as error:
+        decode.read_image(face)
+    except (OSError, decode.MediaError) as error:
         raise UserError(f"{face}: no picture can be read") from error
     with Desk(faces={face.name: face}, backend=choices.backend(args.backend)) as desk:
         say(f"live: http://127.0.0.1:{args.port}/live  (Ctrl-C ends it)")

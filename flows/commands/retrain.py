@@ -34,7 +34,7 @@ def run_retrain(args: argparse.Namespace) -> None:
 
 
 def run_rollback(args: argparse.Namespace) -> None:
-    from tasks.registry import Registry
+    from tasks.tracking.registry import Registry
 
     bad, now = Registry().rollback(args.reason)
     sys.stderr.write(f"rollback: version {bad.number} serves no more; champion: version {now.number}\n")

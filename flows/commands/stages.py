@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.commands import command
-from tasks import config, paths
+from tasks.core import config, paths
 
 STAGES = {
     "acquire": "corpus -> data/raw, data/clips.parquet",
@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     p = config.load(args.params)
     if getattr(args, "explain", None):
-        from tasks import explain
+        from tasks.preprocess import explain
 
         explain.run(p, args.explain)
         return

@@ -30,8 +30,9 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from tasks import config, paths, purge
-    from tasks.stage import UserError
+    from tasks.core import config, paths
+    from tasks.core.errors import UserError
+    from tasks.withdrawal import purge
 
     if args.purge == bool(args.video) or bool(args.video) != bool(args.reason):
         raise UserError("withdraw: say --video and --reason, or --purge; see `python -m flows withdraw --help`")

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from model import timing
-from tasks import features, film, media
-from tasks.dubbing import ear
-from tasks.film import Sound
-from tasks.stage import UserError
+from tasks.core.errors import UserError
+from tasks.dubbing import separate
+from tasks.media import decode, native_rate
+from tasks.media.native_rate import Sound
+from tasks.preprocess import examine
 
 PIECE_FRAMES = 60 * timing.FPS  # of sound features made at a time
 CONTEXT_FRAMES = 2  # on either side: longer than any window of the features
@@ -41,23 +42,23 @@ def line(path: Path, start_s: float = 0.0, way: str = "raw") -> Line:
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        num_samples = sum(len(block) for block in media.mono(path))
-    except media.MediaError as error:
+        num_samples = sum(len(block) for block in decode.mono(path))
+    except decode.MediaError as error:
         raise UserError(f"{path}: no sound can be read: {error.detail}") from error
     if not num_samples:
         raise UserError(f"{path}: no sound can be read: its sound is empty")
     demand_whole(path, num_samples / timing.SAMPLE_RATE_HZ)
-    separated = way == "separated" or (way == "auto" and ear.needs_separating(media.mono(path)))
+    separated = way == "separated" or (way == "auto" and separate.needs_separating(decode.mono(path)))
     return Line(start_s, path, num_samples / timing.SAMPLE_RATE_HZ, separated)
 
 
 def demand_whole(path: Path, heard_s: float) -> None:
     """The rule of pictures: what loses a tenth of its promised length is not dubbed in silence.  Errors: UserError"""
-    promised_s = film.sound(path).duration_s
-    if heard_s >= media.WHOLE * promised_s or media.guesses_length(path):
+    promised_s = native_rate.sound(path).duration_s
+    if heard_s >= decode.WHOLE * promised_s or decode.guesses_length(path):
         return
-    all_s = sum(len(block) for block in media.sound_from(path, None)) / timing.SAMPLE_RATE_HZ  # before the picture too
-    if all_s < media.WHOLE * promised_s:
+    all_s = sum(len(block) for block in decode.sound_from(path, None)) / timing.SAMPLE_RATE_HZ  # before the picture too
+    if all_s < decode.WHOLE * promised_s:
         raise UserError(f"{path}: no sound can be read: damaged after {all_s:.1f} s of {promised_s:.1f} s")
 
 
@@ -79,7 +80,7 @@ def timeline(lines: Sequence[Line], num_samples: int) -> Iterator[np.ndarray]:
         start = min(round(one.start_s * timing.SAMPLE_RATE_HZ), num_samples)
         yield from (np.zeros(num, np.float32) for num in silence(start - at))
         at = max(at, start)
-        for block in ear.separated(media.mono(one.path)) if one.separated else media.mono(one.path):
+        for block in separate.separated(decode.mono(one.path)) if one.separated else decode.mono(one.path):
             given = block[: num_samples - at]
             at += len(given)
             if len(given):
@@ -105,7 +106,7 @@ def mfcc(blocks: Iterable[np.ndarray], num_frames: int) -> np.ndarray:
             parts.append(block)
             have += len(block)
         ready = np.concatenate(parts)
-        piece = features.mfcc(ready[:wanted], before + num + after)
+        piece = examine.mfcc(ready[:wanted], before + num + after)
         made.append(piece[:, columns if before else 0 :][:, : num * timing.COLUMNS_PER_FRAME])
         done += num
         ready = ready[timing.num_samples(before + num) - context :]
@@ -120,7 +121,7 @@ def replaced(lines: Sequence[Line], like: Sound, duration_s: float) -> Iterator[
         for num in silence(start - at):
             yield np.zeros((like.num_channels, num), np.float32)
         at = max(at, start)
-        for block in film.channels(one.path, like):
+        for block in native_rate.channels(one.path, like):
             given = block[:, : num_samples - at]
             at += given.shape[1]
             if given.shape[1]:

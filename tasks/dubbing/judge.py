@@ -9,7 +9,7 @@ import numpy as np
 from model import timing
 from model.expert import RUN
 from tasks.dubbing.plan import Plan
-from tasks.sync import SyncMeter
+from tasks.inference.sync_meter import SyncMeter
 
 MAX_OFFSET = 5  # frames of 25 a second
 

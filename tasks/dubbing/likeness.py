@@ -12,9 +12,9 @@ import cv2
 import dlib
 import numpy as np
 
-from tasks import paths
-from tasks.landmarks import Predictor
-from tasks.stage import UserError
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.features.landmarks import Predictor
 
 PATTERN_PX, BLUR_PX = 64, 1.0  # of the crop that patterns are read in; less blur describes the camera's noise
 CELLS = 6  # a side

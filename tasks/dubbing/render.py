@@ -13,18 +13,20 @@ import numpy as np
 
 from model import faces
 from model.params import FaceParams
-from tasks import features, film, inference, media
-from tasks.dubbing import paste
-from tasks.dubbing.ahead import ahead
+from tasks.core.ahead import ahead
 from tasks.dubbing.idle import Sway
 from tasks.dubbing.look import Face, Seen
 from tasks.dubbing.plan import Plan
 from tasks.dubbing.speaker import Choice
-from tasks.face_track import Frame
-from tasks.inference import LipSync
+from tasks.features import paste
+from tasks.features.face_track import Frame
+from tasks.inference import lip_sync
+from tasks.inference.lip_sync import LipSync
+from tasks.media import decode, native_rate
+from tasks.preprocess import examine
 
 HELD_BYTES = 96 << 20  # of frames in one batch
-SEGMENT_FRAMES = 8 * inference.BATCH
+SEGMENT_FRAMES = 8 * lip_sync.BATCH
 
 
 @dataclass
@@ -47,7 +49,7 @@ class Renderer:
         """Output frames from number `first` on, a segment's first, as decoded where that can be.  Shape: (H, W, 3)"""
         num = len(self.plan.source_N)
         height, width = self.seen.size_hw
-        batch = int(np.clip(HELD_BYTES // (height * width * 3), 1, inference.BATCH))
+        batch = int(np.clip(HELD_BYTES // (height * width * 3), 1, lip_sync.BATCH))
         with contextlib.closing(ahead(self.shown(first), batch)) as shown:
             for start in range(first, num, SEGMENT_FRAMES):
                 end = min(start + SEGMENT_FRAMES, num)
@@ -58,8 +60,8 @@ class Renderer:
     def shown(self, first: int) -> Iterator[Frame]:
         """The source frame of each output frame, decoded once forwards, and again for each turn of direction."""
         order = self.plan.source_N[first:]
-        if media.is_image(self.source):
-            picture_HW3 = media.read_image(self.source)
+        if decode.is_image(self.source):
+            picture_HW3 = decode.read_image(self.source)
             for frame in order.tolist():
                 yield self.sway.picture(picture_HW3, frame) if self.sway else picture_HW3
             return
@@ -69,12 +71,12 @@ class Renderer:
     def run(self, run: np.ndarray) -> Iterator[Frame]:
         """Frames in one direction."""
         if len(run) == 1 or run[1] > run[0]:
-            with contextlib.closing(film.pictures(self.source, int(run[0]))) as pictures:
+            with contextlib.closing(native_rate.pictures(self.source, int(run[0]))) as pictures:
                 yield from (picture for picture, _ in itertools.islice(pictures, len(run)))
             return
         height, width = self.seen.size_hw
         held = max(1, HELD_BYTES // (height * width * 3))
-        yield from itertools.islice(film.backwards(self.source, self.seen.times_s[: run[0] + 1], held), len(run))
+        yield from itertools.islice(native_rate.backwards(self.source, self.seen.times_s[: run[0] + 1], held), len(run))
 
     def changed(self, at: np.ndarray, batch: list[Frame]) -> Iterator[Frame]:
         """Frames `at` of the output, of which `batch` is the source."""
@@ -92,11 +94,11 @@ class Renderer:
         within = self.plan.source_N[at] - face.first
         boxes_B4 = faces.crop_boxes(face.boxes_N4[within])
         real_BSS3 = np.stack(
-            [features.crop(frame, box, self.sync.size) for frame, box in zip(batch, boxes_B4, strict=True)]
+            [examine.crop(frame, box, self.sync.size) for frame, box in zip(batch, boxes_B4, strict=True)]
         )
         middles_s = (self.plan.times_s[at] + self.plan.ends_s[at]) / 2
         identity_SS3, sharpen = self.identity(number)
-        made_BSS3 = self.sync.generate(identity_SS3, real_BSS3, inference.windows_at(self.mfcc_FW, middles_s))
+        made_BSS3 = self.sync.generate(identity_SS3, real_BSS3, lip_sync.windows_at(self.mfcc_FW, middles_s))
         done: list[Frame] = []
         for k, (frame, box, real, made) in enumerate(zip(batch, boxes_B4, real_BSS3, made_BSS3, strict=True)):
             mask_SS = paste.mask(crop_points(face, int(within[k]), box, self.sync.size), self.sync.size)
@@ -118,7 +120,7 @@ class Renderer:
             portraits = list(self.seen.faces[number].portraits.values())
             identity_SS3 = portraits[len(portraits) // 2]
             [twin_SS3] = self.sync.generate(
-                identity_SS3, identity_SS3[None], inference.windows_at(np.zeros_like(self.mfcc_FW), np.zeros(1))
+                identity_SS3, identity_SS3[None], lip_sync.windows_at(np.zeros_like(self.mfcc_FW), np.zeros(1))
             )
             self._identities[number] = identity_SS3, paste.sharpness(identity_SS3, twin_SS3)
         return self._identities[number]

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from model import faces, metrics_time, timing
-from tasks import media
+from model import faces, timing
+from model.metrics import temporal
+from tasks.core.errors import UserError
 from tasks.dubbing.likeness import Patterns, Recogniser
 from tasks.dubbing.look import Face, Seen
-from tasks.stage import UserError
+from tasks.media import decode
 
 PATTERNS = Patterns()
 LOOKED_AT = 12  # portraits of a face
@@ -98,7 +99,7 @@ def agreeing(face: Face, seen: Seen, loudness_T: np.ndarray) -> float:
     at = np.arange(int(middles_s[0] * timing.FPS), int(middles_s[-1] * timing.FPS) + 1)
     opening = np.interp((at + 0.5) / timing.FPS, middles_s, faces.aperture(face.points_N682))
     heard = loudness_T[np.clip(at, 0, len(loudness_T) - 1)]
-    return float(metrics_time.lag_curve(opening, heard, MAX_LAG).max())
+    return float(temporal.lag_curve(opening, heard, MAX_LAG).max())
 
 
 def loudness(blocks: Iterable[np.ndarray]) -> np.ndarray:
@@ -158,14 +159,15 @@ def portrait_of(wanted: str, seen: Seen, by: Recogniser) -> np.ndarray:
 
 
 def portrait_in(path: Path, by: Recogniser) -> np.ndarray:
-    from tasks import face_track, features
+    from tasks.features import face_track
+    from tasks.preprocess import examine
 
     try:
-        picture = media.read_image(path)
-    except media.MediaError as error:
+        picture = decode.read_image(path)
+    except decode.MediaError as error:
         raise UserError(f"{path}: no picture can be read: {error.detail}") from error
     boxes_N4 = face_track.detect(picture, max(picture.shape[:2]))
     if not len(boxes_N4):
         raise UserError(f"{path}: no face found; it must be frontal and upright")
     box_4 = faces.choose(boxes_N4, None, "largest", picture.shape[:2])
-    return by.describe(features.crop(picture, faces.crop_boxes(box_4[None])[0], 96))
+    return by.describe(examine.crop(picture, faces.crop_boxes(box_4[None])[0], 96))

@@ -4,8 +4,11 @@ import json
 import logging
 from pathlib import Path
 
-from tasks import fastest, inference, paths, registry, tracking
-from tasks.stage import UserError
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.inference import auto_backend, lip_sync
+from tasks.tracking import registry
+from tasks.tracking import runs as tracking
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,7 @@ def backend(name: str | None) -> str | None:
     Errors: UserError for an unknown backend, and for one that is refused
     """
     if name and (offered := checkpoints()):
-        fastest.lip_sync(Path(registry.path_of(next(iter(offered.values()))[0])), name)
+        auto_backend.lip_sync(Path(registry.path_of(next(iter(offered.values()))[0])), name)
     return name
 
 
@@ -45,6 +48,6 @@ def described(path: Path) -> str:
     """A generator in a line; "" for any other network, and for what cannot be read."""
     try:
         about = json.loads(path.read_text())
-        return inference.describe(about) if about.get("network") == "generator" else ""
+        return lip_sync.describe(about) if about.get("network") == "generator" else ""
     except (OSError, json.JSONDecodeError, KeyError, AttributeError):
         return ""

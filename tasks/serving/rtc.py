@@ -22,14 +22,18 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from aiortc.mediastreams import MediaStreamError
 
 from model.timing import WINDOW
-from tasks import fastest, features, inference, media, paths, registry, streams
-from tasks.dubbing import picture
-from tasks.landmarks import Predictor
-from tasks.live import LOOK_AHEAD_S, Live, Portrait, Shown
-from tasks.mp4 import colour_matrix
-from tasks.serving.booth import Answer, Order
-from tasks.serving.delay import DELAY_S, Delay
-from tasks.stage import UserError
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.dubbing import overlay
+from tasks.features.landmarks import Predictor
+from tasks.inference import auto_backend, lip_sync
+from tasks.live.delay import DELAY_S, Delay
+from tasks.live.stream import LOOK_AHEAD_S, Live, Portrait, Shown
+from tasks.media import decode, stream_writer
+from tasks.media.encode import colour_matrix
+from tasks.preprocess import examine
+from tasks.serving.live_sessions import Answer, Order
+from tasks.tracking import registry
 
 MAX_PIXELS = 1280 * 720  # of the picture that speaks: 25 of them are encoded in a second
 CONNECT_S = 20.0
@@ -46,14 +50,14 @@ def work(order: Order, pipe: Connection) -> None:
 
 def prepared(order: Order) -> Portrait:
     checkpoint = Path(registry.path_of(order.checkpoint))
-    sync = fastest.lip_sync(checkpoint, order.backend)
+    sync = auto_backend.lip_sync(checkpoint, order.backend)
     try:
-        picture_HW3 = fitting(media.read_image(order.picture))
-    except media.MediaError as error:
+        picture_HW3 = fitting(decode.read_image(order.picture))
+    except decode.MediaError as error:
         raise UserError(f"{order.picture.name}: no picture can be read: {error.detail}") from error
-    portrait = Portrait(picture_HW3, sync, inference.face_params(sync.about, checkpoint), Predictor(paths.LANDMARKS))
+    portrait = Portrait(picture_HW3, sync, lip_sync.face_params(sync.about, checkpoint), Predictor(paths.LANDMARKS))
     if order.label:
-        portrait.picture_HW3 = picture.labelled(portrait.picture_HW3, order.label)
+        portrait.picture_HW3 = overlay.labelled(portrait.picture_HW3, order.label)
     return portrait
 
 
@@ -124,8 +128,8 @@ class Stream:
     def __init__(self, portrait: Portrait) -> None:
         self.delay: Delay[Any] = Delay()
         self.live = Live(portrait, lambda: self.delay.heard_s)
-        portrait.say(np.zeros((features.NUM_MFCC, WINDOW), np.float32))  # the first one takes longest
-        self.heard, self.work_s = streams.Heard(), deque[float](maxlen=REMEMBERED)
+        portrait.say(np.zeros((examine.NUM_MFCC, WINDOW), np.float32))  # the first one takes longest
+        self.heard, self.work_s = stream_writer.Heard(), deque[float](maxlen=REMEMBERED)
         self.to_hear: asyncio.Queue[np.ndarray] = asyncio.Queue()
         self.sound_out, self.picture_out = Outgoing("audio"), Outgoing("video")
         self.num_samples = 0  # sent
@@ -142,7 +146,7 @@ class Stream:
             if -frame.sample_rate < lost < 0:
                 continue  # its place is taken already
             due_pts = frame.pts + frame.samples
-            blocks = [streams.silence_like(frame, lost)] if 0 < lost < MAX_GAP_S * frame.sample_rate else []
+            blocks = [stream_writer.silence_like(frame, lost)] if 0 < lost < MAX_GAP_S * frame.sample_rate else []
             for block in (*blocks, frame):
                 for sound in self.delay.hear(block, block.samples / block.sample_rate):
                     sound.pts, sound.time_base = self.num_samples, Fraction(1, sound.sample_rate)
@@ -169,7 +173,7 @@ class Stream:
     def show(self) -> None:
         if due := self.delay.picture():
             number, shown = due
-            self.picture_out.put(streams.video_frame(shown.picture_HW3, colour_matrix(0), number))
+            self.picture_out.put(stream_writer.video_frame(shown.picture_HW3, colour_matrix(0), number))
 
     async def tell(self, channel: Any) -> None:
         """How it goes, to the page."""

@@ -23,11 +23,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
-from tasks import mark, media, paths
-from tasks.serving import booth, choices
-from tasks.serving.desk import Desk, Job
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.media import decode
+from tasks.provenance import c2pa_mark
+from tasks.serving import choices, live_sessions
+from tasks.serving.job_queue import Desk, Job
 from tasks.serving.uploads import KINDS, without_places
-from tasks.stage import UserError
 
 PAGES = {"/": "page.html", "/live": "live.html"}
 PARTS = re.compile(r"(?<=>)(page\.css|shared\.js)(?=<)")  # files that stand in both pages
@@ -55,7 +57,7 @@ def application(desk: Desk, hosts: tuple[str, ...] = OWN_HOSTS) -> FastAPI:
             "checkpoints": {name: about for name, (_, about) in known().items()},
             "voices": choices.VOICES,
             "expert": paths.EXPERT.is_file(),
-            "live": {"missing": booth.missing(), "faces": list(desk.faces), "most_s": limits.live_s},
+            "live": {"missing": live_sessions.missing(), "faces": list(desk.faces), "most_s": limits.live_s},
             "limits": {"upload_mb": limits.upload_mb, "media_s": limits.media_s, "keep_s": limits.keep_s},
         }
 
@@ -94,7 +96,7 @@ def application(desk: Desk, hosts: tuple[str, ...] = OWN_HOSTS) -> FastAPI:
     def offered_face(name: str) -> Response:
         if name not in desk.faces:
             return JSONResponse({"error": "there is no such face here"}, 404)
-        _, png = cv2.imencode(".png", cv2.cvtColor(media.read_image(desk.faces[name]), cv2.COLOR_RGB2BGR))
+        _, png = cv2.imencode(".png", cv2.cvtColor(decode.read_image(desk.faces[name]), cv2.COLOR_RGB2BGR))
         return Response(png.tobytes(), media_type="image/png")
 
     @app.post("/live/sessions")
@@ -103,7 +105,7 @@ def application(desk: Desk, hosts: tuple[str, ...] = OWN_HOSTS) -> FastAPI:
         picture = desk.faces.get(asked.get("offered") or "") or desk.upload(asked.get("face"), "face").path
         if not (offer := asked.get("sdp")):
             raise UserError("a session needs the browser's half of the handshake")
-        order = booth.Order(
+        order = live_sessions.Order(
             picture=picture, checkpoint=await run_in_threadpool(offered_checkpoint, asked),
             label=asked.get("label") or None, offer=offer, most_s=desk.limits.live_s, backend=desk.backend,
         )  # fmt: skip
@@ -137,7 +139,7 @@ def application(desk: Desk, hosts: tuple[str, ...] = OWN_HOSTS) -> FastAPI:
         if not job or job.state != "done":
             return GONE
         sidecar = json.loads(job.order.out.with_suffix(".json").read_text())
-        return JSONResponse({"sidecar": sidecar, "mark": mark.as_dict(mark.read(job.order.out))})
+        return JSONResponse({"sidecar": sidecar, "mark": c2pa_mark.as_dict(c2pa_mark.read(job.order.out))})
 
     return app
 

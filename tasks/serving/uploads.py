@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks import media
-from tasks.stage import UserError
+from tasks.core.errors import UserError
+from tasks.media import decode
 
 KINDS = {"face": "a video or a picture", "sound": "a sound or a video"}
 MAX_PIXELS = 3840 * 2160  # of a picture: a small file may hold a huge one
@@ -48,8 +48,8 @@ def check(path: Path, kind: str, limits: Limits) -> float:
     Errors: UserError, one line, for what is no such medium, or more of it than `limits` allow.
     """
     try:
-        told = media.probe(path)
-    except media.MediaError as error:
+        told = decode.probe(path)
+    except decode.MediaError as error:
         raise UserError(f"{path.name} is not {KINDS[kind]} that can be read here ({error.detail})") from error
     if kind == "face" and not told.has_video:
         raise UserError(f"{path.name} has no picture in it; {KINDS[kind]} is wanted")
@@ -57,7 +57,7 @@ def check(path: Path, kind: str, limits: Limits) -> float:
         raise UserError(f"{path.name} has no sound in it; {KINDS[kind]} is wanted")
     if kind == "face" and told.width * told.height > MAX_PIXELS:
         raise UserError(f"{path.name} is {told.width} x {told.height}; at most 3840 x 2160 is taken here")
-    duration_s = 0.0 if kind == "face" and media.is_image(path) else told.duration_s
+    duration_s = 0.0 if kind == "face" and decode.is_image(path) else told.duration_s
     if duration_s > limits.media_s:
         raise UserError(f"{path.name} lasts {duration_s:.0f} s; at most {limits.media_s:g} s is taken here")
     return duration_s

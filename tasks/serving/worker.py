@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from tasks.core.errors import UserError
 from tasks.serving.uploads import without_places
-from tasks.stage import UserError
 
-BAR = re.compile(r"([A-Za-z ]+): +\d+%\|.*\| (\d+)/(\d+) \[")  # of tasks.progress on a terminal
+BAR = re.compile(r"([A-Za-z ]+): +\d+%\|.*\| (\d+)/(\d+) \[")  # of tasks.core.progress on a terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One job in words that `tasks.dub` knows."""
+    """One job in words that `tasks.dubbing.dub` knows."""
 
     face: Path
     sound: Path | None
@@ -68,7 +68,7 @@ class Terminal(io.StringIO):
 def work(pipe: Connection) -> None:
     """Take orders until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when it ends
-    import tasks.dub  # noqa: F401 - loaded while the visitor still chooses
+    import tasks.dubbing.dub  # noqa: F401 - loaded while the visitor still chooses
 
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
@@ -78,7 +78,8 @@ def work(pipe: Connection) -> None:
 
 def one(order: Order, pipe: Connection) -> str:
     """ "" or why it was refused. A bug of ours ends this process, with its traceback on the real terminal."""
-    from tasks import dub, registry
+    from tasks.dubbing import dub
+    from tasks.tracking import registry
 
     options = dub.Options(
         length=order.length,

@@ -6,7 +6,7 @@
     scene, picture    light, background, camera -> a frame
     motion, sounds    what moves besides the lips, what sounds besides the voice
     clip, layout      one clip as bytes and truth; a whole tree as LRS2 lays it out
-    labelled          faces with true landmarks, to train tasks/landmarks.py on
+    labelled          faces with true landmarks, to train tasks/features/landmarks.py on
 
 Nothing measured on this corpus says anything about the quality on real people.
 """

@@ -8,10 +8,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from model import seeds
+from model import backgrounds, seeds
 from model.timing import num_frames_of_sound
-from tasks import media
-from tasks.synthetic import espeak, identity, motion, picture, scene, sounds, visemes
+from tasks.media import decode, espeak
+from tasks.synthetic import identity, motion, picture, scene, visemes
 from tasks.synthetic.head import Head
 from tasks.synthetic.mouth import Mouth
 from tasks.synthetic.picture import Actor, Pose
@@ -49,9 +49,9 @@ def render(spec: ClipSpec) -> SyntheticClip:
     num_frames = num_frames_of_sound(len(speech.sound))
     mouths = _shown(visemes.mouths(speech.phones, num_frames, amplitude), spec, rng)
     poses = motion.poses(rng, num_frames, spec.case)
-    sound = sounds.under(speech.sound, spec.case, rng)
+    sound = backgrounds.under(speech.sound, spec.case, rng)
     out = io.BytesIO()
-    media.encode_video(out, _frames(spec, mouths, poses, rng), sound)
+    decode.encode_video(out, _frames(spec, mouths, poses, rng), sound)
     nobody = spec.case == "no_face"
     truth = {
         "case": spec.case,

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.stage import UserError, all_or_nothing
+from tasks.core.errors import UserError, all_or_nothing
 from tasks.synthetic import clip
 from tasks.synthetic import plan as plans
 from tasks.synthetic.clip import SyntheticClip

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model.timing import FPS
-from tasks.synthetic.espeak import Spans
+from tasks.media.espeak import Spans
 from tasks.synthetic.mouth import Mouth
 
 STEPS = 8  # a frame: the curves are worked out this fine, and averaged over each frame as a shutter does

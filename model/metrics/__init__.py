@@ -1,0 +1,1 @@
+"""Metrics of a generated clip against the filmed one, and the verdict they add up to."""

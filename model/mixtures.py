@@ -1,0 +1,24 @@
+"""Sound with music or noise under it, at a known signal to noise ratio."""
+
+from typing import Literal
+
+import numpy as np
+
+from model import backgrounds, seeds
+
+Kind = Literal["music", "noise"]
+KINDS: tuple[Kind, ...] = ("music", "noise")
+
+
+def under(voice: np.ndarray, kind: Kind, snr_db: float, clip: str) -> np.ndarray:
+    """The voice with `kind` under it; the same for the same clip. Scaled down where it would clip: MFCCs without C0
+    do not see loudness.
+
+    snr_db  of the powers of the whole clip, pauses included
+    Shape:  (samples,) float -> (samples,) float32
+    """
+    rng = seeds.generator("noisy", kind, clip)
+    other = rng.standard_normal(len(voice)) if kind == "noise" else backgrounds.music(rng, len(voice))
+    wanted = np.sqrt(np.mean(np.square(voice, dtype=np.float64)) / 10 ** (snr_db / 10))
+    mixed = voice + other * (wanted / max(np.sqrt(np.mean(np.square(other))), 1e-12))
+    return (mixed / max(1.0, float(np.abs(mixed).max()))).astype(np.float32)

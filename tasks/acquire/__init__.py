@@ -1,0 +1,1 @@
+"""Stage 1: raw video to raw shards."""

@@ -1,0 +1,110 @@
+"""Corpus `folder`: any folder of videos. One file is one video and one clip; words may lie beside it as .txt.
+
+Every file is a clip or a refusal by name, but for hidden files and the .txt of a video. The split is drawn by the
+hash of the video's id, so that one more video moves no other.
+"""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from model.params import CorpusParams, Params
+from tasks.core.errors import UserError
+from tasks.core.progress import progress
+from tasks.media import decode
+from tasks.storage import shards, unit_cache
+
+
+def versions() -> dict[str, Any]:
+    return {"layout": shards.SHARDS_VERSION}
+
+
+def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What the folder offers: clips (with the `inputs` that decide their bytes) and rows of refused files."""
+    folder = Path(p.corpus.folder)
+    if not folder.is_dir():
+        raise UserError(f"corpus.folder: {folder}: no such folder")
+    files = sorted(
+        file
+        for file in folder.rglob("*")
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
+    words = {file for file in files if file.suffix.lower() == ".txt" and _videos_beside(file)}
+    if not set(files) - words:
+        raise UserError(f"corpus.folder: {folder} holds no file; put videos there ({', '.join(decode.VIDEO_ENDINGS)})")
+    wanted, refused, seen_bytes, seen_ids = [], [], dict[str, str](), dict[str, str]()
+    for file in progress([file for file in files if file not in words], "hashing", "file"):
+        name = file.relative_to(folder).as_posix()
+        video = video_id(name)
+        sha256 = unit_cache.sha256_file(file)
+        row = {
+            "clip": f"folder/{video}/00000",
+            "video": video,
+            "split": split_of(video, p.corpus),
+            "corpus": "folder",
+            "licence": p.corpus.licence,
+            "source": name,
+            "source_sha256": sha256,
+        }
+        if reason := _refuse(file, seen_bytes.get(sha256), seen_ids.get(video)):
+            if video in seen_ids:  # two rows of one name would be one row lost
+                row["clip"] += f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+            refused.append(row | {"status": "refused", "reason": reason[0], "detail": reason[1], "text": ""})
+            continue
+        seen_bytes[sha256] = seen_ids[video] = name
+        wanted.append(row | {"inputs": row | {"text": read_words(file.with_suffix(".txt"))}})
+    return wanted, refused
+
+
+def fetch(clip: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes | shards.FileMember]]:
+    """The clip's row and its members in the raw shard, the video as a file that is checked when it is read."""
+    file = Path(hints["folder"]) / clip["source"]
+    members: dict[str, bytes | shards.FileMember] = {
+        file.suffix[1:].lower(): shards.FileMember(file, clip["source_sha256"]),
+        "json": json.dumps(clip, sort_keys=True).encode(),
+    }
+    if clip["text"]:
+        members["txt"] = clip["text"].encode()
+    return dict(clip), members
+
+
+def video_id(name: str) -> str:
+    """An id that is a legal key and, for plain names, the name: "talks/monday.mp4" -> "talks-monday"."""
+    stem = name.rsplit(".", 1)[0]
+    plain = re.sub(r"[^A-Za-z0-9_-]", "-", stem)
+    return plain if plain == stem.replace("/", "-") else f"{plain}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
+
+
+def split_of(video: str, p: CorpusParams) -> str:
+    """train, val or test, by the hash of the id alone."""
+    place = int(hashlib.sha256(f"split {video}".encode()).hexdigest()[:12], 16) / 16**12
+    if place < p.test_share:
+        return "test"
+    return "val" if place < p.test_share + p.val_share else "train"
+
+
+def read_words(file: Path) -> str:
+    """The words of a .txt, LRS2's `Text:` line or the whole file, upper case, one line; "" where there is none."""
+    if not file.is_file():
+        return ""
+    text = file.read_bytes().decode("utf-8", errors="replace")
+    lines = [line.split(":", 1)[1] for line in text.splitlines() if line.startswith("Text:")] or text.splitlines()
+    return " ".join(" ".join(lines).split()).upper()
+
+
+def _videos_beside(words: Path) -> bool:
+    return any(words.with_suffix(ending).is_file() for ending in decode.VIDEO_ENDINGS)
+
+
+def _refuse(file: Path, same_bytes: str | None, same_id: str | None) -> tuple[str, str] | None:
+    if file.suffix.lower() not in decode.VIDEO_ENDINGS:
+        return "not_a_video", f"{file.name} does not end in one of {' '.join(decode.VIDEO_ENDINGS)}"
+    if file.stat().st_size == 0:
+        return "empty_file", "0 bytes"
+    if same_bytes:
+        return "duplicate", f"same bytes as {same_bytes}"
+    if same_id:
+        return "duplicate", f"same id as {same_id}"
+    return None

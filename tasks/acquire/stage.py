@@ -1,0 +1,124 @@
+"""Stage `acquire`: a corpus -> raw shards and a clip table, with a row for everything that came in.
+
+reads   the corpus: `synthetic` is made here (tasks/synthetic), `folder` is a folder of videos
+        (tasks/acquire/folder.py), `lrs2` is fetched or taken from a folder (tasks/acquire/lrs2.py); and
+        withdrawals.csv: whom it names is refused, whatever the corpus
+writes  data/raw/<split>-*.tar, data/clips.parquet; where acquire.raw is s3://bucket/folder the raw shards lie there,
+        and in data/raw is a small <shard>.json for each, which DVC tracks in its stead
+
+    python -m flows acquire
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from model.params import LOCAL, Params
+from tasks.acquire import folder as acquire_folder
+from tasks.acquire import lrs2, lrs2_fetch, synthetic_clips
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.provenance import withdrawals
+from tasks.storage import index, shards, unit_cache
+from tasks.storage.remote_shards import POINTER, send
+from tasks.storage.unit_cache import Unit
+
+CORPORA = {"synthetic": synthetic_clips, "folder": acquire_folder, "lrs2": lrs2}
+
+
+def rounds(p: Params) -> Iterator[list[str]]:
+    """Names of what is to be fetched over the network, those of a list side by side, a list after the other."""
+    if p.corpus.name == "lrs2":
+        yield from lrs2.rounds(p)
+
+
+def download(p: Params, name: str) -> None:
+    """Fetch one of them."""
+    lrs2_fetch.fetch(p, name)
+
+
+def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
+    """One unit a raw shard, and the rows of the clips that are refused without a look inside.
+
+    Errors: UserError where the corpus is not there or nothing of it can be used.
+    """
+    wanted, refused = withdrawals.leave_out(*CORPORA[p.corpus.name].clips(p))
+    if not wanted:
+        why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(refused).items()) or "there is none"
+        raise UserError(f"corpus {p.corpus.name}: no clip can be used: {why}")
+    counts = p.corpus.num_shards
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for clip in wanted:
+        num_shards = getattr(counts, clip["split"])
+        groups[shards.shard_name(clip["split"], shards.shard_of(clip["video"], num_shards), num_shards)].append(clip)
+    planned = [
+        Unit(
+            stage="acquire",
+            name=name,
+            inputs={
+                "corpus": p.corpus.name,
+                "clips": [clip["inputs"] for clip in sorted(group, key=lambda clip: clip["clip"])],
+                **CORPORA[p.corpus.name].versions(),
+                **({} if p.acquire.raw == LOCAL else {"raw": p.acquire.raw}),
+            },
+            hints={
+                "folder": p.corpus.folder,
+                "places": {clip["clip"]: clip["place"] for clip in group if "place" in clip},
+            },
+            size=len(group),
+        )
+        for name, group in sorted(groups.items())
+    ]
+    return planned, refused
+
+
+def build(unit: Unit, folder: Path) -> None:
+    """One raw shard: shard.tar or its pointer, and rows.json with its clips' rows of the table.
+
+    One clip is in memory at a time, of a file a block.
+    """
+    corpus = CORPORA[unit.inputs["corpus"]]
+    made: list[dict[str, Any]] = []
+
+    def samples() -> Iterator[tuple[str, dict[str, bytes | shards.FileMember]]]:
+        for clip in unit.inputs["clips"]:
+            row, members = corpus.fetch(clip, unit.hints)
+            made.append(row)
+            yield row["clip"], members
+
+    spans = shards.write(folder / "shard.tar", samples())
+    rows = []
+    for row in made:
+        span = spans[row["clip"]]
+        place = {"shard": unit.name, "offset": span.offset, "size": span.size, "member_sha256": span.sha256}
+        rows.append(row | place | {"status": "kept", "reason": "", "detail": ""})
+    (folder / "rows.json").write_text(json.dumps(rows))
+    if "raw" in unit.inputs:
+        send(folder / "shard.tar", unit.name, unit.inputs["raw"])
+
+
+def release(unit: Unit) -> None:
+    """What was kept for this raw shard alone, and is now in it, may go."""
+    if unit.inputs["corpus"] == "lrs2":
+        lrs2.release(unit)
+
+
+def collect(planned: Sequence[Unit], refused: list[dict[str, Any]], p: Params) -> str:
+    """Fill data/raw and write the clip table; return one line for people."""
+    ending = "" if p.acquire.raw == LOCAL else POINTER
+    unit_cache.collect(planned, f"shard.tar{ending}", paths.RAW, ending)
+    num_clips = 0
+
+    def rows() -> Iterator[dict[str, Any]]:
+        nonlocal num_clips
+        for unit in planned:
+            of_shard = json.loads((unit.folder / "rows.json").read_text())
+            num_clips += len(of_shard)
+            yield from of_shard
+        yield from refused
+
+    index.write(paths.CLIPS, rows(), index.CLIPS_SCHEMA)
+    why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(refused).items()) or "none"
+    return f"{num_clips} clips of corpus {p.corpus.name} in {len(planned)} raw shards; refused {len(refused)} ({why})"

@@ -1,0 +1,1 @@
+"""Every link from a checkpoint to raw bytes, checked and exported."""

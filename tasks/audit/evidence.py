@@ -1,0 +1,162 @@
+"""What lies on this machine, hashed: files against dvc.lock, clips of shards against their rows, code against git.
+
+Each function returns findings: one line each that names the file, and where it can the clip in it. Nothing is trusted
+that was not hashed: a table or description with other bytes than its commit says is not read, DVC's copy of it is.
+"""
+
+import hashlib
+import mmap
+import tarfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tasks.core import programs
+from tasks.core.errors import UserError
+from tasks.core.progress import bar
+from tasks.provenance import dvc_lock
+from tasks.provenance.dvc_lock import Lock
+from tasks.storage import unit_cache
+
+T = TypeVar("T")
+THREADS = 8  # hashing waits for the disk as much as for the processor
+
+
+def in_parallel(work: Callable[[Path], T], files: Sequence[Path], what: str) -> list[T]:
+    """`work` on every file, several at a time, in order, with a bar in bytes."""
+    sizes = [file.stat().st_size if file.is_file() else 0 for file in files]
+    with ThreadPoolExecutor(THREADS) as pool, bar(sum(sizes), what, "B", scale=True) as shown:
+        results = []
+        for size, result in zip(sizes, pool.map(work, files), strict=True):
+            results.append(result)
+            shown.update(size)
+    return results
+
+
+def code(revision: str, names: Iterable[str]) -> tuple[int, list[str]]:
+    """Files of a commit under `names` against the work tree, by git's own hash: how many, and findings.
+
+    `git status` is not asked: it believes sizes and dates.
+    """
+    listed = programs.git("ls-tree", "-r", "--format=%(objectname) %(objectmode) %(path)", revision, "--", *names)
+    if listed is None:
+        raise UserError(f"no commit {revision} here; the audit compares files with a git commit")
+    known: dict[str, str] = {}
+    for line in listed.splitlines():
+        digest, mode, name = line.split(" ", 2)
+        if mode.startswith("100"):
+            known[name] = digest
+    findings = []
+    for name, digest in known.items():
+        if not Path(name).is_file():
+            findings.append(f"{name}: missing, but commit {revision[:12]} has it; `git checkout -- {name}`")
+        elif _blob_hash(Path(name), digest) != digest:
+            findings.append(f"{name}: differs from commit {revision[:12]}; commit it, or `git checkout -- {name}`")
+    untracked = programs.git("ls-files", "--others", "--exclude-standard", "--", *names) or ""
+    findings += [f"{name}: not in any commit; `git add` it or delete it" for name in untracked.splitlines()]
+    return len(known), findings
+
+
+def _blob_hash(path: Path, like: str) -> str:
+    content = path.read_bytes()
+    hashed = hashlib.sha1 if len(like) == 40 else hashlib.sha256
+    return hashed(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def outs(wanted: dict[str, str]) -> tuple[dict[str, list[str]], int]:
+    """Outs of stages (path -> hash of dvc.lock) against the files here: findings by out, and how many files it were."""
+    files = {name: dvc_lock.listed(Path(name)) if digest.endswith(".dir") else [Path(name)] for name, digest in
+             wanted.items()}  # fmt: skip
+    everything = [file for group in files.values() for file in group if file.is_file()]
+    md5s = dict(zip(everything, in_parallel(unit_cache.md5_file, everything, "hashing"), strict=True))
+    found = {
+        name: _folder(Path(name), digest, {file: md5s[file] for file in files[name]})
+        if digest.endswith(".dir")
+        else _file(Path(name), digest, md5s.get(Path(name)))
+        for name, digest in wanted.items()
+    }
+    return found, len(everything)
+
+
+def _file(path: Path, wanted: str, got: str | None) -> list[str]:
+    if got is None:
+        return [f"{path}: missing; `dvc checkout {path}` or `dvc pull {path}`"]
+    return [] if got == wanted else [f"{path}: md5 {got[:12]}, dvc.lock says {wanted[:12]}; `dvc checkout {path}`"]
+
+
+def _folder(folder: Path, wanted: str, got: dict[Path, str]) -> list[str]:
+    if not folder.is_dir():
+        return [f"{folder}: missing; `dvc checkout {folder}` or `dvc pull {folder}`"]
+    here = {file.relative_to(folder).as_posix(): md5 for file, md5 in got.items()}
+    if dvc_lock.folder_hash(here) == wanted:
+        return []
+    if (listed := dvc_lock.files_of(wanted)) is None:
+        return [f"{folder}: its {len(here)} files hash to another folder than dvc.lock says; the cache lacks the list"]
+    findings = [f"{folder / name}: missing; `dvc checkout {folder}`" for name in sorted(listed.keys() - here.keys())]
+    findings += [f"{folder / name}: no file of dvc.lock's {folder}" for name in sorted(here.keys() - listed.keys())]
+    for name in sorted(here.keys() & listed.keys()):
+        findings += _file(folder / name, listed[name], here[name])
+    return findings
+
+
+def members(folder: Path, rows: Iterable[dict[str, Any]]) -> tuple[int, list[str]]:
+    """Rows of kept clips against the members of the shards in `folder`: every byte of a shard belongs to one of them.
+
+    Returns the number of clips, and findings: a row without its member, a member without a row, other bytes.
+    """
+    by_shard: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_shard[row["shard"]].append(row)
+    for shard in sorted(folder.glob("*.tar")):
+        by_shard.setdefault(shard.name, [])
+
+    def check(path: Path) -> list[str]:
+        return _shard(path, sorted(by_shard[path.name], key=lambda row: row["offset"]))
+
+    results = in_parallel(check, [folder / name for name in sorted(by_shard)], f"reading {folder}")
+    return sum(map(len, by_shard.values())), [finding for result in results for finding in result]
+
+
+def _shard(path: Path, rows: list[dict[str, Any]]) -> list[str]:
+    if not path.is_file():
+        return [f"{path}: missing, with {len(rows)} clips the table names in it"]
+    if path.stat().st_size == 0:
+        return [f"{path}: empty"]
+    findings, end = [], 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for row in rows:
+            start, size = row["offset"], row["size"]
+            if start > end:
+                findings.append(f"{path}: bytes {end} to {start} belong to no row: {_names(content[end:start])}")
+            if hashlib.sha256(content[start : start + size]).hexdigest() != row["member_sha256"]:
+                held = _names(content[start : start + size])
+                findings.append(f"{path}: row of {row['clip']} without its member: other bytes there, {held}")
+            end = max(end, start + size)
+        tail = content[end:]
+        if tail.strip(b"\0"):
+            findings.append(f"{path}: bytes {end} to {len(content)} belong to no row: {_names(tail)}")
+        full = end + 2 * tarfile.BLOCKSIZE
+        full += -full % tarfile.RECORDSIZE
+        if len(content) != full:
+            findings.append(f"{path}: {len(content)} bytes, its rows make {full}")
+    return findings
+
+
+def _names(region: bytes) -> str:
+    """Whose members they are, if that can be read."""
+    name = region[:100].rstrip(b"\0")
+    readable = name.isascii() and name.decode("ascii").isprintable() and b"/" in name
+    return f"it begins with {name.decode('ascii')}" if readable else "no readable name"
+
+
+def table_or_copy(path: Path, digest: str) -> Path | None:
+    """The file itself if its bytes are those of dvc.lock, else DVC's copy, else None."""
+    if path.is_file() and unit_cache.md5_file(path) == digest:
+        return path
+    return dvc_lock.cached(digest)
+
+
+def out_hashes(lock: Lock) -> dict[str, str]:
+    return {path: digest for stage in lock.values() for path, digest in stage.outs.items()}

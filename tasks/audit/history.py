@@ -1,0 +1,280 @@
+"""Questions about the past: which commits, shards and checkpoints hold a clip or a video, and what made a checkpoint.
+
+Read from git and DVC's cache alone: every commit that changed dvc.lock, on any branch, and the index each of them
+names by its hash. What was read once is kept in .cache/lineage.db (sqlite): a commit, a lock, an index never change.
+An index whose bytes are not in the cache leaves its commits unanswered, by name.
+"""
+
+import contextlib
+import functools
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from tasks.core import paths, programs
+from tasks.core.errors import UserError
+from tasks.core.progress import progress
+from tasks.provenance import dvc_lock, training_record, withdrawals
+from tasks.storage import unit_cache
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS locks (blob TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS hashes (blob TEXT, path TEXT, digest TEXT, PRIMARY KEY (blob, path)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS indexes (digest TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS clips (digest TEXT, clip TEXT, video TEXT, split TEXT, status TEXT, shard TEXT,
+    corpus TEXT, licence TEXT, source_sha256 TEXT, PRIMARY KEY (digest, clip)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS clips_by_name ON clips (clip);
+CREATE INDEX IF NOT EXISTS clips_by_video ON clips (video);
+"""
+COLUMNS = ("clip", "video", "split", "status", "shard", "corpus", "licence", "source_sha256")
+FOLLOWED = (paths.RAW, paths.CLIPS, paths.SHARDS, paths.INDEX, paths.GENERATOR, paths.DISCRIMINATORS)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Commits one after another, newest first, that give the same answer."""
+
+    newest: str
+    oldest: str
+    num_commits: int
+    answer: dict[str, Any]
+
+    def line(self) -> str:
+        which = self.newest[:12] if self.num_commits == 1 else f"{self.oldest[:12]}..{self.newest[:12]}"
+        words = {name: ", ".join(value) if isinstance(value, list) else value for name, value in self.answer.items()}
+        told = "; ".join(f"{name} {value}" for name, value in words.items() if value != "")
+        return f"{which} ({self.num_commits}): {told}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the whole history says to a question; `unknown`: commits whose index is not in DVC's cache."""
+
+    question: str
+    spans: list[Span]
+    unknown: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def text(self) -> str:
+        """A line for each span, newest first, and one for what is not known."""
+        lines = [f"{self.question}, newest first:", *(f"  {span.line()}" for span in self.spans)]
+        if self.unknown:
+            some = ", ".join(commit[:12] for commit in self.unknown[:3])
+            lines.append(
+                f"  {len(self.unknown)} commits cannot be answered ({some}, ...): their index is not in DVC's cache; "
+                "`dvc fetch --all-commits data/index.parquet`, or it was purged"
+            )
+        return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[sqlite3.Connection]:
+    """The database, brought up to date with the repository."""
+    file = paths.cache() / "lineage.db"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(file, timeout=60)) as db:
+        db.executescript(SCHEMA)
+        with db:
+            _read_locks(db, sorted({blob for _, blob in commits()}))
+            _read_indexes(db)
+        yield db
+
+
+def commits() -> list[tuple[str, str]]:
+    """Every commit that changed dvc.lock, newest first, with the hash of the lock in it; removals give none.
+
+    Errors: UserError outside a git repository.
+    """
+    told = programs.git(
+        "log",
+        "--all",
+        "--full-history",
+        "--topo-order",
+        "-m",
+        "--raw",
+        "--no-abbrev",
+        "--format=@%H",
+        "--",
+        dvc_lock.LOCK,
+    )
+    if told is None:
+        raise UserError("no git history here; run in the repository whose history is asked")
+    found: dict[str, str] = {}
+    commit = ""
+    for line in filter(None, told.splitlines()):
+        if line.startswith("@"):
+            commit = line[1:]
+        else:  # ":<mode> <mode> <blob before> <blob after> <letter>\t<path>"
+            blob = line.split(" ")[3]
+            if blob.strip("0"):
+                found[commit] = blob
+    return list(found.items())
+
+
+def _read_locks(db: sqlite3.Connection, blobs: Sequence[str]) -> None:
+    known = {blob for (blob,) in db.execute("SELECT blob FROM locks")}
+    missing = [blob for blob in blobs if blob not in known]
+    if not missing:
+        return
+    contents = programs.git_contents(missing)
+    for blob, content in zip(progress(missing, "reading locks", "commit"), contents, strict=True):
+        try:
+            lock = dvc_lock.parse((content or b"").decode())
+        except ValueError:
+            lock = {}  # a lock with marks of a merge, say: it names nothing
+        rows = [(blob, str(path), digest) for path in FOLLOWED if (digest := dvc_lock.out(lock, path))]
+        db.executemany("INSERT OR IGNORE INTO hashes VALUES (?, ?, ?)", rows)
+        db.execute("INSERT OR IGNORE INTO locks VALUES (?)", (blob,))
+
+
+def _read_indexes(db: sqlite3.Connection) -> None:
+    """The indexes that some lock names and no one has read; those that are not in the cache are tried again later."""
+    missing = db.execute(
+        "SELECT DISTINCT digest FROM hashes WHERE path = ? AND digest NOT IN (SELECT digest FROM indexes)",
+        (str(paths.INDEX),),
+    ).fetchall()
+    for (digest,) in progress(missing, "reading indexes", "index") if missing else ():
+        place = dvc_lock.cached(digest) or withdrawals.redacted(digest)
+        if place.is_file():
+            table = pq.read_table(place, columns=list(COLUMNS)).to_pylist()
+            rows = [(digest, *(row[name] or "" for name in COLUMNS)) for row in table]
+            db.executemany(f"INSERT OR IGNORE INTO clips VALUES ({', '.join('?' * (len(COLUMNS) + 1))})", rows)
+            db.execute("INSERT INTO indexes VALUES (?)", (digest,))
+
+
+def of_clips(column: str, name: str) -> Answer:
+    """Where a clip (`column` "clip") or all clips of a video ("video") were, commit by commit.
+
+    Errors: UserError where no index of the history has it.
+    """
+    assert column in ("clip", "video")
+    with opened() as db:
+        known = {digest for (digest,) in db.execute("SELECT digest FROM indexes")}
+        rows: dict[str, list[tuple[str, ...]]] = {}
+        for digest, *row in db.execute(
+            f"SELECT digest, split, status, shard FROM clips WHERE {column} = ? ORDER BY clip", (name,)
+        ):
+            rows.setdefault(digest, []).append(tuple(row))
+        told = _hashes(db)
+
+        def answer(blob: str) -> dict[str, Any] | None:
+            hashes = told.get(blob, {})
+            digest = hashes.get(str(paths.INDEX), "")
+            if digest and digest not in known:
+                return None
+            found = rows.get(digest, [])
+            kept = [row for row in found if row[1] == "kept"]
+            if not found:
+                return {"answer": "not in it", "index": digest[:12]}
+            return {
+                "clips": len(found),
+                "refused": len(found) - len(kept) or "",
+                "split": ", ".join(sorted({split for split, _, _ in found})),
+                "shards": sorted({shard for _, _, shard in kept}),
+                "index": digest[:12],
+                "checkpoint": hashes.get(str(paths.GENERATOR), "")[:12],
+                "trained on it": "yes" if any(split == "train" for split, _, _ in kept) else "no",
+                "bytes": bytes_left(hashes, {shard for _, _, shard in kept}),
+            }
+
+        spans, unknown = _spans(answer)
+    if not rows and not unknown:
+        raise UserError(f"--{column} {name}: no index in the history of this repository has it")
+    return Answer(f"{column} {name}", spans, unknown)
+
+
+def bytes_left(hashes: dict[str, str], names: set[str]) -> str:
+    """Of shards with these names, raw or processed, those whose bytes DVC's cache here still has."""
+    left = []
+    for folder in (str(paths.RAW), str(paths.SHARDS)):
+        listed = _files_of(hashes.get(folder, ""))
+        left += [f"{folder}/{name}" for name in sorted(names & listed.keys()) if dvc_lock.place(listed[name]).is_file()]
+    return ", ".join(left) or "none in DVC's cache"
+
+
+@functools.lru_cache(maxsize=4096)
+def _files_of(digest: str) -> dict[str, str]:
+    return dvc_lock.files_of(digest) or {}
+
+
+def of_checkpoint(which: str) -> Answer:
+    """Commits whose checkpoint it is, with its training; `which`: a file, or the beginning of an md5.
+
+    Errors: UserError where no commit names it.
+    """
+    md5 = unit_cache.md5_file(Path(which)) if Path(which).is_file() else which.lower()
+    if len(md5) < 6 or not set(md5) <= set("0123456789abcdef"):
+        raise UserError(f"--checkpoint {which}: no such file, and not six digits or more of an md5 either")
+    with opened() as db:
+        told = _hashes(db)
+        content = {
+            digest: ", ".join(f"{n} {split}" for split, n in db.execute(
+                "SELECT split, count(*) FROM clips WHERE digest = ? AND status = 'kept' GROUP BY split", (digest,)
+            ))
+            for (digest,) in db.execute("SELECT digest FROM indexes").fetchall()
+        }  # fmt: skip
+    checkpoints = (str(paths.GENERATOR), str(paths.DISCRIMINATORS))
+
+    def answer(blob: str) -> dict[str, Any] | None:
+        hashes = told.get(blob, {})
+        full = next((hashes[path] for path in checkpoints if hashes.get(path, "").startswith(md5)), "")
+        index_md5 = hashes.get(str(paths.INDEX), "")
+        return (
+            {"checkpoint": full, "index": index_md5, "clips": content.get(index_md5, "not in DVC's cache")}
+            if full
+            else {}
+        )
+
+    spans, _ = _spans(answer)
+    spans = [span for span in spans if span.answer]
+    if not spans:
+        raise UserError(f"--checkpoint {which}: no commit of this repository names md5 {md5}")
+    return Answer(f"checkpoint {md5}", [_with_training(span) for span in spans], [])
+
+
+def _with_training(span: Span) -> Span:
+    """The record of the training, from the newest of the commits that has it."""
+    content = programs.git_contents([f"{span.newest}:{paths.TRAIN_RECORD}"])[0]
+    if content is None:
+        return Span(span.newest, span.oldest, span.num_commits, span.answer | {"training": "no record in the commit"})
+    record = training_record.load(content)
+    if span.answer["checkpoint"] not in record["outs"].values():
+        training = "the commit's record is of another checkpoint"
+    else:
+        by = ", ".join(session["git_commit"][:12] for session in record["sessions"])
+        dirty = " DIRTY" if any(session["changed"] for session in record["sessions"]) else ""
+        libraries = ", ".join(f"{name} {version}" for name, version in record["libraries"].items())
+        training = (
+            f"code {by}{dirty}, seed {record['seed']}, finished {record['finished']}, {record['machine']['cpu']} "
+            f"{record['machine']['gpu'] or 'no GPU'}, {libraries}, MLflow run {record['mlflow_run'] or 'none'}"
+        )
+    return Span(span.newest, span.oldest, span.num_commits, span.answer | {"training": training})
+
+
+def _hashes(db: sqlite3.Connection) -> dict[str, dict[str, str]]:
+    """Blob of a lock -> path -> hash."""
+    found: dict[str, dict[str, str]] = {}
+    for blob, path, digest in db.execute("SELECT blob, path, digest FROM hashes"):
+        found.setdefault(blob, {})[path] = digest
+    return found
+
+
+def _spans(answer: Any) -> tuple[list[Span], list[str]]:
+    """Neighbouring commits with equal answers as one; apart from them, commits that could not be answered (None)."""
+    spans: list[Span] = []
+    unknown = []
+    for commit, blob in commits():
+        told = answer(blob)
+        if told is None:
+            unknown.append(commit)
+        elif spans and spans[-1].answer == told:
+            spans[-1] = Span(spans[-1].newest, commit, spans[-1].num_commits + 1, told)
+        else:
+            spans.append(Span(commit, commit, 1, told))
+    return spans, unknown

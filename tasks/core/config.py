@@ -1,0 +1,96 @@
+"""params.yaml -> model.params.Params. A wrong name, type or range is one line that names the key.
+
+python -m tasks.core.config [params.yaml]        checks it, prints its hash
+"""
+
+import dataclasses
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import yaml
+
+from model.params import Params, Range
+from tasks.core.errors import UserError
+
+
+def load(path: Path = Path("params.yaml")) -> Params:
+    """Read and check every section, used or not: a bad value stops the first stage, not the last."""
+    try:
+        given = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run from the repository root") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    try:
+        params: Params = _build(Params, given, "")
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+    return params
+
+
+def as_dict(section: Any) -> dict[str, Any]:
+    return dataclasses.asdict(section)
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as one level: {"train": {"lr": 1}} -> {"train.lr": 1}."""
+    leaves: dict[str, Any] = {}
+    for name, value in values.items():
+        leaves |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return leaves
+
+
+def digest(*sections: Any) -> str:
+    """sha256 of the values of some sections, whatever the comments and order in the file."""
+    text = json.dumps([as_dict(section) for section in sections], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _build(schema: type, given: object, where: str) -> Any:
+    if not isinstance(given, dict):
+        raise ValueError(f"{where.rstrip('.') or 'the file'} must be a section of parameters, got {given!r}")
+    hints = get_type_hints(schema, include_extras=True)
+    known = ", ".join(sorted(hints))
+    if unknown := sorted(str(key) for key in given.keys() - hints.keys()):
+        raise ValueError(f"{where}{unknown[0]} is not a parameter; known: {known}")
+    if missing := sorted(hints.keys() - given.keys()):
+        raise ValueError(f"{where}{missing[0]} is missing")
+    return schema(**{name: _check(hint, given[name], where + name) for name, hint in hints.items()})
+
+
+def _check(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _build(hint, value, where + ".")
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise ValueError(f"{where} must be one of {', '.join(get_args(hint))}, got {value!r}")
+        return value
+    if get_origin(hint) is list:
+        if not isinstance(value, list):
+            raise ValueError(f"{where} must be a list, got {value!r}")
+        return [_check(get_args(hint)[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
+    kind, limits = hint, None
+    if get_origin(hint) is Annotated:
+        kind, limits = get_args(hint)
+    right = isinstance(value, kind) or (kind is float and isinstance(value, int))
+    if not right or (isinstance(value, bool) and kind is not bool):
+        hint_text = "; YAML reads 1e-3 as text, write 1.0e-3" if kind is float and isinstance(value, str) else ""
+        raise ValueError(f"{where} must be {kind.__name__}, got {value!r}{hint_text}")
+    if isinstance(limits, Range):
+        if not limits.low <= value <= limits.high:
+            raise ValueError(f"{where} must be from {limits.low:g} to {limits.high:g}, got {value!r}")
+        if limits.step != 1 and value % limits.step:
+            raise ValueError(f"{where} must be a multiple of {limits.step}, got {value!r}")
+    return kind(value)
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(f"params.yaml is valid, sha256 {digest(load(Path(*sys.argv[1:] or ['params.yaml'])))[:12]}\n")
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)

@@ -1,0 +1,49 @@
+"""Small CSV tables that `dvc plots` and people read."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.core.errors import write_atomic
+
+
+def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """`csv_text` in a file, whole or not at all."""
+    write_atomic(path, csv_text(rows))
+
+
+def csv_text(rows: Sequence[dict[str, Any]]) -> str:
+    """A column a name, in the order they first appear; floats with six digits; empty where a row lacks one."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    table = csv.DictWriter(text, names, lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        table.writerow({name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()})
+    return text.getvalue()
+
+
+def read_csv(path: Path) -> list[dict[str, float | str]]:
+    """The inverse of `write_csv`: numbers as floats, what is empty as ""."""
+    with path.open(newline="") as file:
+        return [{name: _number(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def rounded(value: Any) -> Any:
+    """Six digits: the same on machines whose last bits differ."""
+    if isinstance(value, dict):
+        return {name: rounded(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    return round(float(value), 6) if isinstance(value, float | np.floating) else value

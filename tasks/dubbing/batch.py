@@ -1,0 +1,115 @@
+"""A list of dubbing jobs: a CSV with a header, one video to be made a row. Columns are the options of `dub`.
+
+    face,audio,out,speaker
+    talk.mp4,hello.wav,out/hello.mp4,
+    film.mkv,00:01:02.5=a.wav 00:01:09=b.wav,out/film.mp4,640,200@62
+
+`audio` may hold spans as --span takes them, separated by spaces.
+"""
+
+import csv
+import json
+import re
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from tasks.core import paths
+from tasks.core.errors import UserError, write_atomic
+from tasks.dubbing import dub
+from tasks.media import decode
+
+SPAN = re.compile(r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?=\S+")
+TEXTS = ("length", "speaker", "text", "tts", "voice", "label", "side_by_side", "backend", "ear", "recognition")
+SWITCHES = ("lossless", "idle")  # yes, true or 1
+COLUMNS = ("face", "audio", "out", "checkpoint", "crf", *SWITCHES, *TEXTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A row: `number` from 1, and its cells that are not empty."""
+
+    number: int
+    cells: dict[str, str]
+
+    @property
+    def out(self) -> str:
+        return self.cells["out"]
+
+
+def read(path: Path) -> list[Job]:
+    """Errors: UserError for a file that is no list of jobs, or two jobs that write the same file."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not a CSV in UTF-8: {error}") from error
+    if not rows:
+        raise UserError(f"{path}: no job in it; the first line names the columns: face,audio,out")
+    jobs = []
+    for number, row in enumerate(rows, 1):
+        if unknown := [str(name) for name in row if name not in COLUMNS]:
+            raise UserError(f"{path}: {unknown[0]!r} is no column; known: {', '.join(COLUMNS)}")
+        cells = {name: cell.strip() for name, cell in row.items() if cell and cell.strip()}
+        if missing := [name for name in ("face", "out") if name not in cells]:
+            raise UserError(f"{path}: job {number} has no {missing[0]}")
+        jobs.append(Job(number, cells))
+    outs = [Path(job.out).resolve() for job in jobs]
+    if doubled := next((out for out in outs if outs.count(out) > 1), None):
+        raise UserError(f"{path}: two jobs write {doubled.name}")
+    return jobs
+
+
+def spans(audio: str) -> list[tuple[float, str]]:
+    """ "62.5=a.wav 1:09=b.wav" -> [(62.5, "a.wav"), (69.0, "b.wav")]; a plain path -> []"""
+    words = audio.split()
+    if not words or not all(SPAN.fullmatch(word) for word in words):
+        return []
+    return [span(word) for word in words]
+
+
+def span(text: str) -> tuple[float, str]:
+    """ "00:01:02.5=line.wav" -> (62.5, "line.wav").  Errors: UserError"""
+    if not SPAN.fullmatch(text):
+        raise UserError(f"--span {text}: wanted [HH:MM:]SS=SOUND, as 00:01:02.5=line.wav")
+    when, _, path = text.partition("=")
+    seconds = 0.0
+    for part in when.split(":"):
+        seconds = 60 * seconds + float(part)
+    return seconds, path
+
+
+def run(job: Job) -> str:
+    """Make one video, unless it is there from these inputs.  Returns "" or why it could not be made, one line."""
+    cells = job.cells
+    try:
+        given = {name: cells[name] for name in TEXTS if name in cells}
+        assert set(given) <= {field.name for field in fields(dub.Options)}
+        if not re.fullmatch(r"\d+", cells.get("crf", "17")):
+            raise UserError(f"crf must be a whole number, got {cells['crf']}")
+        switches = {name: cells.get(name, "") in ("yes", "true", "1") for name in SWITCHES}
+        options = replace(dub.Options(crf=int(cells.get("crf", "17"))), **switches, **given)  # type: ignore[arg-type]
+        audio = cells.get("audio")
+        lines = spans(audio or "")
+        dub.run(
+            cells["face"],
+            None if lines else audio,
+            job.out,
+            cells.get("checkpoint", str(paths.GENERATOR)),
+            lines,
+            options,
+        )
+    except (UserError, decode.MediaError) as error:
+        return str(error)
+    return ""
+
+
+def report(path: Path, done: dict[int, str], jobs: list[Job]) -> None:
+    """What came of each job, beside the list."""
+    told = [
+        {"job": job.number, "out": job.out, "state": "refused" if done[job.number] else "done", "why": done[job.number]}
+        for job in jobs
+        if job.number in done
+    ]
+    write_atomic(path, json.dumps(told, indent=2) + "\n")

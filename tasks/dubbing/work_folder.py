@@ -1,0 +1,114 @@
+"""The work folder beside an output: what is done already, for a run that was killed.
+
+It holds the result of pass 1, the finished segments of pass 2 and the output until it is whole, under the hash of
+everything that decides them, and goes when the output is there or the job is refused. It stays where a job is stopped.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.core.errors import Stopped, UserError, all_or_nothing, write_atomic
+from tasks.dubbing.look import Face, Seen
+from tasks.storage import unit_cache
+
+DUB_VERSION = 3  # raise it when other frames come of the same inputs
+
+
+def key_of(inputs: dict[str, Any]) -> str:
+    text = json.dumps({"version": DUB_VERSION, **inputs}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_made(out: Path, key: str) -> bool:
+    """Whether the output is there, of these inputs and unchanged since."""
+    try:
+        told = json.loads(out.with_suffix(".json").read_text())["made_by"]
+        return bool(told["key"] == key and told["output_sha256"] == unit_cache.sha256_file(out))
+    except (OSError, json.JSONDecodeError, KeyError, TypeError):
+        return False
+
+
+def is_sidecar(path: Path) -> bool:
+    """Whether this is the JSON beside a dub, which another one may replace."""
+    try:
+        return "made_by" in json.loads(path.read_text())
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+@contextmanager
+def folder(out: Path, key: str) -> Iterator[Path]:
+    """The folder for this output and these inputs, by their key; one of other inputs is emptied.
+
+    Errors: UserError where nothing can be written beside the output; Stopped where that fails later (a full disk).
+    """
+    here = out.parent / f".{out.name}.work"
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if not (here / "key").is_file() or (here / "key").read_text() != key:
+            shutil.rmtree(here, ignore_errors=True)
+            here.mkdir()
+            write_atomic(here / "key", key)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error.strerror}") from error
+    try:
+        yield here
+    except UserError:
+        shutil.rmtree(here, ignore_errors=True)
+        raise
+    except OSError as error:
+        raise Stopped(
+            f"{out}: stopped: {error.strerror or error}; mend that and run the same again: it goes on with what is in "
+            f"{here}"
+        ) from error
+    shutil.rmtree(here)
+
+
+def put(whole: Path, about: str, out: Path) -> None:
+    """The finished video, and its JSON, in their places: never one of them half, nor a video that is not told of."""
+    told = whole.with_suffix(".json")
+    write_atomic(told, about)
+    os.replace(told, out.with_suffix(".json"))
+    os.replace(whole, out)
+
+
+def save(path: Path, seen: Seen) -> None:
+    arrays: dict[str, np.ndarray] = {
+        "times_s": seen.times_s,
+        "size_hw": np.array(seen.size_hw),
+        "shots": np.array(seen.shots),
+        "how": np.array(seen.how),
+        "firsts": np.array([face.first for face in seen.faces], int),
+    }
+    for k, face in enumerate(seen.faces):
+        for name in ("boxes_N4", "found_N", "points_N682", "lows_NK"):
+            arrays[f"{k}.{name}"] = getattr(face, name)
+        arrays[f"{k}.at"] = np.array(list(face.portraits))
+        arrays[f"{k}.portraits"] = np.stack(list(face.portraits.values()))
+    with all_or_nothing(path) as partial, partial.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def load(path: Path) -> Seen:
+    with np.load(path) as arrays:
+        found = [
+            Face(
+                int(first),
+                arrays[f"{k}.boxes_N4"],
+                arrays[f"{k}.found_N"],
+                arrays[f"{k}.points_N682"],
+                arrays[f"{k}.lows_NK"],
+                dict(zip(arrays[f"{k}.at"].tolist(), arrays[f"{k}.portraits"], strict=True)),
+            )
+            for k, first in enumerate(arrays["firsts"])
+        ]
+        height, width = arrays["size_hw"].tolist()
+        return Seen(arrays["times_s"], (height, width), arrays["shots"].tolist(), found, str(arrays["how"]))

@@ -1,0 +1,71 @@
+"""The test clips as they came in: sound, frames and words that the processed shards do not hold."""
+
+import io
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from model import timing
+from tasks.core import paths
+from tasks.media import decode
+from tasks.preprocess import pieces
+from tasks.storage import index, shards
+
+
+class RawClips:
+    """Reads one clip, or piece of one, at a time.
+
+    Errors: UserError where data/clips.parquet or a shard of data/raw is missing
+    """
+
+    def __init__(self, table: Path, folder: Path) -> None:
+        self.folder = folder
+        self._rows = {row["clip"]: row for row in index.kept(index.read(table))}
+        self._sources: dict[str, str] | None = None
+
+    def members(self, clip: str) -> dict[str, bytes]:
+        row = self._rows[clip if clip in self._rows else pieces.clip_of(clip)]
+        return shards.read(self.folder / row["shard"], row["offset"], row["size"])
+
+    def span(self, clip: str) -> tuple[int, int] | None:
+        """First frame and the one after the last where the clip is a piece of what came in."""
+        if clip in self._rows:
+            return None
+        if self._sources is None:
+            self._sources = {row["clip"]: row["source"] for row in index.read(paths.INDEX)}
+        return pieces.span_of(self._sources[clip])
+
+    def video(self, clip: str) -> bytes:
+        """The bytes of the whole video, whatever its container."""
+        return next(content for kind, content in self.members(clip).items() if kind not in ("json", "txt"))
+
+    def frames(self, clip: str) -> "Frames":
+        return Frames(self.video(clip), *(self.span(clip) or (0, None)))
+
+    def sound(self, clip: str) -> np.ndarray:
+        """Shape: -> (samples,) float32, 16 kHz"""
+        first, end = self.span(clip) or (0, None)
+        with closing(pieces.Sound(self.video(clip))) as sound:
+            return sound.span(timing.num_samples(first), None if end is None else timing.num_samples(end))
+
+    def words(self, clip: str) -> str:
+        """Its transcript as the corpus writes it, empty where there is none; of a piece it is not known."""
+        return "" if self.span(clip) else self.members(clip).get("txt", b"").decode(errors="replace")
+
+
+class Frames:
+    """The frames of a clip, decoded anew each time they are gone through: two minutes of 1080p are 18 GB.
+
+    Shape: yields (H, W, 3) uint8 RGB
+    """
+
+    def __init__(self, video: bytes, first: int, end: int | None) -> None:
+        self._video, self._first, self._end = video, first, end
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        with closing(decode.Pictures(io.BytesIO(self._video))) as shown:
+            for picture in islice(shown, self._first, self._end):
+                yield picture.rgb()

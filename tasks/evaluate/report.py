@@ -1,0 +1,175 @@
+"""What evaluation found, for a person: one HTML page that stands alone, and strips of frames as PNGs.
+
+The page can be read without the code and without a network: pictures and videos are in it.
+"""
+
+import html
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from model.params import Params
+from tasks.core import csv_tables, paths
+from tasks.core.errors import UserError, all_or_nothing, write_atomic
+from tasks.evaluate import compare, conditions, report_media, report_plots, report_tables, summary
+from tasks.evaluate.measure import Record
+from tasks.evaluate.raw_clips import RawClips
+from tasks.evaluate.report_media import data_uri, png
+from tasks.evaluate.summary import Panel
+from tasks.inference.lip_sync import LipSync
+from tasks.loading.batches import Clips
+from tasks.storage import index
+
+STYLE = """
+:root { color-scheme: light; --line: #dde1e6; --soft: #5f6770; --good: #1b7f4b; --bad: #c0341d; --accent: #0b6bcb }
+* { box-sizing: border-box }
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1.5rem 1rem 4rem;
+  color: #1d2329 }
+h1 { font-size: 1.6rem; margin: 0 0 .3rem } h2 { font-size: 1.25rem; margin: 2.6rem 0 .5rem }
+h3 { font-size: 1rem; margin: 1.4rem 0 .4rem } p { max-width: 46rem } small, .soft { color: var(--soft) }
+.verdict { border-left: 5px solid var(--accent); background: #f3f7fc; padding: .9rem 1.1rem; margin: 1rem 0 }
+.verdict p { margin: .3rem 0; max-width: none } .verdict .first { font-size: 1.2rem }
+.wide { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px }
+table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; width: 100% }
+th, td { text-align: right; padding: .4rem .65rem; border-bottom: 1px solid var(--line); vertical-align: top }
+tr:last-child td { border-bottom: 0 }
+th { vertical-align: bottom; font-weight: 600; background: #fafbfc; min-width: 5.2rem }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; min-width: 8.5rem;
+  box-shadow: 1px 0 var(--line) } th:first-child { background: #fafbfc }
+th small { display: block; font-weight: 400; line-height: 1.25 }
+td small { display: block; line-height: 1.25; white-space: nowrap }
+td:first-child small { white-space: normal; max-width: 15rem }
+tr.ours td { background: #f3f7fc } .good { color: var(--good) } .bad { color: var(--bad); font-weight: 600 }
+td.text, th.text { text-align: left } code { font-size: .85em; overflow-wrap: anywhere }
+img, video { max-width: 100%; height: auto; display: block } figure { margin: .8rem 0 } figcaption { font-size: .88rem }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem }
+@media (max-width: 40rem) { td:first-child small { display: none } th:first-child, td:first-child { min-width: 6.5rem }
+  body { padding-top: 1rem } th, td { padding: .35rem .5rem } }
+"""
+
+
+def write(
+    panel: Panel, measured: Sequence[Record], sync: LipSync, clips: Clips, raw: RawClips, p: Params
+) -> dict[str, np.ndarray]:
+    """reports/strips/ and reports/report.html; returns the strips by name."""
+    strips: dict[str, np.ndarray] = {}
+    shown = []
+    for title, key in chosen(measured, p.evaluate.strips):
+        frames = conditions.fill(sync, clips, clips.keys.index(key), tuple(report_media.SHOWN))
+        strips[key.replace("/", "-")] = report_media.strip(frames)
+        of_clip = [r for r in measured if r["clip"] == key]
+        shown.append(clip_section(title, key, of_clip, frames, raw.sound(key)))
+    with all_or_nothing(paths.STRIPS) as folder:
+        folder.mkdir()
+        for name, picture_HW3 in strips.items():
+            (folder / f"{name}.png").write_bytes(png(picture_HW3))
+    write_atomic(paths.REPORT, page(panel, measured, shown, p))
+    return strips
+
+
+def chosen(measured: Sequence[Record], num: int) -> list[tuple[str, str]]:
+    """(what it is, clip) of `num` test clips from the best to the worst, by how well the mouth follows."""
+    ours = [r for r in measured if r["split"] == "test" and r["row"] == "right_audio"]
+    ours.sort(key=lambda r: (-r["aperture_corr"], r["clip"]))
+    at = np.unique(np.linspace(0, len(ours) - 1, num).round().astype(int)) if num > 1 else [len(ours) // 2][:num]
+    names = {0: "The best clip", len(ours) - 1: "The worst clip", len(ours) // 2: "The median clip"}
+    return [(names.get(int(k), f"Clip {k + 1} of {len(ours)}"), ours[k]["clip"]) for k in at]
+
+
+def clip_section(
+    title: str, key: str, records: Sequence[Record], frames: Mapping[str, np.ndarray], sound: np.ndarray
+) -> str:
+    [ours] = [r for r in records if r["row"] == "right_audio"]
+    film = data_uri("video/mp4", report_media.video(frames, sound))
+    told = f"correlation {ours['aperture_corr']:.2f}, amplitude {ours['amplitude_ratio']:.2f} of real"
+    return f"""<h3>{title}: {told}</h3>
+<p class="soft"><a href="#row-{html.escape(key)}"><code>{html.escape(key)}</code></a>, {ours["frames"]} frames.
+Play it with sound.</p>
+<figure><video controls loop playsinline preload="auto" aria-label="true, right sound, wrong sound, silence"
+src="{film}"></video></figure>
+{image(png(report_media.strip(frames)), "frames spread over the clip, a way to fill them in each row")}
+{image(report_plots.openings(records), "mouth opening over time")}"""
+
+
+def page(panel: Panel, measured: Sequence[Record], shown: Sequence[str], p: Params) -> str:
+    right, wrong, leak, about = (panel[name] for name in ("right_audio", "wrong_audio", "leakage", "about"))
+    discriminator = panel["discriminator"]
+    max_lag = p.evaluate.max_lag
+    plots = {
+        "Correlation with the true mouth at each lag. The peak belongs at 0.": report_plots.lags(
+            summary.lag_rows(measured, max_lag)
+        ),
+        "Which lag fits best. The row that is 5 frames late shows that the measure sees it.": report_plots.offsets(
+            summary.offset_rows(measured, max_lag)
+        ),
+        "Music or noise under the sound: how far the mouth still follows.": report_plots.noise(panel),
+        "Turned heads, over all clips: how wrong the mouth's picture is.": report_plots.yaw(panel),
+    }
+    hard = {name: panel[name] for name in panel if name.startswith("hard_")}
+    chosen_keys = [key for _, key in chosen(measured, p.evaluate.strips)]
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,"><title>Lip-sync evaluation</title><style>{STYLE}</style></head><body>
+<h1>Lip-sync evaluation</h1>
+<p class="soft">Checkpoint <code>{about["checkpoint_md5"][:12]}</code> after {about["step"]} steps, trained on
+{html.escape(", ".join(about["corpora"]))}; data index <code>{about["index_md5"][:12]}</code>; {about["clips"]} test
+clips ({right["num_frames"]} frames) of speakers and sentences it never met.</p>
+<div class="verdict"><p class="first">The generated mouth {html.escape(panel["verdict"]["sentence"])}.</p>
+<p>It follows the true mouth with correlation <b>{right["aperture_corr"]:.2f}</b> when it hears the right sound and
+<b>{wrong["aperture_corr"]:.2f}</b> when it hears another clip's; the best lag is {right["aperture_lag_frames"]:+.0f}
+frames, it opens {right["amplitude_ratio"]:.2f} times as far as the real mouth, and in silence
+{leak["moves_in_silence"]:.2f} times.</p>
+<p>{html.escape(against_champion(measured))}</p></div>
+<h2>Can these numbers be fooled?</h2>
+<p>Each row is a way to fill the frames; all but the first two are there to be caught. {fooled(panel["verdict"])} Red is
+outside the limits.</p>
+<div class="wide">{report_tables.checks(panel)}</div>
+<h2>What it looks and sounds like</h2>{"".join(shown) or "<p>No clip was asked for.</p>"}
+<h2>Curves</h2><div class="plots">{"".join(image(plot, text) for text, plot in plots.items() if plot)}</div>
+<h2>All metrics</h2>
+<p>Small print: the 95 % interval by bootstrap over clips. A clip that cannot be measured counts as the worst value and
+is marked; a metric that only some clips have tells how many.</p>
+{report_tables.groups(panel)}
+<h2>Does anything but the sound move the mouth?</h2>
+{report_tables.leakage(leak)}
+<p>The sync discriminator it was trained with tells right from wrong sound on {discriminator["accuracy"]:.0%} of
+{discriminator["pairs"]:.0f} random pairs, and finds the right one of two for {discriminator["accuracy_2afc"]:.0%} of
+faces; chance is 50 %.</p>
+<h2>Hard cases</h2>
+{report_tables.hard(hard) if hard else "<p>There are none in this corpus.</p>"}
+<h2>The worst failures</h2>
+<p>Of all splits, with the right sound; the row of <code>{paths.INDEX}</code> tells where each clip lies.</p>
+<div class="wide">{report_tables.failures(measured, index.read(paths.INDEX), chosen_keys)}</div>
+<h2>What the metrics are</h2>
+<div class="wide">{report_tables.registry(panel)}</div>
+</body></html>
+"""
+
+
+def fooled(verdict: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
+    """Whether the panel did its work here: it may not on another corpus, and then must say so."""
+    failed = verdict["failed"]
+    missed = [report_tables.NAMES[row] for row in conditions.GAMED if not failed[row]]
+    caught = f"Not caught here: {', '.join(missed)}" if missed else "Each of them fails at least one check here"
+    if failed["real_video"]:
+        return f"{caught}; real video fails {', '.join(failed['real_video'])}, so that this cannot be relied on."
+    return f"{caught}; real video passes all."
+
+
+def against_champion(measured: Sequence[Record]) -> str:
+    """This evaluation against the one that the last commit holds."""
+    now = compare.parse(csv_tables.csv_text(summary.clip_rows(measured)))
+    try:
+        champion = compare.committed("HEAD")
+        if champion == now:
+            return "It is the champion: the last commit holds the same figures, clip by clip."
+        return "Against the last commit: " + compare.sentence(
+            compare.tables(champion, now), "the committed one", "this"
+        )
+    except UserError as error:
+        return f"There is no champion to compare it with ({error})."
+
+
+def image(content: bytes, text: str) -> str:
+    text = html.escape(text)
+    return f'<figure><img alt="{text}" src="{data_uri("image/png", content)}"><figcaption>{text}</figcaption></figure>'

@@ -1,0 +1,74 @@
+"""The clips that the report shows: strips of frames, and side-by-side videos with their sound."""
+
+import base64
+import io
+from collections.abc import Iterator, Mapping
+
+import cv2
+import numpy as np
+
+from tasks.media import decode
+from tasks.media.encode import encode_video
+
+SHOWN = {
+    "real_video": "true",
+    "right_audio": "right sound",
+    "wrong_audio": "wrong sound",
+    "silence": "silence",
+}
+NUM_COLUMNS, LABEL_PX = 12, 92  # of a strip
+SCALE, BAR_PX, CRF = 2, 26, 24  # of a video
+
+
+def strip(shown: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Frames of a clip as columns, evenly spread, ways to fill them as rows, named at the left.
+
+    Shape: row -> (T, S, S, 3) uint8 RGB  ->  (rows S, label + columns S, 3) uint8
+    """
+    num_frames, size = shown["real_video"].shape[:2]
+    at = np.linspace(0, num_frames - 1, NUM_COLUMNS).astype(int)
+    lines = []
+    for row, name in SHOWN.items():
+        label = np.full((size, LABEL_PX, 3), 255, np.uint8)
+        _write(label, name, 4, size // 2)
+        lines.append(np.concatenate([label, *shown[row][at]], axis=1))
+    return np.concatenate(lines, axis=0)
+
+
+def video(shown: Mapping[str, np.ndarray], sound: np.ndarray, names: Mapping[str, str] = SHOWN) -> bytes:
+    """An mp4 of the rows side by side, each under its name, with the sound of the clip.
+
+    Shape: row -> (T, S, S, 3) uint8 RGB; (samples,) float
+    """
+    out = io.BytesIO()
+    num_frames = len(next(iter(shown.values())))
+    encode_video(out, _side_by_side(shown, names), decode.fit(sound, num_frames), crf=CRF)
+    return out.getvalue()
+
+
+def _side_by_side(shown: Mapping[str, np.ndarray], names: Mapping[str, str]) -> Iterator[np.ndarray]:
+    for frames in zip(*(shown[row] for row in names), strict=True):
+        faces_HW3 = np.concatenate(frames, axis=1)
+        faces_HW3 = cv2.resize(faces_HW3, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_CUBIC)
+        if not any(names.values()):
+            yield faces_HW3
+            continue
+        bar = np.full((BAR_PX, faces_HW3.shape[1], 3), 255, np.uint8)
+        for number, name in enumerate(names.values()):
+            _write(bar, name, number * faces_HW3.shape[1] // len(names) + 6, BAR_PX - 8)
+        yield np.concatenate([bar, faces_HW3])
+
+
+def _write(picture_HW3: np.ndarray, text: str, left: int, bottom: int) -> None:
+    cv2.putText(picture_HW3, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, 0.46, (40, 40, 40), 1, cv2.LINE_AA)
+
+
+def png(picture_HW3: np.ndarray) -> bytes:
+    done, encoded = cv2.imencode(".png", picture_HW3[..., ::-1])
+    assert done
+    return encoded.tobytes()
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    """Bytes as an address that a page carries with itself."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

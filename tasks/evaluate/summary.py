@@ -1,0 +1,134 @@
+"""Records of clips -> the panel: means with intervals for each row, leakage, noise, yaw, verdict, plot tables."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from model import seeds
+from model.metrics import registry, verdict
+from model.params import Params
+from tasks.evaluate import conditions
+from tasks.evaluate.measure import Record
+
+Panel = dict[str, Any]
+
+
+def panel_of(measured: Sequence[Record], noisy: Sequence[Record], p: Params) -> Panel:
+    """Row -> metric -> mean over clips (lags: median), `<metric>_ci` and what else is said of the whole."""
+    tested = [record for record in measured if record["split"] == "test"]
+    panel: Panel = {row: summed([r for r in tested if r["row"] == row], p) for row in conditions.ROWS}
+    gain = column(tested, "right_audio", "aperture_corr") - column(tested, "wrong_audio", "aperture_corr")
+    panel["right_minus_wrong"] = with_interval("aperture_corr", gain, p)
+    panel["leakage"] = leakage(tested, p)
+    for case in sorted({r["case"] for r in measured if r["split"] == "hard"}):
+        hard = [r for r in measured if r["split"] == "hard" and r["case"] == case and r["row"] == "right_audio"]
+        panel[f"hard_{case}"] = summed(hard, p)
+    for kind, snr_db in sorted({(r["kind"], r["snr_db"]) for r in noisy}, key=lambda at: (at[0], -at[1])):
+        here = [r for r in noisy if (r["kind"], r["snr_db"]) == (kind, snr_db)]
+        names = [name for name in here[0] if name in registry.METRICS]
+        panel[f"{kind}_{snr_db:g}_db"] = summed([{name: r[name] for name in names} for r in here], p)
+    panel |= yaw_bins(measured)
+    panel["verdict"] = judged({row: panel[row] for row in conditions.ROWS})
+    return panel
+
+
+def column(records: Iterable[Record], row: str, metric: str) -> np.ndarray:
+    """Of the clips in their order.  Shape: -> (N,)"""
+    return np.array([record[metric] for record in records if record["row"] == row])
+
+
+def summed(records: Sequence[Record], p: Params) -> dict[str, Any]:
+    per_clip = [{name: record[name] for name in registry.METRICS if name in record} for record in records]
+    seed = seeds.derive(p.seed, "bootstrap")
+    figures: dict[str, Any] = registry.summarise(per_clip, seed=seed, num=p.evaluate.num_bootstrap)
+    if frames := sum(record.get("frames", 0) for record in records):
+        figures["num_frames"] = frames
+    return figures
+
+
+def with_interval(name: str, values_N: np.ndarray, p: Params) -> dict[str, Any]:
+    mean, low, high = registry.bootstrap(values_N, seeds.derive(p.seed, "bootstrap"), p.evaluate.num_bootstrap)
+    return {name: mean, f"{name}_ci": [low, high]}
+
+
+def leakage(tested: Sequence[Record], p: Params) -> dict[str, Any]:
+    """What moves the mouth: the sound, or something else that it sees.
+
+    follows_its_sound   with a wrong sound, correlation with the mouth that belongs to it: high is best
+    follows_the_pose    with a wrong sound, correlation with the mouth of the hidden true frames: 0 is best
+    moves_in_silence    with digital silence, amplitude against real: 0 is best
+    """
+    wrong = [record for record in tested if record["row"] == "wrong_audio"]
+    return (
+        with_interval("follows_its_sound", np.array([record["follows_its_sound"] for record in wrong]), p)
+        | with_interval("follows_the_pose", column(tested, "wrong_audio", "aperture_corr"), p)
+        | with_interval("moves_in_silence", column(tested, "silence", "amplitude_ratio"), p)
+    )
+
+
+def yaw_bins(measured: Sequence[Record]) -> Panel:
+    """Of all splits: mouth L1 and LMD of the frames in which the head is turned so far."""
+    bins: dict[str, list[tuple[int, float, float]]] = {}
+    for record in measured:
+        for name, sums in record.get("yaw", {}).items():
+            bins.setdefault(name, []).append(sums)
+    found = {}
+    for name in sorted(bins, key=lambda name: int(name.split("_")[0])):
+        num, mouth, apart = (sum(parts) for parts in zip(*bins[name], strict=True))
+        found[f"yaw_{name}"] = {"mouth_l1": mouth / num, "lmd": apart / num, "num_frames": int(num)}
+    return found
+
+
+def judged(panel: Panel) -> dict[str, Any]:
+    order = verdict.ranking(panel)
+    return {
+        "version": verdict.VERDICT_VERSION,
+        "ranking": order,
+        "rank_of_right_audio": order.index("right_audio") + 1,
+        "failed": {row: [check.metric for check in verdict.failed(panel[row])] for row in panel},
+        "checks": len(verdict.checked(panel["right_audio"])),
+        "sentence": verdict.sentence(panel["right_audio"]),
+    }
+
+
+def clip_rows(measured: Sequence[Record]) -> list[Record]:
+    """The table of clips: what a record holds beside arrays."""
+    return [{name: value for name, value in r.items() if isinstance(value, str | int | float)} for r in measured]
+
+
+def lag_rows(measured: Sequence[Record], max_lag: int) -> list[Record]:
+    """Mean correlation over the test clips at each lag, for `dvc plots`: the peak's place is the delay."""
+    tested = [r for r in measured if r["split"] == "test"]
+    return [
+        {
+            "row": row,
+            "lag_frames": lag,
+            "aperture_corr": float(np.mean([r["lags"][k] for r in tested if r["row"] == row])),
+        }
+        for row in conditions.ROWS
+        for k, lag in enumerate(range(-max_lag, max_lag + 1))
+    ]
+
+
+def offset_rows(measured: Sequence[Record], max_lag: int) -> list[Record]:
+    """How often each lag is the best: of the seconds of the test clips to the expert; without one, of their mouths."""
+    found = []
+    for row in conditions.ROWS:
+        records = [r for r in measured if r["split"] == "test" and r["row"] == row]
+        lags = np.concatenate(
+            [np.atleast_1d(r["expert_lags"] if "expert_lags" in r else r["aperture_lag_frames"]) for r in records]
+        )
+        at, counts = np.unique(np.clip(lags, -max_lag, max_lag), return_counts=True)
+        share = dict(zip(at.tolist(), (counts / len(lags)).tolist(), strict=True))
+        found += [{"row": row, "lag_frames": k, "share": share.get(k, 0.0)} for k in range(-max_lag, max_lag + 1)]
+    return found
+
+
+def flat(panel: Panel) -> dict[str, float]:
+    return {
+        f"{row}.{name}": value
+        for row, figures in panel.items()
+        for name, value in figures.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }

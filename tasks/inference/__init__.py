@@ -1,0 +1,1 @@
+"""A checkpoint that generates faces, on any backend."""

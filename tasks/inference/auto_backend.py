@@ -1,0 +1,179 @@
+"""Which backend computes dubbing: the fastest on this machine, of those whose pictures pass a gate.
+
+    python -m flows dub --backend auto ...
+
+The gate dubs held-out clips (split val) with the backend and with torch, and compares what the evaluation's panel says
+of both: how well the mouth opening follows the truth, how far it opens, how far the mouth's pixels are off. It is asked
+once for a checkpoint and a machine; the answer lies in the cache folder, readable; delete it to measure again.
+"""
+
+import hashlib
+import json
+import platform
+import statistics
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from model import faces
+from model.metrics import picture, temporal
+from model.samples import NUM_MFCC
+from model.timing import WINDOW
+from tasks.core import paths
+from tasks.core.errors import UserError, write_atomic
+from tasks.core.progress import say
+from tasks.features.landmarks import Predictor
+from tasks.inference import backends, int8
+from tasks.inference import lip_sync as inference
+from tasks.inference.lip_sync import LipSync
+from tasks.loading.batches import Clips
+from tasks.storage import unit_cache
+
+AUTO = "auto"
+FASTEST_VERSION = 1  # raise it when the gate asks something else
+SPLIT, NUM_CLIPS = "val", 8
+MAX_LAG = 5  # frames
+ROUNDS = 5  # the backends take turns, so that what disturbs one disturbs all; medians
+LIMITS = {  # how much worse than torch's a figure may be
+    "aperture_corr": 0.02,
+    "amplitude_ratio": 0.05,
+    "mouth_l1": 0.002,
+}
+HIGHER_IS_BETTER = {"aperture_corr": True, "amplitude_ratio": True, "mouth_l1": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was measured of a backend.  refused: "" or why it is not taken, one line"""
+
+    ms_per_frame: float | None
+    figures: dict[str, float]
+    refused: str
+
+
+def lip_sync(checkpoint: Path, backend: str | None = None) -> LipSync:
+    """The generator by a backend that is good enough; None: by LIPGAN_BACKEND, as it is.
+
+    Errors: UserError for an unknown backend, and for int8 that is refused.
+    """
+    if backend is None:
+        return LipSync(checkpoint)
+    name = backends.named(backend, (AUTO, *backends.BACKENDS), "--backend")
+    if name == AUTO:
+        name = fastest(checkpoint)
+    elif name in backends.INT8 and (refused := verdicts(checkpoint)[name].refused):
+        raise UserError(f"--backend {name}: {refused}")
+    return LipSync(checkpoint, name, int8.made(checkpoint) if name in backends.INT8 else None)
+
+
+def fastest(checkpoint: Path) -> str:
+    if inference.device().type != "cpu":
+        say("dub: backend torch: the others are for the CPU")
+        return "torch"
+    times = {name: v.ms_per_frame for name, v in verdicts(checkpoint).items() if not v.refused}
+    name = min(times, key=lambda name: times[name] or 0.0)
+    say(f"dub: backend {name}: the fastest here that passes, {times[name]:.1f} ms a frame (torch {times['torch']:.1f})")
+    return name
+
+
+def verdicts(checkpoint: Path) -> dict[str, Verdict]:
+    """Of every backend, measured or as it was measured before."""
+    kept = int8.folder() / f"{unit_cache.sha256_file(checkpoint)[:16]}-{machine()}.json"
+    if kept.is_file():
+        told = json.loads(kept.read_text())
+        return {name: Verdict(**verdict) for name, verdict in told["backends"].items()}
+    found = measured(checkpoint)
+    told = {"machine": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
+    write_atomic(kept, json.dumps(told | {"backends": {n: asdict(v) for n, v in found.items()}}, indent=2) + "\n")
+    for name, verdict in found.items():
+        said = f"refused: {verdict.refused}" if verdict.refused else "passes"
+        say(
+            f"dub: backend {name}: {said}"
+            + (f", {verdict.ms_per_frame:.1f} ms a frame" if verdict.ms_per_frame else "")
+        )
+    return found
+
+
+def machine() -> str:
+    """What decides the speed, and the libraries that decide the pictures."""
+    cpu = Path("/proc/cpuinfo")
+    models = (
+        {line for line in cpu.read_text().splitlines() if line.startswith("model name")} if cpu.is_file() else set()
+    )
+    known = {d.metadata["Name"].lower(): d.version for d in metadata.distributions() if d.metadata["Name"]}
+    libraries = [f"{name} {known.get(name)}" for name in ("torch", "openvino", "onnxruntime", "onnx")]
+    about = [FASTEST_VERSION, platform.machine(), *sorted(models), torch.get_num_threads(), *libraries]
+    about.append(unit_cache.sha256_file(paths.INDEX) if paths.INDEX.is_file() else "")
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
+
+
+def measured(checkpoint: Path) -> dict[str, Verdict]:
+    made, refused = {}, {}
+    for name in backends.BACKENDS:
+        try:
+            made[name] = LipSync(checkpoint, name, int8.made(checkpoint) if name in backends.INT8 else None)
+        except UserError as error:
+            refused[name] = Verdict(None, {}, str(error))
+    ms = speeds(made)
+    if not paths.INDEX.is_file() or not paths.LANDMARKS.is_file():
+        unknown = "there are no held-out clips here to judge its pictures by"
+        return refused | {n: Verdict(ms[n], {}, unknown if n in backends.ROUNDED else "") for n in made}
+    judged = {name: figures(sync) for name, sync in made.items()}
+    return refused | {n: Verdict(ms[n], judged[n], worse(judged[n], judged["torch"])) for n in made}
+
+
+def speeds(syncs: Mapping[str, LipSync], num_frames: int = inference.BATCH) -> dict[str, float]:
+    """Milliseconds a frame in batches as dubbing has them, medians of rounds in which all take turns."""
+    rng = np.random.default_rng(0)
+    times: dict[str, list[float]] = {name: [] for name in syncs}
+    for turn in range(ROUNDS + 1):  # the first is for warming up
+        for name, sync in syncs.items():
+            faces_BSS3 = rng.integers(0, 256, (num_frames, sync.size, sync.size, 3), dtype=np.uint8)
+            windows_BFW = rng.normal(size=(num_frames, NUM_MFCC, WINDOW)).astype(np.float32)
+            started_s = time.perf_counter()
+            sync.generate(faces_BSS3[0], faces_BSS3, windows_BFW)
+            if turn:
+                times[name].append((time.perf_counter() - started_s) / num_frames * 1000)
+    return {name: round(statistics.median(values), 3) for name, values in times.items()}
+
+
+def figures(sync: LipSync) -> dict[str, float]:
+    """Means over held-out clips of what the gate compares, as the evaluation's panel measures them."""
+    rows = list(by_clip(sync))
+    return {name: round(float(np.mean([row[name] for row in rows])), 5) for name in LIMITS}
+
+
+def by_clip(sync: LipSync) -> Iterator[dict[str, float]]:
+    clips, predictor = Clips(paths.INDEX, paths.SHARDS, SPLIT), Predictor(paths.LANDMARKS)
+    for number in range(min(NUM_CLIPS, len(clips))):
+        clip = clips[number]
+        identity_SS3 = clip.faces_TSS3[inference.identity_frame(clip.found_T)]
+        windows_TFW = inference.windows(clip.mfcc_FW, np.arange(len(clip.faces_TSS3)))
+        made_TSS3 = sync.generate(identity_SS3, clip.faces_TSS3, windows_TFW)
+        points_T682 = predictor(clip.faces_TSS3)
+        real_T = faces.aperture(points_T682)
+        truth_T = np.array(clip.truth["aperture"]) if clip.truth else real_T
+        made_T = faces.aperture(predictor(made_TSS3))
+        score = temporal.aperture_scores(made_T, truth_T, max_lag=MAX_LAG, reference_T=real_T)
+        mouth_T4 = faces.mouth_boxes(points_T682, clip.faces_TSS3.shape[1])
+        yield {
+            "aperture_corr": score.corr,
+            "amplitude_ratio": score.amplitude_ratio,
+            "mouth_l1": picture.mouth_l1(made_TSS3, clip.faces_TSS3, mouth_T4),
+        }
+
+
+def worse(got: Mapping[str, float], wanted: Mapping[str, float]) -> str:
+    """ "" or the first figure that is too far below torch's."""
+    for name, limit in LIMITS.items():
+        fall = wanted[name] - got[name] if HIGHER_IS_BETTER[name] else got[name] - wanted[name]
+        if not fall <= limit:  # nan is refused too
+            return (
+                f"{name} on held-out clips is {got[name]:.3f}, torch's {wanted[name]:.3f}; it may differ by {limit:g}"
+            )
+    return ""

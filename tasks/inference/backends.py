@@ -1,0 +1,112 @@
+"""What computes the generator: torch, or on a CPU two programs made for inference, which fold its batch norms away.
+
+    torch   openvino   openvino-bf16   openvino-int8   onnx   onnx-int8
+
+All but torch are the optional extra `fast`; both programs read the same ONNX file. bf16 and int8 round: who takes them
+asks tasks/inference/auto_backend.py, which measures the pictures they make. LIPGAN_BACKEND names the one of a plain
+`LipSync`.
+"""
+
+import importlib
+import io
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.generator import Generator
+from model.samples import NUM_MFCC
+from model.timing import WINDOW
+from tasks.core.errors import UserError
+
+BACKENDS = ("torch", "openvino", "openvino-bf16", "openvino-int8", "onnx", "onnx-int8")
+INT8 = ("openvino-int8", "onnx-int8")
+ROUNDED = ("openvino-bf16", *INT8)  # the others give torch's pictures to one level of 255
+OPSET = 17
+INPUTS, OUTPUT = ["faces", "sound"], "pictures"
+
+Run = Callable[[Tensor, Tensor], Tensor]  # faces (B, 6, S, S), sound (B, 12, 35) -> pictures (B, 3, S, S)
+
+
+def named(given: str, allowed: Sequence[str], by: str = "LIPGAN_BACKEND") -> str:
+    """Errors: UserError for a name that is none."""
+    if given not in allowed:
+        raise UserError(f"{by} must be one of {', '.join(allowed)}, got {given!r}")
+    return given
+
+
+def chosen() -> str:
+    """By the environment, for who takes a generator as it is."""
+    given = os.environ.get("LIPGAN_BACKEND") or "torch"
+    return named(given, [name for name in BACKENDS if name not in INT8])
+
+
+def compiled(generator: Generator, backend: str, device: torch.device, quantised: Path | None = None) -> Run:
+    """The generator, in eval mode, as something that runs.
+
+    quantised: the ONNX file of an int8 backend, see tasks/inference/int8.py
+    Errors:    UserError where the backend is not installed.
+    """
+    if backend == "torch":
+        return lambda faces, sound: generator(faces.to(device), sound.to(device)).cpu()
+    if device.type != "cpu":
+        raise UserError(f"backend {backend} is for the CPU; set LIPGAN_DEVICE=cpu, or take torch")
+    library = demand("openvino" if backend.startswith("openvino") else "onnxruntime")
+    assert (backend in INT8) == (quantised is not None), (backend, quantised)
+    model = exported(generator) if quantised is None else quantised.read_bytes()
+    if backend.startswith("openvino"):
+        return _openvino(library, model, "bf16" if backend == "openvino-bf16" else "f32")
+    return _onnx(library, model)
+
+
+def _openvino(openvino: ModuleType, model: bytes, precision: str) -> Run:
+    core = openvino.Core()
+    network = core.compile_model(
+        core.read_model(model),
+        "CPU",
+        {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": torch.get_num_threads()},
+    )
+    return lambda faces, sound: torch.from_numpy(
+        np.array(network([faces.contiguous().numpy(), sound.numpy()])[0], np.float32)
+    )
+
+
+def _onnx(runtime: ModuleType, model: bytes) -> Run:
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return lambda faces, sound: torch.from_numpy(
+        session.run(None, dict(zip(INPUTS, (faces.contiguous().numpy(), sound.numpy()), strict=True)))[0]
+    )
+
+
+def exported(generator: Generator) -> bytes:
+    """The generator as an ONNX file, for batches of any size."""
+    demand("onnx")  # torch writes it with this
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that its checks of shapes are not traced, and a slice not folded
+        torch.onnx.export(
+            generator, _example(generator), file,  # type: ignore[arg-type]
+            input_names=INPUTS, output_names=[OUTPUT], opset_version=OPSET,
+            dynamic_axes={name: {0: "batch"} for name in [*INPUTS, OUTPUT]}, dynamo=False,
+        )  # fmt: skip
+    return file.getvalue()
+
+
+def _example(generator: Generator) -> tuple[Tensor, Tensor]:
+    return torch.zeros(2, 6, generator.size, generator.size), torch.zeros(2, NUM_MFCC, WINDOW)
+
+
+def demand(name: str) -> ModuleType:
+    """Errors: UserError where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        message = f"{name} is not installed: pip install -e '.[fast]', or take the backend torch"
+        raise UserError(message) from None

@@ -1,0 +1,58 @@
+"""Weights as safetensors with a readable JSON beside them, and the state a training run goes on from.
+
+`<name>.safetensors` and `<name>.json` hold no date and no path: same training, same bytes.
+"""
+
+import json
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as as_bytes
+
+from tasks.core.errors import UserError, all_or_nothing, write_atomic
+
+
+def save(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
+    """The JSON first: weights that exist have their description."""
+    write_atomic(path.with_suffix(".json"), json.dumps(about, indent=2, sort_keys=True) + "\n")
+    with all_or_nothing(path) as partial:
+        partial.write_bytes(as_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
+
+
+def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Weights and their description.  Errors: UserError where either is missing or damaged."""
+    try:
+        return load_file(str(path)), json.loads(path.with_suffix(".json").read_text())
+    except FileNotFoundError as error:
+        missing = path if not path.is_file() else path.with_suffix(".json")
+        raise UserError(f"{missing}: no such file; train with `dvc repro`, or name another checkpoint") from error
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: damaged ({error}); run `dvc checkout`") from error
+
+
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """On the disk when this returns: a machine that is taken away then loses nothing."""
+    with all_or_nothing(path) as partial, partial.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load_state(path: Path) -> dict[str, Any] | None:
+    """The state of an interrupted run, None where there is none. Nothing in it is executed.
+
+    Errors: UserError for a file that is no state, or a damaged one.
+    """
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path}: damaged, or no state of a training ({line}); remove it to begin anew") from error
+    return state

@@ -1,0 +1,79 @@
+"""The generator in int8: an ONNX file, calibrated on what it was trained with, kept beside the unit cache.
+
+Its last layers, which make the colours, stay in float. Whether its pictures are good enough says
+tasks/inference/auto_backend.py.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tasks.core import paths
+from tasks.core.errors import UserError, all_or_nothing
+from tasks.inference import backends, lip_sync
+from tasks.inference.lip_sync import LipSync
+from tasks.loading.batches import Clips
+from tasks.storage import unit_cache
+
+QUANTISED_VERSION = 1  # raise it when other files come of the same checkpoint
+NUM_CLIPS, FRAMES_PER_CLIP = 32, 8  # evenly spread over the training split, and over each clip
+FLOAT_FROM = "/picture/"  # nodes of this module stay in float: int8 has too few levels for a smooth cheek
+
+
+def folder() -> Path:
+    return paths.cache() / "backends"
+
+
+def made(checkpoint: Path) -> Path:
+    """The int8 file of a checkpoint, made where it is not there.
+
+    Errors: UserError where the libraries or the training clips, by which it is calibrated, are not here.
+    """
+    out = folder() / f"{unit_cache.sha256_file(checkpoint)[:16]}-int8-{QUANTISED_VERSION}.onnx"
+    if out.is_file():
+        return out
+    backends.demand("onnx")
+    backends.demand("onnxruntime")
+    if not paths.INDEX.is_file():
+        raise UserError(f"{paths.INDEX}: no such file: int8 is calibrated on training clips, which are not here")
+    sync = LipSync(checkpoint, "torch")
+    clips = Clips(paths.INDEX, paths.SHARDS, "train")
+    with tempfile.TemporaryDirectory() as name, all_or_nothing(out) as partial:
+        whole = Path(name) / "float.onnx"
+        whole.write_bytes(backends.exported(sync.generator))
+        quantise(whole, partial, calibration(sync, clips))
+    return out
+
+
+def calibration(sync: LipSync, clips: Clips) -> Iterator[dict[str, np.ndarray]]:
+    """What the generator is given in training clips, a batch for each clip."""
+    for number in np.unique(np.linspace(0, len(clips) - 1, NUM_CLIPS).round().astype(int)).tolist():
+        clip = clips[number]
+        seen = np.flatnonzero(clip.found_T)
+        at = seen[np.unique(np.linspace(0, len(seen) - 1, FRAMES_PER_CLIP).round().astype(int))]
+        identity_SS3 = clip.faces_TSS3[lip_sync.identity_frame(clip.found_T)]
+        faces_B6SS, sound_BFW = sync.inputs(identity_SS3, clip.faces_TSS3[at], lip_sync.windows(clip.mfcc_FW, at))
+        tensors = (faces_B6SS.contiguous(), sound_BFW)
+        yield {name: tensor.numpy() for name, tensor in zip(backends.INPUTS, tensors, strict=True)}
+
+
+def quantise(whole: Path, out: Path, batches: Iterator[dict[str, np.ndarray]]) -> None:
+    """Static: weights and activations in 8 bits, a scale for each channel of the weights."""
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return next(batches, None)
+
+    prepared = whole.with_suffix(".prepared.onnx")
+    quant_pre_process(whole, prepared, skip_symbolic_shape=True)
+    nodes = onnx.load(str(prepared)).graph.node
+    quantize_static(
+        prepared, out, Reader(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8, op_types_to_quantize=["Conv", "ConvTranspose", "Add", "Concat", "Relu"],
+        nodes_to_exclude=[node.name for node in nodes if node.name.startswith(FLOAT_FROM)],
+    )  # fmt: skip

@@ -1,0 +1,110 @@
+"""A trained generator at work: face crops and sound in, face crops that say the sound out. Evaluation and dubbing
+both call this, with crops and sound from the code that made the training shards.
+"""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from model import timing
+from model.generator import Generator
+from model.params import FaceParams
+from model.samples import frame_bytes, generator_input, pictures
+from tasks.core.errors import UserError
+from tasks.inference import backends, checkpoints
+
+BATCH = 32  # frames generated at a time
+
+
+class LipSync:
+    """The generator of a checkpoint, computed by a backend of tasks.inference.backends; None: the one of
+    LIPGAN_BACKEND."""
+
+    def __init__(self, checkpoint: Path, backend: str | None = None, quantised: Path | None = None) -> None:
+        weights, self.about = checkpoints.load(checkpoint)
+        self.size: int = self.about["params"]["faces"]["size"]
+        self.device = device()
+        self.generator = Generator(self.about["params"]["model"]["width"], self.size)
+        load_weights(self.generator, weights, checkpoint)
+        for weight in self.generator.parameters():  # channels_last, as the faces lie in memory: 1.7 times faster
+            if weight.ndim == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        self.generator.to(self.device).eval()
+        self.backend = backend or backends.chosen()
+        self.run = backends.compiled(self.generator, self.backend, self.device, quantised)
+
+    @torch.inference_mode()
+    def generate(self, identity_SS3: np.ndarray, faces_TSS3: np.ndarray, windows_TFW: np.ndarray) -> np.ndarray:
+        """Faces that say the sound: pose of `faces`, person of `identity`, mouth of the sound.
+
+        The lower half of `faces` is hidden from the network.
+        Shape: (S, S, 3), (T, S, S, 3) uint8 RGB; windows_TFW (T, 12, 35)  ->  (T, S, S, 3) uint8
+        """
+        assert len(faces_TSS3) == len(windows_TFW)
+        made = []
+        for start in range(0, len(faces_TSS3), BATCH):
+            part = slice(start, start + BATCH)
+            made.append(frame_bytes(self.run(*self.inputs(identity_SS3, faces_TSS3[part], windows_TFW[part]))).numpy())
+        return np.concatenate(made)
+
+    def inputs(
+        self, identity_SS3: np.ndarray, faces_BSS3: np.ndarray, windows_BFW: np.ndarray
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the network is given.  Shape: as `generate` -> (B, 6, S, S), (B, 12, 35)"""
+        target_B3SS = pictures(faces_BSS3)
+        faces_B6SS = generator_input(pictures(identity_SS3[None]).expand_as(target_B3SS), target_B3SS)
+        return (
+            faces_B6SS.contiguous(memory_format=torch.channels_last),
+            torch.from_numpy(np.ascontiguousarray(windows_BFW)),
+        )
+
+
+def device() -> torch.device:
+    return torch.device(os.environ.get("LIPGAN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def load_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], checkpoint: Path) -> None:
+    """Errors: UserError where the weights are of another network."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        line = str(error).splitlines()[1].strip() if len(str(error).splitlines()) > 1 else str(error)
+        raise UserError(f"{checkpoint}: weights do not fit the network its .json describes: {line}") from error
+
+
+def windows(mfcc_FW: np.ndarray, frames_N: np.ndarray) -> np.ndarray:
+    """The sound of each frame.  Shape: (12, columns), (N,) int -> (N, 12, 35)"""
+    columns_NW = timing.window_columns(frames_N, mfcc_FW.shape[1])
+    return mfcc_FW[:, columns_NW].transpose(1, 0, 2)
+
+
+def windows_at(mfcc_FW: np.ndarray, middles_s: np.ndarray) -> np.ndarray:
+    """The sound around any times.  Shape: (12, columns), (N,) float s -> (N, 12, 35)"""
+    return mfcc_FW[:, timing.columns_at(middles_s, mfcc_FW.shape[1])].transpose(1, 0, 2)
+
+
+def face_params(about: dict[str, Any], checkpoint: Path) -> FaceParams:
+    """How faces were cut for this checkpoint.  Errors: UserError where it is of another version of the project."""
+    given = {"storage": "jpeg"} | about["params"]["faces"]  # before there was a choice, they were JPEGs
+    known = {field.name for field in dataclasses.fields(FaceParams)}
+    if different := sorted(known ^ given.keys()):
+        raise UserError(
+            f"{checkpoint}: trained by another version of this project (faces.{different[0]}); train again, or dub "
+            "with the version that made it"
+        )
+    return FaceParams(**given)
+
+
+def identity_frame(found_T: np.ndarray) -> int:
+    """The frame that shows who it is: the middle one of those in which the detector saw the face."""
+    seen = np.flatnonzero(found_T)
+    return int(seen[len(seen) // 2])
+
+
+def describe(about: dict[str, Any]) -> str:
+    lineage, loop = about["lineage"], about["loop"]
+    return f"step {loop['step']}, width {about['params']['model']['width']:g}, corpora {', '.join(lineage['corpora'])}"

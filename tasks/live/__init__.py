@@ -1,0 +1,1 @@
+"""A stream dubbed frame by frame."""

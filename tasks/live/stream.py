@@ -1,0 +1,180 @@
+"""Live: sound in as it comes, frames out at 25 a second, from one picture.
+
+    python -m flows live --face portrait.png --audio speech.wav --out out/live.mp4
+
+A frame hears 175 ms of sound on either side of its middle; with the analysis window of the last column that is sound
+until LOOK_AHEAD_S after the frame's own start. So much later, and one chunk and the work on top, a frame can be shown,
+and the sound is delayed to match: by DELAY_S. A frame that could not be made before the next one is due is not made;
+the one before is shown for longer. Of the sound nothing is ever left out or said twice.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from model import faces, timing
+from model.mfcc import WINDOW_SAMPLES
+from model.params import FaceParams
+from model.samples import NUM_MFCC
+from tasks.core.errors import UserError
+from tasks.dubbing import look, speaker
+from tasks.dubbing.render import crop_points
+from tasks.features import paste
+from tasks.features.landmarks import Predictor
+from tasks.inference.lip_sync import LipSync
+from tasks.preprocess import examine
+
+LAST_COLUMN = timing.first_column(0) + timing.WINDOW - 1  # of frame 0's window: 19
+REACH = WINDOW_SAMPLES // 2  # samples that a column hears after its centre
+LOOK_AHEAD_SAMPLES = LAST_COLUMN * timing.HOP + REACH  # after a frame's start: 3240
+LOOK_AHEAD_S = LOOK_AHEAD_SAMPLES / timing.SAMPLE_RATE_HZ
+CHUNK = 2 * timing.HOP  # samples, 20 ms: what WebRTC sends at a time
+WORK_S = 0.04  # that making a frame may take
+DELAY_S = LOOK_AHEAD_S + CHUNK / timing.SAMPLE_RATE_HZ + WORK_S
+PER_FRAME = timing.COLUMNS_PER_FRAME
+
+
+class Ear:
+    """Sound features of a stream: the windows that `inference.windows` gives of the whole sound, each as soon as its
+    sound is there. Memory holds less than a second, whatever the length.
+    """
+
+    def __init__(self) -> None:
+        self.num_samples = self.num_frames = 0  # heard; given out
+        self._sound, self._first_frame = np.zeros(0, np.float32), 0  # sound kept, and the frame it begins with
+        self._columns_FW, self._first_column = np.zeros((NUM_MFCC, 0), np.float32), 0
+
+    def push(self, sound: np.ndarray) -> np.ndarray:
+        """The windows that have become whole.  Shape: (n,) float32, 16 kHz, any n -> (T, 12, 35), T >= 0"""
+        self._sound = np.concatenate([self._sound, sound])
+        self.num_samples += len(sound)
+        whole = (self.num_samples - REACH) // timing.HOP + 1
+        num_frames = (whole - LAST_COLUMN - 1) // PER_FRAME + 1
+        if num_frames > self.num_frames:
+            self._hear(whole, -(-whole // PER_FRAME) + 1)
+        return self._windows(num_frames)
+
+    def end(self) -> np.ndarray:
+        """The windows of the last frames, whose edges are padded as everywhere."""
+        num_frames = timing.num_frames_of_sound(self.num_samples)
+        self._hear(num_frames * PER_FRAME, num_frames)
+        return self._windows(num_frames)
+
+    @property
+    def _num_columns(self) -> int:
+        return self._first_column + self._columns_FW.shape[1]
+
+    def _hear(self, num_columns: int, num_frames: int) -> None:
+        """Columns up to `num_columns`, by features.mfcc of a piece that begins a frame before the first new one and
+        ends with frame `num_frames` - 1.
+        """
+        made = self._num_columns
+        if num_columns <= made:
+            return
+        start = max(0, made // PER_FRAME - 1)
+        piece = self._sound[timing.num_samples(start - self._first_frame) :]
+        new_FW = examine.mfcc(piece, num_frames - start)[:, made - start * PER_FRAME : num_columns - start * PER_FRAME]
+        self._columns_FW = np.concatenate([self._columns_FW, new_FW], axis=1)
+        needed = max(0, num_columns // PER_FRAME - 1)
+        self._sound = self._sound[timing.num_samples(needed - self._first_frame) :]
+        self._first_frame = needed
+
+    def _windows(self, num_frames: int) -> np.ndarray:
+        at = np.arange(self.num_frames, num_frames)
+        self.num_frames = max(self.num_frames, num_frames)
+        if not len(at):
+            return np.zeros((0, NUM_MFCC, timing.WINDOW), np.float32)
+        columns_NW = timing.window_columns(at, self._num_columns) - self._first_column
+        windows_TFW = self._columns_FW[:, columns_NW].transpose(1, 0, 2)
+        keep = max(0, timing.first_column(self.num_frames))
+        self._columns_FW = self._columns_FW[:, keep - self._first_column :]
+        self._first_column = keep
+        return windows_TFW
+
+
+class Portrait:
+    """A picture whose face says what it is given: what dubbing the picture makes, frame by frame.
+
+    Errors: UserError where no face is found.
+    """
+
+    def __init__(
+        self, picture_HW3: np.ndarray, sync: LipSync, p: FaceParams, predictor: Predictor,
+        box_4: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
+        seen = look.picture_face(picture_HW3, p, predictor, box_4)
+        if not seen.faces:
+            raise UserError("no face found in the picture; it must be frontal and upright, or be given by --box")
+        face = seen.faces[int(speaker.choose(seen, None, None).who_T[0])]
+        self.picture_HW3, self.sync = picture_HW3, sync
+        self.crop_4 = faces.crop_boxes(face.boxes_N4[:1])[0]
+        self.real_SS3 = examine.crop(picture_HW3, self.crop_4, sync.size)
+        self.mask_SS = paste.mask(crop_points(face, 0, self.crop_4, sync.size), sync.size)
+        portraits = list(face.portraits.values())
+        self.identity_SS3 = portraits[len(portraits) // 2]
+        silence_1FW = np.zeros((1, NUM_MFCC, timing.WINDOW), np.float32)
+        [twin_SS3] = sync.generate(self.identity_SS3, self.identity_SS3[None], silence_1FW)
+        self.sharpen = paste.sharpness(self.identity_SS3, twin_SS3)
+
+    def say(self, window_FW: np.ndarray) -> np.ndarray:
+        """Shape: (12, 35) -> (H, W, 3) uint8"""
+        [made_SS3] = self.sync.generate(self.identity_SS3, self.real_SS3[None], window_FW[None])
+        fitted = paste.recoloured(made_SS3, self.real_SS3, self.mask_SS)
+        return paste.paste(self.picture_HW3, fitted, self.mask_SS, self.crop_4, self.sharpen)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Frame `number` of the stream, beside the samples number x 640 on; `repeated`: the picture of the one before."""
+
+    number: int
+    picture_HW3: np.ndarray
+    repeated: bool
+    work_s: float
+
+
+class Live:
+    """A stream.  clock_s: seconds since its first sample was spoken; None: there is no hurry, nothing is repeated"""
+
+    def __init__(self, portrait: Portrait, clock_s: Callable[[], float] | None = None) -> None:
+        self.portrait, self.clock_s = portrait, clock_s
+        self.ear = Ear()
+        self.last_HW3: np.ndarray | None = None
+        Ear().push(np.zeros(LOOK_AHEAD_SAMPLES, np.float32))  # librosa loads itself at its first use: seconds
+
+    def push(self, sound: np.ndarray) -> Iterator[Shown]:
+        """The frames that this sound completes.  Shape: (n,) float32, 16 kHz, any n"""
+        first = self.ear.num_frames
+        return self._shown(first, self.ear.push(sound))
+
+    def end(self) -> Iterator[Shown]:
+        """The frames of the sound that is left."""
+        first = self.ear.num_frames
+        return self._shown(first, self.ear.end())
+
+    def is_late(self, number: int) -> bool:
+        """Whether the frame after this one is due already."""
+        return self.clock_s is not None and self.clock_s() > (number + 1) / timing.FPS + DELAY_S
+
+    def _shown(self, first: int, windows_TFW: np.ndarray) -> Iterator[Shown]:
+        for number, window_FW in enumerate(windows_TFW, first):
+            if self.last_HW3 is not None and self.is_late(number):
+                yield Shown(number, self.last_HW3, True, 0.0)
+                continue
+            started_s = perf_counter()
+            self.last_HW3 = self.portrait.say(window_FW)
+            yield Shown(number, self.last_HW3, False, perf_counter() - started_s)
+
+
+def chunks(blocks: Iterable[np.ndarray], num: int = CHUNK) -> Iterator[np.ndarray]:
+    """The same sound in chunks of `num` samples, the last one shorter."""
+    rest = np.zeros(0, np.float32)
+    for block in blocks:
+        rest = np.concatenate([rest, block])
+        whole = len(rest) // num * num
+        yield from rest[:whole].reshape(-1, num)
+        rest = rest[whole:]
+    if len(rest):
+        yield rest

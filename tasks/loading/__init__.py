@@ -1,0 +1,1 @@
+"""Batches of a memory-mapped split."""

@@ -1,0 +1,338 @@
+"""Clips from shards, and batches of training samples from clips.
+
+Clips are found through the index. Of their faces only those that are drawn are decoded, and kept while memory allows:
+a corpus that fits is decoded once in all. tasks.loading.resident holds a whole split ready for a GPU.
+
+LIPGAN_CLIP_MEMORY_MB   for decoded clips; default 2048
+LIPGAN_PREFETCH         batches made ahead of the training; default 4
+"""
+
+import math
+import os
+import queue
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import torch
+
+from model import augment, disturbances, sampling, timing
+from model.augment import Change
+from model.params import RUN_FRAMES, TrainParams
+from model.samples import Batch
+from model.sampling import Draws
+from tasks.core.errors import UserError
+from tasks.storage import index
+from tasks.storage.shard_reader import Shards, Stored
+from tasks.storage.shards import Clip
+
+
+class Clips:
+    """The kept clips of one split, in the order of the index; what was decoded is remembered, the oldest forgotten."""
+
+    def __init__(self, table: Path, folder: Path, split: str) -> None:
+        self.folder = folder
+        self.rows = index.kept(index.read(table), split)
+        if not self.rows:
+            raise UserError(f"{table}: no clip in split {split}")
+        self.keys = [row["clip"] for row in self.rows]
+        self._shards = Shards(folder)
+        self._limit_bytes = int(os.environ.get("LIPGAN_CLIP_MEMORY_MB", "2048")) << 20
+        self._held: OrderedDict[int, Stored] = OrderedDict()
+        self._held_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, number: int) -> Clip:
+        """The whole clip; training takes what it needs from `stored`."""
+        return self.stored(number).clip
+
+    def stored(self, number: int) -> Stored:
+        """A clip of which only what is asked for is decoded."""
+        if number in self._held:
+            self._held.move_to_end(number)
+            return self._held[number]
+        row = self.rows[number]
+        stored = Stored(self._shards.members(row), row, self._took)
+        self._held[number] = stored
+        while self._held_bytes > self._limit_bytes and len(self._held) > 1:
+            _, forgotten = self._held.popitem(last=False)
+            self._held_bytes -= forgotten.num_bytes
+        return stored
+
+    def _took(self, num_bytes: int) -> None:
+        self._held_bytes += num_bytes
+
+    def forget(self) -> None:
+        """Let go of the decoded clips."""
+        self._held.clear()
+        self._held_bytes = 0
+
+    def check(self) -> None:
+        """Read the first clip of every shard, and see that no shard is too short for what the index says is in it.
+
+        Errors: UserError. What this finds at the start would otherwise stop a training hours later.
+        """
+        ends: dict[str, int] = {}
+        firsts: dict[str, int] = {}
+        for number, row in enumerate(self.rows):
+            ends[row["shard"]] = max(ends.get(row["shard"], 0), row["offset"] + row["size"])
+            first = firsts.setdefault(row["shard"], number)
+            if row["offset"] < self.rows[first]["offset"]:
+                firsts[row["shard"]] = number
+        for shard, end in ends.items():
+            path = self.folder / shard
+            if path.is_file() and path.stat().st_size < end:
+                raise UserError(f"{path}: ends before byte {end}; run `dvc checkout` or `dvc repro`")
+            self.stored(firsts[shard])
+
+    def draw(
+        self,
+        p: TrainParams,
+        *,
+        seed: int,
+        epoch: int | str,
+        per_clip: int,
+        flip: bool,
+        run: int = 1,
+        silent: float = 0.0,
+    ) -> Draws:
+        """An epoch over these clips.  Errors: UserError where a clip cannot give a sample."""
+        try:
+            return sampling.draw(
+                self.keys, self.found(), seed=seed, epoch=epoch, per_clip=per_clip, in_flight=p.clips_in_flight,
+                identity_min_frames=p.identity_min_frames, negative_min_frames=p.negative_min_frames, flip=flip,
+                run=run, closed=self.closed() if silent else None, silent=silent,
+            )  # fmt: skip
+        except ValueError as error:
+            raise UserError(f"train: {error}; see train.*_min_frames in params.yaml") from error
+
+    def found(self) -> list[np.ndarray]:
+        """Per clip, the frames in which the face was found.  Shape: (T,) bool each"""
+        return self._bits("found")
+
+    def closed(self) -> list[np.ndarray]:
+        """Per clip, the frames whose mouth is the most closed: see model.faces.closed.  Shape: (T,) bool each"""
+        return self._bits("closed")
+
+    def _bits(self, column: str) -> list[np.ndarray]:
+        return [
+            np.unpackbits(np.frombuffer(row[column], np.uint8), count=row["num_frames"]).astype(bool)
+            for row in self.rows
+        ]
+
+
+def batches_per_epoch(num_clips: int, p: TrainParams) -> int:
+    """Full batches only: what is left over at the end of an epoch is not drawn."""
+    return max(1, num_clips * p.windows_per_clip // p.batch_size)
+
+
+class Epoch:
+    """What an epoch's batches are made of: `train.num_runs` runs of frames first in each, then single frames."""
+
+    def __init__(
+        self,
+        clips: Clips,
+        p: TrainParams,
+        *,
+        seed: int,
+        epoch: int | str,
+        per_clip: int,
+        flip: bool,
+        silent: float = 0.0,
+    ) -> None:
+        self.num_run_rows = p.num_runs * RUN_FRAMES
+        self.num_single = p.batch_size - self.num_run_rows
+        share = self.num_run_rows / p.batch_size
+        self.parts: list[tuple[Draws, int]] = []
+        for run, num_rows, part in ((RUN_FRAMES, self.num_run_rows, share), (1, self.num_single, 1 - share)):
+            if num_rows:
+                num = math.ceil(per_clip * part / run)
+                drawn = clips.draw(p, seed=seed, epoch=epoch, per_clip=num, flip=flip, run=run, silent=silent)
+                self.parts.append((drawn, num_rows))
+
+    def rows(self, number: int, rank: int = 0, num_ranks: int = 1) -> Draws:
+        """Of batch `number`, or of a rank's part of it: as many runs and as many single frames on every rank."""
+        taken = []
+        for drawn, num in self.parts:
+            part = num // num_ranks
+            start = number * num + rank * part
+            taken.append(drawn.take(np.arange(start, start + part)))
+        return taken[0] if len(taken) == 1 else taken[0].join(taken[1])
+
+
+def batch_of(clips: Clips, rows: Draws, change_of: Callable[[int], Change] | None = None) -> Batch:
+    """The samples of some rows of an epoch, as uint8 pictures: the device makes floats of them.
+
+    change_of: what to change of each clip, by its number; a foreign sound is changed as its face's own
+    """
+    changes = [change_of(int(clip)) for clip in rows.clip_N] if change_of else []
+    size, num = clips.stored(int(rows.clip_N[0])).faces.size, len(rows)
+    identity_BSS3, target_BSS3 = (np.empty((num, size, size, 3), np.uint8) for _ in range(2))
+    mouth_B4 = np.empty((num, 4), np.int16)
+    columns = [part.tolist() for part in (rows.clip_N, rows.target_N, rows.identity_N, rows.flip_N)]
+    for k, (clip_number, t, i, flip) in enumerate(zip(*columns, strict=True)):  # numpy's numbers one by one are slow
+        clip = clips.stored(clip_number)
+        box_4 = clip.mouths_T4[t]
+        shown = [clip.faces[i], clip.faces[t]]
+        if changes:
+            shown, box_4 = list(augment.faces(np.stack(shown), changes[k])), augment.box(box_4, changes[k], size)
+        for picture_SS3, out_BSS3 in zip(shown, (identity_BSS3, target_BSS3), strict=True):
+            if flip:  # numpy's [:, ::-1] takes ten times as long
+                cv2.flip(picture_SS3, 1, dst=out_BSS3[k])
+            else:
+                out_BSS3[k] = picture_SS3
+        mouth_B4[k] = (size - box_4[2], box_4[1], size - box_4[0], box_4[3]) if flip else box_4
+    right_BFW = _heard(clips, rows.clip_N, rows.target_N, changes, rows.silent_N)
+    wrong_BFW = _heard(clips, rows.negative_clip_N, rows.negative_frame_N, changes, np.zeros(num, bool))
+    parts = (identity_BSS3, target_BSS3, np.stack(right_BFW), np.stack(wrong_BFW), mouth_B4)
+    return Batch(*(torch.from_numpy(part) for part in parts))
+
+
+def _heard(
+    clips: Clips, clip_B: np.ndarray, frame_B: np.ndarray, changes: Sequence[Change], silent_B: np.ndarray
+) -> list[np.ndarray]:
+    """The sounds of frames of clips, each changed; without changes as they are.  Shape: -> (12, 35) each"""
+    sources = [clips.stored(clip) for clip in clip_B.tolist()]
+    windows = [window(of.mfcc_FW, frame) for of, frame in zip(sources, frame_B.tolist(), strict=True)]
+    if not changes:
+        return windows
+    if len(at := disturbances.where(changes, silent_B)):
+        columns_BW = timing.window_columns(frame_B[at], np.array([sources[k].mfcc_FW.shape[1] for k in at]))
+        found_BFW = disturbances.under(
+            torch.from_numpy(np.stack([sources[k].mel_CM[W] for k, W in zip(at, columns_BW, strict=True)])),
+            columns_BW,
+            [changes[k] for k in at],
+            silent_B[at],
+        )
+        for k, found_FW in zip(at, found_BFW.numpy(), strict=True):
+            windows[k] = found_FW
+    return [augment.sound(sound_FW, change) for sound_FW, change in zip(windows, changes, strict=True)]
+
+
+def window(mfcc_FW: np.ndarray, frame: int) -> np.ndarray:
+    """The sound a frame is generated from.  Shape: (12, columns) -> (12, 35)"""
+    first = timing.first_column(frame)
+    if 0 <= first <= mfcc_FW.shape[1] - timing.WINDOW:  # most frames: nothing to repeat at an edge
+        return mfcc_FW[:, first : first + timing.WINDOW]
+    return mfcc_FW[:, timing.window_columns(np.array([frame]), mfcc_FW.shape[1])[0]]
+
+
+class MakeBatch(Protocol):
+    """Rows of an epoch -> their samples, each clip changed as `change_of` says."""
+
+    def __call__(self, rows: Draws, change_of: Callable[[int], Change] | None = None) -> Batch: ...
+
+
+class Batches:
+    """Endless batches in an order that (seed, step) decides; a second thread prepares the next ones.
+
+    make                how rows of an epoch become a batch; default: `batch_of` these clips
+    rank, num_ranks     which part of each batch this process trains on; all ranks together have the whole batch
+    pin                 for a GPU: in memory from which copies do not make the processor wait
+    """
+
+    def __init__(
+        self,
+        clips: Clips,
+        p: TrainParams,
+        seed: int,
+        start_step: int,
+        *,
+        make: MakeBatch | None = None,
+        rank: int = 0,
+        num_ranks: int = 1,
+        pin: bool = False,
+    ) -> None:
+        assert p.batch_size % num_ranks == 0 == p.num_runs % num_ranks, (p.batch_size, p.num_runs, num_ranks)
+        self.clips, self.p, self.seed = clips, p, seed
+        self.batches_per_epoch = batches_per_epoch(len(clips), p)
+        self._make_batch: MakeBatch = make or (lambda rows, change_of=None: batch_of(clips, rows, change_of))
+        self._share = rank, num_ranks
+        self._pin = pin
+        self._step = start_step
+        self._queue: queue.Queue[Batch | BaseException] = queue.Queue(num_ahead())
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._fill, daemon=True)
+        self._thread.start()
+
+    def _fill(self) -> None:
+        try:
+            for batch in self._make():
+                while not self._stop.is_set():
+                    try:
+                        self._queue.put(batch, timeout=0.2)
+                        break
+                    except queue.Full:
+                        continue
+                if self._stop.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 - handed to the training thread, which raises it
+            self._queue.put(error)
+
+    def _make(self) -> Iterator[Batch]:
+        step = self._step
+        while True:
+            number, at = divmod(step, self.batches_per_epoch)
+            epoch = Epoch(
+                self.clips, self.p, seed=self.seed, epoch=number, per_clip=self.p.windows_per_clip,
+                flip=self.p.augment.flip, silent=self.p.augment.silent,
+            )  # fmt: skip
+
+            @cache
+            def change_of(clip: int, number: int = number) -> Change:
+                return augment.draw(self.p.augment, seed=self.seed, epoch=number, clip=self.clips.keys[clip])
+
+            for k in range(at, self.batches_per_epoch):
+                batch = self._make_batch(epoch.rows(k, *self._share), change_of)
+                yield Batch(*(part.pin_memory() for part in batch)) if self._pin else batch
+                step += 1
+
+    def __next__(self) -> Batch:
+        item = self._queue.get()
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def num_ahead() -> int:
+    given = os.environ.get("LIPGAN_PREFETCH", "4")
+    if not given.isdigit() or int(given) < 1:
+        raise UserError(f"LIPGAN_PREFETCH must be a whole number from 1, got {given!r}")
+    return int(given)
+
+
+def fixed_batches(clips: Clips, p: TrainParams, num_samples: int, seed: int) -> list[Batch]:
+    """Whole batches of the same samples at every call, spread over all clips: comparable from step to step."""
+    num = max(1, num_samples // p.batch_size)
+    per_clip = -(-num * p.batch_size // len(clips))
+    epoch = Epoch(clips, p, seed=seed, epoch="fixed", per_clip=per_clip, flip=False)
+    return [batch_of(clips, epoch.rows(k)) for k in range(num)]
+
+
+def fixed_runs(clips: Clips, p: TrainParams, num_runs: int, num_frames: int, seed: int) -> list[Batch]:
+    """Runs of frames that follow one another, the same at every call: one run a batch, from clips far apart."""
+    draws = clips.draw(p, seed=seed, epoch="runs", per_clip=1, flip=False)
+    runs = []
+    for k in np.linspace(0, len(draws) - 1, min(num_runs, len(draws))).astype(int):
+        one = draws.rows(k, k + 1)
+        total = clips.rows[int(one.clip_N[0])]["num_frames"]
+        start = min(int(one.target_N[0]), max(0, total - num_frames))
+        run_N = np.arange(start, min(start + num_frames, total))
+        repeated = {name: np.repeat(getattr(one, name), len(run_N)) for name in one.__slots__}
+        runs.append(batch_of(clips, Draws(**repeated | {"target_N": run_N})))
+    return runs
+
+
+def about(clips: Clips) -> dict[str, Any]:
+    return {"clips": len(clips), "frames": sum(row["num_frames"] for row in clips.rows)}

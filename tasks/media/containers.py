@@ -1,0 +1,127 @@
+"""A video, picture or sound file opened by PyAV, and its streams. Nothing else is ever opened: no address, no playlist,
+no picture sequence. tasks/media/decode.py makes arrays of it, tasks/media/native_rate.py pictures and sound as they
+came.
+"""
+
+import contextlib
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, BinaryIO
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from model.timing import FPS
+from tasks.core.errors import REASONS
+
+log = logging.getLogger(__name__)
+
+Source = Path | str | BinaryIO
+
+# demuxers; the others play text, or open further files and addresses
+FORMATS = (
+    "mov,mp4,matroska,webm,mpeg,mpegvideo,mpegts,avi,flv,asf,gif,wav,mp3,flac,ogg,aac,aiff,caf,amr,"
+    "png_pipe,jpeg_pipe,bmp_pipe,webp_pipe,tiff_pipe"
+)
+FILE_WIDE = ("asf",)  # these tell every stream's length as that of the longest
+WORDS: dict[type[av.FFmpegError], str] = {  # where FFmpeg's own tell a person nothing
+    av.ArgumentError: "damaged, or of a format that is not read here",  # no demuxer of FORMATS knows it
+    av.InvalidDataError: "damaged, or not a video, picture or sound",
+    av.EOFError: "it ends before anything can be read",
+}
+JUMP_S = 60.0  # a time stamp further ahead than this is broken: no talking head stands still so long
+
+
+class MediaError(Exception):
+    """This file cannot be used. `reason` is one of "unreadable", "truncated", "no_sound", "empty_file"."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        assert reason in REASONS, reason
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+@contextlib.contextmanager
+def opened(source: Source) -> Iterator[InputContainer]:
+    """The file as a container; every error of FFmpeg inside the block is a MediaError."""
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(Path(source).open("rb")) if isinstance(source, str | Path) else source
+        file.seek(0)
+        if not file.read(1):
+            raise MediaError("empty_file", "the file has no bytes")
+        file.seek(0)
+        nameless = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)  # the bytes say what it is
+        try:
+            options = {"format_whitelist": FORMATS}
+            yield stack.enter_context(av.open(nameless, "r", options=options, metadata_errors="replace"))
+        except av.FFmpegError as error:
+            raise MediaError("unreadable", WORDS.get(type(error), f"FFmpeg says: {error.strerror}")) from error
+
+
+def video_stream(container: InputContainer) -> VideoStream | None:
+    """The first one of moving pictures that has a decoder: the cover of an album is not a video."""
+    moving = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
+    return next((s for s in moving if s.codec_context), None)
+
+
+def audio_stream(container: InputContainer) -> AudioStream | None:
+    return next((s for s in container.streams.audio if s.codec_context), None)
+
+
+def length_s(container: InputContainer, stream: VideoStream | AudioStream | None) -> float:
+    """Length of one stream as the container tells it; 0 where it does not, as in live recordings."""
+    if stream is None:
+        return 0.0
+    if stream.duration and stream.time_base and container.format.name not in FILE_WIDE:
+        return float(stream.duration * stream.time_base)
+    end_s = 0.0  # the length of the whole file may be that of the other stream
+    if tag := re.fullmatch(r"(\d\d):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", "")):  # Matroska
+        end_s = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
+    elif len(container.streams) == 1 and container.duration:
+        end_s = container.duration / av.time_base
+    start_s = float(stream.start_time * stream.time_base) if stream.start_time and stream.time_base else 0.0
+    return max(0.0, end_s - start_s)
+
+
+def decoded(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Any]:
+    """Frames of one stream in the order they are shown, to the end or to where the file breaks off.
+
+    What cannot be decoded before the first frame is passed over: a recording may start between key frames.
+    Later, pictures end at the first failure, since the next are built on it; sound goes on behind the gap.
+    """
+    stream.codec_context.thread_count = 1  # a damaged file gives the same frames each time
+    packets = container.demux(stream)
+    any_yet = False
+    while True:
+        try:
+            packet = next(packets, None)  # None at the end, and after an error of the container itself
+            if packet is None:
+                return
+            decoded = packet.decode()
+        except av.FFmpegError as error:
+            if any_yet and isinstance(stream, VideoStream):
+                log.warning("pictures end at damage: %s", error)
+                return
+            continue
+        any_yet = any_yet or bool(decoded)
+        yield from decoded
+
+
+def timed_pictures(pictures: Iterable[av.VideoFrame], stream: VideoStream) -> Iterator[tuple[av.VideoFrame, float]]:
+    """Decoded pictures with their start in s after the first one's, never falling."""
+    usual_s = float(1 / (stream.average_rate or FPS))
+    first_s, last_s = None, -usual_s
+    for frame in pictures:
+        first_s = (frame.time or 0.0) if first_s is None else first_s
+        time_s = last_s + usual_s if frame.time is None else max(frame.time - first_s, last_s, 0.0)
+        if time_s > last_s + JUMP_S:
+            log.warning("pictures end at a time stamp %.0f s ahead", time_s - last_s)
+            return
+        yield frame, time_s
+        last_s = time_s

@@ -1,0 +1,267 @@
+"""Video and sound files as arrays. They are opened by tasks/media/containers.py.
+
+Pictures are RGB uint8 (H, W, 3) at 25 frames/s whatever the file's rate is; sound is float32 mono, 16 kHz.
+Picture 0 and sample 0 are the same moment: the time of the first picture that can be decoded.
+A source is a path or a binary file object that can seek (read from its start each time).
+Pixels are taken as square; interlaced pictures stay as they are.
+"""
+
+import contextlib
+import itertools
+import logging
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+
+from model.timing import FPS, SAMPLE_RATE_HZ, num_samples
+from tasks.media.containers import JUMP_S, Source, audio_stream, decoded, length_s, opened, timed_pictures, video_stream
+from tasks.media.containers import MediaError as MediaError
+from tasks.media.encode import encode_video as encode_video
+from tasks.media.frame import Picture
+
+log = logging.getLogger(__name__)
+
+Block = tuple[np.ndarray, float | None, int]  # float32 (channels, n) or mono (n,), start in s if known, rate in Hz
+
+VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".avi")
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+GUESSED = ("mp3", "aac", "amr")  # their length is the file's by the rate of its beginning, unless a header tells it
+WHOLE = 0.9  # of the promised length: a file that gives less is truncated
+GAP_S = 0.04  # sound is moved to its time stamp when it is further off than this (stamps are rounded)
+RATES_HZ = range(4_000, 384_001)  # others are damage; to change them takes gigabytes
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the container promises; nothing is decoded. 0 stands where it does not say."""
+
+    has_video: bool
+    has_sound: bool
+    duration_s: float  # of the pictures, or of the sound where there are none
+    fps: float
+    width: int  # as stored, before any rotation
+    height: int
+    num_frames: int  # at 25 frames/s
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    frames: np.ndarray  # RGB uint8 (T, H, W, 3), T >= 1, 25 frames/s
+    num_promised: int  # frames at 25 frames/s that the container promises, 0 where it does not say
+
+
+def is_image(path: Path | str) -> bool:
+    """Whether the name is a picture's; `frames` gives it as one frame."""
+    return Path(path).suffix.lower() in IMAGE_ENDINGS
+
+
+def read_image(source: Source) -> np.ndarray:
+    """One picture, upright.  Shape: -> (H, W, 3) uint8 RGB.  Errors: MediaError."""
+    with contextlib.closing(frames(source)) as shown:
+        return next(shown)
+
+
+def probe(source: Source) -> Probe:
+    """What the file says of itself. Errors: MediaError unreadable, empty_file."""
+    with opened(source) as container:
+        video, audio = video_stream(container), audio_stream(container)
+        duration_s = length_s(container, video or audio)
+        return Probe(
+            has_video=video is not None,
+            has_sound=audio is not None,
+            duration_s=duration_s,
+            fps=float(video.average_rate or video.guessed_rate or 0) if video else 0.0,
+            width=video.width if video else 0,
+            height=video.height if video else 0,
+            num_frames=round(duration_s * FPS) if video else 0,
+        )
+
+
+def guesses_length(source: Source) -> bool:
+    """Whether `probe` may err in the length of a whole file.  Errors: MediaError unreadable, empty_file."""
+    with opened(source) as container:
+        return container.format.name in GUESSED
+
+
+def tags(source: Source) -> dict[str, str]:
+    """The container's own words: title, comment, ...  Errors: MediaError unreadable, empty_file."""
+    with opened(source) as container:
+        return dict(container.metadata)
+
+
+def frames(source: Source) -> Generator[np.ndarray]:
+    """The pictures at 25 frames/s as arrays of their own.  Shape: yields (H, W, 3) uint8 RGB.  Else as Pictures."""
+    with contextlib.closing(Pictures(source)) as shown:
+        for picture in shown:
+            yield picture.rgb()
+
+
+class Pictures(Iterator[Picture]):
+    """The pictures at 25 frames/s, one at a time: each the last one on screen at the middle of its frame.
+
+    This is `model.timing.source_frames` applied while decoding. Rotation in the file is applied; a later
+    change of size is scaled to the first size.
+    Errors: MediaError unreadable, empty_file before the first picture; truncated after the last one that
+            could be decoded, where these are less than 90 % of those promised.
+    """
+
+    start_s: float | None = None  # known from the first picture on: its time stamp, for `sound_from`
+    has_sound = False  # likewise
+
+    def __init__(self, source: Source) -> None:
+        self._shown = self._show(source)
+
+    def __next__(self) -> Picture:
+        return next(self._shown)
+
+    def close(self) -> None:
+        self._shown.close()
+
+    def _show(self, source: Source) -> Generator[Picture]:
+        with opened(source) as container:
+            stream = video_stream(container)
+            if stream is None:
+                raise MediaError("unreadable", "there is no video stream that can be decoded")
+            self.has_sound = audio_stream(container) is not None
+            promised_s = length_s(container, stream)
+            shown: av.VideoFrame | None = None
+            times_s: list[float] = []
+            size, num_out = (0, 0), 0
+            for frame, time_s in timed_pictures(decoded(container, stream), stream):
+                while shown and (num_out + 0.5) / FPS + 1e-9 < time_s:
+                    yield Picture(shown, size)
+                    num_out += 1
+                if not shown:
+                    size, self.start_s = (frame.width, frame.height), frame.time
+                shown = frame
+                times_s.append(time_s)
+            if shown is None:
+                raise MediaError("unreadable", "no video frame could be decoded")
+            usual_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1 / FPS
+            num_frames = max(1, round((times_s[-1] + usual_s) * FPS))
+            for _ in range(num_out, num_frames):
+                yield Picture(shown, size)
+            num_promised = round(promised_s * FPS)
+            if num_frames < WHOLE * num_promised:
+                raise MediaError("truncated", f"{num_frames} of {num_promised} frames could be decoded")
+
+
+def decode_video(source: Source, max_frames: int) -> Video:
+    """The first `max_frames` pictures at 25 frames/s in one array. Errors: as `frames`.
+
+    To refuse a clip as too long, ask for one frame more than it may have.
+    """
+    promised = probe(source).num_frames
+    with contextlib.closing(frames(source)) as shown:
+        return Video(np.stack(list(itertools.islice(shown, max_frames))), promised)
+
+
+def decode_sound(source: Source) -> np.ndarray:
+    """The sound of a video or sound file; sample 0 is the time of the first picture, if there is one.
+
+    Sound before it is cut, a later start and gaps are filled with silence. Channels are averaged before the
+    rate is changed: FFmpeg's own stereo-to-mono mix in float gives peaks of 1.4.
+    Shape: -> (samples,) float32, about [-1, 1], 16 kHz; as long as the file's sound: see `fit`
+    Errors: MediaError unreadable, empty_file, no_sound. Damage leaves a gap or an early end, not an error.
+    """
+    return np.concatenate(list(mono(source)))
+
+
+def mono(source: Source) -> Generator[np.ndarray]:
+    """`decode_sound` piece by piece, at least one.  Shape: yields (n,) float32, 16 kHz.  Errors: as decode_sound"""
+    return sound_from(source, first_picture_s(source))
+
+
+def sound_from(source: Source, start_s: float | None) -> Generator[np.ndarray]:
+    """`mono` where the first picture's time stamp is known."""
+    with opened(source) as container:
+        stream = audio_stream(container)
+        if stream is None:
+            raise MediaError("no_sound", "there is no sound stream that can be decoded")
+        any_yet = False
+        for block in resampled(placed(_mono_blocks(container, stream), start_s)):
+            any_yet = True
+            yield block[0]
+    if not any_yet:
+        raise MediaError("no_sound", "no sample of the sound could be decoded")
+
+
+def fit(sound: np.ndarray, num_frames: int) -> np.ndarray:
+    """Cut, or padded with silence, to the 640 samples of each frame.  Shape: (n,) -> (num_frames * 640,)"""
+    whole = np.zeros(num_samples(num_frames), sound.dtype)
+    given = sound[: len(whole)]
+    whole[: len(given)] = given
+    return whole
+
+
+def first_picture_s(source: Source) -> float | None:
+    with opened(source) as container:
+        stream = video_stream(container)
+        frame = next(decoded(container, stream), None) if stream else None
+        return frame.time if frame else None
+
+
+def _mono_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Block]:
+    for block, time_s, rate_hz in sound_blocks(container, stream):
+        yield block[0] if len(block) == 1 else block.mean(axis=0, dtype=np.float32), time_s, rate_hz
+
+
+def sound_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Block]:
+    """All channels as they are decoded, no infinite sample among them."""
+    for frame in decoded(container, stream):
+        if frame.sample_rate not in RATES_HZ:
+            continue
+        yield floats(frame), frame.time, frame.sample_rate
+
+
+def floats(frame: av.AudioFrame) -> np.ndarray:
+    """Decoded sound of any form, no infinite sample in it.  Shape: -> (channels, n) float32"""
+    samples: Any = frame.to_ndarray()
+    if frame.format.is_packed:
+        samples = samples.reshape(-1, len(frame.layout.channels)).T
+    if samples.dtype == np.uint8:
+        samples = (samples.astype(np.float32) - 128) / 128
+    elif np.issubdtype(samples.dtype, np.integer):
+        samples = samples.astype(np.float32) / (np.iinfo(samples.dtype).max + 1)
+    samples = samples.astype(np.float32, copy=False)
+    return samples if np.isfinite(samples).all() else np.nan_to_num(samples, posinf=0, neginf=0)
+
+
+def placed(blocks: Iterable[Block], start_s: float | None) -> Iterator[tuple[np.ndarray, int]]:
+    """(sound, rate) without a gap or an overlap from `start_s` on; None: from the first block on."""
+    end_s, aligned = start_s, False
+    for block, time_s, rate_hz in blocks:
+        end_s = (time_s or 0.0) if end_s is None else end_s
+        late_s = 0.0 if time_s is None else time_s - end_s
+        if late_s > JUMP_S or (late_s < -JUMP_S and aligned):
+            late_s = 0.0  # a broken time stamp
+        if abs(late_s) > GAP_S or not aligned:
+            late = round(late_s * rate_hz)
+            silence = np.zeros((*block.shape[:-1], max(late, 0)), np.float32)
+            block = np.concatenate([silence, block[..., max(-late, 0) :]], axis=-1)
+        if block.shape[-1]:
+            aligned = True
+            end_s += block.shape[-1] / rate_hz
+            yield block, rate_hz
+
+
+def resampled(
+    blocks: Iterable[tuple[np.ndarray, int]], wanted_hz: int = SAMPLE_RATE_HZ, layout: str = "mono"
+) -> Iterator[np.ndarray]:
+    """Sound at one rate; without a change of rate, the samples as they are.  Shape: yields (channels, n) float32"""
+    for rate_hz, group in itertools.groupby(blocks, key=lambda block: block[1]):
+        if rate_hz == wanted_hz:
+            yield from (np.atleast_2d(block) for block, _ in group)
+            continue
+        resampler = av.AudioResampler(format="fltp", layout=layout, rate=wanted_hz)
+        for block, _ in group:
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(np.atleast_2d(block)), format="fltp", layout=layout)
+            frame.sample_rate = rate_hz
+            yield from (out.to_ndarray() for out in resampler.resample(frame))
+        yield from (out.to_ndarray() for out in resampler.resample(None) if out)

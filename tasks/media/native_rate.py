@@ -1,0 +1,178 @@
+"""A video at its own rate, for dubbing: every picture with its time, forwards and backwards, and the sound in all its
+channels. `tasks.media` gives the same file as training sees it, at 25 frames/s and 16 kHz.
+"""
+
+import contextlib
+import itertools
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.stream import VideoStream
+
+from model.timing import FPS, SAMPLE_RATE_HZ
+from tasks.media import containers, decode
+from tasks.media.decode import MediaError
+from tasks.media.frame import Picture
+
+SAME_S = 1e-4  # pictures nearer in time than this are one: the later is shown never
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ISO/IEC 23091-2
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}  # by channels; other numbers become mono
+AAC_RATES_HZ = (8_000, 11_025, 12_000, SAMPLE_RATE_HZ, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
+USUAL_HZ = 48_000
+
+
+def pictures(source: Path, first: int = 0) -> Generator[tuple[Picture, float]]:
+    """Every picture from number `first` on and its start in s after picture 0's, upright, progressive.
+
+    Yields (picture, s), times rise
+    Errors: MediaError as `media.frames`; unreadable also for HDR, whose colours would come out washed.
+    """
+    with containers.opened(source) as container:
+        stream = demand_video(container)
+        stream_s = containers.length_s(container, stream)
+        size: tuple[int, int] | None = None
+        number, last_s, usual_s = 0, -1.0, float(1 / (stream.average_rate or FPS))
+        shown = progressive(containers.decoded(container, stream), stream)
+        for frame, time_s in containers.timed_pictures(shown, stream):
+            if size is None:
+                size = (frame.width, frame.height)
+                demand_sdr(frame)
+            if time_s <= last_s + SAME_S:
+                continue
+            last_s = time_s
+            if number >= first:
+                yield Picture(frame, size), time_s
+            number += 1
+        if size is None:
+            raise MediaError("unreadable", "no video frame could be decoded")
+        if last_s + usual_s < decode.WHOLE * stream_s:
+            raise MediaError("truncated", f"damaged after {last_s + usual_s:.1f} s of {stream_s:.1f} s")
+
+
+def backwards(source: Path, times_s: np.ndarray, num_held: int) -> Iterator[Picture]:
+    """The pictures of `pictures` from the last to the first, `num_held` in memory at a time.
+
+    Each batch is reached through the key frame before it, or from the file's start where its index leads astray.
+    """
+    for high in range(len(times_s), 0, -num_held):
+        low = max(0, high - num_held)
+        batch = _between(source, times_s, low, high, seek=low > 0)
+        if batch is None:
+            batch = _between(source, times_s, low, high, seek=False)
+        assert batch is not None, (low, high)
+        yield from reversed(batch)
+
+
+def _between(source: Path, times_s: np.ndarray, low: int, high: int, seek: bool) -> list[Picture] | None:
+    """Pictures low .. high - 1, None where seeking did not lead to exactly these."""
+    if not seek:
+        with contextlib.closing(pictures(source, low)) as forwards:
+            return [picture for picture, _ in itertools.islice(forwards, high - low)]
+    first_s = decode.first_picture_s(source) or 0.0
+    with containers.opened(source) as container:
+        stream = demand_video(container)
+        assert stream.time_base is not None
+        container.seek(int((first_s + times_s[low]) / stream.time_base), stream=stream)
+        found: dict[int, Picture] = {}
+        for frame in progressive(containers.decoded(container, stream), stream):
+            if frame.time is None:
+                return None
+            time_s = frame.time - first_s
+            number = int(np.abs(times_s - time_s).argmin())
+            if number >= high:
+                break
+            if low <= number and abs(times_s[number] - time_s) < SAME_S:
+                found.setdefault(number, Picture(frame, (stream.width, stream.height)))
+    return [found[number] for number in range(low, high)] if len(found) == high - low else None
+
+
+def demand_video(container: av.container.InputContainer) -> VideoStream:
+    stream = containers.video_stream(container)
+    if stream is None:
+        raise MediaError("unreadable", "there is no video stream that can be decoded")
+    return stream
+
+
+def demand_sdr(frame: av.VideoFrame) -> None:
+    if transfer := HDR_TRANSFERS.get(frame.color_trc):
+        raise MediaError("unreadable", f"the picture is HDR ({transfer}); convert it to SDR (BT.709) first")
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What a file's sound is in full."""
+
+    rate_hz: int
+    num_channels: int  # 1, 2 or 6
+    duration_s: float  # 0 where the file does not say
+
+
+def sound(source: Path) -> Sound:
+    """Errors: MediaError no_sound."""
+    with containers.opened(source) as container:
+        stream = containers.audio_stream(container)
+        if stream is None:
+            raise MediaError("no_sound", "there is no sound stream that can be decoded")
+        rate_hz = stream.rate if stream.rate in AAC_RATES_HZ else USUAL_HZ
+        num_channels = stream.channels if stream.channels in LAYOUTS else 1
+        return Sound(rate_hz, num_channels, containers.length_s(container, stream))
+
+
+def channels(source: Path, like: Sound) -> Generator[np.ndarray]:
+    """The sound from the first picture's time on, at the rate and in the channels of `like`.
+
+    One channel goes to both of stereo, and to the centre of 5.1.
+    Shape: yields (channels, n) float32
+    """
+    start_s = decode.first_picture_s(source)
+    with containers.opened(source) as container:
+        stream = containers.audio_stream(container)
+        if stream is None:
+            raise MediaError("no_sound", "there is no sound stream that can be decoded")
+        as_wanted = (
+            (spread(block, like.num_channels), time_s, rate_hz)
+            for block, time_s, rate_hz in decode.sound_blocks(container, stream)
+        )
+        yield from decode.resampled(decode.placed(as_wanted, start_s), like.rate_hz, LAYOUTS[like.num_channels])
+
+
+def spread(block: np.ndarray, num_channels: int) -> np.ndarray:
+    """Shape: (channels, n) -> (num_channels, n)"""
+    if len(block) == num_channels:
+        return block
+    mono = block.mean(axis=0, keepdims=True, dtype=np.float32)
+    if num_channels == 6:
+        whole = np.zeros((6, mono.shape[1]), np.float32)
+        whole[2] = mono[0]  # front left, front right, centre, ...
+        return whole
+    return np.repeat(mono, num_channels, axis=0)
+
+
+def progressive(pictures: Iterable[av.VideoFrame], stream: VideoStream) -> Iterator[av.VideoFrame]:
+    """Interlaced pictures made whole, one for each, at their times; others as they are."""
+    graph: av.filter.Graph | None = None
+    for number, frame in enumerate(pictures):
+        if number == 0 and frame.interlaced_frame:
+            graph = av.filter.Graph()
+            graph.link_nodes(
+                graph.add_buffer(template=stream), graph.add("bwdif", "mode=send_frame"), graph.add("buffersink")
+            ).configure()
+        if graph is None:
+            yield frame
+            continue
+        graph.vpush(frame)
+        yield from _pulled(graph)
+    if graph is not None:
+        graph.vpush(None)
+        yield from _pulled(graph)
+
+
+def _pulled(graph: "av.filter.Graph") -> Iterator[av.VideoFrame]:
+    while True:
+        try:
+            yield graph.vpull()
+        except (av.BlockingIOError, av.EOFError):
+            return

@@ -1,0 +1,1 @@
+"""Stage 3: examines clips, applies the gates, writes shards."""

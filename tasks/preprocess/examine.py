@@ -1,0 +1,226 @@
+"""A video file's faces and sound: what preprocessing stores and inference feeds the network, by the same code.
+
+Two passes over the frames of a piece (tasks/preprocess/pieces.py), the first to find the face and the second to cut
+it out; where
+there are several faces, one between them to follow the others. Frames are kept as the decoder gave them from the first
+to the last where they are few and small, as in LRS2; else they are decoded again, and memory holds the crops of a
+piece. Only what is searched or cut out becomes RGB.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import cv2
+import librosa
+import numpy as np
+
+from model import faces, timing
+from model.av_offset import speaking, vowel_levels
+from model.mfcc import (
+    LIFTER,
+    LOG_FLOOR,
+    MEL_BANDS,
+    MEL_HIGH_HZ,
+    MEL_LOW_HZ,
+    NUM_FFT,
+    NUM_MFCC,
+    PRE_EMPHASIS,
+    WINDOW_SAMPLES,
+    levelled,
+)
+from model.params import FaceParams, QualityParams
+from tasks.core.errors import Refusal
+from tasks.features.face_track import Frame
+from tasks.features.face_track import Track as Track
+from tasks.features.face_track import detect as detect
+from tasks.features.face_track import detector as detector
+from tasks.features.face_track import follow as follow
+from tasks.features.face_track import track as track
+from tasks.features.landmarks import Predictor
+from tasks.media import decode
+from tasks.preprocess import gates, pieces
+
+MFCC_VERSION = 1  # raise it when the sound features change
+
+
+def mfcc(sound: np.ndarray, num_frames: int) -> np.ndarray:
+    """12 cepstral coefficients, 100 columns a second; column j is centred at j x 10 ms.
+
+    Shape:   sound (samples,) float in [-1, 1], cut or padded to num_frames x 640  ->  (12, 4 num_frames) float32
+    Source:  LipGAN, You Said That: 25 ms Hamming windows every 10 ms, pre-emphasis 0.97, 40 HTK mel filters from 300
+             to 3700 Hz, 13 coefficients, lifter 22, C0 dropped (so loudness drops out).
+    Differs: librosa centres its columns, and its lifter counts coefficients from 1.
+    """
+    return cepstra(log_mel(sound, num_frames))
+
+
+def cepstra(log_mel_MC: np.ndarray) -> np.ndarray:
+    """Shape: (40, columns) -> (12, columns) float32"""
+    found = librosa.feature.mfcc(S=log_mel_MC, n_mfcc=NUM_MFCC + 1, dct_type=2, norm="ortho", lifter=LIFTER)
+    return found[1:].astype(np.float32)
+
+
+def log_mel(sound: np.ndarray, num_frames: int) -> np.ndarray:
+    """Natural logarithm of the mel power.  Shape: as for `mfcc` -> (40, 4 num_frames)"""
+    sound = librosa.effects.preemphasis(decode.fit(sound, num_frames), coef=PRE_EMPHASIS)
+    power = librosa.feature.melspectrogram(
+        y=sound, sr=timing.SAMPLE_RATE_HZ, n_fft=NUM_FFT, win_length=WINDOW_SAMPLES, hop_length=timing.HOP,
+        window="hamming", center=True, pad_mode="constant", power=2.0,
+        n_mels=MEL_BANDS, fmin=MEL_LOW_HZ, fmax=MEL_HIGH_HZ, htk=True, norm=None,
+    )  # fmt: skip
+    columns = num_frames * timing.COLUMNS_PER_FRAME  # the last one librosa gives is centred on the end of the clip
+    return np.log(np.maximum(power[:, :columns], LOG_FLOOR))
+
+
+def crop_transform(box: Sequence[float] | np.ndarray, size: int) -> np.ndarray:
+    """Affine map of frame pixels into the crop of a box of faces.crop_boxes.  Shape: (4,) -> (2, 3)"""
+    left, top, right, bottom = box
+    scale_x, scale_y = size / (right - left), size / (bottom - top)
+    # pixel centres lie at +0.5: without the shift every crop would sit half a source pixel off
+    shift_x, shift_y = -left * scale_x + 0.5 * scale_x - 0.5, -top * scale_y + 0.5 * scale_y - 0.5
+    return np.array([[scale_x, 0, shift_x], [0, scale_y, shift_y]])
+
+
+def crop(frame_HW3: Frame, box_4: np.ndarray, size: int) -> np.ndarray:
+    """Cut a box out of a frame and scale it; outside the frame its edge is repeated.  Shape: -> (size, size, 3)"""
+    left, top, right, bottom = (float(edge) for edge in box_4)  # numpy takes longer over four numbers than warping
+    shrink = size / (right - left)
+    reach = max(2.0, 2 / shrink)  # px that filters look beyond the box
+    height, width, _ = frame_HW3.shape
+    (low_x, high_x), (low_y, high_y) = (
+        (low := min(max(math.floor(one - reach), 0), limit - 1), min(max(math.ceil(other + reach), low + 1), limit))
+        for one, other, limit in ((left, right, width), (top, bottom, height))
+    )
+    seen_HW3 = frame_HW3[low_y:high_y, low_x:high_x]  # of a Picture, only this becomes RGB
+    box = [left - low_x, top - low_y, right - low_x, bottom - low_y]
+    if shrink < 0.5:  # bilinear warping would skip source pixels: shrink by area first
+        num_x, num_y = high_x - low_x, high_y - low_y
+        less_x, less_y = max(round(num_x * 2 * shrink), 1), max(round(num_y * 2 * shrink), 1)
+        box = [edge * less for edge, less in zip(box, 2 * (less_x / num_x, less_y / num_y), strict=True)]
+        seen_HW3 = cv2.resize(seen_HW3, (less_x, less_y), interpolation=cv2.INTER_AREA)
+    # where the frame goes on around the box no border is looked at, and OpenCV is three times as fast without
+    inside = 0 <= left - reach and right + reach <= width and 0 <= top - reach and bottom + reach <= height
+    border = cv2.BORDER_CONSTANT if inside else cv2.BORDER_REPLICATE
+    transform = crop_transform(box, size)
+    return cv2.warpAffine(seen_HW3, transform, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
+
+
+def crops(frames: Iterable[Frame], track: Track, size: int) -> Iterator[np.ndarray]:
+    """The face of every frame of the track.  Shape: -> (size, size, 3) uint8 each"""
+    for frame_HW3, box_4 in zip(frames, faces.crop_boxes(track.boxes_T4), strict=True):
+        yield crop(frame_HW3, box_4, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What is loaded once a worker."""
+
+    predictor: Predictor
+    yaw_weights: np.ndarray  # (137,) of model.av_offset.fit_yaw
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A clip's features, by the names of `tasks.storage.shards.Clip`, and its figures, by the names of columns of
+    the index."""
+
+    arrays: dict[str, np.ndarray]
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What became of one piece of a video."""
+
+    number: int
+    first: int  # frame of the video
+    num_frames: int  # as far as it was seen
+    alone: bool  # the video is this piece
+    found: Examined | Refusal
+
+
+def of_video(source: pieces.Source, p: FaceParams, limits: QualityParams, tools: Tools) -> Iterator[Part]:
+    """Features and figures of each piece of a video, whatever the gates will say of them; at least one.
+
+    A piece is refused that cannot be read, has no face or no sound, is too short, or takes more processor time than
+    `quality.clip_cpu_s`. Where the pictures cannot be gone through to its end, it is the last.
+    """
+    with closing(pieces.Film(source, p.max_frames, limits)) as film, closing(pieces.Sound(source, film)) as sound:
+        for piece in film:
+            found: Examined | Refusal
+            try:
+                found = examine(piece, sound, p, limits, tools)
+            except decode.MediaError as error:
+                found = Refusal(error.reason, error.detail)
+            except Refusal as refusal:
+                found = refusal
+            alone = piece.number == 0 and (piece.last or not piece.ended)
+            yield Part(piece.number, piece.first, piece.num_frames, alone, found)
+            del found, piece  # here and in tasks/preprocess/stage.py: a piece is let go before the next one is made
+
+
+def examine(piece: pieces.Piece, sound: pieces.Sound, p: FaceParams, limits: QualityParams, tools: Tools) -> Examined:
+    """Of several faces the one is taken whose mouth moves with the sound.  Errors: media.MediaError, Refusal"""
+    if not piece.film.has_sound:
+        raise Refusal("no_sound", "there is no sound stream")
+    followed = track(piece, p)
+    num_frames = len(followed.found_T)
+    if num_frames < p.min_frames:
+        raise Refusal("too_short", f"{num_frames} frames, faces.min_frames is {p.min_frames}")
+    if not seen_enough(followed, p):
+        counted = f"{followed.found_T.sum()} of {num_frames} frames"
+        raise Refusal("no_face", f"{counted}, faces.min_found is {p.min_found:g}; dlib, upsampled once")
+    seen = np.flatnonzero(followed.found_T)
+    if seen[-1] - seen[0] + 1 < p.min_frames:
+        raise Refusal("too_short", f"a face in {seen[-1] - seen[0] + 1} frames, faces.min_frames is {p.min_frames}")
+    end = None if piece.last else timing.num_samples(piece.first + num_frames)
+    heard = sound.span(timing.num_samples(piece.first), end)
+    if not len(heard):
+        raise Refusal("no_sound", f"the sound stream holds no sample{' of this piece' if piece.number else ''}")
+    fitted = decode.fit(heard, num_frames)
+    others = follow(piece, p, list(followed.others_N4)) if len(followed.others_N4) else []
+    tracks = [followed, *(other for other in others if seen_enough(other, p))]
+    looks = cut(piece, tracks, p.size, tools.predictor)
+    number = 0
+    if len(tracks) > 1:
+        mouths_NT = np.stack([faces.aperture(landmarks_T682) for _, landmarks_T682 in looks])
+        number = speaking(mouths_NT, vowel_levels(fitted, num_frames))
+    faces_TSS3, landmarks_T682 = looks[number]
+    synchronous, sync_figures = gates.synchronised(fitted, landmarks_T682, limits)
+    log_mel_MC = log_mel(synchronous, num_frames)
+    return Examined(
+        arrays={
+            "faces_TSS3": faces_TSS3,
+            "mfcc_FW": cepstra(log_mel_MC),
+            "mel_CM": levelled(log_mel_MC, float(np.mean(np.square(synchronous, dtype=np.float64)))),
+            "landmarks_T682": landmarks_T682,
+            "found_T": tracks[number].found_T,
+            "boxes_T4": tracks[number].boxes_T4.astype(np.float32),
+        },
+        figures={
+            **piece.watch.figures(),
+            **gates.of_face(tracks[number], landmarks_T682, tools.yaw_weights),
+            "num_faces": len(tracks),
+            **gates.of_sound(heard, num_frames),
+            **sync_figures,
+        },
+    )
+
+
+def seen_enough(followed: Track, p: FaceParams) -> bool:
+    return bool(followed.found_T.any() and followed.found_T.mean() >= p.min_found)
+
+
+def cut(
+    pictures: Iterable[Frame], tracks: Sequence[Track], size: int, predictor: Predictor
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The faces of all tracks in one pass, and their landmarks.  Shape: -> [(T, S, S, 3), (T, 68, 2)]"""
+    num_frames = len(tracks[0].found_T)
+    boxes_NT4 = [faces.crop_boxes(one.boxes_T4) for one in tracks]
+    looks_NTSS3 = [np.empty((num_frames, size, size, 3), np.uint8) for _ in tracks]
+    for t, picture in zip(range(num_frames), pictures, strict=True):
+        for boxes_T4, look_TSS3 in zip(boxes_NT4, looks_NTSS3, strict=True):
+            look_TSS3[t] = crop(picture, boxes_T4[t], size)
+    return [(look_TSS3, predictor(look_TSS3)) for look_TSS3 in looks_NTSS3]

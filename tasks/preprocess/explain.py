@@ -1,0 +1,107 @@
+"""One clip's way through preprocessing: every figure, every gate, kept or refused, and a strip of its crops.
+
+    python -m flows preprocess --explain main/5535415699068794046/00017
+
+reads   data/clips.parquet, data/raw, models/landmarks.dat
+writes  out/explain/<key>.png, where the clip has a face
+"""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from model.params import Params
+from tasks.core import paths
+from tasks.core.errors import Refusal, UserError, all_or_nothing
+from tasks.core.progress import say
+from tasks.preprocess import gates as quality
+from tasks.preprocess import pieces
+from tasks.preprocess import stage as preprocess
+from tasks.storage import index, shards
+
+FOLDER = Path("out/explain")
+NUM_CROPS = 12
+MAX_NAMED = 3  # keys an error offers
+
+
+def run(p: Params, key: str) -> None:
+    """Measure a clip anew and say what becomes of it.  Errors: UserError for a key that did not come in.
+
+    Of a clip in pieces: a line for each, or all of one where the key is a piece's.
+    """
+    row = find(key)
+    say(f"{row['clip']}: {row['source']}, {row['corpus']}, split {row['split']}")
+    if row["status"] == "refused":
+        say(f"refused before, by acquire: {row['reason']}, {row['detail']}")
+        return
+    with shards.opened(paths.RAW / row["shard"], row["offset"], row["size"]) as raw:
+        for one in preprocess.read_clip(raw, p.faces, p.quality, preprocess.tools()):
+            name = one.about(row)["clip"]
+            if name == key:
+                tell(one, name, p)
+                return
+            if key == row["clip"]:
+                span = f"{one.part.first} to {one.part.first + one.part.num_frames - 1}"
+                say(f"{name}: frames {span}: {verdict(one, p)}")
+    if key != row["clip"]:
+        raise UserError(f"--explain: {row['clip']} has no piece {key}; `--explain {row['clip']}` names them")
+
+
+def tell(one: preprocess.Measured, key: str, p: Params) -> None:
+    """Every figure of a piece, and a strip of its crops."""
+    if isinstance(one.clip, Refusal):
+        say(f"{verdict(one, p)}; the gates were not reached")
+        return
+    for line in report(one.figures, p):
+        say(line)
+    out = FOLDER / f"{key.replace('/', '_')}.png"
+    strip(one.clip, out)
+    say(f"{out}: {NUM_CROPS} of {len(one.clip.faces_TSS3)} crops, green where the face was found")
+    say(verdict(one, p))
+
+
+def verdict(one: preprocess.Measured, p: Params) -> str:
+    if refusal := one.refusal(p.quality):
+        return f"refused: {refusal.reason}, {refusal.detail}"
+    return f"kept, flagged: {one.figures['flags']}" if one.figures["flags"] else "kept"
+
+
+def find(key: str) -> dict[str, Any]:
+    rows = index.read(paths.CLIPS)
+    for name in (key, pieces.clip_of(key)):
+        for row in rows:
+            if row["clip"] == name:
+                return row
+    near = [row["clip"] for row in rows if key in row["clip"]] or [row["clip"] for row in rows]
+    raise UserError(f"--explain: no clip {key} in {paths.CLIPS}; there are {', '.join(near[:MAX_NAMED])}, ...")
+
+
+def report(figures: dict[str, Any], p: Params) -> list[str]:
+    """A line for every figure, with its gates if it has some."""
+    lines = []
+    for name, value in figures.items():
+        if isinstance(value, str):
+            continue
+        shown = f"{name:15} {value:10.4g}"
+        for gates, verdict in ((quality.GATES, "REFUSED"), (quality.FLAGS, "flagged")):
+            for gate in gates:
+                if gate.figure == name:
+                    said = verdict if quality.past(gate, figures, p.quality) else "passed"
+                    shown += f"   {said:8} {gate.word}: quality.{gate.limit} is {getattr(p.quality, gate.limit):g}"
+        lines.append(shown)
+    return lines
+
+
+def strip(clip: shards.Clip, out: Path) -> None:
+    """Crops spread over the clip, side by side, with a bar that says whether the face was found there."""
+    at = np.linspace(0, len(clip.faces_TSS3) - 1, NUM_CROPS).round().astype(int)
+    pictures = []
+    for t in at:
+        colour = (0, 160, 0) if clip.found_T[t] else (200, 0, 0)
+        pictures.append(cv2.copyMakeBorder(clip.faces_TSS3[t], 0, 6, 0, 2, cv2.BORDER_CONSTANT, value=colour))
+    done, png = cv2.imencode(".png", np.concatenate(pictures, axis=1)[..., ::-1])
+    assert done
+    with all_or_nothing(out) as partial:
+        partial.write_bytes(png.tobytes())

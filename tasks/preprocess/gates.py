@@ -1,0 +1,196 @@
+"""Is a clip fit to be trained on? Figures of its picture, face and sound, and the gates they must pass.
+
+Every figure is a column of data/index.parquet, every gate a threshold in `quality` of params.yaml and a word of
+tasks.core.errors.REASONS. A clip that several gates refuse is refused by the first in the order of `GATES`.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from model import av_offset, faces, timing
+from model.params import QualityParams
+from tasks.core.errors import Refusal
+from tasks.features.face_track import Track
+from tasks.media.frame import Picture
+
+THUMB_PX = 32  # pictures are compared at this size
+WATCHED_PX = 128  # of the shorter side, at least, are looked at for that
+BLACK = 26.0  # mean luma of 255 below which a picture shows nothing; most files code black as 16
+SAME = 0.02  # mean change of 255 below which a picture is the one before
+STEADY_FRAMES = 15  # a tone that holds for half of these is steady: notes are, the voice's harmonics glide
+STEADY_HZ = (100.0, 4000.0)
+SPECTRUM_SAMPLES = 1024
+
+
+class Watch:
+    """Measures the pictures of a piece as they pass by."""
+
+    def __init__(self) -> None:
+        self.light: list[float] = []
+        self.change: list[float] = []
+        self._last: np.ndarray | None = None
+
+    def add(self, picture: Picture, max_change: float = math.inf) -> bool:
+        """Whether it belongs to the ones before: behind a larger change than `max_change` of full scale it does not,
+        and is not counted.
+        """
+        luma_HW = picture.luma()
+        step = max(1, min(luma_HW.shape) // WATCHED_PX)  # of a large picture each so manieth pixel says as much
+        luma_HW = np.ascontiguousarray(luma_HW[::step, ::step])
+        thumb = cv2.resize(luma_HW, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA)
+        if self._last is not None:
+            change = cv2.norm(thumb, self._last, cv2.NORM_L1) / THUMB_PX**2
+            if change / 255 > max_change:
+                return False
+            self.change.append(change)
+        self.light.append(cv2.mean(thumb)[0])
+        self._last = thumb
+        return True
+
+    def figures(self) -> dict[str, float]:
+        change = np.array(self.change or [0.0])
+        return {
+            "black_share": float(np.mean(np.array(self.light) < BLACK)),
+            "frozen_share": float((change < SAME).mean()),
+            "cut_change": float(change.max() / 255),
+        }
+
+
+def of_face(track: Track, landmarks_T682: np.ndarray, yaw_weights: np.ndarray) -> dict[str, float]:
+    yaw_T = np.abs(av_offset.yaw_deg(landmarks_T682, yaw_weights))[track.found_T]
+    return {
+        "face_px": float(np.median(track.boxes_T4[:, 2] - track.boxes_T4[:, 0])),
+        "num_faces": 1 + len(track.others_N4),
+        "jump": track.jump,
+        "yaw_deg": float(np.median(yaw_T)),
+    }
+
+
+def of_sound(sound: np.ndarray, num_frames: int) -> dict[str, float]:
+    """Shape: the sound as decoded, before it is fitted to the frames."""
+    whole = timing.num_samples(num_frames)
+    fitted = np.pad(sound[:whole], (0, max(0, whole - len(sound))))
+    levels_T = av_offset.frame_levels_db(fitted, num_frames)
+    return {
+        "sound_db": float(np.percentile(levels_T, 95)),
+        "spread_db": av_offset.level_spread_db(levels_T),
+        "steady_db": steady_db(fitted),
+        "clipped_share": av_offset.clipped_share(sound),
+        "length_diff_s": len(sound) / timing.SAMPLE_RATE_HZ - num_frames / timing.FPS,
+    }
+
+
+def steady_db(sound: np.ndarray) -> float:
+    """Energy of steady tones in all of the sound: 0 for a chord that is held, about -12 for speech.
+
+    Source: the harmonic half of Fitzgerald's harmonic-percussive separation (2010), as in librosa.decompose.hpss, with
+            a median long enough to let the voice's gliding harmonics go
+    Shape:  (640 T,) -> dB
+    """
+    half = SPECTRUM_SAMPLES // 2
+    pieces = np.lib.stride_tricks.sliding_window_view(np.pad(sound, half), SPECTRUM_SAMPLES)
+    pieces = pieces[:: timing.SAMPLES_PER_FRAME]
+    frequency_hz = np.fft.rfftfreq(SPECTRUM_SAMPLES, 1 / timing.SAMPLE_RATE_HZ)
+    heard = (frequency_hz >= STEADY_HZ[0]) & (frequency_hz < STEADY_HZ[1])
+    strength = np.abs(np.fft.rfft(pieces * np.hanning(SPECTRUM_SAMPLES), axis=1))[:, heard].astype(np.float32)
+    half = STEADY_FRAMES // 2  # scipy's median_filter gives the same, six times as slowly
+    padded = np.pad(strength, ((half, half), (0, 0)), mode="edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, STEADY_FRAMES, axis=0)
+    steady = np.minimum(np.partition(around, half, axis=-1)[..., half], strength)
+    total = float((strength**2).sum())
+    return float(10 * np.log10(max(float((steady**2).sum()) / total, 1e-9))) if total > 0 else av_offset.FLOOR_DB
+
+
+def synchronised(
+    sound: np.ndarray, landmarks_T682: np.ndarray, limits: QualityParams
+) -> tuple[np.ndarray, dict[str, float]]:
+    """The sound, moved to the mouth where it is clearly apart, and what was measured before and after.
+
+    Shape: (640 T,), (T, 68, 2) -> (640 T,)
+    """
+    aperture_T = faces.aperture(landmarks_T682)
+    num_frames = len(aperture_T)
+    late, confidence = av_offset.offset(aperture_T, av_offset.vowel_levels(sound, num_frames))
+    move = late if confidence >= limits.sync_confidence and abs(late) >= limits.offset_frames else 0
+    left = late
+    if move:
+        moved = np.zeros_like(sound)
+        shift = move * timing.SAMPLES_PER_FRAME
+        moved[max(-shift, 0) : len(sound) - max(shift, 0)] = sound[max(shift, 0) : len(sound) + min(shift, 0)]
+        sound = moved
+        left, _ = av_offset.offset(aperture_T, av_offset.vowel_levels(sound, num_frames))
+    return sound, {"av_offset": late, "av_confidence": confidence, "av_moved": move, "av_left": left}
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One limit: `passed_by` says whether a figure is past it."""
+
+    word: str  # of tasks.core.errors.REASONS, or a flag
+    figure: str
+    limit: str  # name in params.yaml's section quality
+    past: Callable[[float, float], bool]
+
+
+def above(value: float, limit: float) -> bool:
+    return value > limit
+
+
+def below(value: float, limit: float) -> bool:
+    return value < limit
+
+
+def away(value: float, limit: float) -> bool:
+    return abs(value) >= limit
+
+
+GATES = (
+    Gate("black", "black_share", "max_black", above),
+    Gate("frozen", "frozen_share", "max_frozen", above),
+    Gate("scene_cut", "cut_change", "max_change", above),
+    Gate("face_too_small", "face_px", "min_face_px", below),
+    Gate("jumping_box", "jump", "max_jump", above),
+    Gate("profile", "yaw_deg", "max_yaw_deg", above),
+    Gate("silence", "sound_db", "min_sound_db", below),
+    Gate("clipping", "clipped_share", "max_clipped", above),
+    Gate("length_mismatch", "length_diff_s", "max_length_diff_s", away),
+    Gate("noisy_sound", "spread_db", "min_spread_db", below),
+    Gate("music", "steady_db", "max_steady_db", above),
+    Gate("out_of_sync", "av_left", "offset_frames", away),
+)
+FLAGS = (
+    Gate("turned", "yaw_deg", "flag_yaw_deg", above),
+    Gate("noise", "spread_db", "flag_spread_db", below),
+    Gate("tones", "steady_db", "flag_steady_db", above),
+    Gate("moved", "av_moved", "offset_frames", away),
+    Gate("apart", "av_left", "offset_frames", away),  # perhaps: too little confidence to move it, or to refuse
+)
+
+
+def past(gate: Gate, figures: dict[str, float], limits: QualityParams) -> bool:
+    """A figure that is missing was not reached and is past nothing; an offset counts if it is believed."""
+    if gate.word == "out_of_sync" and figures.get("av_confidence", 0.0) < limits.sync_confidence:
+        return False
+    return gate.figure in figures and gate.past(figures[gate.figure], float(getattr(limits, gate.limit)))
+
+
+def refusals(figures: dict[str, float], limits: QualityParams) -> list[Refusal]:
+    """Every gate that these figures do not pass."""
+    return [
+        Refusal(
+            gate.word,
+            f"{gate.figure} {figures[gate.figure]:.4g}, quality.{gate.limit} is {getattr(limits, gate.limit):g}",
+        )
+        for gate in GATES
+        if past(gate, figures, limits)
+    ]
+
+
+def flags(figures: dict[str, float], limits: QualityParams) -> str:
+    """What is unusual about a clip that is kept: words with commas between."""
+    words = [gate.word for gate in FLAGS if past(gate, figures, limits)]
+    return ",".join([*words, *(["several_faces"] if figures.get("num_faces", 1) > 1 else [])])

@@ -1,0 +1,122 @@
+"""reports/preprocess.html: the corpus at a glance, one page that stands alone. Clips that were kept and that were
+refused, each with its reason or flags, and how the measured figures are spread.
+
+It shows faces of the corpus: a DVC out, never in git, since many licences let nobody pass them on.
+"""
+
+import base64
+import contextlib
+import html
+import io
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import cv2
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from tasks.core import paths
+from tasks.core.errors import write_atomic
+from tasks.media import decode
+from tasks.storage import shards
+
+matplotlib.use("Agg")
+
+NUM_KEPT, NUM_REFUSED = 36, 18  # shown; spread over all that there are
+THUMB_PX = 96
+SPREAD = {
+    "av_offset": "sound later than mouth, frames",
+    "yaw_deg": "yaw (estimate), degrees",
+    "face_px": "width of the face, px",
+    "spread_db": "loud above quiet frames, dB",
+    "steady_db": "steady tones in the sound, dB",
+    "duration_s": "duration, s",
+}
+STYLE = (
+    "body{font:14px/1.5 sans-serif;max-width:1000px;margin:2em auto;color:#222}figure{display:inline-block;width:112px;"
+    "margin:4px;vertical-align:top;font-size:11px;overflow-wrap:anywhere}figure img{border-radius:4px}"
+    ".refused{color:#a00}.flag{color:#960}table{border-collapse:collapse}td{padding:2px 12px 2px 0}"
+)
+
+
+def write(rows: Sequence[dict[str, Any]], came_in: Sequence[dict[str, Any]]) -> None:
+    """`rows` of the index; `came_in` of the clip table, where refused clips still have their raw bytes."""
+    kept = [row for row in rows if row["status"] == "kept"]
+    refused = [row for row in rows if row["status"] == "refused"]
+    raw = {row["clip"]: row for row in came_in}
+    reasons = sorted({row["reason"] for row in refused})
+    counted = "".join(
+        f"<tr><td>{reason}</td><td>{sum(row['reason'] == reason for row in refused)}</td></tr>" for reason in reasons
+    )
+    page = (
+        f"<!doctype html><meta charset=utf-8><title>Preprocessing</title><style>{STYLE}</style><h1>Preprocessing</h1>"
+        f"<p>{len(kept)} clips kept, {len(refused)} refused, {sum(row['num_frames'] for row in kept)} frames.</p>"
+        f"<table>{counted}</table><h2>Figures of the kept clips</h2>{histograms(kept)}"
+        f"<h2>Refused</h2>{''.join(_shown_refused(row, raw) for row in spread(refused, NUM_REFUSED))}"
+        f"<h2>Kept</h2>{''.join(_shown_kept(row) for row in spread(kept, NUM_KEPT))}"
+    )
+    write_atomic(paths.PREPROCESS_PAGE, page + "\n")
+
+
+def spread(rows: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    """At most so many: of every reason, case and set of flags one, then evenly over the rest."""
+    firsts: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in rows:
+        firsts.setdefault((row["reason"], row.get("flags") or "", row.get("case") or ""), row)
+    chosen = list(firsts.values())[:most]
+    rest = [row for row in rows if row not in chosen]
+    step = max(1, -(-len(rest) // max(1, most - len(chosen))))
+    return (chosen + rest[::step])[:most]
+
+
+def histograms(kept: Sequence[dict[str, Any]]) -> str:
+    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    for axes, (name, label) in zip(figure.subplots(2, 3).flat, SPREAD.items(), strict=True):
+        values = [row[name] for row in kept if row.get(name) is not None]
+        bins: Any = np.arange(-12.5, 13) if name == "av_offset" else 24
+        axes.hist(values, bins=bins, color="#47a")
+        axes.set_xlabel(label)
+        axes.spines[["top", "right"]].set_visible(False)
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=90, metadata={"Software": None})
+    return _image(png.getvalue(), "png")
+
+
+def _shown_kept(row: dict[str, Any]) -> str:
+    clip = shards.decode(shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"]))
+    flags = f"<br><span class=flag>{row['flags']}</span>" if row["flags"] else ""
+    return _figure(clip.faces_TSS3[len(clip.faces_TSS3) // 2], f"{_name(row)}{flags}")
+
+
+def _shown_refused(row: dict[str, Any], raw: dict[str, dict[str, Any]]) -> str:
+    words = f"{_name(row)}<br><span class=refused>{row['reason']}</span> {html.escape(row['detail'])}"
+    place = raw.get(row["clip"])
+    if not place or not place["shard"]:
+        return _figure(None, words)
+    with shards.opened(paths.RAW / place["shard"], place["offset"], place["size"]) as members:
+        [extension] = members.keys() - {"json", "txt"}
+        try:
+            with contextlib.closing(decode.frames(members[extension]())) as frames:
+                return _figure(next(islice(frames, 1)), words)
+        except decode.MediaError:
+            return _figure(None, words)
+
+
+def _name(row: dict[str, Any]) -> str:
+    return html.escape(row.get("case") or row["source"] or row["clip"])
+
+
+def _figure(picture_HW3: np.ndarray | None, words: str) -> str:
+    if picture_HW3 is None:
+        picture_HW3 = np.full((THUMB_PX, THUMB_PX, 3), 225, np.uint8)
+    scale = THUMB_PX / max(picture_HW3.shape[:2])
+    small = cv2.resize(picture_HW3, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    done, jpeg = cv2.imencode(".jpg", small[..., ::-1])
+    assert done
+    return f"<figure>{_image(jpeg.tobytes(), 'jpeg')}<br>{words}</figure>"
+
+
+def _image(content: bytes, kind: str) -> str:
+    return f"<img src='data:image/{kind};base64,{base64.b64encode(content).decode()}' style='max-width:100%'>"

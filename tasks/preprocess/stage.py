@@ -1,0 +1,202 @@
+"""Stage `preprocess`: raw shards -> shards of face crops, landmarks and MFCCs, and the index of every clip.
+
+reads   data/raw/*.tar, data/clips.parquet, models/landmarks.dat, models/yaw.json
+writes  data/shards/*.tar, data/index.parquet, reports/preprocess.json, reports/preprocess.html
+
+    python -m flows preprocess
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from model import faces, timing
+from model.av_offset import QUALITY_VERSION
+from model.params import FaceParams, Params, QualityParams
+from tasks.core import config, paths
+from tasks.core.errors import Refusal, UserError, write_atomic
+from tasks.core.progress import doing
+from tasks.features import landmarks, yaw
+from tasks.preprocess import examine, gates, pieces
+from tasks.preprocess import page as contact_sheet
+from tasks.storage import index, shards, unit_cache
+from tasks.storage.face_codec import FACE_STORE_VERSION
+from tasks.storage.unit_cache import Unit
+
+PROVENANCE = ("clip", "video", "split", "corpus", "licence", "source", "source_sha256", "text")
+
+
+def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
+    """One unit a shard of the clip table, and the rows that were refused before."""
+    for needed in (paths.LANDMARKS, paths.YAW):
+        if not needed.is_file():
+            raise UserError(f"{needed}: no such file; run `dvc repro landmarks`")
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    rows = index.read(paths.CLIPS)
+    for row in index.kept(rows):
+        groups[row["shard"]].append(row)
+    landmarks_sha256, yaw_sha256 = unit_cache.sha256_file(paths.LANDMARKS), unit_cache.sha256_file(paths.YAW)
+    planned = [
+        Unit(
+            stage="preprocess",
+            name=name,
+            inputs={
+                "clips": [{name: row[name] for name in PROVENANCE} for row in group],
+                "faces": config.as_dict(p.faces),
+                "quality": config.as_dict(p.quality),
+                "algorithms": algorithms(),
+                "pieces": pieces.PIECES_VERSION,
+                "landmarks": landmarks_sha256,
+                "yaw": yaw_sha256,
+                "libraries": unit_cache.library_versions(
+                    "dlib-bin", "opencv-python-headless", "librosa", "numpy", "av", "scipy"
+                ),
+            },
+            hints={"places": [[row["offset"], row["size"]] for row in group]},
+            size=len(group),
+        )
+        for name, group in sorted(groups.items())
+    ]
+    return planned, [row for row in rows if row["status"] == "refused"]
+
+
+def algorithms() -> str:
+    """Versions of our own code that decide the bytes of a shard."""
+    versions = (
+        faces.FACES_VERSION, examine.MFCC_VERSION, shards.SHARDS_VERSION, FACE_STORE_VERSION, QUALITY_VERSION
+    )  # fmt: skip
+    return "faces {}, mfcc {}, shards {}, store {}, quality {}".format(*versions)
+
+
+def tools() -> examine.Tools:
+    return examine.Tools(landmarks.Predictor(paths.LANDMARKS), yaw.load(paths.YAW))
+
+
+def build(unit: Unit, folder: Path) -> None:
+    """One shard: shard.tar with the clips that are kept, rows.json with an index row for every clip.
+
+    A piece of a clip is in memory at a time.
+    """
+    p, limits = FaceParams(**unit.inputs["faces"]), QualityParams(**unit.inputs["quality"])
+    loaded = tools()
+    rows = []
+
+    def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
+        for about, (offset, size) in zip(unit.inputs["clips"], unit.hints["places"], strict=True):
+            doing(f"{about['clip']} of {unit.name}")
+            with shards.opened(paths.RAW / unit.name, offset, size) as raw:
+                for one in read_clip(raw, p, limits, loaded):
+                    row = one.about(about) | {"algorithms": unit.inputs["algorithms"]} | one.figures
+                    if refusal := one.refusal(limits):
+                        rows.append(row | {"status": "refused", "reason": refusal.reason, "detail": refusal.detail})
+                        continue
+                    rows.append(row | {"status": "kept", "reason": "", "detail": "", "shard": unit.name})
+                    assert isinstance(one.clip, shards.Clip)
+                    yield row["clip"], shards.encode(one.clip, one.about(about), p.storage, p.jpeg_quality)
+                    del one
+
+    spans = shards.write(folder / "shard.tar", samples())
+    for row in rows:
+        if span := spans.get(row["clip"]):
+            row |= {"offset": span.offset, "size": span.size, "member_sha256": span.sha256}
+    (folder / "rows.json").write_text(json.dumps(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A piece of a clip: what is stored of it, or why nothing is, and its columns of the index."""
+
+    part: examine.Part
+    clip: shards.Clip | Refusal
+    figures: dict[str, Any]
+
+    def about(self, came_in: dict[str, Any]) -> dict[str, Any]:
+        """Its provenance: that of the clip, or which span of it; which of the words are said there is not known."""
+        if self.part.alone:
+            return came_in
+        return came_in | {
+            "clip": pieces.key_of(came_in["clip"], self.part.number),
+            "source": pieces.source_of(came_in["source"], self.part.first, self.part.num_frames),
+            "text": "",
+        }
+
+    def refusal(self, limits: QualityParams) -> Refusal | None:
+        if isinstance(self.clip, Refusal):
+            return self.clip
+        return next(iter(gates.refusals(self.figures, limits)), None)
+
+
+def read_clip(
+    raw: Mapping[str, bytes | Callable[[], BinaryIO]], p: FaceParams, limits: QualityParams, loaded: examine.Tools
+) -> Iterator[Measured]:
+    """The pieces of a clip, from the members of a raw shard; at least one."""
+    described = raw["json"]
+    about = json.loads(described if isinstance(described, bytes) else described().read())
+    [extension] = raw.keys() - {"json", "txt"}
+    for part in examine.of_video(raw[extension], p, limits, loaded):
+        if isinstance(part.found, Refusal):
+            yield Measured(part, part.found, {})
+            continue
+        # the truth of a synthetic clip is that of all its frames
+        clip = shards.Clip(**part.found.arrays, truth=about.get("truth") if part.alone else None)
+        columns = figures(clip) | part.found.figures | {"flags": gates.flags(part.found.figures, limits)}
+        yield Measured(part, clip, columns)
+        del part, clip
+
+
+def figures(clip: shards.Clip) -> dict[str, Any]:
+    """Measured columns of the index."""
+    return {
+        "case": (clip.truth or {}).get("case", ""),
+        "num_frames": len(clip.faces_TSS3),
+        "duration_s": len(clip.faces_TSS3) / timing.FPS,
+        "found_share": float(clip.found_T.mean()),
+        "found": np.packbits(clip.found_T).tobytes().hex(),
+        "closed": np.packbits(faces.closed(clip.landmarks_T682, clip.found_T)).tobytes().hex(),
+    }
+
+
+def collect(planned: Sequence[Unit], refused: list[dict[str, Any]]) -> str:
+    """Fill data/shards, write the index and the report; return one line for people.
+
+    Errors: UserError where nothing is left, or nothing of a split that training and evaluation need.
+    """
+    rows = [row for unit in planned for row in json.loads((unit.folder / "rows.json").read_text())]
+    rows = [row | {name: bytes.fromhex(row[name]) for name in ("found", "closed") if name in row} for row in rows]
+    rows += refused
+    unit_cache.collect(planned, "shard.tar", paths.SHARDS)
+    index.write(paths.INDEX, rows, index.INDEX_SCHEMA)
+    kept = index.kept(rows)
+    report = {
+        "kept": len(kept),
+        "refused": len(rows) - len(kept),
+        "refused_by_reason": index.refused_by_reason(rows),
+        "kept_by_split": {split: len(index.kept(rows, split)) for split in ("train", "val", "test", "hard")},
+        "frames": sum(row["num_frames"] for row in kept),
+        "frames_with_a_face": sum(round(row["num_frames"] * row["found_share"]) for row in kept),
+        "found_share_by_case": {
+            case: round(float(np.average([found for found, _ in pairs], weights=[num for _, num in pairs])), 4)
+            for case in sorted({row["case"] for row in kept})
+            if (pairs := [(row["found_share"], row["num_frames"]) for row in kept if row["case"] == case])
+        },
+        "clips_by_av_offset_frames": {
+            str(late): num for late, num in sorted(Counter(row["av_offset"] for row in kept).items())
+        },
+        "clips_with_sound_moved": sum(row["av_moved"] != 0 for row in kept),
+        "flagged": dict(sorted(Counter(word for row in kept for word in row["flags"].split(",") if word).items())),
+        "quartiles": {
+            name: [round(float(q), 4) for q in np.percentile([row[name] for row in kept] or [0], (25, 50, 75))]
+            for name in ("face_px", "yaw_deg", "spread_db", "steady_db", "sound_db", "av_confidence", "duration_s")
+        },
+        "hours": round(sum(row["duration_s"] for row in kept) / 3600, 4),
+    }
+    write_atomic(paths.PREPROCESS_REPORT, json.dumps(report, indent=2) + "\n")
+    contact_sheet.write(sorted(rows, key=lambda row: row["clip"]), index.read(paths.CLIPS))
+    index.demand_splits(rows, ("train", "val", "test"), paths.INDEX)
+    why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(rows).items()) or "none"
+    return f"kept {len(kept)} clips, {report['frames']} frames; refused {report['refused']} ({why})"

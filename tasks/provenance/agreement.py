@@ -1,0 +1,68 @@
+"""The agreement a corpus is held under: data/agreement.json, written once by a person, never committed.
+
+python -m flows agree --who "A. Person" --organisation "A University" --signed agreement.pdf
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+from tasks.core import paths
+from tasks.core.errors import UserError, write_atomic
+from tasks.storage import unit_cache
+
+LRS2_LICENCE = "LRS2: BBC agreement, non-commercial research only, no redistribution, file lists included"
+FIELDS = ("corpus", "who", "organisation", "date", "signed_sha256", "licence")
+
+
+def write(who: str, organisation: str, signed: Path, day: str) -> str:
+    """Record who agreed, for whom, when, and the hash of the signed paper; return one line for people.
+
+    Errors: UserError where a field is empty, the date is none, or the paper is not there.
+    """
+    for name, value in (("--who", who), ("--organisation", organisation)):
+        if not value.strip():
+            raise UserError(f"{name} is empty: the agreement names a person and an organisation")
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        raise UserError(f"--date: wanted YYYY-MM-DD, got {day!r}") from None
+    if not signed.is_file() or signed.stat().st_size == 0:
+        raise UserError(
+            f"--signed: {signed}: no such file, or an empty one; give the signed agreement, a PDF or a scan"
+        )
+    values = ("lrs2", who.strip(), organisation.strip(), day, unit_cache.sha256_file(signed), LRS2_LICENCE)
+    write_atomic(paths.AGREEMENT, json.dumps(dict(zip(FIELDS, values, strict=True)), indent=2) + "\n")
+    return f"{paths.AGREEMENT} written: {who.strip()}, {organisation.strip()}, {day}"
+
+
+def of(corpora: Iterable[str]) -> dict[str, str]:
+    """What a model of these corpora says of the agreement it was trained under: organisation, date and the paper's
+    hash, but not who signed. Empty where none is needed, or none is on this machine (the index came from another).
+    """
+    if "lrs2" not in corpora or not paths.AGREEMENT.is_file():
+        return {}
+    try:
+        given = json.loads(paths.AGREEMENT.read_text())
+        return {name: str(given[name]) for name in ("organisation", "date", "signed_sha256")}
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{paths.AGREEMENT}: not an agreement; write it with `python -m flows agree`") from None
+
+
+def demand() -> str:
+    """The licence every row of LRS2 carries.  Errors: UserError without a whole data/agreement.json."""
+    try:
+        given = json.loads(paths.AGREEMENT.read_text())
+        missing = [name for name in FIELDS if not given.get(name)]
+    except FileNotFoundError:
+        raise UserError(
+            f"{paths.AGREEMENT}: no such file; LRS2 needs an agreement signed with the BBC. Once you have it, run "
+            "`python -m flows agree --who ... --organisation ... --signed agreement.pdf`"
+        ) from None
+    except (ValueError, AttributeError):
+        raise UserError(f"{paths.AGREEMENT}: not an agreement; write it with `python -m flows agree`") from None
+    if missing or given["corpus"] != "lrs2":
+        lack = ", ".join(missing) or f"corpus lrs2, it is for {given['corpus']}"
+        raise UserError(f"{paths.AGREEMENT} lacks {lack}; write it with `python -m flows agree`")
+    return str(given["licence"])

@@ -1,0 +1,84 @@
+"""What a training run leaves behind for an auditor: reports/train.json and the tags of its MLflow run.
+
+The checkpoint's own JSON is an out of DVC: same training, same bytes, so it cannot hold what differs from run to run
+(commit, machine, time, run id). The record can: git tracks it, DVC does not hash it, and it names the checkpoint by
+its md5. So from any commit: dvc.lock -> md5 of the checkpoint <- record -> MLflow run -> tags -> md5, commit.
+"""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model.params import Params
+from tasks.core import config, paths
+from tasks.core.errors import write_atomic
+from tasks.provenance import git_revision
+from tasks.storage import unit_cache
+
+LIBRARIES = ("torch", "numpy", "safetensors", "opencv-python-headless", "pyarrow")
+# tag of MLflow <- key of the record's "data" and "outs"
+TAGS = {"dvc.generator.md5": str(paths.GENERATOR), "dvc.discriminators.md5": str(paths.DISCRIMINATORS)}
+
+
+def session(step: int) -> dict[str, Any]:
+    """A piece of a training that was stopped and gone on with: from which step, by which code."""
+    return {"from_step": step, "git_commit": git_revision.commit(), "changed": git_revision.changed()}
+
+
+def record_training(p: Params, sessions: Sequence[dict[str, Any]], run_id: str) -> dict[str, str]:
+    """Write the record of the checkpoint that lies in models/; return the tags for its MLflow run."""
+    outs = [paths.GENERATOR, paths.DISCRIMINATORS]
+    outs += [path.with_suffix(".json") for path in outs]
+    md5s = {str(path): unit_cache.md5_file(path) for path in sorted(outs)}
+    record = {
+        "outs": md5s,
+        "data": {str(paths.INDEX): unit_cache.md5_file(paths.INDEX)},
+        "params_sha256": config.digest(p),
+        "seed": p.seed,
+        "sessions": list(sessions),
+        "mlflow_run": run_id,
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES if _installed(name)},
+        "machine": machine(),
+    }
+    write_atomic(paths.TRAIN_RECORD, json.dumps(record, indent=2, sort_keys=True) + "\n")
+    return {tag: md5s[path] for tag, path in TAGS.items()}
+
+
+def machine() -> dict[str, Any]:
+    """The kind of machine, without its name or its user's."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"system": f"{platform.system()} {platform.machine()}", "cpu": _cpu(), "cores": cores, "gpu": gpu}
+
+
+def _cpu() -> str:
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.is_file() and sys.platform == "linux" else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def load(text: str | bytes) -> dict[str, Any]:
+    """The record as text -> as written.  Errors: ValueError where it is none."""
+    record = json.loads(text)
+    if not isinstance(record, dict) or not {"outs", "data", "sessions", "mlflow_run"} <= record.keys():
+        raise ValueError("not the record of a training")
+    return record

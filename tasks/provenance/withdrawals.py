@@ -1,0 +1,107 @@
+"""Who has withdrawn: withdrawals.csv, tracked by git and read by stage `acquire`, which lets none of them in again.
+
+    video,date,reason,source_sha256
+
+A row says that every clip of a video (a programme, a speaker, a file) must go. The hashes are of the bytes as they
+came, so that the same file under another name stays out too. What the rows of every branch say counts, not those of
+the work tree alone: who checks out an old commit does not forget a withdrawal.
+"""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tasks.core import paths, programs
+from tasks.core.errors import UserError, write_atomic
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    video: str
+    date: str  # YYYY-MM-DD
+    reason: str  # as the person gave it; nobody needs to give one
+    source_sha256: str = ""  # of the video's clips, separated by a space, as far as they were known
+
+
+COLUMNS = [field.name for field in fields(Withdrawal)]
+
+
+def read() -> dict[str, Withdrawal]:
+    """By video: what the work tree's file says, and before it those of all branches."""
+    found = {row.video: row for row in _parse(_of_branches(), "withdrawals.csv of a branch")}
+    if paths.WITHDRAWALS.is_file():
+        found |= {row.video: row for row in _parse(paths.WITHDRAWALS.read_text(), str(paths.WITHDRAWALS))}
+    return found
+
+
+def add(video: str, date: str, reason: str, hashes: Iterable[str] = ()) -> Withdrawal:
+    """Write the row of a video; one that is there keeps its date and reason and learns new hashes."""
+    there = read()
+    known = there.get(video) or Withdrawal(video, date, " ".join(reason.split()))
+    merged = sorted({*known.source_sha256.split(), *hashes} - {""})
+    row = Withdrawal(known.video, known.date, known.reason, " ".join(merged))
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for each in sorted({**there, video: row}.values(), key=lambda row: row.video):
+        table.writerow([getattr(each, name) for name in COLUMNS])
+    write_atomic(paths.WITHDRAWALS, text.getvalue())
+    return row
+
+
+def redacted(md5: str) -> Path:
+    """A table whose object had to go, without the words and sources of the withdrawn: old commits stay explainable."""
+    return paths.cache() / "redacted" / f"{md5}.parquet"
+
+
+def leave_out(
+    wanted: list[dict[str, Any]], refused: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Clips to acquire and rows of those refused, without the withdrawn among the first.
+
+    A withdrawn clip stays in the table by name and hash; nothing it says or shows does.
+    """
+    rows = read()
+    if not rows:
+        return wanted, refused
+    hashes = {sha256: row for row in rows.values() for sha256 in row.source_sha256.split()}
+
+    def withdrawal(clip: dict[str, Any]) -> Withdrawal | None:
+        return rows.get(clip["video"]) or hashes.get(clip.get("source_sha256") or "")
+
+    stay, out = [], []
+    for clip in wanted:
+        if row := withdrawal(clip):
+            names = ("clip", "video", "split", "corpus", "licence", "source_sha256")
+            out.append(_blank({name: clip.get(name, "") for name in names}, row))
+        else:
+            stay.append(clip)
+    others = [_blank(clip, row) if (row := withdrawal(clip)) else clip for clip in refused]
+    return stay, [*others, *out]
+
+
+def _blank(clip: dict[str, Any], row: Withdrawal) -> dict[str, Any]:
+    said = {"text": "", "source": "", "status": "refused", "reason": "withdrawn", "detail": f"withdrawn {row.date}"}
+    return clip | said
+
+
+def _of_branches() -> str:
+    """The lines of withdrawals.csv at the tip of every branch, "" where there is no git."""
+    names = programs.git("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
+    if not names:
+        return ""
+    return programs.git("grep", "-h", "-e", ".", *names.split("\n"), "--", str(paths.WITHDRAWALS)) or ""
+
+
+def _parse(text: str, where: str) -> list[Withdrawal]:
+    rows = []
+    for number, cells in enumerate(csv.reader(io.StringIO(text)), 1):
+        if not cells or cells[0] == COLUMNS[0]:
+            continue
+        if not 3 <= len(cells) <= len(COLUMNS) or not cells[0]:
+            raise UserError(f"{where}: line {number} must be {','.join(COLUMNS)}, got {','.join(cells)!r}")
+        rows.append(Withdrawal(*cells))
+    return rows

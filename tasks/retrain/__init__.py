@@ -1,0 +1,1 @@
+"""Drift, retraining, gate and promotion."""

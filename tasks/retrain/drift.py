@@ -1,0 +1,65 @@
+"""Has the data drifted? The index now against the index the champion was trained on, column by column."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import ks_2samp
+
+from tasks.storage import index
+
+# columns of the index worth watching; those that a champion's older index does not have are passed over
+COLUMNS = ("face_px", "duration_s", "found_share", "yaw_deg", "av_offset", "av_confidence", "spread_db", "steady_db")
+MIN_CLIPS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """`ks`: the largest distance between the two distribution functions, 0 to 1. `flagged`: larger than is usual."""
+
+    column: str
+    champion_median: float
+    median: float
+    ks: float
+    flagged: bool
+
+
+def compare(before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]], limit: float) -> dict[str, Any]:
+    """Both indexes' kept clips: how many came, went and were refused, and the columns that moved."""
+    kept_before, kept_now = index.kept(before), index.kept(now)
+    clips_before, clips_now = ({row["clip"] for row in rows} for rows in (kept_before, kept_now))
+    columns = [found for name in COLUMNS if (found := _column(name, kept_before, kept_now, limit))]
+    return {
+        "clips": [len(clips_before), len(clips_now)],
+        "new": len(clips_now - clips_before),
+        "gone": len(clips_before - clips_now),
+        "refused_share": [
+            round(1 - len(kept) / max(1, len(rows)), 4) for kept, rows in ((kept_before, before), (kept_now, now))
+        ],
+        "columns": {each.column: {k: v for k, v in asdict(each).items() if k != "column"} for each in columns},
+        "flagged": [each.column for each in columns if each.flagged],
+    }
+
+
+def _column(name: str, before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]], limit: float) -> Drift | None:
+    a, b = (np.array([row[name] for row in rows if row.get(name) is not None], float) for rows in (before, now))
+    if min(len(a), len(b)) < MIN_CLIPS:
+        return None
+    distance = ks_2samp(a, b)
+    # large and not by chance: few clips are far apart by chance alone
+    flagged = distance.statistic >= limit and distance.pvalue < 0.01
+    then, since = (round(float(np.median(values)), 6) for values in (a, b))
+    return Drift(name, then, since, round(float(distance.statistic), 6), bool(flagged))
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """For people, the flagged first."""
+    said = [
+        f"{found['new']} clips are new, {found['gone']} are gone: {found['clips'][0]} then, {found['clips'][1]} now"
+    ]
+    for name in found["flagged"]:
+        column = found["columns"][name]
+        moved = f"median {column['champion_median']:g} then, {column['median']:g} now"
+        said.append(f"drift in {name}: {moved} (KS distance {column['ks']:.2f})")
+    return said if found["flagged"] else [*said, "no drift in " + (", ".join(found["columns"]) or "anything measured")]

@@ -1,0 +1,110 @@
+"""The gate: may a new checkpoint serve? It must hold every floor, lose nothing to the champion, and audit clean."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from model.params import RetrainParams
+from tasks.evaluate import compare
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One demand and what came of it."""
+
+    demand: str
+    found: str
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    reasons: Sequence[Reason]
+
+    @property
+    def promoted(self) -> bool:
+        return all(reason.holds for reason in self.reasons)
+
+    def lines(self) -> list[str]:
+        return [f"{'holds' if each.holds else 'FAILS'}  {each.demand}: {each.found}" for each in self.reasons]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"promoted": self.promoted, "reasons": [asdict(reason) for reason in self.reasons]}
+
+    def sentence(self) -> str:
+        """The reasons that decided, as a tag."""
+        told = [each for each in self.reasons if not each.holds] or self.reasons
+        return "; ".join(f"{each.demand}: {each.found}" for each in told)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What evaluation committed: reports/metrics.json, reports/plots/clips.csv, and the hash of every test clip."""
+
+    panel: dict[str, Any]
+    by_clip: str
+    clips: dict[str, str]  # clip -> member_sha256 in the index
+    method: str  # what decides the figures beside checkpoint and clips
+
+
+def judge(challenger: Evaluation, champion: Evaluation | None, findings: Sequence[str], p: RetrainParams) -> Judgement:
+    """`findings`: what the audit found; `champion`: None where nothing serves."""
+    reasons = [*_floors(challenger, p)]
+    audit = Reason("audit", findings[0] if findings else "clean", not findings)
+    return Judgement([*reasons, _against(challenger, champion, p), audit])
+
+
+def _floors(challenger: Evaluation, p: RetrainParams) -> list[Reason]:
+    right, wrong = challenger.panel["right_audio"], challenger.panel["wrong_audio"]
+    lags = [float(row["aperture_lag_frames"]) for row in _rows(challenger.by_clip) if row["aperture_lag_frames"]]
+    in_sync = float(np.mean([abs(lag) <= 1 for lag in lags])) if lags else 0.0
+    floors = [
+        _floor("correlation with the right sound", right["aperture_corr"], p.min_aperture_corr, 1.0),
+        _floor("amplitude", right["amplitude_ratio"], p.min_amplitude_ratio, p.max_amplitude_ratio),
+        _floor("correlation with a wrong sound", wrong["aperture_corr"], -1.0, p.max_wrong_audio_corr),
+        _floor("share in sync", in_sync, p.min_in_sync, 1.0),
+    ]
+    hard = [row["aperture_corr"] for name, row in challenger.panel.items() if name.startswith("hard_")]
+    measured = [value for value in hard if value is not None]
+    if hard:
+        floors.append(_floor("mean of the hard cases", float(np.mean(measured or [np.nan])), p.min_hard_corr, 1.0))
+    return floors
+
+
+def _floor(what: str, value: float | None, low: float, high: float) -> Reason:
+    number = float("nan") if value is None else value
+    return Reason(f"{what} from {low:g} to {high:g}", f"{number:.3f}", low <= number <= high)
+
+
+def _against(challenger: Evaluation, champion: Evaluation | None, p: RetrainParams) -> Reason:
+    """Paired, clip by clip, on the test clips that are the same bytes for both."""
+    demand = f"{p.metric} {p.promote.replace('_', ' ')} than the champion's"
+    if champion is None:
+        return Reason(demand, "nothing serves", True)
+    if champion.method != challenger.method:
+        return Reason(demand, "they were measured in two ways; evaluate the champion again", False)
+    same = {clip for clip, sha256 in challenger.clips.items() if champion.clips.get(clip) == sha256}
+    theirs, ours = (_values(each.by_clip, p.metric, same) for each in (champion, challenger))
+    common = theirs.keys() & ours.keys()
+    if len(common) < p.min_clips:
+        return Reason(demand, f"{len(common)} test clips in common, {p.min_clips} are needed", False)
+    a, b = ({clip: values[clip] for clip in sorted(common)} for values in (theirs, ours))
+    found = compare.paired(a, b, p.metric)
+    said = f"{found.verdict}: {found.difference:+.3f}, 95 % interval {found.low:+.3f} to {found.high:+.3f}"
+    holds = found.verdict == "better" or (p.promote == "not_worse" and found.verdict != "worse")
+    return Reason(demand, f"{said}, on {len(common)} clips", holds)
+
+
+def _values(by_clip: str, metric: str, clips: set[str]) -> dict[str, float | None]:
+    """None where a clip could not be measured, which counts as the worst: none is left out for failing."""
+    return {row["clip"]: float(row[metric]) if row[metric] else None for row in _rows(by_clip) if row["clip"] in clips}
+
+
+def _rows(by_clip: str) -> list[dict[str, str]]:
+    """The generator's rows on the test clips."""
+    rows = csv.DictReader(io.StringIO(by_clip))
+    return [row for row in rows if row["split"] == "test" and row["row"] == "right_audio"]

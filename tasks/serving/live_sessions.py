@@ -1,0 +1,128 @@
+"""Live sessions of the page, each in a process of its own (tasks/serving/rtc.py), as many as the limits say."""
+
+import contextlib
+import importlib.util
+import multiprocessing
+import secrets
+import signal
+import threading
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from tasks.core.errors import UserError
+from tasks.serving.uploads import Limits, without_places
+
+START_S = 60.0  # for a session to load itself
+PATIENCE_S = 2.0  # for it to end by itself
+MISSING = "live in the browser needs aiortc: pip install -e '.[live]'"
+FAILED = "the program failed at this session; the terminal it was started in says why"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """`offer`: the browser's half of the handshake, SDP."""
+
+    picture: Path
+    checkpoint: str
+    label: str | None
+    offer: str
+    most_s: float
+    backend: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The other half, or, in one line for the visitor, why there is none."""
+
+    sdp: str = ""
+    error: str = ""
+
+
+def missing() -> str:
+    """Why there is no live page, and what to install; "" where nothing is missing."""
+    return "" if importlib.util.find_spec("aiortc") else MISSING
+
+
+def work(pipe: Connection) -> None:
+    """The process of a session: one order, one answer, and what follows."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when it ends
+    from tasks.serving import rtc  # torch and aiortc are loaded where they are needed
+
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        try:
+            rtc.work(pipe.recv(), pipe)
+        except UserError as error:
+            pipe.send(Answer(error=without_places(str(error))))
+
+
+@dataclass
+class Session:
+    process: BaseProcess
+    pipe: Connection
+
+
+class Booth:
+    """Errors: what cannot be done is a UserError of one line."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.sessions: dict[str, Session] = {}
+        self._lock = threading.Lock()
+
+    def open(self, order: Order) -> tuple[str, str]:
+        """(name of the session, SDP that answers the offer)"""
+        if why := missing():
+            raise UserError(why)
+        name, session = self._begin()
+        try:
+            session.pipe.send(order)
+            if not session.pipe.poll(START_S):
+                raise UserError(f"the session was not ready within {START_S:g} s; try again when less is going on")
+            answer: Answer = session.pipe.recv()
+        except (EOFError, OSError):
+            self.close(name)
+            raise UserError(FAILED) from None
+        except UserError:
+            self.close(name)
+            raise
+        if answer.error:
+            self.close(name)
+            raise UserError(answer.error)
+        return name, answer.sdp
+
+    def _begin(self) -> tuple[str, Session]:
+        with self._lock:
+            self.sweep()
+            if len(self.sessions) >= self.limits.num_live:
+                raise UserError("someone else is live here just now; try again in a few minutes")
+            context = multiprocessing.get_context("spawn")
+            here, there = context.Pipe()
+            process = context.Process(target=work, args=(there,), name="live", daemon=True)
+            process.start()
+            there.close()
+            name = secrets.token_urlsafe(12)
+            self.sessions[name] = Session(process, here)
+            return name, self.sessions[name]
+
+    def close(self, name: str) -> bool:
+        """Whether there was one of this name."""
+        session = self.sessions.pop(name, None)
+        if session is None:
+            return False
+        session.pipe.close()  # it sees that and ends
+        session.process.join(PATIENCE_S)
+        session.process.kill()
+        session.process.join()
+        return True
+
+    def sweep(self) -> None:
+        """Forget those that have ended."""
+        for name, session in list(self.sessions.items()):
+            if not session.process.is_alive():
+                self.close(name)
+
+    def close_all(self) -> None:
+        for name in list(self.sessions):
+            self.close(name)

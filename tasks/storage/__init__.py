@@ -1,0 +1,1 @@
+"""Shards, objects and the cache of finished units."""

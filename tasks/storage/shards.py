@@ -1,0 +1,239 @@
+"""Shards: WebDataset tars of clips, byte for byte the same for the same clips, and the way back to one clip.
+
+Names      <split>-<shard>-of-<shards>.tar, a clip goes to sha256(video id) % shards of its split
+Raw        <key>.<mp4, mov, ...>, <key>.txt (words, may lack), <key>.json (provenance; truth of synthetic clips)
+Processed  <key>.faces.jpg     S x S face crops, or <key>.faces.npy: see tasks/storage/face_codec.py
+           <key>.landmarks.npy float16 (T, 68, 2), pixels in the crop
+           <key>.mel.npy       int16 (4 T, 40), mel power: see model.mfcc.levelled
+           <key>.mfcc.npy      float32 (12, 4 T)
+           <key>.json          clip, video, split, num_frames, found (T of 0 and 1), boxes (T x 4, px), truth if known
+A shard may lie in object storage; in its place is then a pointer (tasks/storage/remote_shards.py), and it is read
+from there. Keys are <part>/<video>/<clip>; a dot in the last part would end WebDataset's key early and is refused.
+"""
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from model import timing
+from tasks.core.errors import UserError
+from tasks.storage import face_codec, remote_shards
+from tasks.storage.face_codec import Content
+
+SHARDS_VERSION = 2  # raise it when the layout above changes
+BLOCK = 1 << 20  # bytes of a file that are in memory at once
+
+
+def shard_of(video: str, num_shards: int) -> int:
+    """Stable: one more video, or one less, moves no other."""
+    return int(hashlib.sha256(video.encode()).hexdigest(), 16) % num_shards
+
+
+def shard_name(split: str, shard: int, num_shards: int) -> str:
+    return f"{split}-{shard:06d}-of-{num_shards:06d}.tar"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a clip's members lie in its shard, and their hash."""
+
+    offset: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileMember:
+    """A member that is a file, and too large to be held; `sha256` is what it must be when it is read."""
+
+    path: Path
+    sha256: str
+
+
+def write(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes | FileMember]]]) -> dict[str, Span]:
+    """Write (key, {extension: bytes}) samples, a sample's members in the order of their names; return where each lies.
+
+    The bytes are those of webdataset.TarWriter(mtime=0, user="", group=""), without dates and PAX headers; it is not
+    called because it reads and hashes nothing, and its import takes seconds and 180 MB.
+    Errors: UserError where a file changed since it was hashed.
+    """
+    spans: dict[str, Span] = {}
+    with path.open("wb") as file:
+        for key, members in samples:
+            assert "." not in key.rsplit("/", 1)[-1], f"{key}: a dot in a key's last part"
+            start, sha256 = file.tell(), hashlib.sha256()
+            for extension in sorted(members):
+                for piece in _tar_member(f"{key}.{extension}", members[extension]):
+                    sha256.update(piece)
+                    file.write(piece)
+            spans[key] = Span(start, file.tell() - start, sha256.hexdigest())
+        end = 2 * tarfile.BLOCKSIZE
+        file.write(bytes(end + -(file.tell() + end) % tarfile.RECORDSIZE))
+    return spans
+
+
+def _tar_member(name: str, content: bytes | FileMember) -> Iterator[bytes]:
+    info = tarfile.TarInfo(name)
+    info.size = len(content) if isinstance(content, bytes) else content.path.stat().st_size
+    info.mode, info.mtime = 0o444, 0
+    yield info.tobuf(tarfile.DEFAULT_FORMAT)
+    if isinstance(content, bytes):
+        yield content
+    else:
+        yield from _blocks(content, info.size)
+    yield bytes(-info.size % tarfile.BLOCKSIZE)
+
+
+def _blocks(member: FileMember, size: int) -> Iterator[bytes]:
+    sha256 = hashlib.sha256()
+    with member.path.open("rb") as file:
+        while block := file.read(min(BLOCK, size)):
+            sha256.update(block)
+            size -= len(block)
+            yield block
+    if size or sha256.hexdigest() != member.sha256:
+        raise UserError(f"{member.path} changed while it was read; run the stage again")
+
+
+def read(path: Path, offset: int, size: int, sha256: str = "") -> dict[str, bytes]:
+    """One clip's members, by extension, in one read of the shard, here or where its pointer says.
+
+    Errors: UserError where the bytes at the place the index names are no clip, or not those of a `sha256` that is
+            given: shard and index do not fit.
+    """
+    try:
+        region = _region(path, offset, size)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such shard, but the index names it; run `dvc repro`") from None
+    check(region, path, offset, size, sha256)
+    try:
+        with tarfile.open(fileobj=io.BytesIO(region), mode="r:") as tar:
+            members = {}
+            for member in tar:
+                body = tar.extractfile(member)
+                assert body is not None
+                members[member.name.rsplit("/", 1)[-1].split(".", 1)[1]] = body.read()
+    except (tarfile.TarError, IndexError, AssertionError) as error:
+        raise UserError(
+            f"{path}: no clip at byte {offset} ({error}): not the shard the index was made with; "
+            "run `dvc checkout` or `dvc repro`"
+        ) from error
+    return members
+
+
+def check(region: Content, path: Path, offset: int, size: int, sha256: str = "") -> None:
+    """UserError where these are not the bytes that the index tells of."""
+    if len(region) != size:
+        raise UserError(f"{path}: ends before byte {offset + size}; run `dvc checkout` or `dvc repro`")
+    if sha256 and hashlib.sha256(region).hexdigest() != sha256:
+        raise UserError(
+            f"{path}: other bytes at {offset} than the index was made with; run `dvc checkout` or `dvc repro`"
+        )
+
+
+@contextmanager
+def opened(path: Path, offset: int, size: int) -> Iterator[Mapping[str, Callable[[], BinaryIO]]]:
+    """One clip's members, by extension, each a function that opens it anew; nothing but what is read is in memory.
+
+    All of them share the shard's file: not for several threads. A shard in object storage is read whole, as by `read`.
+    Errors: as `read`
+    """
+    if not path.is_file():
+        held = read(path, offset, size)
+        yield {extension: partial(io.BytesIO, content) for extension, content in held.items()}
+        return
+    with path.open("rb") as file:
+        file.seek(offset)
+        members = {}
+        try:
+            tar = tarfile.open(fileobj=file, mode="r:")
+            while (member := tar.next()) is not None and member.offset < offset + size:
+                extension = member.name.rsplit("/", 1)[-1].split(".", 1)[1]
+                members[extension] = partial(_member, tar, member)
+        except (tarfile.TarError, IndexError) as error:
+            raise UserError(
+                f"{path}: no clip at byte {offset} ({error}): not the shard the index was made with; "
+                "run `dvc checkout` or `dvc repro`"
+            ) from error
+        if not members:
+            raise UserError(f"{path}: no clip at byte {offset}; run `dvc checkout` or `dvc repro`")
+        yield members
+
+
+def _member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> BinaryIO:
+    file = tar.extractfile(member)
+    assert file is not None
+    return file  # type: ignore[return-value]
+
+
+def _region(path: Path, offset: int, size: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
+    except FileNotFoundError:
+        return remote_shards.read(path, offset, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What training and evaluation see of a clip."""
+
+    faces_TSS3: np.ndarray  # uint8 RGB
+    mfcc_FW: np.ndarray  # float32 (12, 4 T)
+    mel_CM: np.ndarray  # int16 (4 T, 40): what the cepstra are of, for another sound to be laid under
+    landmarks_T682: np.ndarray  # float32, px in the crop
+    found_T: np.ndarray  # bool: the detector saw the face itself in this frame
+    boxes_T4: np.ndarray  # float32, px in the frame: the detector's box, smoothed
+    truth: dict | None  # of synthetic clips: see tasks.synthetic.clip
+
+
+def encode(clip: Clip, provenance: Mapping[str, object], storage: str, jpeg_quality: int) -> dict[str, bytes]:
+    """A clip as the members of a processed shard; `storage` is `faces.storage` of params.yaml."""
+    about = dict(provenance) | {
+        "num_frames": len(clip.faces_TSS3),
+        "fps": timing.FPS,
+        "size": clip.faces_TSS3.shape[1],
+        "found": clip.found_T.astype(int).tolist(),
+        "boxes": clip.boxes_T4.round(2).tolist(),
+    }
+    if clip.truth is not None:
+        about["truth"] = clip.truth
+    return {
+        **face_codec.encode(clip.faces_TSS3, storage, jpeg_quality),
+        "landmarks.npy": _npy(clip.landmarks_T682.astype(np.float16)),
+        "mel.npy": _npy(clip.mel_CM),
+        "mfcc.npy": _npy(clip.mfcc_FW.astype(np.float32)),
+        "json": json.dumps(about, sort_keys=True).encode(),
+    }
+
+
+def decode(members: Mapping[str, Content], faces_TSS3: np.ndarray | None = None) -> Clip:
+    """The clip of a processed shard; of faces that are decoded already, the rest."""
+    about = json.loads(bytes(members["json"]))
+    if faces_TSS3 is None:
+        faces_TSS3 = face_codec.Faces(members, about["num_frames"]).all()
+    return Clip(
+        faces_TSS3=faces_TSS3,
+        mfcc_FW=np.load(io.BytesIO(members["mfcc.npy"])),
+        mel_CM=np.load(io.BytesIO(members["mel.npy"])),
+        landmarks_T682=np.load(io.BytesIO(members["landmarks.npy"])).astype(np.float32),
+        found_T=np.array(about["found"], bool),
+        boxes_T4=np.array(about["boxes"], np.float32),
+        truth=about.get("truth"),
+    )
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()

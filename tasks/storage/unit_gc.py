@@ -1,0 +1,77 @@
+"""Deleting units that nothing needs: of no current plan, and used by no run for some days.
+
+reads   params.yaml and what the plans of the stages read
+writes  nothing; deletes folders of the unit cache (LIPGAN_CACHE)
+
+    python -m flows gc --dry-run
+
+A stage that cannot be planned now (its source is not there, say) keeps all of its units. A shared cache
+(LIPGAN_UNITS) is not touched: no machine knows what the others need; its bucket can let objects expire by itself.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from model.params import Params
+from tasks.acquire import stage as acquire
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.core.progress import say
+from tasks.landmarks import stage as landmarks_stage
+from tasks.preprocess import stage as preprocess
+from tasks.storage.unit_cache import Unit
+
+DAY_S = 86_400
+
+
+def run(p: Params, days: float, dry_run: bool) -> str:
+    """Delete them, or with `dry_run` only name them; return one line for people."""
+    needed, unknown = current(p)
+    found = idle(time.time() - days * DAY_S, needed, unknown)
+    num_bytes = 0
+    for folder in found:
+        num_bytes += sum(file.stat().st_size for file in folder.iterdir())
+        if dry_run:
+            say(f"{folder.parents[1].name}/{folder.name}")
+        else:
+            shutil.rmtree(folder)
+    for stage, why in unknown.items():
+        say(f"{stage} cannot be planned now, its units stay: {why}")
+    what = "would be deleted" if dry_run else "deleted"
+    return f"{len(found)} units, {num_bytes / 1e6:.1f} MB, unused for {days:g} days, {what}"
+
+
+def current(p: Params) -> tuple[set[str], dict[str, str]]:
+    """Keys that the stages would use now; and the stages for which that cannot be known, with the reason."""
+    plans: dict[str, Callable[[], Sequence[Unit]]] = {
+        "acquire": lambda: acquire.plan(p)[0],
+        "landmarks": lambda: [*landmarks_stage.plan(p)[0], landmarks_stage.plan(p)[1]],
+        "preprocess": lambda: preprocess.plan(p)[0],
+    }
+    needed, unknown = set[str](), dict[str, str]()
+    for stage, plan in plans.items():
+        try:
+            needed |= {unit.key for unit in plan()}
+        except UserError as error:
+            unknown[stage] = str(error)
+    for folder in _stages():
+        if folder.name not in plans:
+            unknown[folder.name] = "no stage of this version makes it"
+    return needed, unknown
+
+
+def idle(before: float, needed: set[str], unknown: dict[str, str]) -> list[Path]:
+    """Folders of units last used before a time, in seconds since 1970, and not needed now."""
+    return sorted(
+        folder
+        for stage in _stages()
+        if stage.name not in unknown
+        for folder in stage.glob("??/*")
+        if not folder.name.startswith(".") and folder.name not in needed and folder.stat().st_mtime < before
+    )
+
+
+def _stages() -> list[Path]:
+    return sorted(folder for folder in (paths.cache() / "units").glob("*") if folder.is_dir())

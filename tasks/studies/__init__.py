@@ -1,0 +1,1 @@
+"""Work that a person starts by hand and no stage needs: demo, ablations, preference tests."""

@@ -1,0 +1,197 @@
+"""The experiments of LipGAN's authors, run again: what their losses do, each with several seeds.
+
+reads   data/index.parquet, data/shards/*.tar, models/expert.safetensors, models/landmarks.dat, params.yaml
+writes  reports/experiments/: experiments.json, curves.csv, a figure an experiment, experiments.html
+keeps   .cache/experiments/<key>/, a project folder a training: what was stopped goes on, what is done is not done again
+
+    python -m flows experiments --steps 800 --seeds 3
+
+1  L1 against lip-weighted L1: who shapes the mouth early, and do they meet?
+2  The co-trained discriminator on 1,000 random faces (LipGAN's authors: about 63 %) against the expert on the same ones
+3  What the generator learns from: no judge of sync, the co-trained one, the expert, the expert and visual quality
+"""
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from model import faces, seeds
+from model.discriminator import SyncDiscriminator
+from model.expert import MIDDLE, RUN
+from model.metrics import temporal
+from model.params import Params, TermParams, TermsParams, TrainParams
+from model.samples import pictures
+from tasks.core import config, csv_tables, paths, programs
+from tasks.core.errors import UserError, write_atomic
+from tasks.core.progress import progress, say
+from tasks.features.landmarks import Predictor
+from tasks.inference import checkpoints, lip_sync
+from tasks.inference import sync_meter as sync
+from tasks.inference.lip_sync import LipSync
+from tasks.loading import batches
+from tasks.loading.batches import Clips
+from tasks.storage import unit_cache
+from tasks.studies import ablations_page
+
+OFF = TermParams(weight=0.0, begin=0.0, ramp=0.0, metric="none", below=0.0)
+PLAIN = TermsParams(sync=OFF, expert=OFF, quality=OFF, temporal=OFF, perceptual=OFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to train; `changes` of params.yaml's train section."""
+
+    name: str
+    title: str
+    changes: dict[str, Any]
+
+
+def variants(t: TrainParams) -> list[Variant]:
+    """The trainings that the three experiments share, in the weights of params.yaml."""
+    sync = replace(OFF, weight=t.terms.sync.weight or 0.01)
+    with_expert = {"perceptual": t.terms.perceptual, "expert": t.terms.expert}
+    quality = replace(t.terms.quality, weight=t.terms.quality.weight or 0.002)
+    alone = {"audio_from_expert": "never"}
+    return [
+        Variant("plain", "plain L1, co-trained discriminator", alone | {"lip_alpha": 1.0, "terms": {"sync": sync}}),
+        Variant("none", "lip-weighted L1, nothing else", alone | {"terms": {}}),
+        Variant("cotrained", "lip-weighted L1, co-trained discriminator", alone | {"terms": {"sync": sync}}),
+        Variant("expert", "and the expert", {"terms": {"sync": sync} | with_expert}),
+        Variant("quality", "and visual quality", {"terms": {"sync": sync} | with_expert | {"quality": quality}}),
+    ]
+
+
+def params_of(p: Params, variant: Variant, *, steps: int, seed: int) -> Params:
+    changes = dict(variant.changes)
+    terms = replace(PLAIN, **changes.pop("terms"))
+    val_every = p.train.log_every * max(1, steps // 16 // p.train.log_every)  # between rows of the log it is not kept
+    trained = replace(p.train, num_steps=steps, val_every=val_every, terms=terms, **changes)
+    return replace(p, seed=seed, train=trained)
+
+
+def run(p: Params, *, steps: int, num_seeds: int) -> str:
+    """Train every variant with every seed, measure, write the report; one line for people.
+
+    Errors: UserError where there is no expert, or params.yaml gives it no weight: nothing could be compared.
+    """
+    if not (p.train.terms.expert.weight or p.train.terms.perceptual.weight):
+        raise UserError("experiments: train.terms.expert and .perceptual have weight 0: give one of them a weight")
+    expert_share = judge_expert(p)
+    steps = steps or p.train.num_steps
+    wanted = [(variant, p.seed + k) for variant in variants(p.train) for k in range(num_seeds)]
+    results: list[dict[str, Any]] = []
+    for number, (variant, seed) in enumerate(wanted):
+        say(f"experiments: training {number + 1} of {len(wanted)}: {variant.title}, seed {seed}")
+        folder = trained(params_of(p, variant, steps=steps, seed=seed))
+        results.append({"variant": variant.name, "title": variant.title, "seed": seed} | measured(folder, p))
+    curves = [
+        {"variant": result["variant"], "seed": result["seed"]} | row
+        for result in results
+        for row in result.pop("curve")
+        if row["val_l1"] != ""
+    ]
+    found = {
+        "steps": steps,
+        "batch_size": p.train.batch_size,
+        "corpora": sorted({row["corpus"] for row in Clips(paths.INDEX, paths.SHARDS, "train").rows}),
+        "pairs": p.evaluate.num_pairs,
+        "expert": expert_share,
+        "trainings": csv_tables.rounded(results),
+    }
+    paths.EXPERIMENTS.mkdir(parents=True, exist_ok=True)
+    write_atomic(paths.EXPERIMENTS / "experiments.json", json.dumps(found, indent=2) + "\n")
+    csv_tables.write_csv(paths.EXPERIMENTS / "curves.csv", curves)
+    ablations_page.write(found, curves)
+    return f"{len(results)} trainings of {steps} steps: {paths.EXPERIMENTS}/experiments.html"
+
+
+def trained(p: Params) -> Path:
+    """The project folder of one training, which goes on or is done."""
+    data = unit_cache.md5_file(paths.INDEX)
+    what = config.digest(p.train, p.model, p.faces)
+    key = f"{seeds.derive(what, p.seed, data, unit_cache.md5_file(paths.EXPERT)):016x}"
+    folder = paths.cache().absolute() / "experiments" / data / key
+    (folder / "models").mkdir(parents=True, exist_ok=True)
+    for shared in (paths.EXPERT, paths.EXPERT.with_suffix(".json"), Path("data")):
+        link = folder / shared
+        if not link.exists():
+            link.symlink_to(shared.absolute())
+    if not (folder / paths.GENERATOR).is_file():
+        write_atomic(folder / "params.yaml", yaml.safe_dump(config.as_dict(p)))
+        tracking = os.environ.get("LIPGAN_TRACKING", "jsonl").replace("mlflow", "jsonl")
+        programs.train(variables={"LIPGAN_CACHE": str(folder / ".cache"), "LIPGAN_TRACKING": tracking}, folder=folder)
+    return folder
+
+
+def measured(folder: Path, p: Params) -> dict[str, Any]:
+    """A training's figures on the test clips, its discriminator's on random faces, and its curve."""
+    generator, predictor = LipSync(folder / paths.GENERATOR), Predictor(paths.LANDMARKS)
+    clips = Clips(paths.INDEX, paths.SHARDS, "test")
+    per_clip = [
+        _follows(generator, predictor, clips, number, p) for number in progress(range(len(clips)), "test", "clip")
+    ]
+    figures = {name: float(np.mean([one[name] for one in per_clip])) for name in per_clip[0]}
+    return figures | {
+        "discriminator": judge_discriminator(folder, p),
+        "curve": csv_tables.read_csv(folder / paths.TRAIN_CURVE),
+    }
+
+
+def _follows(generator: LipSync, predictor: Predictor, clips: Clips, number: int, p: Params) -> dict[str, float]:
+    """How the mouth follows the clip's own sound and that of the next clip."""
+    clip, other = clips[number], clips[(number + 1) % len(clips)]
+    at_T = np.arange(len(clip.faces_TSS3))
+    identity = clip.faces_TSS3[lip_sync.identity_frame(clip.found_T)]
+    real_T = faces.aperture(predictor(clip.faces_TSS3))
+    columns = np.arange(clip.mfcc_FW.shape[1]) % other.mfcc_FW.shape[1]
+    found: dict[str, float] = {}
+    for name, mfcc_FW in (("right", clip.mfcc_FW), ("wrong", other.mfcc_FW[:, columns])):
+        made = generator.generate(identity, clip.faces_TSS3, lip_sync.windows(mfcc_FW, at_T))
+        opening_T = faces.aperture(predictor(made))
+        score = temporal.aperture_scores(opening_T, real_T, max_lag=p.evaluate.max_lag, reference_T=real_T)
+        found |= {f"corr_{name}": score.corr, f"amplitude_{name}": score.amplitude_ratio}
+    return found
+
+
+def judge_discriminator(folder: Path, p: Params) -> float:
+    """Share of random test faces that lie nearer to their right sound than to a wrong one; chance 0.5."""
+    weights, about = checkpoints.load(folder / paths.DISCRIMINATORS)
+    network = SyncDiscriminator(about["params"]["model"]["width"], about["params"]["faces"]["size"])
+    lip_sync.load_weights(network, weights, folder / paths.DISCRIMINATORS)
+    network.eval()
+    clips = Clips(paths.INDEX, paths.SHARDS, "test")
+    nearer = []
+    with torch.inference_mode():
+        for batch in _random_faces(clips, p):
+            face_B3SS = pictures(batch.target_BSS3)
+            nearer.append(network(face_B3SS, batch.mfcc_BFW) < network(face_B3SS, batch.negative_BFW))
+    return float(torch.cat(nearer).float().mean())
+
+
+def _random_faces(clips: Clips, p: Params) -> list[Any]:
+    draws = _draws(clips, p)
+    return [batches.batch_of(clips, draws.rows(k, min(k + 100, len(draws)))) for k in range(0, len(draws), 100)]
+
+
+def _draws(clips: Clips, p: Params) -> Any:
+    per_clip = -(-p.evaluate.num_pairs // len(clips))
+    return clips.draw(p.train, seed=p.seed, epoch="pairs", per_clip=per_clip, flip=False).rows(0, p.evaluate.num_pairs)
+
+
+def judge_expert(p: Params) -> float:
+    """The same of the expert, on the same faces and sounds: each with the four frames around it."""
+    meter, clips = sync.SyncMeter(), Clips(paths.INDEX, paths.SHARDS, "test")
+    draws, nearer = _draws(clips, p), []
+    for row in range(len(draws)):
+        clip, other = clips[int(draws.clip_N[row])], clips[int(draws.negative_clip_N[row])]
+        start = int(np.clip(draws.target_N[row] - MIDDLE, 0, len(clip.faces_TSS3) - RUN))
+        at = np.array([start + MIDDLE]), np.array([draws.negative_frame_N[row]])
+        right, wrong = (lip_sync.windows(of.mfcc_FW, t) for of, t in zip((clip, other), at, strict=True))
+        nearer.append(meter.nearer(clip.faces_TSS3[start : start + RUN], right[0], wrong[0]))
+    return float(np.mean(nearer))

@@ -1,0 +1,139 @@
+"""The experiments as figures and one page that stands alone: each with its table, its seeds and their spread."""
+
+import base64
+import html
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+from tasks.core import paths
+from tasks.core.errors import all_or_nothing, write_atomic
+
+matplotlib.use("Agg")
+
+Rows = Sequence[Mapping[str, Any]]
+LIP_L1 = {"plain": "plain L1", "cotrained": "lip-weighted L1"}
+GENERATORS = {
+    "none": "none",
+    "cotrained": "co-trained",
+    "expert": "expert",
+    "quality": "expert and\nvisual quality",
+}
+COLUMNS = {
+    "corr_right": "right sound",
+    "corr_wrong": "wrong sound",
+    "amplitude_right": "amplitude",
+    "discriminator": "discriminator nearer to right sound",
+}
+TEMPLATE = """<!doctype html><meta charset="utf-8"><title>Experiments</title>
+<style>body{{font:16px/1.5 system-ui;max-width:60em;margin:2em auto;padding:0 1em}}table{{border-collapse:collapse}}
+td,th{{padding:.2em .8em;border-bottom:1px solid #ccc;text-align:right}}td:first-child,th:first-child{{text-align:left}}
+img{{max-width:100%}}</style>
+<h1>The experiments of LipGAN's authors, run again</h1>
+<p>{trainings} trainings of {steps} steps of {batch_size} samples; corpora: {corpora}. Each figure is the mean over the
+seeds, with the least and the greatest in brackets. Mouth opening is measured on test clips of unseen speakers.</p>
+<h2>1 Does L1 that is weighted on the lips lead early?</h2>{lip_l1}
+<h2>2 Who tells right sound from wrong on {pairs} random faces?</h2>
+<p>Share of faces nearer to their right sound; chance 50 %. LipGAN's authors measured 63 % for theirs.</p>{judges}
+<h2>3 What should the generator learn from?</h2>{generators}
+{table}
+"""
+
+
+def write(found: Mapping[str, Any], curves: Rows) -> None:
+    """One PNG an experiment and experiments.html, which holds them."""
+    trainings = found["trainings"]
+    figures = {"lip-l1": _lip_l1(curves), "judges": _judges(found), "generators": _generators(trainings)}
+    shown = {}
+    for name, figure in figures.items():
+        path = paths.EXPERIMENTS / f"{name}.png"
+        with all_or_nothing(path) as partial:
+            # the software's name and version in the file would change its bytes
+            figure.savefig(partial, dpi=110, metadata={"Software": None})
+        shown[name] = f'<img alt="{name}" src="data:image/png;base64,{_base64(path)}">'
+        matplotlib.pyplot.close(figure)
+    page = TEMPLATE.format(
+        trainings=len(trainings), steps=found["steps"], batch_size=found["batch_size"],
+        corpora=html.escape(", ".join(found["corpora"])), lip_l1=shown["lip-l1"], judges=shown["judges"],
+        generators=shown["generators"], table=_table(trainings), pairs=found["pairs"],
+    )  # fmt: skip
+    write_atomic(paths.EXPERIMENTS / "experiments.html", page)
+
+
+def _base64(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+def _by_variant(rows: Rows, name: str) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        found[row["variant"]].append(row[name])
+    return found
+
+
+def _figure(columns: int = 1) -> tuple[Any, Any]:
+    from matplotlib import pyplot
+
+    return pyplot.subplots(1, columns, figsize=(8, 3.6), layout="constrained")
+
+
+def _lip_l1(curves: Rows) -> Any:
+    """Mouth L1 of the validation over steps, plain against weighted; the band goes from seed to seed."""
+    figure, axes = _figure()
+    for variant, title in LIP_L1.items():
+        by_step: dict[float, list[float]] = defaultdict(list)
+        for row in curves:
+            if row["variant"] == variant:
+                by_step[row["step"]].append(row["val_mouth_l1"])
+        steps = sorted(by_step)
+        axes.plot(steps, [np.mean(by_step[s]) for s in steps], label=title, marker="o", markersize=3)
+        axes.fill_between(steps, [min(by_step[s]) for s in steps], [max(by_step[s]) for s in steps], alpha=0.2)
+    axes.set(xlabel="step", ylabel="mouth L1, validation")
+    axes.legend()
+    return figure
+
+
+def _judges(found: Mapping[str, Any]) -> Any:
+    figure, axes = _figure()
+    shares = [share for row in found["trainings"] if row["variant"] == "cotrained" for share in [row["discriminator"]]]
+    axes.bar(["co-trained discriminator", "expert"], [np.mean(shares), found["expert"]], color=["C1", "C0"])
+    axes.scatter([0] * len(shares), shares, color="black", zorder=3, s=12)
+    axes.axhline(0.5, color="grey", linestyle=":")
+    axes.set(ylim=(0, 1), ylabel="nearer to right sound")
+    return figure
+
+
+def _generators(trainings: Rows) -> Any:
+    figure, both = _figure(2)
+    for axes, names, label in (
+        (both[0], {"corr_right": "right sound", "corr_wrong": "wrong sound"}, "correlation of mouth opening"),
+        (both[1], {"amplitude_right": "right sound"}, "amplitude against real"),
+    ):
+        for k, (name, title) in enumerate(names.items()):
+            values = _by_variant(trainings, name)
+            for x, variant in enumerate(GENERATORS):
+                at = x + 0.2 * (2 * k - len(names) + 1)
+                colour = f"C{k}"
+                axes.bar(at, np.mean(values[variant]), width=0.35, color=colour, label=title if x == 0 else None)
+                axes.scatter([at] * len(values[variant]), values[variant], color="black", zorder=3, s=10)
+        axes.set_xticks(range(len(GENERATORS)), GENERATORS.values(), fontsize=8)
+        axes.set_ylabel(label)
+    both[0].legend()
+    return figure
+
+
+def _table(trainings: Rows) -> str:
+    heads = "".join(f"<th>{html.escape(title)}</th>" for title in ("training", *COLUMNS.values()))
+    lines = []
+    for variant in dict.fromkeys(row["variant"] for row in trainings):
+        title = next(row["title"] for row in trainings if row["variant"] == variant)
+        cells = [f"<td>{html.escape(title)}</td>"]
+        for name in COLUMNS:
+            values = _by_variant(trainings, name)[variant]
+            cells.append(f"<td>{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})</td>")
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return f"<table><tr>{heads}</tr>{''.join(lines)}</table>"

@@ -1,0 +1,206 @@
+"""Which checkpoint serves: MLflow's registry, aliases `champion` and `challenger`, and why, as tags.
+
+The registry holds no bytes: a version names its checkpoint by the md5 under which DVC keeps it, and by the commit whose
+dvc.lock does. Its tags:
+
+dvc.md5, dvc.json.md5      of generator.safetensors and generator.json
+git.commit, data.index.md5 of the training
+verdict, reasons           of the gate: promoted or refused
+previous                   version that was champion before it
+withdrawn                  videos it saw that have withdrawn since: it never serves again
+rolled_back                why it serves no more
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.core import paths, programs
+from tasks.core.errors import UserError, all_or_nothing
+from tasks.provenance import dvc_cache
+from tasks.storage import unit_cache
+from tasks.tracking import runs as tracking
+
+NAME = "lipgan"
+CHAMPION, CHALLENGER = "champion", "challenger"
+SCHEME = "models:/"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    number: str
+    tags: Mapping[str, str]
+
+    @property
+    def may_serve(self) -> bool:
+        return not (self.tags.get("withdrawn") or self.tags.get("rolled_back"))
+
+
+class Registry:
+    """Errors: UserError where the store does not answer."""
+
+    def __init__(self) -> None:
+        self._mlflow = tracking.connect_or_say()
+        self._client = self._mlflow.MlflowClient()
+
+    def register(self, tags: Mapping[str, str], run_id: str | None = None) -> Version:
+        """The version of a checkpoint, by its `dvc.md5`; a new one where there is none."""
+        for version in self.versions():
+            if version.tags.get("dvc.md5") == tags["dvc.md5"]:
+                return version
+        if not self._client.search_registered_models(f"name='{NAME}'"):
+            about = "Lip-sync generators. Bytes: DVC, by the tag dvc.md5; python -m flows dub --checkpoint models:/..."
+            self._client.create_registered_model(NAME, description=about)
+        model = self._mlflow.create_external_model(name=NAME, source_run_id=run_id, params=dict(tags))
+        made = self._client.create_model_version(
+            NAME, source=f"{SCHEME}{model.model_id}", run_id=run_id, tags=dict(tags), model_id=model.model_id
+        )
+        return self.version(made.version)
+
+    def versions(self) -> list[Version]:
+        """Newest first."""
+        found = self._client.search_model_versions(f"name='{NAME}'", max_results=10_000)
+        return sorted((self.version(each.version) for each in found), key=lambda v: -int(v.number))
+
+    def version(self, number: str) -> Version:
+        found = self._client.get_model_version(NAME, str(number))
+        return Version(str(found.version), dict(found.tags))
+
+    def aliased(self, alias: str) -> Version | None:
+        models = self._client.search_registered_models(f"name='{NAME}'")
+        number = next((number for model in models for name, number in model.aliases.items() if name == alias), None)
+        return self.version(number) if number else None
+
+    def set_alias(self, alias: str, version: Version | None) -> None:
+        if version:
+            self._client.set_registered_model_alias(NAME, alias, version.number)
+        elif self.aliased(alias):
+            self._client.delete_registered_model_alias(NAME, alias)
+
+    def tag(self, version: Version, tags: Mapping[str, str]) -> None:
+        for name, value in tags.items():
+            self._client.set_model_version_tag(NAME, version.number, name, value)
+
+    def run_of(self, tags: Mapping[str, str]) -> str | None:
+        """The newest run that trained with these parameters on this index."""
+        wanted = {"stage": "train", **{name: tags[name] for name in ("data.index.md5", "params.sha256")}}
+        experiment = self._client.get_experiment_by_name(tracking.EXPERIMENT)
+        said = " and ".join(f"tags.`{name}` = '{value}'" for name, value in wanted.items())
+        found = self._client.search_runs([experiment.experiment_id], said, max_results=1)
+        return found[0].info.run_id if found else None
+
+    def runs_on(self, index_md5: str) -> list[str]:
+        """Ids of the runs that trained on an index or were evaluated with it."""
+        experiment = self._client.get_experiment_by_name(tracking.EXPERIMENT)
+        found = self._client.search_runs([experiment.experiment_id], f"tags.`data.index.md5` = '{index_md5}'")
+        return [run.info.run_id for run in found]
+
+    def retire(self, version: Version, video: str) -> None:
+        """A video it saw has withdrawn: it loses its aliases and never serves again."""
+        videos = {*version.tags.get("withdrawn", "").split(), video}
+        self.tag(version, {"withdrawn": " ".join(sorted(videos))})
+        for alias in (CHAMPION, CHALLENGER):
+            if (now := self.aliased(alias)) and now.number == version.number:
+                self.set_alias(alias, None)
+
+    def retire_run(self, run_id: str, video: str) -> None:
+        videos = {*self._client.get_run(run_id).data.tags.get("withdrawn", "").split(), video}
+        self._client.set_tag(run_id, "withdrawn", " ".join(sorted(videos)))
+
+    def delete_pictures(self, run_id: str) -> int:
+        """Delete what a run logged that shows faces; the number of folders that were there."""
+        return tracking.delete_files(self._client.get_run(run_id).info.artifact_uri, ("images", "reports"))
+
+    def promote(self, version: Version, reasons: str) -> None:
+        """The champion from now on; the one before stays, for `rollback`."""
+        before = self.aliased(CHAMPION)
+        self.tag(version, {"previous": before.number if before else "", "verdict": "promoted", "reasons": reasons})
+        self.set_alias(CHAMPION, version)
+        self.set_alias(CHALLENGER, None)
+
+    def rollback(self, reason: str) -> tuple[Version, Version]:
+        """(the version that served, the one that does now): the last champion before it that may.
+
+        Errors: UserError where there is none.
+        """
+        bad = self.aliased(CHAMPION)
+        if bad is None:
+            raise UserError("there is no champion to roll back from; `python -m flows retrain` makes one")
+        before, seen = bad, {bad.number}
+        while before.number in seen or not before.may_serve:
+            seen.add(before.number)
+            if not (number := before.tags.get("previous")) or number in seen:
+                raise UserError(f"version {bad.number} has no champion before it that may serve; it goes on serving")
+            before = self.version(number)
+        self.tag(bad, {"rolled_back": reason})
+        self.set_alias(CHAMPION, before)
+        return bad, before
+
+
+def retire(video: str, indexes: set[str]) -> str:
+    """Mark every run and version that was trained on one of the indexes; one line for people."""
+    if not tracking.watched():
+        return "MLflow is off (LIPGAN_TRACKING): no checkpoint was marked; run again with it on"
+    if not tracking.has_store():
+        return f"no MLflow store at {tracking.store()}: no checkpoint to mark"
+    registry = Registry()
+    runs = sorted({run for index in indexes for run in registry.runs_on(index)})
+    versions = [version for version in registry.versions() if version.tags.get("data.index.md5") in indexes]
+    for run in runs:
+        registry.retire_run(run, video)
+    for version in versions:
+        registry.retire(version, video)
+    serving = registry.aliased(CHAMPION)
+    said = f"{len(runs)} runs and {len(versions)} versions that saw {video} are marked and serve no more"
+    return f"{said}; champion: {f'version {serving.number}' if serving else 'none, until the next `retrain`'}"
+
+
+def delete_pictures(indexes: set[str]) -> int:
+    """Delete the pictures of runs on these indexes, in MLflow and in files; the number of folders deleted."""
+    number = tracking.delete_pictures(indexes)
+    if not indexes or not tracking.watched() or not tracking.has_store():
+        return number
+    registry = Registry()
+    return number + sum(registry.delete_pictures(run) for index in sorted(indexes) for run in registry.runs_on(index))
+
+
+def path_of(checkpoint: str) -> str:
+    """A path as it is; models:/lipgan@champion as the path of what it names."""
+    return str(fetch(checkpoint)) if checkpoint.startswith(SCHEME) else checkpoint
+
+
+def fetch(address: str) -> Path:
+    """The checkpoint of models:/lipgan@champion or models:/lipgan/3, from DVC's cache or remote.
+
+    Errors: UserError where there is no such version, it may not serve, or its bytes are nowhere.
+    """
+    name = address.removeprefix(SCHEME)
+    registry = Registry()
+    if name.startswith(f"{NAME}@"):
+        version = registry.aliased(name.removeprefix(f"{NAME}@"))
+    else:
+        number = name.removeprefix(f"{NAME}/")
+        version = next((each for each in registry.versions() if each.number == number), None)
+    if version is None:
+        raise UserError(f"--checkpoint: {address}: no such version; known: {SCHEME}{NAME}@{CHAMPION}, {SCHEME}{NAME}/1")
+    if not version.may_serve:
+        why = version.tags.get("rolled_back") or f"it saw {version.tags['withdrawn']}, withdrawn since"
+        raise UserError(f"--checkpoint: {address}: version {version.number} is retired: {why}")
+    folder = paths.cache() / "served" / version.tags["dvc.md5"]
+    if not folder.is_dir():
+        with all_or_nothing(folder) as partial:
+            partial.mkdir()
+            for path, tag in ((paths.GENERATOR, "dvc.md5"), (paths.GENERATOR.with_suffix(".json"), "dvc.json.md5")):
+                _fetch_one(path, version.tags[tag], version.tags["git.commit"], partial / path.name)
+    return folder / paths.GENERATOR.name
+
+
+def _fetch_one(path: Path, md5: str, commit: str, target: Path) -> None:
+    cached = Path(dvc_cache.cache().root) / "files/md5" / md5[:2] / md5[2:]
+    if cached.is_file():
+        shutil.copyfile(cached, target)
+    else:
+        programs.ask_dvc("get", str(paths.main_repository()), str(path), "--rev", commit, "--out", str(target))
+    if unit_cache.md5_file(target) != md5:
+        raise UserError(f"{path} of commit {commit[:12]}: not the bytes the registry names ({md5}); run `dvc fetch`")

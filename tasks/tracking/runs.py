@@ -1,0 +1,246 @@
+"""Watching a run: MLflow, or a plain file where MLflow is not installed. Never the bytes of a checkpoint.
+
+LIPGAN_TRACKING     mlflow (default) | jsonl: .cache/tracking/<run>/ | off
+MLFLOW_TRACKING_URI default: sqlite, mlflow.db in the main repository, pictures in mlartifacts/ beside it
+"""
+
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from tasks.core import config, paths
+from tasks.core.errors import UserError, write_atomic
+from tasks.provenance import agreement, git_revision
+from tasks.storage import index, unit_cache
+
+EXPERIMENT = "lipsync"
+ABOUT = "about.json"  # of a run without MLflow: name, params and tags as MLflow would have them
+TAGS = "tags.json"  # those that came later
+
+
+class Tracker(Protocol):
+    """Where a stage's numbers and pictures go. `run_id` names the run to go on with later."""
+
+    run_id: str
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None: ...
+    def picture(self, name: str, picture_HW3: np.ndarray, step: int) -> None: ...
+    def file(self, path: Path, folder: str) -> None: ...
+    def tag(self, values: Mapping[str, str]) -> None: ...
+
+
+@contextmanager
+def run(stage: str, params: Any, run_id: str | None = None) -> Iterator[Tracker]:
+    """A run of `stage`, gone on with where `run_id` names one. Params and the hashes of its inputs become its tags."""
+    kind = os.environ.get("LIPGAN_TRACKING", "mlflow")
+    name = f"{stage}-{config.digest(params)[:8]}"
+    if kind == "off":
+        yield Nowhere()
+    elif kind == "jsonl":
+        folder = paths.cache() / "tracking" / (run_id or name)
+        about = {"name": name, "params": config.flat(config.as_dict(params)), "tags": tags(stage)}
+        write_atomic(folder / ABOUT, json.dumps(about, indent=2) + "\n")
+        yield Jsonl(folder)
+    elif kind == "mlflow":
+        yield from _mlflow(stage, name, params, run_id)
+    else:
+        raise UserError(f"LIPGAN_TRACKING must be mlflow, jsonl or off, got {kind!r}")
+
+
+class Nowhere:
+    run_id = ""
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None: ...
+    def picture(self, name: str, picture_HW3: np.ndarray, step: int) -> None: ...
+    def file(self, path: Path, folder: str) -> None: ...
+    def tag(self, values: Mapping[str, str]) -> None: ...
+
+
+class Jsonl:
+    """metrics.jsonl, PNGs and about.json in a folder: to be looked at, or imported by tasks.tracking.import_run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.run_id = folder, folder.name
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+
+    def picture(self, name: str, picture_HW3: np.ndarray, step: int) -> None:
+        cv2.imwrite(str(self.folder / f"{name}-{step:07d}.png"), picture_HW3[..., ::-1])
+
+    def file(self, path: Path, folder: str) -> None:
+        target = self.folder / folder / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+
+    def tag(self, values: Mapping[str, str]) -> None:
+        write_atomic(self.folder / TAGS, json.dumps(dict(values), indent=2) + "\n")
+
+
+class Mlflow:
+    def __init__(self, module: Any, run_id: str) -> None:
+        self._mlflow, self.run_id = module, run_id
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        self._mlflow.log_metrics({name: float(value) for name, value in values.items()}, step=step)
+
+    def picture(self, name: str, picture_HW3: np.ndarray, step: int) -> None:
+        self._mlflow.log_image(picture_HW3, key=name, step=step)
+
+    def file(self, path: Path, folder: str) -> None:
+        self._mlflow.log_artifact(str(path), artifact_path=folder)
+
+    def tag(self, values: Mapping[str, str]) -> None:
+        self._mlflow.set_tags(dict(values))
+
+
+def store() -> str:
+    """The address of the MLflow store: absolute, so that a worktree or `dvc exp run --temp` writes to the same one."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.main_repository() / 'mlflow.db'}"
+
+
+def tags_of(run_id: str) -> dict[str, str] | None:
+    """The tags of a run, None where the store has no such run: from MLflow to the md5 of dvc.lock."""
+    try:
+        return dict(_quiet_mlflow().get_run(run_id).data.tags)
+    except _quiet_mlflow().exceptions.MlflowException:
+        return None
+
+
+def runs_of(tag: str, value: str) -> list[str]:
+    """Ids of the runs with a tag: from an md5 of dvc.lock to MLflow."""
+    mlflow = _quiet_mlflow()
+    if (experiment := mlflow.get_experiment_by_name(EXPERIMENT)) is None:
+        return []
+    found = mlflow.search_runs(
+        [experiment.experiment_id], filter_string=f"tags.`{tag}` = '{value}'", output_format="list"
+    )
+    return [run.info.run_id for run in found]
+
+
+def has_store() -> bool:
+    """Whether there is a store to ask: asking an absent sqlite file would make one."""
+    return not store().startswith("sqlite:///") or Path(store().removeprefix("sqlite:///")).is_file()
+
+
+def connect() -> Any:
+    """MLflow, pointed at the store and the experiment, which is made where there is none."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # a server that is gone is noticed in seconds
+    # asked before set_tracking_uri, which sets the variable
+    place = None if os.environ.get("MLFLOW_TRACKING_URI") else (paths.main_repository() / "mlartifacts").as_uri()
+    mlflow = _quiet_mlflow()
+    if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+        mlflow.create_experiment(EXPERIMENT, artifact_location=place)
+    mlflow.set_experiment(EXPERIMENT)
+    return mlflow
+
+
+def watched() -> bool:
+    return os.environ.get("LIPGAN_TRACKING", "mlflow") == "mlflow"
+
+
+def connect_or_say() -> Any:
+    """As `connect`.  Errors: UserError where MLflow is off, or its store does not answer."""
+    if not watched():
+        raise UserError("LIPGAN_TRACKING is not mlflow: there is no registry of models; unset it")
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return connect()
+    except MlflowException as error:
+        raise UserError(f"MLflow at {store()} does not answer: {str(error).splitlines()[0]}") from error
+
+
+def delete_pictures(indexes: Collection[str]) -> int:
+    """Delete what runs on these indexes show in files (LIPGAN_TRACKING=jsonl); how many runs had any."""
+    number = 0
+    for about in sorted((paths.cache() / "tracking").glob(f"*/{ABOUT}")):
+        if json.loads(about.read_text())["tags"].get("data.index.md5") not in indexes:
+            continue
+        pictures = [*about.parent.glob("*.png"), *about.parent.glob("reports/*")]
+        for picture in pictures:
+            picture.unlink()
+        number += bool(pictures)
+    return number
+
+
+def delete_files(artifacts: str, folders: Sequence[str]) -> int:
+    """Delete folders of a run's files; how many there were."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    kept = get_artifact_repository(artifacts)
+    there = {file.path for file in kept.list_artifacts()} & set(folders)
+    for folder in sorted(there):
+        kept.delete_artifacts(folder)
+    return len(there)
+
+
+def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[Tracker]:
+    mlflow = connect()
+    if run_id and not _exists(mlflow, run_id):
+        run_id = None  # the store it was begun in is gone; the run goes on in a new one
+    with mlflow.start_run(run_id=run_id, run_name=None if run_id else name, log_system_metrics=False) as active:
+        mlflow.set_tags(tags(stage))
+        if not run_id:
+            mlflow.log_params(config.flat(config.as_dict(params)))
+            _log_input(mlflow)
+        yield Mlflow(mlflow, active.info.run_id)
+
+
+def _quiet_mlflow() -> Any:
+    """MLflow, pointed at the store."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
+    import mlflow
+
+    mlflow.set_tracking_uri(store())
+    return mlflow
+
+
+def _exists(mlflow: Any, run_id: str) -> bool:
+    try:
+        return mlflow.get_run(run_id).info.lifecycle_stage == "active"
+    except mlflow.exceptions.MlflowException:
+        return False
+
+
+def tags(stage: str) -> dict[str, str]:
+    """What links a run to the code and the data: hashes as dvc.lock writes them."""
+    found = {
+        "stage": stage,
+        "dvc.stage": os.environ.get("DVC_STAGE", ""),
+        "git.commit": git_revision.commit(),
+        "git.dirty": str(bool(git_revision.changed())).lower(),
+        "python": sys.version.split()[0],
+    }
+    if paths.INDEX.is_file():
+        found["data.index.md5"] = unit_cache.md5_file(paths.INDEX)
+        found["licence"] = "; ".join(index.values(paths.INDEX, "licence"))
+        about = agreement.of(index.values(paths.INDEX, "corpus"))
+        found |= {f"agreement.{name}": value for name, value in about.items()}
+    if paths.PARAMS.is_file():
+        found["params.sha256"] = config.digest(config.load(paths.PARAMS))
+    return found
+
+
+def _log_input(mlflow: Any) -> None:
+    if paths.INDEX.is_file():
+        source = mlflow.data.dataset_source_registry.resolve_dataset_source(paths.INDEX.resolve().as_uri())
+        data = mlflow.data.meta_dataset.MetaDataset(
+            source, name="lipsync-index", digest=unit_cache.md5_file(paths.INDEX)
+        )
+        mlflow.log_input(data)

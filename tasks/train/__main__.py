@@ -1,0 +1,19 @@
+"""Stage `train` by itself, one process or several: `python -m tasks.train`, `torchrun -m tasks.train`."""
+
+import sys
+
+from tasks.core import config, paths
+from tasks.core import distributed as ranks
+from tasks.core.errors import UserError
+from tasks.core.progress import say
+from tasks.train.stage import run
+
+if __name__ == "__main__":
+    try:
+        line = run(config.load(paths.PARAMS))
+        if ranks.first_of_all():
+            say(line)
+    except UserError as error:
+        if ranks.first_of_all():
+            sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_status)

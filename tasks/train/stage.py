@@ -1,0 +1,180 @@
+"""Stage `train`: shards -> a generator and its sync discriminator, joint GAN training after LipGAN.
+
+reads   data/index.parquet, data/shards/*.tar
+writes  models/generator.safetensors, models/discriminators.safetensors, a .json beside each, reports/plots/train.csv;
+        reports/train.json: who, where and when, no out of DVC
+keeps   .cache/train/<key>/state.pt, from which a run that was stopped goes on, bit for bit
+
+    python -m flows train
+    torchrun --nproc-per-node 8 -m tasks.train        one process a GPU; batch_size is that of all together
+    LIPGAN_TRACKING=jsonl python -m tasks.train       where neither Prefect nor MLflow nor DVC is
+
+Stopped by SIGTERM, Ctrl-C or `train.time_limit_s` it saves at the next step and ends with exit status 75: the same
+command, or `dvc repro`, goes on. Where and how fast, which changes no result:
+
+LIPGAN_DEVICE    cuda where there is one, otherwise cpu
+LIPGAN_DATA      disk (default): clips are decoded when they are drawn | ram, device: the whole split as bytes there
+LIPGAN_COMPILE   a mode of torch.compile: default | reduce-overhead (CUDA graphs) | max-autotune; unset: not compiled
+LIPGAN_PREFETCH  see tasks.loading.batches      LIPGAN_STATE  see tasks.train.state
+"""
+
+import os
+from contextlib import nullcontext
+
+import torch
+
+from model import seeds
+from model.distributed import num_ranks, rank
+from model.expert import SyncExpert
+from model.gan import Gan
+from model.params import Params, TrainParams
+from tasks.core import config, csv_tables, paths
+from tasks.core import distributed as ranks
+from tasks.core.errors import UserError
+from tasks.core.memory import told_when_short
+from tasks.core.progress import say
+from tasks.core.stopping import stoppable
+from tasks.inference import checkpoints
+from tasks.loading import batches, resident
+from tasks.loading.batches import Batches, Clips
+from tasks.provenance import agreement, training_record
+from tasks.storage import unit_cache
+from tasks.tracking import runs as tracking
+from tasks.train import validation
+from tasks.train.loop import Trainer
+from tasks.train.state import TRAIN_VERSION, States
+
+COMPILE_MODES = ("", "default", "reduce-overhead", "max-autotune")
+
+
+def run(p: Params) -> str:
+    """Train to `train.num_steps`, from the start or from where the same training stopped; one line for people."""
+    with (
+        stoppable(p.train.time_limit_s, "train.time_limit_s") as stop,
+        ranks.together(choose_device()) as device,
+        told_when_short(device, f"train.batch_size ({p.train.batch_size}) or model.width ({p.model.width:g})"),
+    ):
+        for name in ("batch_size", "num_runs"):
+            if (value := getattr(p.train, name)) % num_ranks():
+                raise UserError(f"train.{name} is {value}: {num_ranks()} processes cannot share it evenly")
+        clips, val_clips = (Clips(paths.INDEX, paths.SHARDS, split) for split in ("train", "val"))
+        clips.check()
+        val_clips.check()
+        make_batch = resident.maker(clips, device)
+        states = States(p)
+        state = ranks.from_first(states.load)
+        tracked = tracking.run("train", p, state["run_id"] if state else None)
+        with tracked if ranks.first() else nullcontext(tracking.Nowhere()) as tracker:
+            trainer = Trainer(
+                p,
+                make_gan=lambda: make_gan(p, device),
+                batches_from=lambda step: Batches(
+                    clips, p.train, p.seed, step, make=make_batch, rank=rank(), num_ranks=num_ranks(),
+                    pin=device.type == "cuda" and not resident.on_device(),
+                ),
+                fixed=validation.fixed(val_clips, p.train, p.seed) if ranks.first() else None,
+                states=states,
+                tracker=tracker,
+                stop=stop,
+            )  # fmt: skip
+            if state:
+                trainer.restore(state)
+                if ranks.first():
+                    say(f"train: going on at step {trainer.step} of {p.train.num_steps}")
+            trainer.run_id = tracker.run_id
+            trainer.sessions = [*trainer.sessions, training_record.session(trainer.step)]
+            trainer.run()
+            if ranks.first():
+                _write_outs(trainer, clips, p)
+                tracker.file(paths.TRAIN_CURVE, "plots")
+                tracker.tag(training_record.record_training(p, trainer.sessions, tracker.run_id))
+                states.forget_others()
+    last = trainer.curve[-1] if trainer.curve else {}
+    figures = ", ".join(f"{name} {last[name]:.4f}" for name in ("l1", "mouth_l1", "val_mouth_l1") if name in last)
+    return f"{p.train.num_steps} steps of {p.train.batch_size} on {device.type}: {figures}"
+
+
+def choose_device() -> torch.device:
+    given = os.environ.get("LIPGAN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(given)
+    except RuntimeError as error:
+        raise UserError(f"LIPGAN_DEVICE must be cpu or cuda, got {given!r}") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"LIPGAN_DEVICE is {given}, but torch {torch.__version__} sees no GPU here")
+    return device
+
+
+def make_gan(p: Params, device: torch.device) -> Gan:
+    """The networks as the training begins: the same on every rank, and whenever they are made."""
+    compiled = os.environ.get("LIPGAN_COMPILE", "")
+    if compiled not in COMPILE_MODES:
+        raise UserError(f"LIPGAN_COMPILE must be one of {', '.join(COMPILE_MODES[1:])}, got {compiled!r}")
+    torch.manual_seed(seeds.derive(p.seed, "weights") % 2**32)
+    expert, audio = load_expert(p) if needs_expert(p.train) else (None, {})
+    gan = Gan(
+        width=p.model.width,
+        size=p.faces.size,
+        margin=p.train.margin,
+        l1_weight=1.0,
+        sync_weight=p.train.terms.sync.weight,
+        lip_alpha=p.train.lip_alpha,
+        learning_rate=p.train.lr,
+        discriminator_learning_rate=p.train.lr_discriminator,
+        device=device,
+        precision=p.train.precision,
+        channels_last=True,
+        separate_fakes=p.train.separate_fakes,
+        compiled=compiled,
+        num_runs=p.train.num_runs,
+        expert=expert,
+        with_quality=p.train.terms.quality.weight > 0,
+        average=p.train.average,
+        frozen_hearing=p.train.audio_from_expert == "frozen",
+    )
+    if p.train.audio_from_expert != "never":
+        gan.generator.audio_code.load_state_dict(audio)
+        if gan.average:
+            gan.average.network.audio_code.load_state_dict(audio)
+    return gan
+
+
+def needs_expert(t: TrainParams) -> bool:
+    return t.audio_from_expert != "never" or t.terms.expert.weight > 0 or t.terms.perceptual.weight > 0
+
+
+def load_expert(p: Params) -> tuple[SyncExpert, dict[str, torch.Tensor]]:
+    """The frozen expert, and the weights of its hearing.  Errors: UserError where it is of another size."""
+    weights, about = checkpoints.load(paths.EXPERT)
+    made = {"model.width": about["params"]["model"]["width"], "faces.size": about["params"]["faces"]["size"]}
+    wanted = {"model.width": p.model.width, "faces.size": p.faces.size}
+    if made != wanted:
+        raise UserError(f"{paths.EXPERT}: made with {made}, params.yaml has {wanted}; run `dvc repro expert`")
+    expert = SyncExpert(p.model.width, p.faces.size)
+    expert.load_state_dict(weights)
+    heard = {n.removeprefix("audio_code."): w for n, w in weights.items() if n.startswith("audio_code.")}
+    return expert, heard
+
+
+def _write_outs(trainer: Trainer, clips: Clips, p: Params) -> None:
+    gan, per_epoch = trainer.gan, batches.batches_per_epoch(len(clips), p.train)
+    params = {name: config.as_dict(getattr(p, name)) for name in ("faces", "model", "train")}
+    del params["train"]["time_limit_s"]  # in slices or in one go: the same bytes
+    about = {
+        "params": params | {"seed": p.seed},
+        "loop": {"step": trainer.step, "epoch": trainer.step // per_epoch},
+        "loader": {"next_batch": trainer.step % per_epoch, **batches.about(clips)},
+        "lineage": {
+            "index_md5": unit_cache.md5_file(paths.INDEX),
+            "corpora": sorted({row["corpus"] for row in clips.rows}),
+            "licences": sorted({row["licence"] for row in clips.rows}),
+            "agreement": agreement.of({row["corpus"] for row in clips.rows}),
+            "torch": torch.__version__.split("+")[0],
+            "train_version": TRAIN_VERSION,
+        },
+        "alarms": trainer.alarms,
+        "last": trainer.curve[-1] if trainer.curve else {},
+    }
+    checkpoints.save(paths.GENERATOR, gan.shown.state_dict(), about | {"network": "generator"})
+    checkpoints.save(paths.DISCRIMINATORS, gan.discriminator.state_dict(), about | {"network": "sync discriminator"})
+    csv_tables.write_csv(paths.TRAIN_CURVE, trainer.curve)

@@ -1,0 +1,1 @@
+"""Erases a person everywhere and proves it."""

@@ -1,0 +1,191 @@
+"""Where copies of a video lie: found by what is in the files, not by what anybody noted about them.
+
+A tar holds a video when a member's key names it (<part>/<video>/<clip>), a table when a row of it was kept or says its
+words, a page or a picture when its name does. A checkpoint shows nobody's face and is not among them; it is retired.
+"""
+
+import contextlib
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from model.params import Params
+from tasks.acquire import folder as acquire_folder
+from tasks.core import config, paths, programs
+from tasks.core.progress import progress
+from tasks.provenance import dvc_cache
+from tasks.provenance.dvc_cache import Store
+from tasks.storage import unit_cache
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """`kind` in plain words; `name`: a path in the project, or an object's md5; `md5`: of a file's bytes."""
+
+    kind: str
+    place: str  # path, or path in the store
+    name: str
+    size: int
+    md5: str = ""
+    store: Store | None = None
+
+
+def holds(file: io.BufferedIOBase, video: str) -> bool:
+    """Whether a file shows a video or says its words, whatever the file is called."""
+    head = file.read(512)
+    file.seek(0)
+    if head[257:262] == b"ustar":
+        with tarfile.open(fileobj=file, mode="r:") as tar:  # type: ignore[call-overload]
+            for member in tar:
+                rows = tar.extractfile(member) if member.name == "rows.json" else None  # of a unit, packed
+                if member.name.split("/")[-2:-1] == [video] or (rows and _name(json.load(rows), video)):
+                    return True
+            return False
+    if head[:4] == b"PAR1":
+        return _rows_of(file, video)
+    if head[:15].lower() == b"<!doctype html>":
+        return f"/{video}/".encode() in file.read()
+    return False
+
+
+def _rows_of(file: io.BufferedIOBase, video: str) -> bool:
+    table = pq.ParquetFile(file)
+    if not {"video", "status", "text"} <= set(table.schema_arrow.names):
+        return False
+    rows = table.read(["video", "status", "text"]).to_pylist()
+    return any(row["video"] == video and (row["status"] == "kept" or row["text"]) for row in rows)
+
+
+def everywhere(p: Params) -> list[Store]:
+    """DVC's cache, every remote, and the buckets that raw shards and finished units are kept in."""
+    shared = {"shared units": os.environ.get("LIPGAN_UNITS", ""), "raw shards": p.acquire.raw}
+    buckets = [dvc_cache.bucket(name, url) for name, url in shared.items() if url.startswith("s3://")]
+    return [dvc_cache.cache(), *dvc_cache.remotes(), *buckets]
+
+
+def find(video: str, places: Sequence[Store]) -> list[Copy]:
+    """All copies in the work trees, the caches, and in `places`, run-caches included."""
+    found = [*_in_work_trees(video), *_in_units(video), *_in_trainings(video)]
+    checked: dict[str, bool] = {}  # md5 -> whether it holds the video
+    for store in places:
+        found += _in_bucket(store, video) if store.plain else _in_store(store, video, checked)
+    return found
+
+
+def originals(video: str, hashes: Iterable[str], p: Params) -> list[Path]:
+    """Files of corpus `folder` that are the video, by name or bytes, and the words beside them."""
+    folder = Path(p.corpus.folder)
+    if p.corpus.name != "folder" or not folder.is_dir():
+        return []
+    known, files = set(hashes), [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    videos = [
+        file
+        for file in files
+        if acquire_folder.video_id(file.relative_to(folder).as_posix()) == video
+        or (known and unit_cache.sha256_file(file) in known)
+    ]
+    return sorted({*videos, *(words for file in videos if (words := file.with_suffix(".txt")).is_file())})
+
+
+def work_trees() -> list[Path]:
+    listed = programs.git("worktree", "list", "--porcelain") or ""
+    trees = [Path(line.removeprefix("worktree ")) for line in listed.splitlines() if line.startswith("worktree ")]
+    return [tree for tree in trees if tree.is_dir()] or [Path.cwd()]
+
+
+def _in_work_trees(video: str) -> Iterator[Copy]:
+    here = Path.cwd()
+    for tree in work_trees():
+        outs = [*sorted((tree / paths.RAW).glob("*")), *sorted((tree / paths.SHARDS).glob("*"))]
+        outs += [tree / paths.CLIPS, tree / paths.INDEX, tree / paths.REPORT]
+        outs += [file for file in sorted((tree / paths.STRIPS).glob("*"))]
+        for file in outs:
+            if file.is_file() and (_is_strip(file.name, video) or _holds(file, video)):
+                name = file.relative_to(tree).as_posix() if tree == here else f"{tree.name}: {file.relative_to(tree)}"
+                yield Copy("work tree", str(file), name, file.stat().st_size, unit_cache.md5_file(file))
+
+
+def _in_units(video: str) -> Iterator[Copy]:
+    """Finished pieces, by what is in them."""
+    for unit in sorted((paths.cache() / "units").glob("*/*/*")):
+        files = [file for file in sorted(unit.rglob("*")) if file.is_file()]
+        if any(_holds(file, video) or _says(file, video) for file in files):
+            size = sum(file.stat().st_size for file in files)
+            yield Copy("unit cache", str(unit), f"{unit.parents[1].name}/{unit.name}", size)
+
+
+def _in_trainings(video: str) -> Iterator[Copy]:
+    """States and experiments, unless they belong to the index of a work tree that is without the video."""
+    clean = set(_clean_trainings(video))
+    for stage in ("train", "expert", "experiments"):
+        for training in sorted((paths.cache() / stage).glob("*")):
+            if training.name not in clean:
+                size = sum(file.stat().st_size for file in training.rglob("*") if file.is_file())
+                yield Copy("training state", str(training), f"{stage}/{training.name}", size)
+
+
+def _clean_trainings(video: str) -> Iterator[str]:
+    """Folder names of what was trained on an index without the video."""
+    from tasks.expert.stage import expert_key  # torch takes seconds to import
+    from tasks.train.state import training_key
+
+    for tree in work_trees():
+        if (tree / paths.INDEX).is_file() and not _holds(tree / paths.INDEX, video):
+            with contextlib.chdir(tree):
+                p = config.load(paths.PARAMS)
+                yield from (training_key(p), expert_key(p), unit_cache.md5_file(paths.INDEX))
+
+
+def _in_store(store: Store, video: str, checked: dict[str, bool]) -> Iterator[Copy]:
+    objects = store.objects()
+    folders = {
+        md5: dvc_cache.listed_by(store.fs.cat_file(path)) for md5, path in objects.items() if md5.endswith(".dir")
+    }
+    bad = {md5 for entries in folders.values() for md5, name in entries if _is_strip(name, video)}
+    unseen = [md5 for md5 in objects if md5 not in checked and md5 not in folders]
+    for md5 in progress(unseen, f"reading {store.name}", "object"):
+        with store.open(objects[md5]) as file:
+            checked[md5] = holds(file, video)
+    bad |= {md5 for md5, held in checked.items() if held}
+    bad |= {folder for folder, entries in folders.items() if any(md5 in bad for md5, _ in entries)}
+    for md5 in sorted(bad & objects.keys()):
+        yield Copy(store.name, objects[md5], md5, store.size(objects[md5]), md5.removesuffix(".dir"), store)
+    for path, entry in sorted(store.runs().items()):
+        named = {out.get("md5") for out in entry.get("outs", [])} | {dep.get("md5") for dep in entry.get("deps", [])}
+        if named & bad:
+            name = path.rsplit("/", 1)[-1]
+            yield Copy(f"run-cache of {store.name}", path, name, store.size(path), "", store)
+
+
+def _in_bucket(store: Store, video: str) -> Iterator[Copy]:
+    for path in progress(store.files(), f"reading {store.name}", "object"):
+        with store.open(path) as file:
+            held = holds(file, video)
+        if held:
+            yield Copy(store.name, path, path.removeprefix(f"{store.root}/"), store.size(path), "", store)
+
+
+def _is_strip(name: str, video: str) -> bool:
+    return name.endswith(".png") and f"-{video}-" in name
+
+
+def _holds(path: Path, video: str) -> bool:
+    with path.open("rb") as file:
+        return holds(file, video)
+
+
+def _says(path: Path, video: str) -> bool:
+    """A unit's rows name the video."""
+    if path.suffix != ".json":
+        return False
+    return _name(json.loads(path.read_text()), video)
+
+
+def _name(rows: object, video: str) -> bool:
+    return isinstance(rows, list) and any(isinstance(row, dict) and row.get("video") == video for row in rows)

@@ -1,0 +1,202 @@
+"""Withdrawal of a video: its row, its name in every checkpoint that saw it, and the deletion of every copy.
+
+    python -m flows withdraw --video ID --reason TEXT      the row, and the marks in MLflow
+    python -m flows withdraw --purge                       what there is of the withdrawn
+    python -m flows withdraw --purge --yes                 deletes it, and leaves tombstones/<video>.json
+
+Objects that other clips share (a shard holds many) are deleted whole: `dvc repro` makes them anew, without the person.
+"""
+
+import datetime
+import difflib
+import getpass
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from model.params import Params
+from tasks.core import paths, programs
+from tasks.core.errors import UserError
+from tasks.core.progress import say
+from tasks.provenance import dvc_cache, tombstones, withdrawals
+from tasks.provenance.dvc_cache import Store
+from tasks.storage import index, unit_cache
+from tasks.tracking import registry
+from tasks.withdrawal import copies
+from tasks.withdrawal.copies import Copy
+
+COLUMNS = ["clip", "video", "split", "status", "source_sha256"]
+UNLEARN = (
+    "Weights cannot unlearn: a checkpoint trained with this video still carries what it learned of it. Such "
+    "checkpoints are retired, not deleted; the next `dvc repro` trains one without it."
+)
+
+
+def withdraw(video: str, reason: str, date: str) -> None:
+    """The row of a video in withdrawals.csv, and the mark on every checkpoint that saw it.
+
+    Errors: UserError for an id that neither the tables here nor those of any commit know.
+    """
+    tables = list(history())
+    rows = [row for _, _, table in tables for row in table]
+    known = {row["video"] for row in rows} | withdrawals.read().keys()
+    if video not in known:
+        near = ", ".join(difflib.get_close_matches(video, sorted(known), n=3, cutoff=0.5)) or "nothing like it"
+        raise UserError(f"--video: no clip of {video!r} came in, in any commit; known: {near}")
+    row = withdrawals.add(video, date, reason, (row["source_sha256"] or "" for row in rows if row["video"] == video))
+    say(f"withdraw: {paths.WITHDRAWALS}: {row.video}, {row.date}; commit this file")
+    say(f"withdraw: {mark(video, tables)}")
+    say(f"withdraw: {UNLEARN}")
+    say("withdraw: next: `dvc repro`, then `python -m flows withdraw --purge` for the copies in caches and remotes")
+
+
+def mark(video: str, tables: Iterable[tuple[str, str, list[dict[str, Any]]]]) -> str:
+    """Retire what was trained on an index that kept a clip of the video; one line for people."""
+    indexes = {md5 for _, md5, table in tables if any(_kept(row, video) for row in table)}
+    return registry.retire(video, indexes)
+
+
+def history() -> Iterable[tuple[str, str, list[dict[str, Any]]]]:
+    """(commit, md5, rows) of the clip table and index of every commit whose bytes are here, or were redacted here."""
+    cache, seen = dvc_cache.cache(), dict[str, list[dict[str, Any]]]()
+    for table in (paths.CLIPS, paths.INDEX):
+        if table.is_file():
+            yield "work tree", unit_cache.md5_file(table), _columns(table)
+    for commit, outs in dvc_cache.locks():
+        for md5 in (outs.get(str(table)) for table in (paths.CLIPS, paths.INDEX)):
+            if md5 and md5 not in seen:
+                there = [path for path in (Path(cache.root, "files/md5", md5[:2], md5[2:]), withdrawals.redacted(md5))]
+                seen[md5] = next((_columns(path) for path in there if path.is_file()), [])
+            if md5:
+                yield commit, md5, seen[md5]
+
+
+def state(video: str, p: Params) -> dict[str, Any]:
+    """What an audit asks: commits that still name the video, copies that are left, tombstones and whether they hold."""
+    commits = {commit for commit, _, table in history() if any(_kept(row, video) for row in table)}
+    return {
+        "video": video,
+        "withdrawn": withdrawals.read().get(video),
+        "commits": sorted(commits - {"work tree"}),
+        "left": copies.find(video, copies.everywhere(p)),
+        "originals": copies.originals(video, [], p),
+        "tombstones": tombstones.read(video),
+    }
+
+
+def proof(video: str, p: Params) -> tuple[list[str], bool]:
+    """What `audit --video` says of a withdrawn one, line by line, and whether nothing speaks against it."""
+    found, row = state(video, p), withdrawals.read()[video]
+    left = [f"  {copy.kind}: {copy.name}" for copy in found["left"]]
+    stones = found["tombstones"]
+    signed = [f"{stone['file']}: {len(stone['removed'])} objects deleted {stone['purged']}" for stone in stones]
+    lines = [
+        f"withdrawn {row.date}; {len(found['commits'])} commits still name it",
+        f"{len(left)} copies are left; `python -m flows withdraw --purge --yes` deletes them"
+        if left
+        else "no byte of it is left in caches, remotes and work trees",
+        *left,
+        *(
+            f"{line}, signature {'holds' if stone['valid'] else 'BROKEN'}"
+            for line, stone in zip(signed, stones, strict=True)
+        ),
+        *(f"the video itself is still in the corpus: {file}" for file in found["originals"]),
+        *([UNLEARN] if found["commits"] else []),
+    ]
+    return lines, not left and all(stone["valid"] for stone in stones)
+
+
+def purge(p: Params, *, yes: bool, originals: bool) -> None:
+    """List, or with `yes` delete, every copy of every withdrawn video.  Errors: UserError where one is left."""
+    rows = withdrawals.read()
+    if not rows:
+        raise UserError(f"{paths.WITHDRAWALS}: nothing is withdrawn; begin with `withdraw --video ID --reason TEXT`")
+    places = copies.everywhere(p)
+    for video, row in sorted(rows.items()):
+        found = copies.find(video, places)
+        given = copies.originals(video, row.source_sha256.split(), p)
+        if originals:
+            found += [Copy("original", str(f), str(f), f.stat().st_size, unit_cache.md5_file(f)) for f in given]
+        _tell(video, found, [] if originals else given, p)
+        if yes and found:
+            _delete(video, row, found, places)
+    if not yes:
+        say("withdraw: nothing was deleted; add --yes to delete what is listed")
+
+
+def _tell(video: str, found: list[Copy], given: list[Path], p: Params) -> None:
+    for copy in found:
+        say(f"  {copy.kind:24} {copy.size:>12,} bytes  {copy.name}")
+    total = ", ".join(f"{kind} {number}" for kind, number in Counter(copy.kind for copy in found).items())
+    say(f"withdraw: {video}: {total or 'no copy is left'}")
+    if given:
+        say(f"withdraw: {video}: the video itself stays: {', '.join(map(str, given))}; --originals deletes it too")
+    if p.corpus.name == "lrs2":
+        say(f"withdraw: {video}: the archive as it came, in {p.corpus.lrs2.folder}, is not touched; delete it whole")
+
+
+def _delete(video: str, row: withdrawals.Withdrawal, found: list[Copy], places: list[Store]) -> None:
+    tables = list(history())
+    commits = sorted({commit for commit, _, table in tables if any(_kept(each, video) for each in table)})
+    say(f"withdraw: {mark(video, tables)}")
+    stone = {
+        "withdrawn": {"date": row.date, "reason": row.reason},
+        "purged": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "by": programs.git("config", "user.name") or getpass.getuser(),
+        "commits": [commit for commit in commits if commit != "work tree"],
+        "removed": [
+            {"kind": copy.kind, "name": copy.name, "bytes": copy.size} | ({"md5": copy.md5} if copy.md5 else {})
+            for copy in found
+        ],
+        "picture_folders": registry.delete_pictures(_shown(video, tables)),
+        "weights": UNLEARN,
+    }
+    path = tombstones.write(video, stone)  # before the deletion: what a stop half-way leaves is found by the next run
+    for copy in found:
+        _redact(copy)
+    for copy in found:
+        if copy.store:
+            copy.store.delete(copy.place)
+        elif (place := Path(copy.place)).is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+    if left := copies.find(video, places):
+        raise UserError(f"{video}: {len(left)} copies came back while others were deleted; is `dvc repro` running?")
+    say(f"withdraw: {video}: deleted {len(found)} copies, none is left; {path}: commit it. {UNLEARN}")
+
+
+def _redact(copy: Copy) -> None:
+    """Keep what lineage needs of a table that goes: which clips, shards and hashes; no words, no file names."""
+    if not copy.store or not copy.md5 or withdrawals.redacted(copy.md5).is_file():
+        return
+    withdrawn = withdrawals.read()
+    with copy.store.open(copy.place) as file:
+        if file.read(4) != b"PAR1":
+            return
+        file.seek(0)
+        table = pq.read_table(file)
+    rows = [row | ({"text": "", "source": ""} if row["video"] in withdrawn else {}) for row in table.to_pylist()]
+    index.write(withdrawals.redacted(copy.md5), rows, table.schema)
+
+
+def _columns(path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(path, columns=COLUMNS).to_pylist()
+    return rows
+
+
+def _shown(video: str, tables: Iterable[tuple[str, str, list[dict[str, Any]]]]) -> set[str]:
+    """Indexes with the video in a split that training and evaluation log pictures of."""
+    return {
+        md5
+        for _, md5, table in tables
+        if any(_kept(row, video) and row["split"] not in ("train", "pretrain") for row in table)
+    }
+
+
+def _kept(row: dict[str, Any], video: str) -> bool:
+    return bool(row["video"] == video and row["status"] == "kept")
