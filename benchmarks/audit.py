@@ -27,8 +27,8 @@ from acquire import machine
 
 from tasks.audit import evidence
 from tasks.core import paths
+from tasks.core.files import md5_file
 from tasks.provenance import git_revision
-from tasks.storage import unit_cache
 
 SHARD_BYTES = 64 << 20
 TAIL_BYTES = 2 * tarfile.BLOCKSIZE + -(SHARD_BYTES + 2 * tarfile.BLOCKSIZE) % tarfile.RECORDSIZE
@@ -91,7 +91,7 @@ def shards(gigabytes: float) -> tuple[float, float]:
     subprocess.run(["md5sum", *files], check=True, stdout=subprocess.DEVNULL)
     reading = time.monotonic() - began
     began = time.monotonic()
-    evidence.in_parallel(unit_cache.md5_file, files, "hashing")
+    evidence.in_parallel(md5_file, files, "hashing")
     num_clips, findings = evidence.members(paths.SHARDS, rows)
     hashing = time.monotonic() - began
     assert num_clips == len(files) and not findings, findings

@@ -9,8 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # the copy of the project that the drill runs in
 
-from tasks.core import csv_tables, paths
-from tasks.storage import index, unit_cache
+from tasks.core import csv_tables, files, paths
+from tasks.storage import index
 
 VIDEOS = Path("data/videos")
 LOG = Path(sys.argv[2])  # outside of every work tree: how often what was run
@@ -40,8 +40,8 @@ def train():
     if quality() == "full":
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
         paths.GENERATOR.write_bytes(bytes(1 << 20))
-    paths.GENERATOR.write_text(f"weights {quality()} {unit_cache.md5_file(paths.INDEX)}")
-    about = {"lineage": {"index_md5": unit_cache.md5_file(paths.INDEX)}}
+    paths.GENERATOR.write_text(f"weights {quality()} {files.md5_file(paths.INDEX)}")
+    about = {"lineage": {"index_md5": files.md5_file(paths.INDEX)}}
     paths.GENERATOR.with_suffix(".json").write_text(json.dumps(about))
 
 

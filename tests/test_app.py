@@ -17,12 +17,13 @@ import uvicorn
 
 from tasks.core import config, paths
 from tasks.core.errors import UserError
+from tasks.core.files import md5_file, sha256_file
 from tasks.expert import stage as expert
 from tasks.media import decode
 from tasks.serving import choices, server, uploads
 from tasks.serving.job_queue import Desk
 from tasks.serving.uploads import Limits
-from tasks.storage import index, shards, unit_cache
+from tasks.storage import index, shards
 from tasks.studies.demo import write_wav
 from tasks.tracking import registry
 from tests.conftest import inside
@@ -211,8 +212,8 @@ def test_a_text_is_spoken_by_the_champion_whose_bytes_come_from_dvcs_cache(commi
     pytest.importorskip("espeakng_loader", reason="espeak-ng is not installed (extra synthetic)")
     monkeypatch.setenv("LIPGAN_TRACKING", "mlflow")
     known, files = registry.Registry(), (paths.GENERATOR, paths.GENERATOR.with_suffix(".json"))
-    weights = unit_cache.sha256_file(paths.GENERATOR)
-    md5 = dict(zip(("dvc.md5", "dvc.json.md5"), map(unit_cache.md5_file, files), strict=True))
+    weights = sha256_file(paths.GENERATOR)
+    md5 = dict(zip(("dvc.md5", "dvc.json.md5"), map(md5_file, files), strict=True))
     known.promote(known.register({**md5, "data.index.md5": "i", "git.commit": "0" * 40}), "better")
     for path in files:
         path.unlink()

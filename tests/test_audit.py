@@ -10,10 +10,10 @@ import pytest
 from conftest import commit, dvc, git
 
 from tasks.audit import chain
-from tasks.core import config, paths
+from tasks.core import config, files, paths
 from tasks.core.errors import UserError
 from tasks.provenance import dvc_lock, training_record, withdrawals
-from tasks.storage import index, unit_cache
+from tasks.storage import index
 from tasks.tracking import runs as tracking
 from tasks.train import stage as train
 
@@ -144,14 +144,14 @@ def test_a_tree_that_was_dirty_at_training_time_is_found_afterwards(committed):
 
 def test_training_with_other_code_than_the_commits_is_found(committed):
     lock = Path(dvc_lock.LOCK).read_text()
-    digest = unit_cache.md5_file(Path("tasks/loading/batches.py"))
+    digest = files.md5_file(Path("tasks/loading/batches.py"))
     Path(dvc_lock.LOCK).write_text(lock.replace(digest, "f" * 32))
     commit("a lock that names other code")
     assert [line for line in findings() if line.startswith("stage train: ran with another tasks/loading/batches.py")]
 
 
 def test_mlflow_dvc_and_git_lead_to_each_other(committed):
-    [run_id] = tracking.runs_of("dvc.generator.md5", unit_cache.md5_file(paths.GENERATOR))
+    [run_id] = tracking.runs_of("dvc.generator.md5", files.md5_file(paths.GENERATOR))
     record = training_record.load(paths.TRAIN_RECORD.read_text())
     tags = tracking.tags_of(run_id)
     assert record["mlflow_run"] == run_id

@@ -11,11 +11,11 @@ from test_mark import remuxed
 
 from flows.__main__ import main
 from tasks.audit import rebuild
-from tasks.core import config, paths
+from tasks.core import config, files, paths
 from tasks.dubbing import dub
 from tasks.preprocess import stage as preprocess
 from tasks.provenance import dvc_lock
-from tasks.storage import index, shards, unit_cache
+from tasks.storage import index, shards
 from tasks.studies.demo import write_wav
 
 
@@ -84,7 +84,7 @@ def test_a_shard_that_raw_does_not_give_is_found_though_dvc_and_git_agree(commit
 def test_a_clip_is_followed_to_its_shard_its_checkpoint_and_its_bytes(committed, capsys):
     row = index.kept(index.read(paths.INDEX), "train")[0]
     out = told(capsys, "--clip", row["clip"])
-    assert f"shards {row['shard']};" in out and unit_cache.md5_file(paths.GENERATOR)[:12] in out
+    assert f"shards {row['shard']};" in out and files.md5_file(paths.GENERATOR)[:12] in out
     assert "trained on it yes" in out and f"data/raw/{row['shard']}, data/shards/{row['shard']}" in out
     video = json.loads(told(capsys, "--video", row["video"], "--json"))
     assert video["spans"][0]["answer"]["trained on it"] == "yes" and video["unknown"] == []
@@ -107,7 +107,7 @@ def test_a_dubbed_video_leads_back_to_its_checkpoint_also_after_a_remux(committe
     write_wav(Path("speech.wav"), np.random.default_rng(0).normal(0, 0.1, 6400).astype(np.float32))
     dub.run("face.mp4", "speech.wav", "out/a.mp4")
     out = told(capsys, "--output", "out/a.mp4")
-    md5 = unit_cache.md5_file(paths.GENERATOR)
+    md5 = files.md5_file(paths.GENERATOR)
     assert out.startswith("out/a.mp4: valid: ") and f"checkpoint {md5}" in out and "speech.wav" in out
     copy = remuxed(Path("out/a.mp4"), Path("out/copy.mp4"))
     out = told(capsys, "--output", str(copy), expect=1)

@@ -12,8 +12,9 @@ from conftest import ROOT
 from tasks.audit import chain, exports, model_card
 from tasks.core import paths
 from tasks.core.errors import UserError
+from tasks.core.files import md5_file, sha256_file
 from tasks.provenance import dvc_lock
-from tasks.storage import index, unit_cache
+from tasks.storage import index
 
 
 def test_croissant_is_valid_and_gives_the_rows_of_the_index(committed):
@@ -33,7 +34,7 @@ def test_croissant_names_every_shard_by_hash_and_what_it_was_derived_from(commit
     given = json.loads(Path("out/croissant.json").read_text())
     files = {Path("out", item["contentUrl"]).resolve(): item["sha256"] for item in given["distribution"]}
     shards = [path.resolve() for path in paths.SHARDS.glob("*.tar")]
-    assert {path: files[path] for path in shards} == {path: unit_cache.sha256_file(path) for path in shards}
+    assert {path: files[path] for path in shards} == {path: sha256_file(path) for path in shards}
     derived = {item["@id"]: item["md5"] for item in given["prov:wasDerivedFrom"]}
     assert derived[str(paths.RAW)] == dvc_lock.out(dvc_lock.committed(), paths.RAW)
     used = {item["@id"] for item in given["prov:wasGeneratedBy"]["prov:used"]}
@@ -85,11 +86,7 @@ def test_an_address_that_takes_no_events_is_the_users_to_mend(committed, monkeyp
 def test_the_model_card_names_checkpoint_data_licence_and_who_may_use_it(committed):
     case = chain.open_case(without_raw=True)
     card = model_card.card(case)
-    assert (
-        unit_cache.md5_file(paths.GENERATOR) in card
-        and unit_cache.md5_file(paths.INDEX) in card
-        and case.commit in card
-    )
+    assert md5_file(paths.GENERATOR) in card and md5_file(paths.INDEX) in card and case.commit in card
     assert "under: MIT" in card and "synthetic heads and voices: no person's" in card
     assert "No evaluation is part of this commit." in card
     case.checkpoint["lineage"]["corpora"] = ["lrs2"]
@@ -100,7 +97,7 @@ def test_the_model_cards_figures_are_those_of_the_report_with_their_intervals(wo
     paths.REPORTS.mkdir()
     shutil.copy(ROOT / paths.METRICS, paths.METRICS)
     panel = json.loads(paths.METRICS.read_text())
-    lock = {"evaluate": dvc_lock.Stage({}, {str(paths.METRICS): unit_cache.md5_file(paths.METRICS)}, {})}
+    lock = {"evaluate": dvc_lock.Stage({}, {str(paths.METRICS): md5_file(paths.METRICS)}, {})}
     table = model_card.metrics(chain.Case("", lock, None, None, None))
     low, high = panel["right_audio"]["aperture_corr_ci"]
     assert f"{panel['right_audio']['aperture_corr']:.3g} ({low:.3g} to {high:.3g})" in table

@@ -12,6 +12,7 @@ from tasks.acquire import lrs2, lrs2_archive, lrs2_lists, lrs2_parts
 from tasks.acquire import stage as acquire
 from tasks.core import paths
 from tasks.core.errors import UserError
+from tasks.core.files import sha256_file
 from tasks.provenance import agreement, withdrawals
 from tasks.storage import index, shards, unit_cache
 
@@ -319,7 +320,7 @@ def test_agree_records_who_and_the_hash_of_the_paper(workspace, capsys):
     about = agreement.of(["lrs2", "synthetic"])
     assert about == {name: written[name] for name in ("organisation", "date", "signed_sha256")}
     assert agreement.of(["synthetic"]) == {}
-    assert written["date"] == "2026-01-31" and written["signed_sha256"] == unit_cache.sha256_file(Path("signed.pdf"))
+    assert written["date"] == "2026-01-31" and written["signed_sha256"] == sha256_file(Path("signed.pdf"))
     for bad, what in (["none.pdf"], "no such file"), (["signed.pdf", "--date", "31.1."], "wanted YYYY-MM-DD"):
         assert command.main([*line, *bad]) == 2
         assert what in capsys.readouterr().err

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from tasks.core import paths
+from tasks.core import files, paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub
 from tasks.media import decode
 from tasks.provenance import c2pa_mark, signing
-from tasks.storage import unit_cache
 from tasks.studies.demo import write_wav
 
 DESCRIPTION = {"lineage": {"index_md5": "0" * 32, "corpora": ["synthetic"], "licences": ["MIT"]}}
@@ -52,12 +51,12 @@ def remuxed(source, target, *, keep_tags=True):
 def test_a_marked_video_names_its_checkpoint_its_data_its_code_and_its_sources(video):
     found = c2pa_mark.read(video)
     assert found.state == "valid" and found.signer == "LipGAN pipeline self-made signer"
-    assert found.about["checkpoint"]["md5"] == unit_cache.md5_file(Path("net.safetensors"))
-    assert found.about["checkpoint"]["json_md5"] == unit_cache.md5_file(Path("net.json"))
+    assert found.about["checkpoint"]["md5"] == files.md5_file(Path("net.safetensors"))
+    assert found.about["checkpoint"]["json_md5"] == files.md5_file(Path("net.json"))
     assert found.about["data"] == DESCRIPTION["lineage"]
     assert found.about["sources"]["sound"] == {
         "name": "speech.wav",
-        "sha256": unit_cache.sha256_file(Path("speech.wav")),
+        "sha256": files.sha256_file(Path("speech.wav")),
     }
 
 
@@ -102,7 +101,7 @@ def test_a_changed_byte_of_the_manifest_is_an_alteration(video):
 def test_copied_streams_lose_the_manifest_keep_the_tag_and_the_reader_says_so(video):
     found = c2pa_mark.read(remuxed(video, Path("copy.mp4")))
     assert found.state == "stripped" and found.signer == ""
-    assert found.about["checkpoint"]["md5"] == unit_cache.md5_file(Path("net.safetensors"))
+    assert found.about["checkpoint"]["md5"] == files.md5_file(Path("net.safetensors"))
     assert "anyone can write such a tag" in found.line
 
 
@@ -141,8 +140,8 @@ def test_a_dubbed_video_is_marked_and_names_the_checkpoint_that_made_it(trained,
     write_wav(Path("speech.wav"), np.random.default_rng(0).normal(0, 0.1, 6400).astype(np.float32))
     dub.run("face.mp4", "speech.wav", "out/a.mp4")
     found = c2pa_mark.read(Path("out/a.mp4"))
-    assert found.state == "valid" and found.about["checkpoint"]["md5"] == unit_cache.md5_file(paths.GENERATOR)
-    assert found.about["data"]["index_md5"] == unit_cache.md5_file(paths.INDEX)
+    assert found.state == "valid" and found.about["checkpoint"]["md5"] == files.md5_file(paths.GENERATOR)
+    assert found.about["data"]["index_md5"] == files.md5_file(paths.INDEX)
     assert found.about["data"]["corpora"] == ["synthetic"]
     assert sorted(file.name for file in Path("out").iterdir()) == ["a.json", "a.mp4"]
 

@@ -15,6 +15,7 @@ from conftest import ROOT, git
 
 from tasks.core import config, paths, programs
 from tasks.core.errors import UserError
+from tasks.core.files import md5_file
 from tasks.preprocess import stage as preprocess
 from tasks.provenance import tombstones
 from tasks.storage import index, shards, unit_cache
@@ -203,7 +204,7 @@ def test_what_holds_a_video_is_told_by_its_content(tiny):
 
 def test_states_and_experiments_of_an_index_with_the_person_go_and_those_of_one_without_stay(trained):
     video, p = person()[0], load()
-    mine = paths.cache() / "experiments" / unit_cache.md5_file(paths.INDEX) / "one/models"
+    mine = paths.cache() / "experiments" / md5_file(paths.INDEX) / "one/models"
     mine.mkdir(parents=True)
     (mine / "generator.safetensors").write_bytes(b"weights")
     states = {f"{stage}/{next((paths.cache() / stage).iterdir()).name}" for stage in ("train", "expert", "experiments")}
@@ -228,7 +229,7 @@ def test_pictures_tracked_to_files_go_with_the_index_that_shows_the_person(tiny,
         tracker.file(paths.PARAMS, "reports")
     folder = paths.cache() / "tracking" / tracker.run_id
     assert registry.delete_pictures({"0" * 32}) == 0 and len(list(folder.rglob("*.*"))) == 4
-    assert registry.delete_pictures({unit_cache.md5_file(paths.INDEX)}) == 1
+    assert registry.delete_pictures({md5_file(paths.INDEX)}) == 1
     assert {file.name for file in folder.rglob("*.*")} == {"about.json", "metrics.jsonl"}
 
 

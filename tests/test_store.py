@@ -12,7 +12,7 @@ from conftest import TINY, inside, params_text, run_acquire
 from s3_server import BUCKET
 
 from tasks.acquire import stage as acquire
-from tasks.core import config, paths
+from tasks.core import config, files, paths
 from tasks.core.errors import UserError
 from tasks.preprocess import stage as preprocess
 from tasks.storage import index, object_store, remote_shards, shards, unit_cache
@@ -167,7 +167,7 @@ def test_a_clip_is_read_by_its_place_and_its_pointer_says_which_bytes(there, tin
         read = shards.read(shard, row["offset"], row["size"])
         assert read == shards.read(tiny_folder / paths.RAW / row["shard"], row["offset"], row["size"])
         pointer = json.loads(shard.with_name(shard.name + ".json").read_text())
-        assert pointer["sha256"] == unit_cache.sha256_file(tiny_folder / paths.RAW / row["shard"])
+        assert pointer["sha256"] == files.sha256_file(tiny_folder / paths.RAW / row["shard"])
     with pytest.raises(UserError, match=r"ends before byte"):
         shards.read(shard, pointer["bytes"] - 512, 1024)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from flows.commands import command
 from tasks.core import paths
-from tasks.core.errors import UserError, write_atomic
+from tasks.core.errors import UserError
+from tasks.core.files import write_atomic
 
 EXAMPLE = """python -m flows audit                          the whole chain, by hashing; exit 1 at findings
 python -m flows audit --html out/lineage.html  the same, as a page

@@ -24,7 +24,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tasks.core.errors import UserError, write_atomic
+from tasks.core.errors import UserError
+from tasks.core.files import write_atomic
 from tasks.core.progress import bar
 
 log = logging.getLogger(__name__)

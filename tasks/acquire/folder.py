@@ -12,9 +12,10 @@ from typing import Any
 
 from model.params import CorpusParams, Params
 from tasks.core.errors import UserError
+from tasks.core.files import sha256_file
 from tasks.core.progress import progress
 from tasks.media import decode
-from tasks.storage import shards, unit_cache
+from tasks.storage import shards
 
 
 def versions() -> dict[str, Any]:
@@ -38,7 +39,7 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     for file in progress([file for file in files if file not in words], "hashing", "file"):
         name = file.relative_to(folder).as_posix()
         video = video_id(name)
-        sha256 = unit_cache.sha256_file(file)
+        sha256 = sha256_file(file)
         row = {
             "clip": f"folder/{video}/00000",
             "video": video,

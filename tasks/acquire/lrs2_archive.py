@@ -20,7 +20,8 @@ from typing import Any, BinaryIO
 from tasks.acquire import lrs2_lists
 from tasks.acquire.lrs2_parts import MEMBER, NotThere, Parts, Segment, entries
 from tasks.acquire.lrs2_parts import Entry as ArchiveEntry
-from tasks.core.errors import UserError, all_or_nothing
+from tasks.core.errors import UserError
+from tasks.core.files import all_or_nothing
 from tasks.core.progress import bar
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from model.params import Params
 from tasks.acquire import credentials, download, lrs2_lists
+from tasks.core import files
 from tasks.core.errors import UserError
-from tasks.storage import unit_cache
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def fetch(p: Params, name: str) -> None:
     folder = Path(p.corpus.lrs2.folder)
     out = folder / name
     partial = download.fetch(url(p, name), out, credentials.of(p.corpus.lrs2.host), rules(p))
-    got, wanted = unit_cache.md5_file(partial), known_md5(folder).get(name)
+    got, wanted = files.md5_file(partial), known_md5(folder).get(name)
     if wanted and got != wanted:
         aside = folder / f"{name}.bad-{got[:8]}"
         os.replace(partial, aside)
@@ -97,7 +97,7 @@ def check_lists(p: Params) -> None:
     folder = Path(p.corpus.lrs2.folder)
     known = known_md5(folder)
     for name in (f"{split}.txt" for split in lrs2_lists.LISTS):
-        if name in known and (folder / name).is_file() and (got := unit_cache.md5_file(folder / name)) != known[name]:
+        if name in known and (folder / name).is_file() and (got := files.md5_file(folder / name)) != known[name]:
             raise UserError(
                 f"{folder / name}: md5 is {got}, wanted {known[name]}; fetch it again, or, if yours is right, say so "
                 f"in {folder / SUMS}"

@@ -14,12 +14,12 @@ from typing import Any
 import yaml
 
 from tasks.audit import evidence
-from tasks.core import paths, programs
+from tasks.core import files, paths, programs
 from tasks.core.errors import UserError
 from tasks.preprocess import pieces
 from tasks.provenance import agreement, dvc_lock, git_revision, tombstones, training_record, withdrawals
 from tasks.provenance.dvc_lock import Lock
-from tasks.storage import index, unit_cache
+from tasks.storage import index
 from tasks.tracking import runs as tracking
 
 CHECKPOINTS = (paths.GENERATOR, paths.DISCRIMINATORS)
@@ -113,7 +113,7 @@ def stages(case: Case) -> Link:
     code_deps = sorted({dep for stage in case.lock.values() for dep in stage.deps if dep.endswith(".py")})
     contents = programs.git_contents([f"{case.commit}:{name}" for name in (*code_deps, str(paths.PARAMS), "dvc.yaml")])
     known = {
-        name: unit_cache.md5_bytes(content)
+        name: files.md5_bytes(content)
         for name, content in zip(code_deps, contents, strict=False)
         if content is not None
     }

@@ -11,8 +11,9 @@ from tasks.audit import chain, evidence
 from tasks.audit.chain import Case
 from tasks.core import paths
 from tasks.core.errors import UserError
+from tasks.core.files import md5_file, sha256_file
 from tasks.provenance import dvc_lock, git_revision
-from tasks.storage import index, unit_cache
+from tasks.storage import index
 
 VERSION = "http://mlcommons.org/croissant/1.1"
 TEXT = ("clip", "video", "split", "corpus", "licence", "status", "reason", "shard", "source_sha256", "member_sha256")
@@ -27,12 +28,12 @@ def document(case: Case, folder: Path) -> dict[str, Any]:
     """
     import mlcroissant as mlc
 
-    if not paths.INDEX.is_file() or unit_cache.md5_file(paths.INDEX) != dvc_lock.out(case.lock, paths.INDEX):
+    if not paths.INDEX.is_file() or md5_file(paths.INDEX) != dvc_lock.out(case.lock, paths.INDEX):
         raise UserError(f"{paths.INDEX} is not the one of commit {case.commit[:12]}; run `python -m flows audit`")
     rows = index.read(paths.INDEX)
     context = mlc.Context(conforms_to=VERSION)
     shards = sorted(paths.SHARDS.glob("*.tar"))
-    hashes = evidence.in_parallel(unit_cache.sha256_file, [paths.INDEX, *shards], "hashing")
+    hashes = evidence.in_parallel(sha256_file, [paths.INDEX, *shards], "hashing")
     files = [
         mlc.FileObject(
             ctx=context,

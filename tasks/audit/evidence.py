@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 from tasks.core import programs
 from tasks.core.errors import UserError
+from tasks.core.files import md5_file
 from tasks.core.progress import bar
 from tasks.provenance import dvc_lock
 from tasks.provenance.dvc_lock import Lock
-from tasks.storage import unit_cache
 
 T = TypeVar("T")
 THREADS = 8  # hashing waits for the disk as much as for the processor
@@ -70,7 +70,7 @@ def outs(wanted: dict[str, str]) -> tuple[dict[str, list[str]], int]:
     files = {name: dvc_lock.listed(Path(name)) if digest.endswith(".dir") else [Path(name)] for name, digest in
              wanted.items()}  # fmt: skip
     everything = [file for group in files.values() for file in group if file.is_file()]
-    md5s = dict(zip(everything, in_parallel(unit_cache.md5_file, everything, "hashing"), strict=True))
+    md5s = dict(zip(everything, in_parallel(md5_file, everything, "hashing"), strict=True))
     found = {
         name: _folder(Path(name), digest, {file: md5s[file] for file in files[name]})
         if digest.endswith(".dir")
@@ -153,7 +153,7 @@ def _names(region: bytes) -> str:
 
 def table_or_copy(path: Path, digest: str) -> Path | None:
     """The file itself if its bytes are those of dvc.lock, else DVC's copy, else None."""
-    if path.is_file() and unit_cache.md5_file(path) == digest:
+    if path.is_file() and md5_file(path) == digest:
         return path
     return dvc_lock.cached(digest)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tasks.audit import chain, croissant, model_card
 from tasks.audit import openlineage as export_openlineage
-from tasks.core.errors import UserError, write_atomic
+from tasks.core.errors import UserError
+from tasks.core.files import write_atomic
 from tasks.core.progress import say
 
 

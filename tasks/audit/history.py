@@ -15,11 +15,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from tasks.core import paths, programs
+from tasks.core import files, paths, programs
 from tasks.core.errors import UserError
 from tasks.core.progress import progress
 from tasks.provenance import dvc_lock, training_record, withdrawals
-from tasks.storage import unit_cache
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS locks (blob TEXT PRIMARY KEY);
@@ -208,7 +207,7 @@ def of_checkpoint(which: str) -> Answer:
 
     Errors: UserError where no commit names it.
     """
-    md5 = unit_cache.md5_file(Path(which)) if Path(which).is_file() else which.lower()
+    md5 = files.md5_file(Path(which)) if Path(which).is_file() else which.lower()
     if len(md5) < 6 or not set(md5) <= set("0123456789abcdef"):
         raise UserError(f"--checkpoint {which}: no such file, and not six digits or more of an md5 either")
     with opened() as db:

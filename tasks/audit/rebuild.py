@@ -7,10 +7,9 @@ from pathlib import Path
 
 from model.params import Params
 from tasks.audit.chain import Link
-from tasks.core import paths
+from tasks.core import files, paths
 from tasks.core.progress import progress
 from tasks.preprocess import stage as preprocess
-from tasks.storage import unit_cache
 from tasks.storage.unit_cache import Unit
 
 
@@ -32,8 +31,8 @@ def compare(unit: Unit) -> str:
         return f"{kept}: missing; nothing to compare with"
     with tempfile.TemporaryDirectory(prefix="lipgan-rebuild-") as folder:
         preprocess.build(unit, Path(folder))
-        made = unit_cache.sha256_file(Path(folder) / "shard.tar")
-    same = unit_cache.sha256_file(kept)
+        made = files.sha256_file(Path(folder) / "shard.tar")
+    same = files.sha256_file(kept)
     return "" if made == same else f"{kept}: sha256 {same[:12]}, made again it is {made[:12]}"
 
 

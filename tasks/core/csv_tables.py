@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.errors import write_atomic
+from tasks.core.files import write_atomic
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:

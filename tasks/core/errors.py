@@ -1,12 +1,5 @@
 """What every stage shares: errors, the ledger of refused clips, outputs that are whole or absent."""
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 
 class UserError(Exception):
     """The input or the parameters are wrong. Shown as one line, without a traceback; exit status 2."""
@@ -58,23 +51,3 @@ REASONS = {
     "music": "steady tones are nearly all of the sound",
     "out_of_sync": "the mouth does not move with the sound, and moving the sound did not mend it",
 }
-
-
-@contextmanager
-def all_or_nothing(out: Path) -> Iterator[Path]:
-    """Yield a path beside `out` (a file or a folder to make) that takes its place only if the block ends well."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    partial = scratch / out.name
-    try:
-        yield partial
-        if out.is_dir() and not out.is_symlink():
-            shutil.rmtree(out)
-        os.replace(partial, out)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def write_atomic(path: Path, text: str) -> None:
-    with all_or_nothing(path) as partial:
-        partial.write_text(text)

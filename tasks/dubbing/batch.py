@@ -14,7 +14,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from tasks.core import paths
-from tasks.core.errors import UserError, write_atomic
+from tasks.core.errors import UserError
+from tasks.core.files import write_atomic
 from tasks.dubbing import dub
 from tasks.media import decode
 

@@ -22,7 +22,8 @@ from model import timing
 from model.params import FaceParams
 from tasks.core import heap, paths
 from tasks.core.ahead import ahead
-from tasks.core.errors import UserError, write_atomic
+from tasks.core.errors import UserError
+from tasks.core.files import sha256_file, write_atomic
 from tasks.core.progress import bar, say
 from tasks.dubbing import (
     hear,
@@ -53,7 +54,6 @@ from tasks.inference.sync_meter import SyncMeter
 from tasks.media import decode, native_rate, segments
 from tasks.media.segments import TICKS_HZ, Coding
 from tasks.provenance import c2pa_mark
-from tasks.storage import unit_cache
 
 MADE_BY = "AI-generated lip movements, made with lipgan-pipeline"
 
@@ -146,7 +146,7 @@ def sha256(path: Path) -> str:
     if not path.is_file():
         raise UserError(f"{path}: {'a folder, not a file' if path.is_dir() else 'no such file'}")
     try:
-        return unit_cache.sha256_file(path)
+        return sha256_file(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -329,7 +329,7 @@ def counted(frames: Iterable[Any], total: int, what: str) -> Iterator[Any]:
 def made_by(inputs: dict[str, Any], key: str, sync: LipSync, target: Path) -> dict[str, Any]:
     return {
         "key": key,
-        "output_sha256": unit_cache.sha256_file(target),
+        "output_sha256": sha256_file(target),
         "comment": MADE_BY,
         "sha256": inputs["sha256"],
         "checkpoint": lip_sync.describe(sync.about),

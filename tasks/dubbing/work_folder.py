@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.errors import Stopped, UserError, all_or_nothing, write_atomic
+from tasks.core import files
+from tasks.core.errors import Stopped, UserError
+from tasks.core.files import all_or_nothing, write_atomic
 from tasks.dubbing.look import Face, Seen
-from tasks.storage import unit_cache
 
 DUB_VERSION = 3  # raise it when other frames come of the same inputs
 
@@ -31,7 +32,7 @@ def is_made(out: Path, key: str) -> bool:
     """Whether the output is there, of these inputs and unchanged since."""
     try:
         told = json.loads(out.with_suffix(".json").read_text())["made_by"]
-        return bool(told["key"] == key and told["output_sha256"] == unit_cache.sha256_file(out))
+        return bool(told["key"] == key and told["output_sha256"] == files.sha256_file(out))
     except (OSError, json.JSONDecodeError, KeyError, TypeError):
         return False
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from model.params import Params
 from tasks.core import csv_tables, paths
-from tasks.core.errors import UserError, all_or_nothing, write_atomic
+from tasks.core.errors import UserError
+from tasks.core.files import all_or_nothing, write_atomic
 from tasks.evaluate import compare, conditions, report_media, report_plots, report_tables, summary
 from tasks.evaluate.measure import Record
 from tasks.evaluate.raw_clips import RawClips

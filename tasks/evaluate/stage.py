@@ -23,8 +23,8 @@ from model.discriminator import SyncDiscriminator
 from model.metrics import registry, temporal
 from model.params import Params
 from model.samples import pictures
-from tasks.core import csv_tables, paths
-from tasks.core.errors import write_atomic
+from tasks.core import csv_tables, files, paths
+from tasks.core.files import write_atomic
 from tasks.core.progress import progress
 from tasks.evaluate import conditions, lpips_fid, report, summary
 from tasks.evaluate import measure as panel
@@ -39,7 +39,7 @@ from tasks.inference.sync_meter import SyncMeter
 from tasks.loading import batches
 from tasks.loading.batches import Clips
 from tasks.preprocess import examine
-from tasks.storage import index, unit_cache
+from tasks.storage import index
 from tasks.tracking import runs as tracking
 
 FID_ROWS = ("right_audio", "copy_input")  # of whole sets of frames: one more row costs as much as the first
@@ -63,8 +63,8 @@ def run(p: Params) -> str:
     found["discriminator"] = discriminator_accuracy(clips, p)
     found["about"] = {
         "version": registry.PANEL_VERSION,
-        "checkpoint_md5": unit_cache.md5_file(paths.GENERATOR),
-        "index_md5": unit_cache.md5_file(paths.INDEX),
+        "checkpoint_md5": files.md5_file(paths.GENERATOR),
+        "index_md5": files.md5_file(paths.INDEX),
         "step": sync.about["loop"]["step"],
         "clips": len(clips),
         "corpora": sync.about["lineage"]["corpora"],

@@ -24,14 +24,14 @@ from model.expert_step import step_loss
 from model.gan import adam, update
 from model.metrics import sync_offsets
 from model.params import ExpertParams, Params
-from tasks.core import config, csv_tables, paths
-from tasks.core.errors import UserError, write_atomic
+from tasks.core import config, csv_tables, files, paths
+from tasks.core.errors import UserError
+from tasks.core.files import write_atomic
 from tasks.core.progress import bar, say
 from tasks.expert import diagnose
 from tasks.expert.batches import batches, usable
 from tasks.inference import checkpoints, sync_meter
 from tasks.loading.batches import Clips
-from tasks.storage import unit_cache
 from tasks.tracking import runs as tracking
 from tasks.tracking.runs import Tracker
 from tasks.train import stage as train
@@ -74,7 +74,7 @@ def run(p: Params) -> str:
 
 def expert_key(p: Params) -> str:
     """What a training is: another one never goes on from its state."""
-    index_md5 = unit_cache.md5_file(paths.INDEX) if paths.INDEX.is_file() else ""
+    index_md5 = files.md5_file(paths.INDEX) if paths.INDEX.is_file() else ""
     sections = config.digest(p.expert, p.model)[:16]
     return f"{sections}-{seeds.derive(EXPERT_VERSION, p.seed, p.faces.size, index_md5):016x}"
 
@@ -178,7 +178,7 @@ def write_outs(network: SyncExpert, clips: Clips, p: Params, state: dict[str, An
         "params": {name: config.as_dict(getattr(p, name)) for name in ("faces", "model", "expert")} | {"seed": p.seed},
         "loop": {"step": state["step"]},
         "lineage": {
-            "index_md5": unit_cache.md5_file(paths.INDEX),
+            "index_md5": files.md5_file(paths.INDEX),
             "corpora": sorted({row["corpus"] for row in clips.rows}),
             "licences": sorted({row["licence"] for row in clips.rows}),
             "torch": torch.__version__.split("+")[0],

@@ -20,7 +20,8 @@ import dlib
 import numpy as np
 
 from model.faces import CHIN_MARGIN, SIDE_MARGIN
-from tasks.core.errors import UserError, all_or_nothing
+from tasks.core.errors import UserError
+from tasks.core.files import all_or_nothing
 
 log = logging.getLogger(__name__)
 

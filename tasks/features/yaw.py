@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from model import av_offset
-from tasks.core.errors import UserError, write_atomic
+from tasks.core.errors import UserError
+from tasks.core.files import write_atomic
 
 FOLDS = 5
 

@@ -24,15 +24,15 @@ from model import faces
 from model.metrics import picture, temporal
 from model.samples import NUM_MFCC
 from model.timing import WINDOW
-from tasks.core import paths
-from tasks.core.errors import UserError, write_atomic
+from tasks.core import files, paths
+from tasks.core.errors import UserError
+from tasks.core.files import write_atomic
 from tasks.core.progress import say
 from tasks.features.landmarks import Predictor
 from tasks.inference import backends, int8
 from tasks.inference import lip_sync as inference
 from tasks.inference.lip_sync import LipSync
 from tasks.loading.batches import Clips
-from tasks.storage import unit_cache
 
 AUTO = "auto"
 FASTEST_VERSION = 1  # raise it when the gate asks something else
@@ -83,7 +83,7 @@ def fastest(checkpoint: Path) -> str:
 
 def verdicts(checkpoint: Path) -> dict[str, Verdict]:
     """Of every backend, measured or as it was measured before."""
-    kept = int8.folder() / f"{unit_cache.sha256_file(checkpoint)[:16]}-{machine()}.json"
+    kept = int8.folder() / f"{files.sha256_file(checkpoint)[:16]}-{machine()}.json"
     if kept.is_file():
         told = json.loads(kept.read_text())
         return {name: Verdict(**verdict) for name, verdict in told["backends"].items()}
@@ -108,7 +108,7 @@ def machine() -> str:
     known = {d.metadata["Name"].lower(): d.version for d in metadata.distributions() if d.metadata["Name"]}
     libraries = [f"{name} {known.get(name)}" for name in ("torch", "openvino", "onnxruntime", "onnx")]
     about = [FASTEST_VERSION, platform.machine(), *sorted(models), torch.get_num_threads(), *libraries]
-    about.append(unit_cache.sha256_file(paths.INDEX) if paths.INDEX.is_file() else "")
+    about.append(files.sha256_file(paths.INDEX) if paths.INDEX.is_file() else "")
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
 
 

@@ -14,7 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as as_bytes
 
-from tasks.core.errors import UserError, all_or_nothing, write_atomic
+from tasks.core.errors import UserError
+from tasks.core.files import all_or_nothing, write_atomic
 
 
 def save(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.core import paths
-from tasks.core.errors import UserError, all_or_nothing
+from tasks.core import files, paths
+from tasks.core.errors import UserError
+from tasks.core.files import all_or_nothing
 from tasks.inference import backends, lip_sync
 from tasks.inference.lip_sync import LipSync
 from tasks.loading.batches import Clips
-from tasks.storage import unit_cache
 
 QUANTISED_VERSION = 1  # raise it when other files come of the same checkpoint
 NUM_CLIPS, FRAMES_PER_CLIP = 32, 8  # evenly spread over the training split, and over each clip
@@ -31,7 +31,7 @@ def made(checkpoint: Path) -> Path:
 
     Errors: UserError where the libraries or the training clips, by which it is calibrated, are not here.
     """
-    out = folder() / f"{unit_cache.sha256_file(checkpoint)[:16]}-int8-{QUANTISED_VERSION}.onnx"
+    out = folder() / f"{files.sha256_file(checkpoint)[:16]}-int8-{QUANTISED_VERSION}.onnx"
     if out.is_file():
         return out
     backends.demand("onnx")

@@ -14,7 +14,7 @@ import numpy as np
 
 from model.params import Params
 from tasks.core import paths
-from tasks.core.errors import all_or_nothing
+from tasks.core.files import all_or_nothing
 from tasks.features import landmarks, yaw
 from tasks.features.landmarks import Example
 from tasks.landmarks import rendered_heads

@@ -12,7 +12,8 @@ import numpy as np
 
 from model import timing
 from tasks.core import paths
-from tasks.core.errors import UserError, all_or_nothing
+from tasks.core.errors import UserError
+from tasks.core.files import all_or_nothing
 from tasks.core.progress import say
 from tasks.features.landmarks import Predictor
 from tasks.inference import auto_backend, lip_sync

@@ -12,7 +12,7 @@ from av.container import OutputContainer
 from av.video.reformatter import Colorspace, Interpolation
 
 from model.timing import FPS, SAMPLE_RATE_HZ
-from tasks.core.errors import all_or_nothing
+from tasks.core.files import all_or_nothing
 
 REPRODUCIBLE = "no-mbtree=1:rc-lookahead=0"  # x264's look-ahead gives other bytes from run to run
 AAC_BLOCK = 1024  # samples

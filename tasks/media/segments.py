@@ -13,7 +13,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from model.timing import FPS
-from tasks.core.errors import all_or_nothing
+from tasks.core.files import all_or_nothing
 from tasks.media.encode import AAC_BLOCK, BT601, BT709, HD_ROWS, LIMITED, REPRODUCIBLE
 from tasks.media.frame import Picture, coded
 

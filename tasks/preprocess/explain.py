@@ -14,7 +14,8 @@ import numpy as np
 
 from model.params import Params
 from tasks.core import paths
-from tasks.core.errors import Refusal, UserError, all_or_nothing
+from tasks.core.errors import Refusal, UserError
+from tasks.core.files import all_or_nothing
 from tasks.core.progress import say
 from tasks.preprocess import gates as quality
 from tasks.preprocess import pieces

@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tasks.core import paths
-from tasks.core.errors import write_atomic
+from tasks.core.files import write_atomic
 from tasks.media import decode
 from tasks.storage import shards
 

@@ -18,8 +18,9 @@ import numpy as np
 from model import faces, timing
 from model.av_offset import QUALITY_VERSION
 from model.params import FaceParams, Params, QualityParams
-from tasks.core import config, paths
-from tasks.core.errors import Refusal, UserError, write_atomic
+from tasks.core import config, files, paths
+from tasks.core.errors import Refusal, UserError
+from tasks.core.files import write_atomic
 from tasks.core.progress import doing
 from tasks.features import landmarks, yaw
 from tasks.preprocess import examine, gates, pieces
@@ -40,7 +41,7 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
     rows = index.read(paths.CLIPS)
     for row in index.kept(rows):
         groups[row["shard"]].append(row)
-    landmarks_sha256, yaw_sha256 = unit_cache.sha256_file(paths.LANDMARKS), unit_cache.sha256_file(paths.YAW)
+    landmarks_sha256, yaw_sha256 = files.sha256_file(paths.LANDMARKS), files.sha256_file(paths.YAW)
     planned = [
         Unit(
             stage="preprocess",

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
-from tasks.core import paths
-from tasks.core.errors import UserError, write_atomic
-from tasks.storage import unit_cache
+from tasks.core import files, paths
+from tasks.core.errors import UserError
+from tasks.core.files import write_atomic
 
 LRS2_LICENCE = "LRS2: BBC agreement, non-commercial research only, no redistribution, file lists included"
 FIELDS = ("corpus", "who", "organisation", "date", "signed_sha256", "licence")
@@ -32,7 +32,7 @@ def write(who: str, organisation: str, signed: Path, day: str) -> str:
         raise UserError(
             f"--signed: {signed}: no such file, or an empty one; give the signed agreement, a PDF or a scan"
         )
-    values = ("lrs2", who.strip(), organisation.strip(), day, unit_cache.sha256_file(signed), LRS2_LICENCE)
+    values = ("lrs2", who.strip(), organisation.strip(), day, files.sha256_file(signed), LRS2_LICENCE)
     write_atomic(paths.AGREEMENT, json.dumps(dict(zip(FIELDS, values, strict=True)), indent=2) + "\n")
     return f"{paths.AGREEMENT} written: {who.strip()}, {organisation.strip()}, {day}"
 

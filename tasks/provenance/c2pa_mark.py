@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.core import files
 from tasks.core.errors import UserError
 from tasks.media import decode
 from tasks.provenance import git_revision, signing
-from tasks.storage import unit_cache
 
 ASSERTION = "org.lipgan.lineage"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
@@ -57,8 +57,8 @@ def about(checkpoint: Path, description: Mapping[str, Any], sources: Mapping[str
     return {
         "checkpoint": {
             "name": checkpoint.name,
-            "md5": unit_cache.md5_file(checkpoint),
-            "json_md5": unit_cache.md5_file(checkpoint.with_suffix(".json")),
+            "md5": files.md5_file(checkpoint),
+            "json_md5": files.md5_file(checkpoint.with_suffix(".json")),
         },
         "data": {
             "index_md5": lineage.get("index_md5", "unknown"),
@@ -69,9 +69,7 @@ def about(checkpoint: Path, description: Mapping[str, Any], sources: Mapping[str
             "git_commit": git_revision.commit() or "unknown",
             "git_dirty": bool(git_revision.changed()),
         },
-        "sources": {
-            what: {"name": file.name, "sha256": unit_cache.sha256_file(file)} for what, file in sources.items()
-        },
+        "sources": {what: {"name": file.name, "sha256": files.sha256_file(file)} for what, file in sources.items()},
     }
 
 

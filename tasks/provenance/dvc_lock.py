@@ -14,8 +14,7 @@ from typing import Any
 
 import yaml
 
-from tasks.core import paths, programs
-from tasks.storage import unit_cache
+from tasks.core import files, paths, programs
 
 LOCK = "dvc.lock"
 
@@ -69,7 +68,7 @@ def place(digest: str) -> Path:
 def cached(digest: str) -> Path | None:
     """The cache's copy of a file or of a folder's list; None where it has none, or a damaged one."""
     copy = place(digest)
-    if not digest or not copy.is_file() or unit_cache.md5_file(copy) != digest.removesuffix(".dir"):
+    if not digest or not copy.is_file() or files.md5_file(copy) != digest.removesuffix(".dir"):
         return None
     return copy
 

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from tasks.core import paths
-from tasks.core.errors import UserError, write_atomic
+from tasks.core.errors import UserError
+from tasks.core.files import write_atomic
 from tasks.provenance import signing
 
 SIGNATURE = "signature"

@@ -18,10 +18,9 @@ from typing import Any
 import torch
 
 from model.params import Params
-from tasks.core import config, paths
-from tasks.core.errors import write_atomic
+from tasks.core import config, files, paths
+from tasks.core.files import write_atomic
 from tasks.provenance import git_revision
-from tasks.storage import unit_cache
 
 LIBRARIES = ("torch", "numpy", "safetensors", "opencv-python-headless", "pyarrow")
 # tag of MLflow <- key of the record's "data" and "outs"
@@ -37,10 +36,10 @@ def record_training(p: Params, sessions: Sequence[dict[str, Any]], run_id: str) 
     """Write the record of the checkpoint that lies in models/; return the tags for its MLflow run."""
     outs = [paths.GENERATOR, paths.DISCRIMINATORS]
     outs += [path.with_suffix(".json") for path in outs]
-    md5s = {str(path): unit_cache.md5_file(path) for path in sorted(outs)}
+    md5s = {str(path): files.md5_file(path) for path in sorted(outs)}
     record = {
         "outs": md5s,
-        "data": {str(paths.INDEX): unit_cache.md5_file(paths.INDEX)},
+        "data": {str(paths.INDEX): files.md5_file(paths.INDEX)},
         "params_sha256": config.digest(p),
         "seed": p.seed,
         "sessions": list(sessions),

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core import paths, programs
-from tasks.core.errors import UserError, write_atomic
+from tasks.core.errors import UserError
+from tasks.core.files import write_atomic
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,13 @@ from typing import Any
 import yaml
 
 from model.params import Params
-from tasks.core import config, paths, programs
-from tasks.core.errors import write_atomic
+from tasks.core import config, files, paths, programs
+from tasks.core.files import write_atomic
 from tasks.core.progress import say
 from tasks.provenance import dvc_cache, withdrawals
 from tasks.retrain import drift, gate, worktree
 from tasks.retrain.gate import Evaluation, Judgement
-from tasks.storage import index, unit_cache
+from tasks.storage import index
 from tasks.tracking import registry
 from tasks.tracking.registry import CHALLENGER, CHAMPION, Registry, Version
 
@@ -197,7 +197,7 @@ def findings(made: Challenger) -> list[str]:
     found = [
         f"{name} is not what dvc.lock names"
         for name in (paths.GENERATOR, GENERATOR_JSON, paths.INDEX)
-        if unit_cache.md5_file(made.folder / name) != made.outs[str(name)]
+        if files.md5_file(made.folder / name) != made.outs[str(name)]
     ]
     trained_on = json.loads((made.folder / GENERATOR_JSON).read_text())["lineage"]["index_md5"]
     if trained_on != made.outs[str(paths.INDEX)]:

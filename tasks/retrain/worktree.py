@@ -13,7 +13,8 @@ from pathlib import Path
 
 from model.params import Params
 from tasks.core import paths, programs
-from tasks.core.errors import UserError, all_or_nothing
+from tasks.core.errors import UserError
+from tasks.core.files import all_or_nothing
 from tasks.provenance import dvc_cache
 
 BRANCHES = "retrain"

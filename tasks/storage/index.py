@@ -17,7 +17,8 @@ import pyarrow.compute
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
-from tasks.core.errors import REASONS, UserError, all_or_nothing
+from tasks.core.errors import REASONS, UserError
+from tasks.core.files import all_or_nothing
 
 CAME_IN = [
     ("clip", pa.string()),  # <part>/<video>/<clip>

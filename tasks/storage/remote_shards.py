@@ -7,15 +7,17 @@ Nothing here deletes objects.
 import json
 from pathlib import Path
 
-from tasks.core.errors import UserError, write_atomic
-from tasks.storage import object_store, unit_cache
+from tasks.core import files
+from tasks.core.errors import UserError
+from tasks.core.files import write_atomic
+from tasks.storage import object_store
 
 POINTER = ".json"
 
 
 def send(shard: Path, name: str, url: str) -> None:
     """Put a shard into object storage, and its pointer into its place.  Errors: UserError; the shard then stays."""
-    sha256, num_bytes = unit_cache.sha256_file(shard), shard.stat().st_size
+    sha256, num_bytes = files.sha256_file(shard), shard.stat().st_size
     place, there = f"{name.removesuffix('.tar')}-{sha256[:16]}.tar", object_store.at(url, "acquire.raw")
     if there.sizes(place).get(place) != num_bytes:
         there.put(shard, place)

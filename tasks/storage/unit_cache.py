@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core import paths
-from tasks.core.errors import UserError, all_or_nothing
+from tasks.core.errors import UserError
+from tasks.core.files import all_or_nothing
 from tasks.core.progress import bar, doing
 from tasks.storage import object_store
 from tasks.storage.object_store import Store
@@ -164,19 +165,3 @@ def collect(units: Iterable[Unit], member: str, out: Path, ending: str = "") -> 
 def library_versions(*names: str) -> dict[str, str]:
     """Installed versions, for keys: another decoder may decode to other bytes."""
     return {name: importlib.metadata.version(name) for name in names}
-
-
-def sha256_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def md5_file(path: Path) -> str:
-    """The hash DVC writes into dvc.lock, so that MLflow and dvc.lock can be matched."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
-
-
-def md5_bytes(content: bytes) -> str:
-    """The same, of bytes that lie in no file."""
-    return hashlib.md5(content).hexdigest()

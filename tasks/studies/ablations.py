@@ -27,8 +27,9 @@ from model.expert import MIDDLE, RUN
 from model.metrics import temporal
 from model.params import Params, TermParams, TermsParams, TrainParams
 from model.samples import pictures
-from tasks.core import config, csv_tables, paths, programs
-from tasks.core.errors import UserError, write_atomic
+from tasks.core import config, csv_tables, files, paths, programs
+from tasks.core.errors import UserError
+from tasks.core.files import write_atomic
 from tasks.core.progress import progress, say
 from tasks.features.landmarks import Predictor
 from tasks.inference import checkpoints, lip_sync
@@ -36,7 +37,6 @@ from tasks.inference import sync_meter as sync
 from tasks.inference.lip_sync import LipSync
 from tasks.loading import batches
 from tasks.loading.batches import Clips
-from tasks.storage import unit_cache
 from tasks.studies import ablations_page
 
 OFF = TermParams(weight=0.0, begin=0.0, ramp=0.0, metric="none", below=0.0)
@@ -113,9 +113,9 @@ def run(p: Params, *, steps: int, num_seeds: int) -> str:
 
 def trained(p: Params) -> Path:
     """The project folder of one training, which goes on or is done."""
-    data = unit_cache.md5_file(paths.INDEX)
+    data = files.md5_file(paths.INDEX)
     what = config.digest(p.train, p.model, p.faces)
-    key = f"{seeds.derive(what, p.seed, data, unit_cache.md5_file(paths.EXPERT)):016x}"
+    key = f"{seeds.derive(what, p.seed, data, files.md5_file(paths.EXPERT)):016x}"
     folder = paths.cache().absolute() / "experiments" / data / key
     (folder / "models").mkdir(parents=True, exist_ok=True)
     for shared in (paths.EXPERT, paths.EXPERT.with_suffix(".json"), Path("data")):

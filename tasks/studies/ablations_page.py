@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 
 from tasks.core import paths
-from tasks.core.errors import all_or_nothing, write_atomic
+from tasks.core.files import all_or_nothing, write_atomic
 
 matplotlib.use("Agg")
 

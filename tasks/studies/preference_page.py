@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core import paths
-from tasks.core.errors import UserError, write_atomic
+from tasks.core.errors import UserError
+from tasks.core.files import write_atomic
 from tasks.evaluate import conditions, report_media
 from tasks.evaluate.raw_clips import RawClips
 from tasks.evaluate.report_media import data_uri

@@ -14,7 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.core.errors import UserError, all_or_nothing
+from tasks.core.errors import UserError
+from tasks.core.files import all_or_nothing
 from tasks.synthetic import clip
 from tasks.synthetic import plan as plans
 from tasks.synthetic.clip import SyntheticClip

@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.core import paths, programs
-from tasks.core.errors import UserError, all_or_nothing
+from tasks.core import files, paths, programs
+from tasks.core.errors import UserError
+from tasks.core.files import all_or_nothing
 from tasks.provenance import dvc_cache
-from tasks.storage import unit_cache
 from tasks.tracking import runs as tracking
 
 NAME = "lipgan"
@@ -202,5 +202,5 @@ def _fetch_one(path: Path, md5: str, commit: str, target: Path) -> None:
         shutil.copyfile(cached, target)
     else:
         programs.ask_dvc("get", str(paths.main_repository()), str(path), "--rev", commit, "--out", str(target))
-    if unit_cache.md5_file(target) != md5:
+    if files.md5_file(target) != md5:
         raise UserError(f"{path} of commit {commit[:12]}: not the bytes the registry names ({md5}); run `dvc fetch`")

@@ -17,10 +17,11 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from tasks.core import config, paths
-from tasks.core.errors import UserError, write_atomic
+from tasks.core import config, files, paths
+from tasks.core.errors import UserError
+from tasks.core.files import write_atomic
 from tasks.provenance import agreement, git_revision
-from tasks.storage import index, unit_cache
+from tasks.storage import index
 
 EXPERIMENT = "lipsync"
 ABOUT = "about.json"  # of a run without MLflow: name, params and tags as MLflow would have them
@@ -228,7 +229,7 @@ def tags(stage: str) -> dict[str, str]:
         "python": sys.version.split()[0],
     }
     if paths.INDEX.is_file():
-        found["data.index.md5"] = unit_cache.md5_file(paths.INDEX)
+        found["data.index.md5"] = files.md5_file(paths.INDEX)
         found["licence"] = "; ".join(index.values(paths.INDEX, "licence"))
         about = agreement.of(index.values(paths.INDEX, "corpus"))
         found |= {f"agreement.{name}": value for name, value in about.items()}
@@ -240,7 +241,5 @@ def tags(stage: str) -> dict[str, str]:
 def _log_input(mlflow: Any) -> None:
     if paths.INDEX.is_file():
         source = mlflow.data.dataset_source_registry.resolve_dataset_source(paths.INDEX.resolve().as_uri())
-        data = mlflow.data.meta_dataset.MetaDataset(
-            source, name="lipsync-index", digest=unit_cache.md5_file(paths.INDEX)
-        )
+        data = mlflow.data.meta_dataset.MetaDataset(source, name="lipsync-index", digest=files.md5_file(paths.INDEX))
         mlflow.log_input(data)

@@ -28,7 +28,7 @@ from model.distributed import num_ranks, rank
 from model.expert import SyncExpert
 from model.gan import Gan
 from model.params import Params, TrainParams
-from tasks.core import config, csv_tables, paths
+from tasks.core import config, csv_tables, files, paths
 from tasks.core import distributed as ranks
 from tasks.core.errors import UserError
 from tasks.core.memory import told_when_short
@@ -38,7 +38,6 @@ from tasks.inference import checkpoints
 from tasks.loading import batches, resident
 from tasks.loading.batches import Batches, Clips
 from tasks.provenance import agreement, training_record
-from tasks.storage import unit_cache
 from tasks.tracking import runs as tracking
 from tasks.train import validation
 from tasks.train.loop import Trainer
@@ -165,7 +164,7 @@ def _write_outs(trainer: Trainer, clips: Clips, p: Params) -> None:
         "loop": {"step": trainer.step, "epoch": trainer.step // per_epoch},
         "loader": {"next_batch": trainer.step % per_epoch, **batches.about(clips)},
         "lineage": {
-            "index_md5": unit_cache.md5_file(paths.INDEX),
+            "index_md5": files.md5_file(paths.INDEX),
             "corpora": sorted({row["corpus"] for row in clips.rows}),
             "licences": sorted({row["licence"] for row in clips.rows}),
             "agreement": agreement.of({row["corpus"] for row in clips.rows}),

@@ -13,10 +13,9 @@ from typing import Any
 
 from model import seeds
 from model.params import Params
-from tasks.core import config, paths
+from tasks.core import config, files, paths
 from tasks.core.errors import UserError
 from tasks.inference import checkpoints
-from tasks.storage import unit_cache
 
 TRAIN_VERSION = 4  # raise it when the same parameters train to other weights
 KEPT_STATES = 3  # states of other parameters, so that going back to them goes on where they were
@@ -29,7 +28,7 @@ def identity(p: Params) -> dict[str, Any]:
     values = config.flat({"train": config.as_dict(p.train), "model": config.as_dict(p.model)})
     del values["train.time_limit_s"]
     values |= {"seed": p.seed, "faces.size": p.faces.size, "the trainer's version": TRAIN_VERSION}
-    return values | {"the index's md5": unit_cache.md5_file(paths.INDEX) if paths.INDEX.is_file() else ""}
+    return values | {"the index's md5": files.md5_file(paths.INDEX) if paths.INDEX.is_file() else ""}
 
 
 def training_key(p: Params) -> str:

@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 from model.params import Params
 from tasks.acquire import folder as acquire_folder
 from tasks.core import config, paths, programs
+from tasks.core.files import md5_file, sha256_file
 from tasks.core.progress import progress
 from tasks.provenance import dvc_cache
 from tasks.provenance.dvc_cache import Store
-from tasks.storage import unit_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def originals(video: str, hashes: Iterable[str], p: Params) -> list[Path]:
         file
         for file in files
         if acquire_folder.video_id(file.relative_to(folder).as_posix()) == video
-        or (known and unit_cache.sha256_file(file) in known)
+        or (known and sha256_file(file) in known)
     ]
     return sorted({*videos, *(words for file in videos if (words := file.with_suffix(".txt")).is_file())})
 
@@ -108,7 +108,7 @@ def _in_work_trees(video: str) -> Iterator[Copy]:
         for file in outs:
             if file.is_file() and (_is_strip(file.name, video) or _holds(file, video)):
                 name = file.relative_to(tree).as_posix() if tree == here else f"{tree.name}: {file.relative_to(tree)}"
-                yield Copy("work tree", str(file), name, file.stat().st_size, unit_cache.md5_file(file))
+                yield Copy("work tree", str(file), name, file.stat().st_size, md5_file(file))
 
 
 def _in_units(video: str) -> Iterator[Copy]:
@@ -139,7 +139,7 @@ def _clean_trainings(video: str) -> Iterator[str]:
         if (tree / paths.INDEX).is_file() and not _holds(tree / paths.INDEX, video):
             with contextlib.chdir(tree):
                 p = config.load(paths.PARAMS)
-                yield from (training_key(p), expert_key(p), unit_cache.md5_file(paths.INDEX))
+                yield from (training_key(p), expert_key(p), md5_file(paths.INDEX))
 
 
 def _in_store(store: Store, video: str, checked: dict[str, bool]) -> Iterator[Copy]:

@@ -19,12 +19,12 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from model.params import Params
-from tasks.core import paths, programs
+from tasks.core import files, paths, programs
 from tasks.core.errors import UserError
 from tasks.core.progress import say
 from tasks.provenance import dvc_cache, tombstones, withdrawals
 from tasks.provenance.dvc_cache import Store
-from tasks.storage import index, unit_cache
+from tasks.storage import index
 from tasks.tracking import registry
 from tasks.withdrawal import copies
 from tasks.withdrawal.copies import Copy
@@ -65,7 +65,7 @@ def history() -> Iterable[tuple[str, str, list[dict[str, Any]]]]:
     cache, seen = dvc_cache.cache(), dict[str, list[dict[str, Any]]]()
     for table in (paths.CLIPS, paths.INDEX):
         if table.is_file():
-            yield "work tree", unit_cache.md5_file(table), _columns(table)
+            yield "work tree", files.md5_file(table), _columns(table)
     for commit, outs in dvc_cache.locks():
         for md5 in (outs.get(str(table)) for table in (paths.CLIPS, paths.INDEX)):
             if md5 and md5 not in seen:
@@ -120,7 +120,7 @@ def purge(p: Params, *, yes: bool, originals: bool) -> None:
         found = copies.find(video, places)
         given = copies.originals(video, row.source_sha256.split(), p)
         if originals:
-            found += [Copy("original", str(f), str(f), f.stat().st_size, unit_cache.md5_file(f)) for f in given]
+            found += [Copy("original", str(f), str(f), f.stat().st_size, files.md5_file(f)) for f in given]
         _tell(video, found, [] if originals else given, p)
         if yes and found:
             _delete(video, row, found, places)

@@ -1,0 +1,45 @@
+"""Files that are whole or absent, and their hashes."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def all_or_nothing(out: Path) -> Iterator[Path]:
+    """Yield a path beside `out` (a file or a folder to make) that takes its place only if the block ends well."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    partial = scratch / out.name
+    try:
+        yield partial
+        if out.is_dir() and not out.is_symlink():
+            shutil.rmtree(out)
+        os.replace(partial, out)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_atomic(path: Path, text: str) -> None:
+    with all_or_nothing(path) as partial:
+        partial.write_text(text)
+
+
+def sha256_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def md5_file(path: Path) -> str:
+    """The hash DVC writes into dvc.lock, so that MLflow and dvc.lock can be matched."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def md5_bytes(content: bytes) -> str:
+    """The same, of bytes that lie in no file."""
+    return hashlib.md5(content).hexdigest()
