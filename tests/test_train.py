@@ -15,7 +15,7 @@ from conftest import ROOT, TINY, params_text
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from model.gan import Gan
-from tasks.core import config, paths
+from tasks.core import config, device, paths
 from tasks.core.errors import UserError
 from tasks.core.memory import told_when_short
 from tasks.inference import checkpoints
@@ -183,7 +183,14 @@ def test_a_gpu_that_is_not_there_is_told_at_the_start(monkeypatch):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     with pytest.raises(UserError, match="sees no GPU here"):
-        train.choose_device()
+        device.choose_device()
+
+
+@pytest.mark.parametrize("name", ["gpu", "mps", "cuda:x", "2"])
+def test_a_device_that_no_network_runs_on_is_refused(monkeypatch, name):
+    monkeypatch.setenv("LIPGAN_DEVICE", name)
+    with pytest.raises(UserError, match="LIPGAN_DEVICE must be cpu or cuda|sees no GPU here"):
+        device.choose_device()
 
 
 NEEDED = "torch numpy cv2 pyarrow safetensors tqdm yaml"

@@ -25,6 +25,7 @@ from model.gan import adam, update
 from model.metrics import sync_offsets
 from model.params import ExpertParams, Params
 from tasks.core import config, csv_tables, files, paths
+from tasks.core.device import choose_device
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.core.progress import bar, say
@@ -34,7 +35,6 @@ from tasks.inference import checkpoints, sync_meter
 from tasks.loading.batches import Clips
 from tasks.tracking import runs as tracking
 from tasks.tracking.runs import Tracker
-from tasks.train import stage as train
 
 EXPERT_VERSION = 2  # raise it when the same parameters train to other weights
 PLATEAU_SHARE = 0.97  # a loss above this share of ln 2 is on the plateau
@@ -43,7 +43,7 @@ PATIENCE = 200  # steps on it that are no news
 
 def run(p: Params) -> str:
     """Train to `expert.num_steps`, from the start or from where the same training stopped; one line for people."""
-    device = train.choose_device()
+    device = choose_device()
     torch.manual_seed(seeds.derive(p.seed, "expert weights") % 2**32)
     network = SyncExpert(p.model.width, p.faces.size).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it

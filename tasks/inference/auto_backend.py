@@ -25,6 +25,7 @@ from model.metrics import picture, temporal
 from model.samples import NUM_MFCC
 from model.timing import WINDOW
 from tasks.core import files, paths
+from tasks.core.device import choose_device
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.core.progress import say
@@ -72,7 +73,7 @@ def lip_sync(checkpoint: Path, backend: str | None = None) -> LipSync:
 
 
 def fastest(checkpoint: Path) -> str:
-    if inference.device().type != "cpu":
+    if choose_device().type != "cpu":
         say("dub: backend torch: the others are for the CPU")
         return "torch"
     times = {name: v.ms_per_frame for name, v in verdicts(checkpoint).items() if not v.refused}

@@ -3,7 +3,6 @@ both call this, with crops and sound from the code that made the training shards
 """
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from model import timing
 from model.generator import Generator
 from model.params import FaceParams
 from model.samples import frame_bytes, generator_input, pictures
+from tasks.core.device import choose_device
 from tasks.core.errors import UserError
 from tasks.inference import backends, checkpoints
 
@@ -27,7 +27,7 @@ class LipSync:
     def __init__(self, checkpoint: Path, backend: str | None = None, quantised: Path | None = None) -> None:
         weights, self.about = checkpoints.load(checkpoint)
         self.size: int = self.about["params"]["faces"]["size"]
-        self.device = device()
+        self.device = choose_device()
         self.generator = Generator(self.about["params"]["model"]["width"], self.size)
         load_weights(self.generator, weights, checkpoint)
         for weight in self.generator.parameters():  # channels_last, as the faces lie in memory: 1.7 times faster
@@ -61,10 +61,6 @@ class LipSync:
             faces_B6SS.contiguous(memory_format=torch.channels_last),
             torch.from_numpy(np.ascontiguousarray(windows_BFW)),
         )
-
-
-def device() -> torch.device:
-    return torch.device(os.environ.get("LIPGAN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def load_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], checkpoint: Path) -> None:

@@ -30,6 +30,7 @@ from model.gan import Gan
 from model.params import Params, TrainParams
 from tasks.core import config, csv_tables, files, paths
 from tasks.core import distributed as ranks
+from tasks.core.device import choose_device
 from tasks.core.errors import UserError
 from tasks.core.memory import told_when_short
 from tasks.core.progress import say
@@ -91,17 +92,6 @@ def run(p: Params) -> str:
     last = trainer.curve[-1] if trainer.curve else {}
     figures = ", ".join(f"{name} {last[name]:.4f}" for name in ("l1", "mouth_l1", "val_mouth_l1") if name in last)
     return f"{p.train.num_steps} steps of {p.train.batch_size} on {device.type}: {figures}"
-
-
-def choose_device() -> torch.device:
-    given = os.environ.get("LIPGAN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(given)
-    except RuntimeError as error:
-        raise UserError(f"LIPGAN_DEVICE must be cpu or cuda, got {given!r}") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"LIPGAN_DEVICE is {given}, but torch {torch.__version__} sees no GPU here")
-    return device
 
 
 def make_gan(p: Params, device: torch.device) -> Gan:
