@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 
 from benchmarks import long_video
-from model import faces
+from model import faces, samples
 from tasks.core import config, paths
 from tasks.dubbing import dub, look, render
 from tasks.features import face_track, paste
@@ -107,7 +107,7 @@ def baseline(video: Path, sound: Path, out: Path) -> dict[str, float]:
     )
     mfcc = examine.mfcc(decode.decode_sound(sound), len(frames))
     lap("crop and sound")
-    made = sync.generate(crops[0], crops, lip_sync.windows(mfcc, np.arange(len(frames))))
+    made = sync.generate(crops[0], crops, samples.windows(mfcc, np.arange(len(frames))))
     lap("generate")
     for frame, face, box in zip(frames, made, faces.crop_boxes(np.array(boxes)), strict=True):
         left, top, right, bottom = np.clip(box, 0, None).astype(int)

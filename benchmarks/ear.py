@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.dub import machine
-from model import faces, mixtures
+from model import faces, mixtures, samples
 from model.metrics import temporal
 from tasks.core import paths
 from tasks.dubbing import separate
@@ -43,8 +43,8 @@ def main() -> None:
         for name, sound in sounds.items():
             found = {}
             for way, heard in (("raw", sound), ("separated", np.concatenate(list(separate.separated([sound]))))):
-                windows = lip_sync.windows(examine.mfcc(heard, num_frames), np.arange(num_frames))
-                identity = clip.faces_TSS3[lip_sync.identity_frame(clip.found_T)]
+                windows = samples.windows(examine.mfcc(heard, num_frames), np.arange(num_frames))
+                identity = clip.faces_TSS3[samples.identity_frame(clip.found_T)]
                 made_T = faces.aperture(predictor(sync.generate(identity, clip.faces_TSS3, windows)))
                 found[way] = float(temporal.lag_curve(made_T, truth_T, 0)[0])
             needed = separate.needs_separating([sound])

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from model import distributed as ranks
 from model.discriminator import SyncDiscriminator, distance
@@ -16,6 +16,7 @@ from model.expert import SyncExpert
 from model.generator import Generator
 from model.loss_terms import NAMES, terms
 from model.losses import contrastive, lip_weighted_l1, mouth_l1, zero_gradient_share
+from model.optim import adam, match_layout, update
 from model.samples import Batch, generator_input, pictures
 from model.visual_quality import QualityDiscriminator, accuracy, quality_loss
 
@@ -270,43 +271,3 @@ class Gan:
         update(self.quality, self.quality_optimizer, loss)
         told = accuracy(real.detach(), generated.detach())
         return {"quality_loss": loss.detach(), "quality_accuracy": told}
-
-
-def adam(network: nn.Module, learning_rate: float, weight_decay: float = 0.0) -> torch.optim.Adam:
-    """Adam in its fused form: one call for all weights, no wait for the device, and it can skip a step there.
-
-    weight_decay  apart from the gradient (Loshchilov and Hutter 2019), a share of the learning rate a step
-    """
-    return torch.optim.Adam(
-        network.parameters(), lr=learning_rate, weight_decay=weight_decay, decoupled_weight_decay=True, fused=True
-    )
-
-
-def update(network: nn.Module, optimizer: torch.optim.Adam, loss: Tensor) -> Tensor:
-    """One step of one network; returns the norm of its gradient, 0-dim. No gradient is left behind.
-
-    Only `network` gets a gradient, though the generator's loss runs through the discriminator. Where the norm is not
-    finite, weights and moments stay as they are.
-    """
-    parameters = [weight for weight in network.parameters() if weight.requires_grad]
-    loss.backward(inputs=parameters)
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    ranks.average(gradients)
-    norm = nn.utils.get_total_norm(gradients)
-    # what torch.amp.GradScaler sets: the fused kernel then skips on the device, without a word to the host
-    optimizer.found_inf = (~norm.isfinite()).float()  # type: ignore[attr-defined]
-    optimizer.step()
-    optimizer.zero_grad()
-    return norm
-
-
-def match_layout(optimizer: torch.optim.Optimizer) -> None:
-    """Lay out Adam's moments in memory as their weights are.
-
-    Loaded moments keep the strides of their file. The fused kernel on a CPU walks weights and moments side by side in
-    the order of memory and does not look at strides: with unlike ones it would silently mix up their elements.
-    """
-    for parameter, state in optimizer.state.items():
-        for name, value in state.items():
-            if value.shape == parameter.shape:
-                state[name] = torch.empty_like(parameter).copy_(value)

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model import timing
+
 NUM_MFCC = 12  # coefficients 1..12; C0, the loudness, is left out
 
 
@@ -68,3 +70,20 @@ def generator_input(identity_B3SS: Tensor, target_B3SS: Tensor) -> Tensor:
     Source: the order of LipGAN's train.py
     """
     return torch.cat([identity_B3SS, mask_lower_half(target_B3SS)], dim=1)
+
+
+def windows(mfcc_FW: np.ndarray, frames_N: np.ndarray) -> np.ndarray:
+    """The sound of each frame.  Shape: (12, columns), (N,) int -> (N, 12, 35)"""
+    columns_NW = timing.window_columns(frames_N, mfcc_FW.shape[1])
+    return mfcc_FW[:, columns_NW].transpose(1, 0, 2)
+
+
+def windows_at(mfcc_FW: np.ndarray, middles_s: np.ndarray) -> np.ndarray:
+    """The sound around any times.  Shape: (12, columns), (N,) float s -> (N, 12, 35)"""
+    return mfcc_FW[:, timing.columns_at(middles_s, mfcc_FW.shape[1])].transpose(1, 0, 2)
+
+
+def identity_frame(found_T: np.ndarray) -> int:
+    """The frame that shows who it is: the middle one of those in which the detector saw the face."""
+    seen = np.flatnonzero(found_T)
+    return int(seen[len(seen) // 2])

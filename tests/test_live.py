@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from model import timing
+from model import samples, timing
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub
@@ -35,7 +35,7 @@ def heard(sound, size):
 @pytest.mark.parametrize("size", [160, 320, 999])
 def test_the_stream_hears_what_the_whole_sound_gives(num, size):
     num_frames = timing.num_frames_of_sound(num)
-    whole = lip_sync.windows(examine.mfcc(noise(num), num_frames), np.arange(num_frames))
+    whole = samples.windows(examine.mfcc(noise(num), num_frames), np.arange(num_frames))
     got = heard(noise(num), size)
     assert got.shape == whole.shape
     assert np.abs(got - whole).max() < 1e-4

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model import faces
+from model import faces, samples
 from model.params import FaceParams
 from tasks.core.ahead import ahead
 from tasks.dubbing.idle import Sway
@@ -98,7 +98,7 @@ class Renderer:
         )
         middles_s = (self.plan.times_s[at] + self.plan.ends_s[at]) / 2
         identity_SS3, sharpen = self.identity(number)
-        made_BSS3 = self.sync.generate(identity_SS3, real_BSS3, lip_sync.windows_at(self.mfcc_FW, middles_s))
+        made_BSS3 = self.sync.generate(identity_SS3, real_BSS3, samples.windows_at(self.mfcc_FW, middles_s))
         done: list[Frame] = []
         for k, (frame, box, real, made) in enumerate(zip(batch, boxes_B4, real_BSS3, made_BSS3, strict=True)):
             mask_SS = paste.mask(crop_points(face, int(within[k]), box, self.sync.size), self.sync.size)
@@ -120,7 +120,7 @@ class Renderer:
             portraits = list(self.seen.faces[number].portraits.values())
             identity_SS3 = portraits[len(portraits) // 2]
             [twin_SS3] = self.sync.generate(
-                identity_SS3, identity_SS3[None], lip_sync.windows_at(np.zeros_like(self.mfcc_FW), np.zeros(1))
+                identity_SS3, identity_SS3[None], samples.windows_at(np.zeros_like(self.mfcc_FW), np.zeros(1))
             )
             self._identities[number] = identity_SS3, paste.sharpness(identity_SS3, twin_SS3)
         return self._identities[number]

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
+from model import samples
 from tasks.features.landmarks import Predictor
-from tasks.inference import lip_sync
 from tasks.inference.lip_sync import LipSync
 from tasks.loading.batches import Clips
 from tasks.preprocess import examine
@@ -32,10 +32,10 @@ def fill(sync: LipSync, clips: Clips, number: int, rows: Sequence[str] = tuple(R
     """The faces of each row for one clip, and `identity`.  Shape: (T, S, S, 3) uint8 each"""
     clip = clips[number]
     num_frames, size = clip.faces_TSS3.shape[:2]
-    identity_SS3 = clip.faces_TSS3[lip_sync.identity_frame(clip.found_T)]
+    identity_SS3 = clip.faces_TSS3[samples.identity_frame(clip.found_T)]
 
     def say(mfcc_FW: np.ndarray) -> np.ndarray:
-        return sync.generate(identity_SS3, clip.faces_TSS3, lip_sync.windows(mfcc_FW, np.arange(num_frames)))
+        return sync.generate(identity_SS3, clip.faces_TSS3, samples.windows(mfcc_FW, np.arange(num_frames)))
 
     def frozen() -> np.ndarray:
         still = clip.faces_TSS3.copy()

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model import faces, mixtures
+from model import faces, mixtures, samples
 from model.discriminator import SyncDiscriminator
 from model.metrics import registry, temporal
 from model.params import Params
@@ -33,7 +33,7 @@ from tasks.evaluate.published_syncnet import PublishedSyncNet
 from tasks.evaluate.raw_clips import RawClips
 from tasks.features import yaw
 from tasks.features.landmarks import Predictor
-from tasks.inference import checkpoints, lip_sync
+from tasks.inference import checkpoints
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
 from tasks.loading import batches
@@ -137,14 +137,14 @@ def under_noise(sync: LipSync, clips: Clips, meters: Meters, raw: RawClips, p: P
     for number in progress(range(num), "evaluating under noise", "clip"):
         clip, key = clips[number], clips.keys[number]
         num_frames = len(clip.faces_TSS3)
-        identity_SS3 = clip.faces_TSS3[lip_sync.identity_frame(clip.found_T)]
+        identity_SS3 = clip.faces_TSS3[samples.identity_frame(clip.found_T)]
         real_T = faces.aperture(meters.predictor(clip.faces_TSS3))
         truth_T = np.array(clip.truth["aperture"]) if clip.truth else real_T
         voice = raw.sound(key)
         for kind in mixtures.KINDS:
             for snr_db in p.evaluate.noise_snr_db:
                 mfcc_FW = examine.mfcc(mixtures.under(voice, kind, snr_db, key), num_frames)
-                windows_TFW = lip_sync.windows(mfcc_FW, np.arange(num_frames))
+                windows_TFW = samples.windows(mfcc_FW, np.arange(num_frames))
                 made_T = faces.aperture(meters.predictor(sync.generate(identity_SS3, clip.faces_TSS3, windows_TFW)))
                 score = temporal.aperture_scores(made_T, truth_T, max_lag=meters.max_lag, reference_T=real_T)
                 yield {
@@ -172,7 +172,7 @@ def discriminator_accuracy(clips: Clips, p: Params) -> dict[str, float]:
     """
     weights, about = checkpoints.load(paths.DISCRIMINATORS)
     network = SyncDiscriminator(about["params"]["model"]["width"], about["params"]["faces"]["size"])
-    lip_sync.load_weights(network, weights, paths.DISCRIMINATORS)
+    checkpoints.load_weights(network, weights, paths.DISCRIMINATORS)
     network.eval()
     t, num = p.train, p.evaluate.num_pairs
     draws = clips.draw(t, seed=p.seed, epoch="pairs", per_clip=-(-num // len(clips)), flip=False)

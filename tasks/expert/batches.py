@@ -6,14 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from model import augment, disturbances, frame_runs, timing
+from model import augment, disturbances, frame_runs, samples, timing
 from model.augment import Change
 from model.expert import MIDDLE, RUN
 from model.expert_step import RunBatch
 from model.params import Params
 from tasks.core import paths
 from tasks.core.errors import UserError
-from tasks.inference import lip_sync
 from tasks.loading.batches import Clips
 from tasks.storage.shard_reader import Stored
 
@@ -68,7 +67,7 @@ def batch_of(clips: Clips, numbers: list[int], drawn: frame_runs.Runs, p: Params
 def _heard(clip: Stored, frames_N: np.ndarray, change: Change) -> np.ndarray:
     """The sounds of frames of a clip, with what is under them.  Shape: (N,) -> (N, 12, 35)"""
     if not np.isfinite(change.snr_db):
-        return lip_sync.windows(clip.mfcc_FW, frames_N)
+        return samples.windows(clip.mfcc_FW, frames_N)
     columns_NW = timing.window_columns(frames_N, len(clip.mel_CM))
     stored_NWM = torch.from_numpy(clip.mel_CM[columns_NW])
     changes, silent_N = [change] * len(frames_N), np.zeros(len(frames_N), bool)

@@ -11,13 +11,12 @@ from typing import Literal
 import numpy as np
 import torch
 
-from model import expert, faces, probe, seeds
+from model import expert, faces, probe, samples, seeds
 from model.expert import SyncExpert
 from model.expert_step import step_loss
-from model.gan import adam, update
+from model.optim import adam, update
 from model.params import Params
 from tasks.expert.batches import batches
-from tasks.inference import lip_sync
 from tasks.loading.batches import Clips
 
 TINY_STEPS = 60
@@ -77,7 +76,7 @@ def sound_to_mouth(clips: Clips, max_offset: int) -> np.ndarray:
     sound, mouth = [], []
     for number in np.unique(np.linspace(0, len(clips) - 1, NUM_CLIPS).astype(int)):
         clip = clips[int(number)]
-        windows_TFW = lip_sync.windows(clip.mfcc_FW, np.arange(len(clip.faces_TSS3)))
+        windows_TFW = samples.windows(clip.mfcc_FW, np.arange(len(clip.faces_TSS3)))
         sound.append(windows_TFW.reshape(len(windows_TFW), -1))
         mouth.append(faces.aperture(clip.landmarks_T682))
     return probe.offset_curve(sound, mouth, max_offset)

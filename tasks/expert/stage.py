@@ -21,8 +21,8 @@ import torch
 from model import expert, frame_runs, seeds
 from model.expert import SyncExpert
 from model.expert_step import step_loss
-from model.gan import adam, update
 from model.metrics import sync_offsets
+from model.optim import adam, update
 from model.params import ExpertParams, Params
 from tasks.core import config, csv_tables, files, paths
 from tasks.core.device import choose_device

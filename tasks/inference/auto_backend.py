@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model import faces
+from model import faces, samples
 from model.metrics import picture, temporal
 from model.samples import NUM_MFCC
 from model.timing import WINDOW
@@ -153,8 +153,8 @@ def by_clip(sync: LipSync) -> Iterator[dict[str, float]]:
     clips, predictor = Clips(paths.INDEX, paths.SHARDS, SPLIT), Predictor(paths.LANDMARKS)
     for number in range(min(NUM_CLIPS, len(clips))):
         clip = clips[number]
-        identity_SS3 = clip.faces_TSS3[inference.identity_frame(clip.found_T)]
-        windows_TFW = inference.windows(clip.mfcc_FW, np.arange(len(clip.faces_TSS3)))
+        identity_SS3 = clip.faces_TSS3[samples.identity_frame(clip.found_T)]
+        windows_TFW = samples.windows(clip.mfcc_FW, np.arange(len(clip.faces_TSS3)))
         made_TSS3 = sync.generate(identity_SS3, clip.faces_TSS3, windows_TFW)
         points_T682 = predictor(clip.faces_TSS3)
         real_T = faces.aperture(points_T682)

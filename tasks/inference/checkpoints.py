@@ -57,3 +57,12 @@ def load_state(path: Path) -> dict[str, Any] | None:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: damaged, or no state of a training ({line}); remove it to begin anew") from error
     return state
+
+
+def load_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], checkpoint: Path) -> None:
+    """Errors: UserError where the weights are of another network."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        line = str(error).splitlines()[1].strip() if len(str(error).splitlines()) > 1 else str(error)
+        raise UserError(f"{checkpoint}: weights do not fit the network its .json describes: {line}") from error

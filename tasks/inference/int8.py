@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from model import samples
 from tasks.core import files, paths
 from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing
-from tasks.inference import backends, lip_sync
+from tasks.inference import backends
 from tasks.inference.lip_sync import LipSync
 from tasks.loading.batches import Clips
 
@@ -53,8 +54,8 @@ def calibration(sync: LipSync, clips: Clips) -> Iterator[dict[str, np.ndarray]]:
         clip = clips[number]
         seen = np.flatnonzero(clip.found_T)
         at = seen[np.unique(np.linspace(0, len(seen) - 1, FRAMES_PER_CLIP).round().astype(int))]
-        identity_SS3 = clip.faces_TSS3[lip_sync.identity_frame(clip.found_T)]
-        faces_B6SS, sound_BFW = sync.inputs(identity_SS3, clip.faces_TSS3[at], lip_sync.windows(clip.mfcc_FW, at))
+        identity_SS3 = clip.faces_TSS3[samples.identity_frame(clip.found_T)]
+        faces_B6SS, sound_BFW = sync.inputs(identity_SS3, clip.faces_TSS3[at], samples.windows(clip.mfcc_FW, at))
         tensors = (faces_B6SS.contiguous(), sound_BFW)
         yield {name: tensor.numpy() for name, tensor in zip(backends.INPUTS, tensors, strict=True)}
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from model import timing
 from model.generator import Generator
 from model.params import FaceParams
 from model.samples import frame_bytes, generator_input, pictures
 from tasks.core.device import choose_device
 from tasks.core.errors import UserError
 from tasks.inference import backends, checkpoints
+from tasks.inference.checkpoints import load_weights
 
 BATCH = 32  # frames generated at a time
 
@@ -63,26 +63,6 @@ class LipSync:
         )
 
 
-def load_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], checkpoint: Path) -> None:
-    """Errors: UserError where the weights are of another network."""
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        line = str(error).splitlines()[1].strip() if len(str(error).splitlines()) > 1 else str(error)
-        raise UserError(f"{checkpoint}: weights do not fit the network its .json describes: {line}") from error
-
-
-def windows(mfcc_FW: np.ndarray, frames_N: np.ndarray) -> np.ndarray:
-    """The sound of each frame.  Shape: (12, columns), (N,) int -> (N, 12, 35)"""
-    columns_NW = timing.window_columns(frames_N, mfcc_FW.shape[1])
-    return mfcc_FW[:, columns_NW].transpose(1, 0, 2)
-
-
-def windows_at(mfcc_FW: np.ndarray, middles_s: np.ndarray) -> np.ndarray:
-    """The sound around any times.  Shape: (12, columns), (N,) float s -> (N, 12, 35)"""
-    return mfcc_FW[:, timing.columns_at(middles_s, mfcc_FW.shape[1])].transpose(1, 0, 2)
-
-
 def face_params(about: dict[str, Any], checkpoint: Path) -> FaceParams:
     """How faces were cut for this checkpoint.  Errors: UserError where it is of another version of the project."""
     given = {"storage": "jpeg"} | about["params"]["faces"]  # before there was a choice, they were JPEGs
@@ -93,12 +73,6 @@ def face_params(about: dict[str, Any], checkpoint: Path) -> FaceParams:
             "with the version that made it"
         )
     return FaceParams(**given)
-
-
-def identity_frame(found_T: np.ndarray) -> int:
-    """The frame that shows who it is: the middle one of those in which the detector saw the face."""
-    seen = np.flatnonzero(found_T)
-    return int(seen[len(seen) // 2])
 
 
 def describe(about: dict[str, Any]) -> str:

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from model import samples
 from model.expert import MIDDLE, RUN, SyncExpert, lower_halves
 from model.metrics import sync_offsets
 from model.samples import pictures
 from tasks.core import paths
 from tasks.core.errors import UserError
-from tasks.inference import checkpoints, lip_sync
+from tasks.inference import checkpoints
 
 AT_ONCE = 64  # runs, or sounds, embedded in one pass
 
@@ -25,7 +26,7 @@ class SyncMeter:
         weights, self.about = checkpoints.load(checkpoint)
         self.size: int = self.about["params"]["faces"]["size"]
         self.expert = SyncExpert(self.about["params"]["model"]["width"], self.size)
-        lip_sync.load_weights(self.expert, weights, checkpoint)
+        checkpoints.load_weights(self.expert, weights, checkpoint)
         self.expert.eval()
 
     def distances(self, faces_TSS3: np.ndarray, mfcc_FW: np.ndarray, max_offset: int = 15) -> np.ndarray:
@@ -68,7 +69,7 @@ def distances(
         frames_NR = start_N[at : at + AT_ONCE, None] + np.arange(RUN)
         runs = lower_halves(pictures(faces_TSS3[frames_NR.ravel()]))
         faces_ND.append(expert.embed_faces(runs.to(device)))
-    windows_TFW = lip_sync.windows(mfcc_FW, np.arange(num_frames))
+    windows_TFW = samples.windows(mfcc_FW, np.arange(num_frames))
     sounds_TD = [
         expert.embed_audio(torch.from_numpy(windows_TFW[at : at + AT_ONCE]).to(device))
         for at in range(0, num_frames, AT_ONCE)

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import yaml
 
-from model import faces, seeds
+from model import faces, samples, seeds
 from model.discriminator import SyncDiscriminator
 from model.expert import MIDDLE, RUN
 from model.metrics import temporal
@@ -32,7 +32,7 @@ from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.core.progress import progress, say
 from tasks.features.landmarks import Predictor
-from tasks.inference import checkpoints, lip_sync
+from tasks.inference import checkpoints
 from tasks.inference import sync_meter as sync
 from tasks.inference.lip_sync import LipSync
 from tasks.loading import batches
@@ -147,12 +147,12 @@ def _follows(generator: LipSync, predictor: Predictor, clips: Clips, number: int
     """How the mouth follows the clip's own sound and that of the next clip."""
     clip, other = clips[number], clips[(number + 1) % len(clips)]
     at_T = np.arange(len(clip.faces_TSS3))
-    identity = clip.faces_TSS3[lip_sync.identity_frame(clip.found_T)]
+    identity = clip.faces_TSS3[samples.identity_frame(clip.found_T)]
     real_T = faces.aperture(predictor(clip.faces_TSS3))
     columns = np.arange(clip.mfcc_FW.shape[1]) % other.mfcc_FW.shape[1]
     found: dict[str, float] = {}
     for name, mfcc_FW in (("right", clip.mfcc_FW), ("wrong", other.mfcc_FW[:, columns])):
-        made = generator.generate(identity, clip.faces_TSS3, lip_sync.windows(mfcc_FW, at_T))
+        made = generator.generate(identity, clip.faces_TSS3, samples.windows(mfcc_FW, at_T))
         opening_T = faces.aperture(predictor(made))
         score = temporal.aperture_scores(opening_T, real_T, max_lag=p.evaluate.max_lag, reference_T=real_T)
         found |= {f"corr_{name}": score.corr, f"amplitude_{name}": score.amplitude_ratio}
@@ -163,7 +163,7 @@ def judge_discriminator(folder: Path, p: Params) -> float:
     """Share of random test faces that lie nearer to their right sound than to a wrong one; chance 0.5."""
     weights, about = checkpoints.load(folder / paths.DISCRIMINATORS)
     network = SyncDiscriminator(about["params"]["model"]["width"], about["params"]["faces"]["size"])
-    lip_sync.load_weights(network, weights, folder / paths.DISCRIMINATORS)
+    checkpoints.load_weights(network, weights, folder / paths.DISCRIMINATORS)
     network.eval()
     clips = Clips(paths.INDEX, paths.SHARDS, "test")
     nearer = []
@@ -192,6 +192,6 @@ def judge_expert(p: Params) -> float:
         clip, other = clips[int(draws.clip_N[row])], clips[int(draws.negative_clip_N[row])]
         start = int(np.clip(draws.target_N[row] - MIDDLE, 0, len(clip.faces_TSS3) - RUN))
         at = np.array([start + MIDDLE]), np.array([draws.negative_frame_N[row]])
-        right, wrong = (lip_sync.windows(of.mfcc_FW, t) for of, t in zip((clip, other), at, strict=True))
+        right, wrong = (samples.windows(of.mfcc_FW, t) for of, t in zip((clip, other), at, strict=True))
         nearer.append(meter.nearer(clip.faces_TSS3[start : start + RUN], right[0], wrong[0]))
     return float(np.mean(nearer))
