@@ -29,7 +29,7 @@ from benchmarks import long_video
 from model import faces, samples
 from tasks.core import config, paths
 from tasks.dubbing import dub, look, render
-from tasks.features import face_track, paste
+from tasks.features import audio, crop, face_track, paste
 from tasks.inference import lip_sync
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
@@ -103,9 +103,9 @@ def baseline(video: Path, sound: Path, out: Path) -> dict[str, float]:
         boxes.append(found[0] if len(found) else boxes[-1])
     lap("detect")
     crops = np.stack(
-        [examine.crop(f, b, sync.size) for f, b in zip(frames, faces.crop_boxes(np.array(boxes)), strict=True)]
+        [crop.crop(f, b, sync.size) for f, b in zip(frames, faces.crop_boxes(np.array(boxes)), strict=True)]
     )
-    mfcc = examine.mfcc(decode.decode_sound(sound), len(frames))
+    mfcc = audio.mfcc(decode.decode_sound(sound), len(frames))
     lap("crop and sound")
     made = sync.generate(crops[0], crops, samples.windows(mfcc, np.arange(len(frames))))
     lap("generate")
@@ -133,8 +133,8 @@ def offset(num_clips: int, folder: Path) -> dict:
         dub.run(str(face), str(sound), str(out), options=dub.Options(length="sound"))
         frames = list(decode.frames(out))
         boxes = faces.crop_boxes(examine.track(frames, p).boxes_T4)
-        crops = np.stack([examine.crop(frame, box, p.size) for frame, box in zip(frames, boxes, strict=True)])
-        mfcc = examine.mfcc(decode.fit(decode.decode_sound(out), len(frames)), len(frames))
+        crops = np.stack([crop.crop(frame, box, p.size) for frame, box in zip(frames, boxes, strict=True)])
+        mfcc = audio.mfcc(decode.fit(decode.decode_sound(out), len(frames)), len(frames))
         curves.append(np.nanmean(meter.distances(crops, mfcc, MAX_OFFSET), axis=0))
     offsets = range(-MAX_OFFSET, MAX_OFFSET + 1)
     curve = dict(zip(offsets, np.mean(curves, axis=0).round(3).tolist(), strict=True))
@@ -172,7 +172,7 @@ def timed(spent: dict[str, float]) -> None:
 
 
 def only(what: str, video: Path, sound: Path, out: Path, backend: str) -> None:
-    examine.mfcc(np.zeros(16000, np.float32), 25)  # librosa imports and compiles at its first use: seconds
+    audio.mfcc(np.zeros(16000, np.float32), 25)  # librosa imports and compiles at its first use: seconds
     steps: dict[str, float] = {}
     if what == "ours":
         timed(steps)

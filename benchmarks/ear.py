@@ -17,10 +17,10 @@ from model.metrics import temporal
 from tasks.core import paths
 from tasks.dubbing import separate
 from tasks.evaluate.raw_clips import RawClips
+from tasks.features import audio
 from tasks.features.landmarks import Predictor
 from tasks.inference import lip_sync
-from tasks.loading.batches import Clips
-from tasks.preprocess import examine
+from tasks.loading.clips import Clips
 
 RESULT = Path("benchmarks/results/ear.json")
 SNR_DB = (20.0, 10.0, 0.0)
@@ -43,7 +43,7 @@ def main() -> None:
         for name, sound in sounds.items():
             found = {}
             for way, heard in (("raw", sound), ("separated", np.concatenate(list(separate.separated([sound]))))):
-                windows = samples.windows(examine.mfcc(heard, num_frames), np.arange(num_frames))
+                windows = samples.windows(audio.mfcc(heard, num_frames), np.arange(num_frames))
                 identity = clip.faces_TSS3[samples.identity_frame(clip.found_T)]
                 made_T = faces.aperture(predictor(sync.generate(identity, clip.faces_TSS3, windows)))
                 found[way] = float(temporal.lag_curve(made_T, truth_T, 0)[0])

@@ -18,7 +18,7 @@ from tasks.evaluate import conditions, measure
 from tasks.evaluate import stage as evaluate
 from tasks.evaluate.raw_clips import RawClips
 from tasks.inference.lip_sync import LipSync
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 
 LRS2_CLIPS, LRS2_FRAMES = 1243, 45_000  # its test split has half an hour
 RESULT = Path(__file__).parent / "results/evaluate.json"

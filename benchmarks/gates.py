@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.preprocess import machine
-from model import av_offset, faces
+from model import av_offset, faces, loudness
 from tasks.core import config
 from tasks.media import decode
 from tasks.preprocess import stage as preprocess
@@ -68,7 +68,7 @@ def examine(seed: int, num_clean: int) -> list[Outcome]:
         if spec.case == "clean" and isinstance(one.clip, shards.Clip):
             mouth_T = faces.aperture(one.clip.landmarks_T682)
             sound = decode.fit(decode.decode_sound(io.BytesIO(mp4)), len(mouth_T))
-            levels_T = av_offset.vowel_levels(sound, len(mouth_T))
+            levels_T = loudness.vowel_levels(sound, len(mouth_T))
         reason = refusal.reason if refusal else ""
         flags, moved = str(one.figures.get("flags", "")), int(one.figures.get("av_moved", 0))
         outcomes.append(Outcome(spec.case, reason, flags, moved, mouth_T, levels_T))

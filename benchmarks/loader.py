@@ -32,6 +32,7 @@ import torch
 from model.params import TrainParams
 from tasks.core import config, paths
 from tasks.loading import batches as loader
+from tasks.loading.clips import Clips
 from tasks.storage import index, shards
 
 SIZE, BATCH, MEL_STEP = 96, 64, 27
@@ -39,7 +40,7 @@ LONG = 10
 ROUNDS = 4
 
 
-def unpack(clips: loader.Clips, folder: Path) -> list[Path]:
+def unpack(clips: Clips, folder: Path) -> list[Path]:
     """The corpus as LipGAN keeps it: a folder a clip, a JPEG a frame, mels.npz."""
     folders = []
     for number in range(len(clips)):
@@ -54,9 +55,7 @@ def unpack(clips: loader.Clips, folder: Path) -> list[Path]:
     return folders
 
 
-def store(
-    clips: loader.Clips, folder: Path, storage: str, times: int, quality: int
-) -> tuple[Callable[[], loader.Clips], float]:
+def store(clips: Clips, folder: Path, storage: str, times: int, quality: int) -> tuple[Callable[[], Clips], float]:
     """The same clips, each `times` times in a row, in a shard of their own; how to open them, and bytes a frame."""
     rows, place = [], folder / f"{storage}{times}"
     place.mkdir()
@@ -84,7 +83,7 @@ def store(
         row |= {"offset": span.offset, "size": span.size, "member_sha256": span.sha256}
     index.write(place / "index.parquet", rows, index.INDEX_SCHEMA)
     num_bytes = (place / "train.tar").stat().st_size / sum(row["num_frames"] for row in rows)
-    return lambda: loader.Clips(place / "index.parquet", place, "train"), round(num_bytes)
+    return lambda: Clips(place / "index.parquet", place, "train"), round(num_bytes)
 
 
 def lipgan(folders: list[Path]) -> Iterator[int]:
@@ -110,7 +109,7 @@ def lipgan(folders: list[Path]) -> Iterator[int]:
         yield BATCH
 
 
-def ours(clips: loader.Clips, p: TrainParams) -> Iterator[int]:
+def ours(clips: Clips, p: TrainParams) -> Iterator[int]:
     for epoch in count():
         draws = clips.draw(p, seed=0, epoch=epoch, per_clip=p.windows_per_clip, flip=p.augment.flip)
         for k in range(0, len(draws) - BATCH + 1, BATCH):
@@ -118,7 +117,7 @@ def ours(clips: loader.Clips, p: TrainParams) -> Iterator[int]:
             yield BATCH
 
 
-def forgetful(clips: loader.Clips, p: TrainParams) -> Iterator[int]:
+def forgetful(clips: Clips, p: TrainParams) -> Iterator[int]:
     """Every clip decoded once an epoch: what is in memory is forgotten when the next begins."""
     per_epoch = len(clips) * p.windows_per_clip // BATCH
     for number, made in enumerate(ours(clips, p)):
@@ -144,7 +143,7 @@ def main() -> None:
     params = config.load(Path("params.yaml"))
     p = params.train
 
-    stored = loader.Clips(paths.INDEX, paths.SHARDS, "train")
+    stored = Clips(paths.INDEX, paths.SHARDS, "train")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "lipgan").mkdir()

@@ -18,7 +18,7 @@ from benchmarks.dub import machine
 from tasks.core import paths
 from tasks.dubbing import likeness
 from tasks.dubbing.speaker import LOOKED_AT
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 
 RESULT = Path("benchmarks/results/looks.json")
 

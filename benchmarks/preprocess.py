@@ -36,7 +36,7 @@ import numpy as np
 from model import faces, mfcc
 from model.params import FaceParams, QualityParams
 from tasks.core import config, paths
-from tasks.features import face_track, landmarks
+from tasks.features import audio, face_track, landmarks
 from tasks.media import decode
 from tasks.preprocess import examine, gates, pieces
 from tasks.storage import shards
@@ -98,8 +98,8 @@ def ours(
     num_frames = len(followed.found_T)
     clock("figures", gates.of_sound, sound, num_frames)
     fitted, _ = clock("figures", gates.synchronised, decode.fit(sound, num_frames), landmarks_T682, limits)
-    log_mel_MC = clock("features", examine.log_mel, fitted, num_frames)
-    mfcc_FW = clock("features", examine.cepstra, log_mel_MC)
+    log_mel_MC = clock("features", audio.log_mel, fitted, num_frames)
+    mfcc_FW = clock("features", audio.cepstra, log_mel_MC)
     mel_CM = clock("features", mfcc.levelled, log_mel_MC, float(np.mean(np.square(fitted))))
     made = shards.Clip(faces_TSS3, mfcc_FW, mel_CM, landmarks_T682, followed.found_T, followed.boxes_T4, None)
     clock("write", shards.encode, made, {}, p.storage, p.jpeg_quality)
@@ -184,7 +184,7 @@ def main() -> None:
     params = config.load(HERE.parent / "params.yaml")
     p, limits = params.faces, params.quality
     predictor = landmarks.Predictor(HERE.parent / paths.LANDMARKS)
-    examine.mfcc(np.zeros(16_000, np.float32), 25)  # librosa compiles at its first call
+    audio.mfcc(np.zeros(16_000, np.float32), 25)  # librosa compiles at its first call
     librosa.feature.melspectrogram(y=np.zeros(16_000, np.float32), sr=16_000, n_fft=800, hop_length=200)
     face_track.detector()  # unpacked once a process, 0.7 s
     real = sorted(f for f in args.real.glob("*") if f.suffix in decode.VIDEO_ENDINGS)

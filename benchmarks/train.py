@@ -51,7 +51,8 @@ from model.losses import contrastive, lip_weighted_l1
 from model.samples import Batch, generator_input, pictures
 from tasks.core import config, paths
 from tasks.loading import batches as loader
-from tasks.loading.batches import Batches, Clips
+from tasks.loading.batches import Batches
+from tasks.loading.clips import Clips
 from tasks.loading.resident import Resident
 
 Step = Callable[[], float]  # trains one batch; seconds it waited for data

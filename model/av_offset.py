@@ -1,85 +1,17 @@
-"""What a clip is worth for training, in figures: sound, mouth, head, as arrays in and numbers out.
+"""How far sound and mouth lie apart in time.
 
-tasks/preprocess/gates.py reads them off a clip and compares them with `quality` in params.yaml.
 An offset of k frames compares the picture at frame t with the sound at frame t + k: where k > 0 is best, the sound is
 late.
 """
 
 import numpy as np
 
-from model import timing
+QUALITY_VERSION = 3  # of this module, loudness and head_pose: raise it when a figure changes; it is in the unit keys
 
-QUALITY_VERSION = 3  # raise it when a figure changes; it is part of the unit cache's keys
-
-FULL_SCALE = 0.99  # of the sound: beyond it a sample is cut off
-FLOOR_DB = -90.0
-# Loudness where vowels have their first formants says more of an open mouth than all of the sound: hisses and hums
-# are left out. Of nine curves tried on the training clips of seed 0 this one told right from wrong best.
-VOWELS_HZ = (500.0, 1500.0)
-COMPRESSION = 0.25  # exponent of the power: between amplitude and decibel
 MAX_OFFSET = 12  # frames, how far sound and mouth are looked for apart
 RIVAL_FRAMES = 3  # peaks nearer than this are one
 SLOW_FRAMES = 41  # slower changes than this are pose and loudness, no syllables
 SPEAKER_OFFSET = 3  # frames that are allowed while one looks for who speaks
-RIDGE = 10.0  # of the yaw: 136 coordinates of one size, few hundred heads
-
-
-def frame_levels_db(sound: np.ndarray, num_frames: int) -> np.ndarray:
-    """Loudness of each frame, dB of full scale.  Shape: (samples,) with 640 a frame -> (num_frames,)"""
-    power_T = (_by_frame(sound, num_frames) ** 2).mean(axis=1)
-    return np.maximum(10 * np.log10(np.maximum(power_T, 1e-12)), FLOOR_DB)
-
-
-def vowel_levels(sound: np.ndarray, num_frames: int) -> np.ndarray:
-    """Loudness of each frame between VOWELS_HZ, compressed.  Shape: (samples,) with 640 a frame -> (num_frames,)"""
-    windowed = _by_frame(sound, num_frames) * np.hanning(timing.SAMPLES_PER_FRAME)
-    power = np.abs(np.fft.rfft(windowed, axis=1)) ** 2
-    frequency_hz = np.fft.rfftfreq(timing.SAMPLES_PER_FRAME, 1 / timing.SAMPLE_RATE_HZ)
-    low_hz, high_hz = VOWELS_HZ
-    return power[:, (frequency_hz >= low_hz) & (frequency_hz < high_hz)].sum(axis=1) ** COMPRESSION
-
-
-def _by_frame(sound: np.ndarray, num_frames: int) -> np.ndarray:
-    return sound[: timing.num_samples(num_frames)].reshape(num_frames, -1).astype(np.float64)
-
-
-def level_spread_db(levels_T: np.ndarray) -> float:
-    """Loud frames above quiet ones (95th and 10th percentile): low where something sounds in the pauses too."""
-    return float(np.percentile(levels_T, 95) - np.percentile(levels_T, 10))
-
-
-def clipped_share(sound: np.ndarray) -> float:
-    """Share of the samples at full scale."""
-    return float((np.abs(sound) >= FULL_SCALE).mean()) if len(sound) else 0.0
-
-
-# ---- where the head looks
-
-
-def head_shape(landmarks_T682: np.ndarray) -> np.ndarray:
-    """Landmarks without place and size.  Shape: (T, 68, 2) -> (T, 136)"""
-    points = landmarks_T682.astype(np.float64)
-    points = points - points.mean(axis=1, keepdims=True)
-    size_T = np.sqrt((points**2).sum(axis=(1, 2)) / points.shape[1])
-    return (points / np.maximum(size_T, 1e-9)[:, None, None]).reshape(len(points), -1)
-
-
-def fit_yaw(landmarks_N682: np.ndarray, yaw_N: np.ndarray) -> np.ndarray:
-    """Ridge regression of the yaw in degrees on `head_shape`.  Shape: (N, 68, 2), (N,) -> (137,), the last added"""
-    shapes = head_shape(landmarks_N682)
-    middle, mean_deg = shapes.mean(axis=0), yaw_N.mean()
-    centred = shapes - middle
-    squares = centred.T @ centred + RIDGE * np.eye(shapes.shape[1])
-    weights = np.linalg.solve(squares, centred.T @ (yaw_N - mean_deg))
-    return np.append(weights, mean_deg - middle @ weights)
-
-
-def yaw_deg(landmarks_T682: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """How far the head is turned, by `fit_yaw`'s weights.  Shape: (T, 68, 2), (137,) -> (T,) degrees"""
-    return head_shape(landmarks_T682) @ weights[:-1] + weights[-1]
-
-
-# ---- whether the mouth moves with the sound
 
 
 def offset(mouth_T: np.ndarray, levels_T: np.ndarray) -> tuple[int, float]:

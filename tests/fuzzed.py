@@ -26,9 +26,8 @@ import torch
 from model import timing
 from tasks.core.errors import UserError
 from tasks.dubbing import dub
-from tasks.features import face_track
+from tasks.features import audio, face_track
 from tasks.media import decode, native_rate
-from tasks.preprocess import examine
 
 SIZE_PX, NUM_FRAMES, SOUND_S = 160, 13, 0.6
 LIMIT_S = 60  # on the clock; a dub takes half a second of it
@@ -211,7 +210,7 @@ def start(number):
 def main(folder, first, end):
     os.chdir(folder)
     torch.set_num_threads(1)
-    examine.mfcc(np.zeros(6400, np.float32), 10)  # what takes long to load, once
+    audio.mfcc(np.zeros(6400, np.float32), 10)  # what takes long to load, once
     face_track.detector()
     if not Path("wholes").is_dir():
         wholes(Path("wholes"))

@@ -13,7 +13,7 @@ from tasks.core.errors import UserError
 from tasks.dubbing import dub
 from tasks.inference import auto_backend, backends, int8, lip_sync
 from tasks.inference.auto_backend import Verdict
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 
 LIBRARIES = {"openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
 

@@ -8,10 +8,10 @@ from model import augment, backgrounds, disturbances, mfcc, mixtures, seeds
 from model.timing import SAMPLE_RATE_HZ, num_samples
 from tasks.core import paths
 from tasks.evaluate.raw_clips import RawClips
+from tasks.features import audio
 from tasks.loading import batches
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 from tasks.media import decode
-from tasks.preprocess import examine
 
 CPU = torch.device("cpu")
 NONE = augment.Change(np.zeros((3, 256), np.uint8), 0, 0, np.zeros(12, np.float32))
@@ -26,7 +26,7 @@ def voice(tiny_folder):
 
 
 def stored(sound):
-    log_mel_MC = examine.log_mel(sound, len(sound) // 640)
+    log_mel_MC = audio.log_mel(sound, len(sound) // 640)
     return torch.from_numpy(mfcc.levelled(log_mel_MC, float(np.mean(np.square(sound)))))[None]
 
 
@@ -35,14 +35,14 @@ def power(sound):
 
 
 def test_mel_power_is_what_librosa_hears(voice):
-    log_mel_MC = examine.log_mel(voice, len(voice) // 640)
+    log_mel_MC = audio.log_mel(voice, len(voice) // 640)
     assert np.allclose(np.log(np.maximum(mfcc.mel_power(voice), mfcc.LOG_FLOOR)), log_mel_MC.T, atol=1e-3)
 
 
 @pytest.mark.parametrize("loudness", [1.0, 0.01])
 def test_what_is_stored_gives_the_cepstra_that_are_stored(voice, loudness):
     found_FW = mfcc.cepstra(stored(voice * loudness).float() / mfcc.STEPS)[0].numpy()
-    wanted_FW = examine.mfcc(voice * loudness, len(voice) // 640)
+    wanted_FW = audio.mfcc(voice * loudness, len(voice) // 640)
     assert wanted_FW.std() > 10 and np.abs(found_FW - wanted_FW).max() < 0.03
 
 
@@ -53,8 +53,8 @@ def test_powers_added_give_nearly_the_cepstra_of_sounds_added(voice, kind, snr_d
     other = rng.standard_normal(len(voice)) if kind == "noise" else backgrounds.music(rng, len(voice))
     level = torch.tensor([-snr_db])
     found_FW = mfcc.mixed(stored(voice), power(other), level, torch.tensor([False]))[0].numpy()
-    wanted_FW = examine.mfcc(mixtures.under(voice, kind, snr_db, "a"), num_frames)
-    clean_FW = examine.mfcc(voice, num_frames)
+    wanted_FW = audio.mfcc(mixtures.under(voice, kind, snr_db, "a"), num_frames)
+    clean_FW = audio.mfcc(voice, num_frames)
     error, change = (np.sqrt(np.mean(np.square(of - wanted_FW))) for of in (found_FW, clean_FW))
     assert error < 0.25 * change, (error, change)
 
@@ -62,7 +62,7 @@ def test_powers_added_give_nearly_the_cepstra_of_sounds_added(voice, kind, snr_d
 def test_a_sound_far_below_the_voice_changes_nothing(voice):
     other = np.random.default_rng(0).standard_normal(len(voice))
     found_FW = mfcc.mixed(stored(voice), power(other), torch.tensor([-160.0]), torch.tensor([False]))[0].numpy()
-    assert np.abs(found_FW - examine.mfcc(voice, len(voice) // 640)).max() < 0.1
+    assert np.abs(found_FW - audio.mfcc(voice, len(voice) // 640)).max() < 0.1
 
 
 def test_silence_holds_nothing_of_the_voice_and_without_noise_is_digital_silence(voice):
@@ -71,9 +71,9 @@ def test_silence_holds_nothing_of_the_voice_and_without_noise_is_digital_silence
     for level_db in (-60.0, -170.0):
         one, two = (mfcc.mixed(of, other, torch.tensor([level_db]), silent)[0] for of in (quiet, quiet // 2))
         assert torch.equal(one, two)
-    assert np.allclose(two.numpy(), examine.mfcc(np.zeros(num_samples(4)), 4)[:, :1], atol=0.05)
+    assert np.allclose(two.numpy(), audio.mfcc(np.zeros(num_samples(4)), 4)[:, :1], atol=0.05)
     noise_FW = mfcc.mixed(quiet, other, torch.tensor([-60.0]), silent)[0].numpy()
-    wanted_FW = examine.mfcc(0.001 * np.random.default_rng(0).standard_normal(len(voice)), len(voice) // 640)
+    wanted_FW = audio.mfcc(0.001 * np.random.default_rng(0).standard_normal(len(voice)), len(voice) // 640)
     assert np.abs(noise_FW - wanted_FW).mean() < 0.1
 
 

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from model import faces, timing
+from model import faces, samples, timing
 from tasks.core import config, paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub, hear, idle, look, speaker
+from tasks.features import audio, crop
 from tasks.features.landmarks import Predictor
 from tasks.inference import checkpoints, lip_sync
 from tasks.media import decode, native_rate, segments
@@ -177,7 +178,7 @@ def test_the_head_of_a_picture_sways_and_its_landmarks_are_where_they_are_said_t
     told, found = [], []  # how far the head as a whole has moved
     box_14 = faces.crop_boxes(seen.faces[0].boxes_N4)  # of the unmoved face, so that the predictor sees all of it
     for frame in range(0, 100, 4):
-        crop_1SS3 = examine.crop(sway.picture(picture_HW3, frame), box_14[0], p.size)[None]
+        crop_1SS3 = crop.crop(sway.picture(picture_HW3, frame), box_14[0], p.size)[None]
         found.append(look.to_frame(predictor(crop_1SS3), box_14, p.size)[0].mean(axis=0))
         told.append(face.points_N682[frame].mean(axis=0))
         assert np.ptp(face.boxes_N4[frame, ::2]) == pytest.approx(sway.size_px)
@@ -269,13 +270,13 @@ def test_sound_features_piece_by_piece_are_those_of_the_whole(monkeypatch):
     monkeypatch.setattr(hear, "PIECE_FRAMES", 20)
     sound = np.random.default_rng(0).normal(0, 0.1, 640 * 73).astype(np.float32)
     blocks = (sound[at : at + 999] for at in range(0, len(sound), 999))
-    assert np.array_equal(hear.mfcc(blocks, 73), examine.mfcc(sound, 73))
+    assert np.array_equal(hear.mfcc(blocks, 73), audio.mfcc(sound, 73))
 
 
 def test_a_frame_of_25_a_second_hears_what_it_heard_in_training():
     mfcc = np.arange(12 * 200, dtype=np.float32).reshape(12, 200)
     at = np.arange(50)
-    assert np.array_equal(lip_sync.windows_at(mfcc, (at + 0.5) / 25), lip_sync.windows(mfcc, at))
+    assert np.array_equal(samples.windows_at(mfcc, (at + 0.5) / 25), samples.windows(mfcc, at))
 
 
 def test_loudness_rises_where_there_is_sound():

@@ -13,7 +13,7 @@ from tasks.evaluate import compare, compare_checkpoints, conditions
 from tasks.evaluate import measure as panels
 from tasks.evaluate import stage as evaluate
 from tasks.inference import lip_sync
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tasks.core.errors import UserError
 from tasks.expert import batches, diagnose, stage
 from tasks.inference import checkpoints
 from tasks.inference.sync_meter import SyncMeter
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 
 
 def load(**changes):

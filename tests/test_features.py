@@ -12,7 +12,7 @@ from conftest import REAL
 from model import timing
 from tasks.core import config, paths
 from tasks.dubbing import hear, look
-from tasks.features import landmarks
+from tasks.features import audio, crop, landmarks
 from tasks.media import decode, native_rate
 from tasks.preprocess import examine
 from tasks.preprocess import stage as preprocess
@@ -29,7 +29,7 @@ def click(at_s, num_frames=25):
 
 @pytest.mark.parametrize("at_s", [0.1, 0.333, 0.5, 0.87])
 def test_a_click_lies_in_the_mfcc_column_of_its_time(at_s):
-    mfcc = examine.mfcc(click(at_s), 25)
+    mfcc = audio.mfcc(click(at_s), 25)
     energy = np.abs(mfcc - mfcc[:, :1]).sum(axis=0)
     heard = np.flatnonzero(energy > 1e-3)
     assert abs(heard.mean() * timing.COLUMN_S - at_s) <= timing.COLUMN_S / 2 + 1e-9
@@ -37,7 +37,7 @@ def test_a_click_lies_in_the_mfcc_column_of_its_time(at_s):
 
 @pytest.mark.parametrize("frame", [5, 12, 20])
 def test_the_window_of_a_frame_is_centred_on_what_sounds_in_its_middle(frame):
-    mfcc = examine.mfcc(click((frame + 0.5) / timing.FPS), 25)
+    mfcc = audio.mfcc(click((frame + 0.5) / timing.FPS), 25)
     window = mfcc[:, timing.window_columns(np.array([frame]), mfcc.shape[1])[0]]
     energy = np.abs(window - mfcc[:, :1]).sum(axis=0)
     assert abs(np.flatnonzero(energy > 1e-3).mean() - (timing.WINDOW - 1) / 2) <= 0.5
@@ -45,12 +45,12 @@ def test_the_window_of_a_frame_is_centred_on_what_sounds_in_its_middle(frame):
 
 def test_mfccs_do_not_depend_on_loudness():
     sound = np.random.default_rng(0).normal(0, 0.05, timing.num_samples(20)).astype(np.float32)
-    assert np.allclose(examine.mfcc(sound, 20), examine.mfcc(4 * sound, 20), atol=1e-2)
+    assert np.allclose(audio.mfcc(sound, 20), audio.mfcc(4 * sound, 20), atol=1e-2)
 
 
 @pytest.mark.parametrize("samples", [0, 100, 640 * 10, 640 * 10 + 5, 640 * 30])
 def test_mfccs_have_four_columns_a_frame_whatever_the_sound(samples):
-    mfcc = examine.mfcc(np.full(samples, 0.1, np.float32), 10)
+    mfcc = audio.mfcc(np.full(samples, 0.1, np.float32), 10)
     assert mfcc.shape == (12, 40) and mfcc.dtype == np.float32 and np.isfinite(mfcc).all()
 
 
@@ -58,7 +58,7 @@ def test_mfccs_are_those_of_the_golden_version():
     """Changed on purpose? Then raise features.MFCC_VERSION, or finished shards of the old kind stay in use."""
     times = np.arange(timing.num_samples(10)) / RATE
     sound = (0.3 * np.sin(2 * np.pi * 440 * times) + 0.1 * np.sin(2 * np.pi * 2200 * times**2)).astype(np.float32)
-    found = examine.mfcc(sound, 10)
+    found = audio.mfcc(sound, 10)
     assert examine.MFCC_VERSION == 1
     assert np.allclose(found[[0, 3, 11], 20], GOLDEN_MFCC, atol=0.01), found[[0, 3, 11], 20]
 
@@ -68,7 +68,7 @@ GOLDEN_MFCC = [74.835, -12.604, -27.278]
 
 def test_a_crop_of_a_box_with_whole_pixels_is_those_pixels():
     frame = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
-    cut = examine.crop(frame, np.array([20.0, 10.0, 116.0, 106.0]), 96)
+    cut = crop.crop(frame, np.array([20.0, 10.0, 116.0, 106.0]), 96)
     assert (cut == frame[10:106, 20:116]).all()
 
 
@@ -79,13 +79,13 @@ def test_a_crop_near_the_edge_is_that_of_a_frame_that_goes_on_as_its_edge():
     for side in (40, 96, 150):  # where nothing of the border is seen, it is left out of the work
         for left, top in rng.uniform(-20, 40, (40, 2)):
             box = np.array([left, top, left + side, top + side])
-            near, far = (examine.crop(*given, 96).astype(int) for given in ((frame, box), (wide, box + 50)))
+            near, far = (crop.crop(*given, 96).astype(int) for given in ((frame, box), (wide, box + 50)))
             assert np.abs(near - far).max() <= 1, box
 
 
 def test_a_crop_outside_the_frame_repeats_its_edge():
     frame = np.full((50, 50, 3), 7, np.uint8)
-    assert (examine.crop(frame, np.array([-40.0, -40.0, 56.0, 56.0]), 96) == 7).all()
+    assert (crop.crop(frame, np.array([-40.0, -40.0, 56.0, 56.0]), 96) == 7).all()
 
 
 def test_every_thread_has_a_detector_of_its_own():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from model import av_offset, faces, timing
+from model import av_offset, faces, loudness, timing
 from tasks.core import config
 from tasks.landmarks import stage as landmarks_stage
 from tasks.media import decode
@@ -66,5 +66,5 @@ def test_planted_offsets_are_recovered_with_their_sign(examined):
         mouth_T = faces.aperture(clip.landmarks_T682)
         for late in range(-7, 8):
             later = np.roll(sound, late * timing.SAMPLES_PER_FRAME)
-            found, _ = av_offset.offset(mouth_T, av_offset.vowel_levels(later, num_frames))
+            found, _ = av_offset.offset(mouth_T, loudness.vowel_levels(later, num_frames))
             assert abs(found - late) <= 1, (late, found)

@@ -9,7 +9,7 @@ from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub, likeness, look, speaker
 from tasks.features.landmarks import Predictor
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 
 BY = likeness.Patterns()
 

@@ -10,6 +10,7 @@ from model import samples, timing
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub
+from tasks.features import audio
 from tasks.features.landmarks import Predictor
 from tasks.inference import lip_sync
 from tasks.inference.lip_sync import LipSync
@@ -35,7 +36,7 @@ def heard(sound, size):
 @pytest.mark.parametrize("size", [160, 320, 999])
 def test_the_stream_hears_what_the_whole_sound_gives(num, size):
     num_frames = timing.num_frames_of_sound(num)
-    whole = samples.windows(examine.mfcc(noise(num), num_frames), np.arange(num_frames))
+    whole = samples.windows(audio.mfcc(noise(num), num_frames), np.arange(num_frames))
     got = heard(noise(num), size)
     assert got.shape == whole.shape
     assert np.abs(got - whole).max() < 1e-4

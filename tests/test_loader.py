@@ -12,7 +12,8 @@ from tasks.core import config, memory, paths
 from tasks.core.errors import UserError
 from tasks.loading import batches as loader
 from tasks.loading import resident
-from tasks.loading.batches import Batches, Clips
+from tasks.loading.batches import Batches
+from tasks.loading.clips import Clips
 from tasks.loading.resident import Resident
 from tasks.storage import face_codec, index, shards
 

@@ -13,6 +13,7 @@ from model import timing
 from tasks.core import config, paths
 from tasks.core.errors import Refusal, UserError
 from tasks.evaluate.raw_clips import RawClips
+from tasks.features import audio
 from tasks.media import decode
 from tasks.preprocess import examine, pieces
 from tasks.preprocess import stage as preprocess
@@ -71,7 +72,7 @@ def test_a_long_video_is_cut_and_each_piece_has_its_own_pictures_and_sound(filme
         assert (arrays["faces_TSS3"] == np.stack(list(examine.crops(whole[span], track, p.faces.size)))).all()
         if not part.found.figures["av_moved"]:
             own = heard[timing.num_samples(part.first) :][: timing.num_samples(20)]
-            assert (arrays["mfcc_FW"] == examine.mfcc(own, 20)).all()
+            assert (arrays["mfcc_FW"] == audio.mfcc(own, 20)).all()
     monkeypatch.setattr(pieces, "HOLD_BYTES", 0)  # every pass decodes anew
     for one, other in zip(parts_of(video.read_bytes(), p)[:2], parts[:2], strict=True):
         assert all((one.found.arrays[name] == array).all() for name, array in other.found.arrays.items())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from model import av_offset, timing
+from model import av_offset, head_pose, loudness, timing
 from tasks.core import config, paths
 from tasks.core.errors import REASONS
 from tasks.preprocess import gates
@@ -49,8 +49,8 @@ def test_a_clip_too_short_to_tell_has_an_offset_of_nought_or_a_finite_one(num_fr
 
 def test_loudness_is_in_decibel_of_full_scale():
     sound = np.sin(2 * np.pi * 100 * np.arange(timing.num_samples(3)) / timing.SAMPLE_RATE_HZ)
-    assert av_offset.frame_levels_db(sound, 3) == pytest.approx([-3.01] * 3, abs=0.01)
-    assert av_offset.frame_levels_db(0 * sound, 3) == pytest.approx([av_offset.FLOOR_DB] * 3)
+    assert loudness.frame_levels_db(sound, 3) == pytest.approx([-3.01] * 3, abs=0.01)
+    assert loudness.frame_levels_db(0 * sound, 3) == pytest.approx([loudness.FLOOR_DB] * 3)
 
 
 def test_yaw_is_learnt_from_the_shape_of_the_head_wherever_and_however_large_it_is():
@@ -63,9 +63,9 @@ def test_yaw_is_learnt_from_the_shape_of_the_head_wherever_and_however_large_it_
         return rng.uniform(5, 50) * np.stack([across, head[:, 1]], axis=1) + rng.uniform(-99, 99, 2)
 
     known = rng.uniform(-50, 50, 300)
-    weights = av_offset.fit_yaw(np.stack([seen(y) for y in known]), known)
+    weights = head_pose.fit_yaw(np.stack([seen(y) for y in known]), known)
     wanted = np.array([-40.0, -10.0, 0.0, 25.0, 40.0])
-    assert av_offset.yaw_deg(np.stack([seen(y) for y in wanted]), weights) == pytest.approx(wanted, abs=6)
+    assert head_pose.yaw_deg(np.stack([seen(y) for y in wanted]), weights) == pytest.approx(wanted, abs=6)
 
 
 def test_a_held_chord_is_steady_and_a_gliding_voice_is_not():
@@ -76,7 +76,7 @@ def test_a_held_chord_is_steady_and_a_gliding_voice_is_not():
     voice *= np.sin(2 * np.pi * 3 * times) > 0  # syllables
     assert gates.steady_db(chord) > -1 and gates.steady_db(voice) < -6
     assert gates.steady_db(voice) < gates.steady_db(voice + 2 * chord) < gates.steady_db(chord)
-    assert gates.steady_db(0 * chord) == av_offset.FLOOR_DB
+    assert gates.steady_db(0 * chord) == loudness.FLOOR_DB
 
 
 def test_the_speaker_is_the_face_whose_mouth_moves_with_the_sound():

@@ -14,7 +14,8 @@ from conftest import ROOT, TINY, inside, params_text
 from model import distributed as ranks
 from tasks.core import config, paths
 from tasks.core.errors import UserError
-from tasks.loading.batches import Batches, Clips
+from tasks.loading.batches import Batches
+from tasks.loading.clips import Clips
 from tasks.train import stage as train
 
 PARAMS = TINY | {"train.num_steps": 4, "train.log_every": 1, "train.checkpoint_every": 4}

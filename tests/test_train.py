@@ -186,10 +186,10 @@ def test_a_gpu_that_is_not_there_is_told_at_the_start(monkeypatch):
         device.choose_device()
 
 
-@pytest.mark.parametrize("name", ["gpu", "mps", "cuda:x", "2"])
+@pytest.mark.parametrize("name", ["gpu", "mps", "cuda:x"])
 def test_a_device_that_no_network_runs_on_is_refused(monkeypatch, name):
     monkeypatch.setenv("LIPGAN_DEVICE", name)
-    with pytest.raises(UserError, match="LIPGAN_DEVICE must be cpu or cuda|sees no GPU here"):
+    with pytest.raises(UserError, match="LIPGAN_DEVICE must be cpu or cuda"):
         device.choose_device()
 
 

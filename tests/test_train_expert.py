@@ -14,7 +14,8 @@ from tasks.core.errors import UserError
 from tasks.expert import stage as expert_stage
 from tasks.inference import checkpoints
 from tasks.loading import batches as loader
-from tasks.loading.batches import Batches, Clips
+from tasks.loading.batches import Batches
+from tasks.loading.clips import Clips
 from tasks.train import stage as train
 
 TERM = {"begin": 0.0, "ramp": 0.0, "metric": "none", "below": 0.0}

@@ -13,9 +13,9 @@ import numpy as np
 from model import timing
 from tasks.core.errors import UserError
 from tasks.dubbing import separate
+from tasks.features import audio
 from tasks.media import decode, native_rate
 from tasks.media.native_rate import Sound
-from tasks.preprocess import examine
 
 PIECE_FRAMES = 60 * timing.FPS  # of sound features made at a time
 CONTEXT_FRAMES = 2  # on either side: longer than any window of the features
@@ -106,7 +106,7 @@ def mfcc(blocks: Iterable[np.ndarray], num_frames: int) -> np.ndarray:
             parts.append(block)
             have += len(block)
         ready = np.concatenate(parts)
-        piece = examine.mfcc(ready[:wanted], before + num + after)
+        piece = audio.mfcc(ready[:wanted], before + num + after)
         made.append(piece[:, columns if before else 0 :][:, : num * timing.COLUMNS_PER_FRAME])
         done += num
         ready = ready[timing.num_samples(before + num) - context :]

@@ -16,10 +16,10 @@ import numpy as np
 from model import faces, timing
 from model.params import FaceParams
 from tasks.core import heap
+from tasks.features import crop
 from tasks.features.face_track import Frame, agree, detect, detect_near, detector, following
 from tasks.features.landmarks import Predictor
 from tasks.media.frame import Picture
-from tasks.preprocess import examine
 
 THUMB_WH = (32, 18)
 CUT_LEVELS, CUT_TIMES = 18.0, 4.0  # a cut changes a picture's thumbnail by so many of 255, and so many times the usual
@@ -111,7 +111,7 @@ def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Predictor, box
             )
     made = []
     for box in found_N4:
-        crop_SS3 = examine.crop(frame_HW3, faces.crop_boxes(box[None])[0], p.size)
+        crop_SS3 = crop.crop(frame_HW3, faces.crop_boxes(box[None])[0], p.size)
         points = to_frame(predictor(crop_SS3[None]), faces.crop_boxes(box[None]), p.size)
         made.append(
             Face(0, box[None].astype(float), np.ones(1, bool), points, lower_face(crop_SS3)[None], {0: crop_SS3})
@@ -309,12 +309,12 @@ class _Watch:
         if at:
             boxes_N4 = np.array([one.boxes[t] for t in at], np.float64)
             crops_N4 = faces.crop_boxes(boxes_N4)
-            cut = [examine.crop(self.held[t], box, size) for t, box in zip(at, crops_N4, strict=True)]
+            cut = [crop.crop(self.held[t], box, size) for t, box in zip(at, crops_N4, strict=True)]
             points_N682 = to_frame(self.predictor(np.stack(cut)), crops_N4, size)
             one.blocks.append(_Block(np.array(at), boxes_N4, points_N682, np.array([lower_face(face) for face in cut])))
             one.last = boxes_N4[-1]
         if high in one.boxes:
-            one.portraits[high] = examine.crop(self.held[high], faces.crop_boxes(one.boxes[high][None])[0], size)
+            one.portraits[high] = crop.crop(self.held[high], faces.crop_boxes(one.boxes[high][None])[0], size)
             if len(one.portraits) > CANDIDATES:
                 one.portraits = dict(list(one.portraits.items())[::2])
         one.boxes = {high: one.boxes[high]} if high in one.boxes else {}

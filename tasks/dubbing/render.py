@@ -18,12 +18,11 @@ from tasks.dubbing.idle import Sway
 from tasks.dubbing.look import Face, Seen
 from tasks.dubbing.plan import Plan
 from tasks.dubbing.speaker import Choice
-from tasks.features import paste
+from tasks.features import crop, paste
 from tasks.features.face_track import Frame
 from tasks.inference import lip_sync
 from tasks.inference.lip_sync import LipSync
 from tasks.media import decode, native_rate
-from tasks.preprocess import examine
 
 HELD_BYTES = 96 << 20  # of frames in one batch
 SEGMENT_FRAMES = 8 * lip_sync.BATCH
@@ -94,7 +93,7 @@ class Renderer:
         within = self.plan.source_N[at] - face.first
         boxes_B4 = faces.crop_boxes(face.boxes_N4[within])
         real_BSS3 = np.stack(
-            [examine.crop(frame, box, self.sync.size) for frame, box in zip(batch, boxes_B4, strict=True)]
+            [crop.crop(frame, box, self.sync.size) for frame, box in zip(batch, boxes_B4, strict=True)]
         )
         middles_s = (self.plan.times_s[at] + self.plan.ends_s[at]) / 2
         identity_SS3, sharpen = self.identity(number)

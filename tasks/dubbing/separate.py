@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from scipy.ndimage import median_filter
 
-from model import av_offset, timing
+from model import loudness, timing
 
 EARS = ("auto", "raw", "separated")
 NEEDED_DB = 28.0  # loud frames above quiet ones: a voice alone has some 35, one with music 20 dB below it 25
@@ -38,10 +38,10 @@ def spread_db(blocks: Iterable[np.ndarray]) -> float:
         num_frames = len(rest) // timing.SAMPLES_PER_FRAME
         if num_frames:
             whole = timing.num_samples(num_frames)
-            levels.append(av_offset.frame_levels_db(rest[:whole], num_frames))
+            levels.append(loudness.frame_levels_db(rest[:whole], num_frames))
             rest = rest[whole:]
     levels_T = np.concatenate(levels)
-    return av_offset.level_spread_db(levels_T) if len(levels_T) else float("inf")
+    return loudness.level_spread_db(levels_T) if len(levels_T) else float("inf")
 
 
 def separated(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

@@ -159,8 +159,7 @@ def portrait_of(wanted: str, seen: Seen, by: Recogniser) -> np.ndarray:
 
 
 def portrait_in(path: Path, by: Recogniser) -> np.ndarray:
-    from tasks.features import face_track
-    from tasks.preprocess import examine
+    from tasks.features import crop, face_track
 
     try:
         picture = decode.read_image(path)
@@ -170,4 +169,4 @@ def portrait_in(path: Path, by: Recogniser) -> np.ndarray:
     if not len(boxes_N4):
         raise UserError(f"{path}: no face found; it must be frontal and upright")
     box_4 = faces.choose(boxes_N4, None, "largest", picture.shape[:2])
-    return by.describe(examine.crop(picture, faces.crop_boxes(box_4[None])[0], 96))
+    return by.describe(crop.crop(picture, faces.crop_boxes(box_4[None])[0], 96))

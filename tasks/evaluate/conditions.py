@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 
 from model import samples
+from tasks.features import audio
 from tasks.features.landmarks import Predictor
 from tasks.inference.lip_sync import LipSync
-from tasks.loading.batches import Clips
-from tasks.preprocess import examine
+from tasks.loading.clips import Clips
 
 ROWS = {
     "right_audio": "the generator with the clip's own sound",
@@ -58,7 +58,7 @@ def fill(sync: LipSync, clips: Clips, number: int, rows: Sequence[str] = tuple(R
 
 def silence(num_frames: int) -> np.ndarray:
     """MFCCs of digital silence.  Shape: -> (12, 4 num_frames) float32"""
-    return examine.mfcc(np.zeros(0, np.float32), num_frames)
+    return audio.mfcc(np.zeros(0, np.float32), num_frames)
 
 
 def tiled(mfcc_FW: np.ndarray, num: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from model import av_offset, faces, timing
+from model import faces, head_pose, timing
 from model.metrics import articulation, bilabials, motion, picture, temporal
 from tasks.evaluate import conditions
 from tasks.evaluate.raw_clips import RawClips
@@ -201,7 +201,7 @@ def yaw_deg(to: Reference, weights: np.ndarray | None) -> np.ndarray | None:
     """How far the head is turned in each frame, known or estimated; None where neither can be.  Shape: (T,)"""
     if to.clip.truth:
         return np.array(to.clip.truth["yaw_deg"])
-    return None if weights is None else av_offset.yaw_deg(to.landmarks_T682, weights)
+    return None if weights is None else head_pose.yaw_deg(to.landmarks_T682, weights)
 
 
 def by_yaw(

@@ -18,7 +18,7 @@ from tasks.evaluate.raw_clips import RawClips
 from tasks.evaluate.report_media import data_uri, png
 from tasks.evaluate.summary import Panel
 from tasks.inference.lip_sync import LipSync
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 from tasks.storage import index
 
 STYLE = """

@@ -31,14 +31,13 @@ from tasks.evaluate import measure as panel
 from tasks.evaluate.measure import Meters, Record
 from tasks.evaluate.published_syncnet import PublishedSyncNet
 from tasks.evaluate.raw_clips import RawClips
-from tasks.features import yaw
+from tasks.features import audio, yaw
 from tasks.features.landmarks import Predictor
 from tasks.inference import checkpoints
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
 from tasks.loading import batches
-from tasks.loading.batches import Clips
-from tasks.preprocess import examine
+from tasks.loading.clips import Clips
 from tasks.storage import index
 from tasks.tracking import runs as tracking
 
@@ -143,7 +142,7 @@ def under_noise(sync: LipSync, clips: Clips, meters: Meters, raw: RawClips, p: P
         voice = raw.sound(key)
         for kind in mixtures.KINDS:
             for snr_db in p.evaluate.noise_snr_db:
-                mfcc_FW = examine.mfcc(mixtures.under(voice, kind, snr_db, key), num_frames)
+                mfcc_FW = audio.mfcc(mixtures.under(voice, kind, snr_db, key), num_frames)
                 windows_TFW = samples.windows(mfcc_FW, np.arange(num_frames))
                 made_T = faces.aperture(meters.predictor(sync.generate(identity_SS3, clip.faces_TSS3, windows_TFW)))
                 score = temporal.aperture_scores(made_T, truth_T, max_lag=meters.max_lag, reference_T=real_T)

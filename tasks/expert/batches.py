@@ -13,7 +13,7 @@ from model.expert_step import RunBatch
 from model.params import Params
 from tasks.core import paths
 from tasks.core.errors import UserError
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 from tasks.storage.shard_reader import Stored
 
 

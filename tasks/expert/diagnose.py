@@ -17,7 +17,7 @@ from model.expert_step import step_loss
 from model.optim import adam, update
 from model.params import Params
 from tasks.expert.batches import batches
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 
 TINY_STEPS = 60
 LEARNT = 0.5  # of ln 2: below it the tiny set is known by heart

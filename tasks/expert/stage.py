@@ -32,7 +32,7 @@ from tasks.core.progress import bar, say
 from tasks.expert import diagnose
 from tasks.expert.batches import batches, usable
 from tasks.inference import checkpoints, sync_meter
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 from tasks.tracking import runs as tracking
 from tasks.tracking.runs import Tracker
 

@@ -40,7 +40,7 @@ NUM_THREADS = 2  # part of the result: dlib adds up in as many blocks
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A face crop as `tasks.preprocess.examine.crop` cuts it, grey, and its landmarks.
+    """A face crop as `tasks.features.crop.crop` cuts it, grey, and its landmarks.
 
     Shape: grey_SS uint8; points_682 float32, px of the crop (x, y), pixel i covers [i, i + 1)
     """

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from tasks.features import crop
 from tasks.features.face_track import Frame
-from tasks.preprocess import examine
 
 JAW, NOSE, LIPS = range(3, 14), (31, 33, 35), range(48, 60)
 JAW_INSET = 0.8  # of the jaw's half width: the background beside a cheek must not lead its colour inwards
@@ -125,7 +125,7 @@ def _blended(
     face: np.ndarray = np.asarray(face_SS3, np.float32)
     if sharpen != 1:
         face = face + (sharpen - 1) * detail(face, DETAIL_SIGMA * max(1.0, size / float(box_4[2] - box_4[0])))
-    back = cv2.invertAffineTransform(examine.crop_transform(box_4, size))
+    back = cv2.invertAffineTransform(crop.crop_transform(box_4, size))
     back = back - np.array([[0, 0, place[1].start], [0, 0, place[0].start]])
     size_wh = (real.shape[1], real.shape[0])
     alpha = cv2.warpAffine(mask_SS, back, size_wh, flags=cv2.INTER_LINEAR)

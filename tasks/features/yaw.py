@@ -1,6 +1,6 @@
 """models/yaw.json: how far a head is turned, from its landmarks; trained in stage `landmarks`, used by `preprocess`.
 
-The weights of model.av_offset.fit_yaw on rendered heads that the landmark predictor has not seen, and the error on
+The weights of model.head_pose.fit_yaw on rendered heads that the landmark predictor has not seen, and the error on
 heads that the weights have not seen. On real faces it is as good as the landmarks are: an estimate.
 """
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model import av_offset
+from model import head_pose
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 
@@ -25,14 +25,14 @@ def train(landmarks_N682: np.ndarray, yaw_N: np.ndarray, person_N: np.ndarray, o
     for fold in range(FOLDS):
         unseen = person_N % FOLDS == fold
         if unseen.any() and not unseen.all():
-            weights = av_offset.fit_yaw(landmarks_N682[~unseen], yaw_N[~unseen])
-            guessed_N[unseen] = av_offset.yaw_deg(landmarks_N682[unseen], weights)
+            weights = head_pose.fit_yaw(landmarks_N682[~unseen], yaw_N[~unseen])
+            guessed_N[unseen] = head_pose.yaw_deg(landmarks_N682[unseen], weights)
     error_N, far = np.abs(guessed_N - yaw_N), np.abs(yaw_N) > 30
     about = {
         "num_heads": len(yaw_N),
         "mean_error_deg": round(float(error_N.mean()), 2),
         "mean_error_beyond_30_deg": round(float(error_N[far].mean()), 2) if far.any() else None,
-        "weights": [round(float(w), 6) for w in av_offset.fit_yaw(landmarks_N682, yaw_N)],
+        "weights": [round(float(w), 6) for w in head_pose.fit_yaw(landmarks_N682, yaw_N)],
     }
     write_atomic(out, json.dumps(about, indent=1) + "\n")
 

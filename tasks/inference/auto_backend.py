@@ -33,7 +33,7 @@ from tasks.features.landmarks import Predictor
 from tasks.inference import backends, int8
 from tasks.inference import lip_sync as inference
 from tasks.inference.lip_sync import LipSync
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 
 AUTO = "auto"
 FASTEST_VERSION = 1  # raise it when the gate asks something else

@@ -16,7 +16,7 @@ from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing
 from tasks.inference import backends
 from tasks.inference.lip_sync import LipSync
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 
 QUANTISED_VERSION = 1  # raise it when other files come of the same checkpoint
 NUM_CLIPS, FRAMES_PER_CLIP = 32, 8  # evenly spread over the training split, and over each clip

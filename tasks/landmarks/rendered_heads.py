@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from model import faces, seeds
+from tasks.features import crop
 from tasks.features.landmarks import Example
 from tasks.preprocess import examine
 from tasks.synthetic import identity, picture, scene
@@ -68,7 +69,7 @@ def _example(filmed: picture.Picture, box_4: np.ndarray, rng: np.random.Generato
     grow = rng.normal(0, RESIZE) / 2 * np.array([-1, -1, 1, 1])
     moved_4 = box_4 + width * (grow + np.tile(rng.normal(0, SHIFT, 2), 2))
     crop_4 = faces.crop_boxes(moved_4[None])[0]
-    grey_SS = cv2.cvtColor(examine.crop(filmed.rgb_HW3, crop_4, CROP_PX), cv2.COLOR_RGB2GRAY)
+    grey_SS = cv2.cvtColor(crop.crop(filmed.rgb_HW3, crop_4, CROP_PX), cv2.COLOR_RGB2GRAY)
     if rng.random() < BLURRED:
         grey_SS = cv2.GaussianBlur(grey_SS, (0, 0), rng.uniform(0.4, 1.4))
     points_682 = (filmed.landmarks[0] - crop_4[:2]) * (CROP_PX / (crop_4[2:] - crop_4[:2]))

@@ -21,10 +21,9 @@ from model.samples import NUM_MFCC
 from tasks.core.errors import UserError
 from tasks.dubbing import look, speaker
 from tasks.dubbing.render import crop_points
-from tasks.features import paste
+from tasks.features import audio, crop, paste
 from tasks.features.landmarks import Predictor
 from tasks.inference.lip_sync import LipSync
-from tasks.preprocess import examine
 
 LAST_COLUMN = timing.first_column(0) + timing.WINDOW - 1  # of frame 0's window: 19
 REACH = WINDOW_SAMPLES // 2  # samples that a column hears after its centre
@@ -75,7 +74,7 @@ class Ear:
             return
         start = max(0, made // PER_FRAME - 1)
         piece = self._sound[timing.num_samples(start - self._first_frame) :]
-        new_FW = examine.mfcc(piece, num_frames - start)[:, made - start * PER_FRAME : num_columns - start * PER_FRAME]
+        new_FW = audio.mfcc(piece, num_frames - start)[:, made - start * PER_FRAME : num_columns - start * PER_FRAME]
         self._columns_FW = np.concatenate([self._columns_FW, new_FW], axis=1)
         needed = max(0, num_columns // PER_FRAME - 1)
         self._sound = self._sound[timing.num_samples(needed - self._first_frame) :]
@@ -110,7 +109,7 @@ class Portrait:
         face = seen.faces[int(speaker.choose(seen, None, None).who_T[0])]
         self.picture_HW3, self.sync = picture_HW3, sync
         self.crop_4 = faces.crop_boxes(face.boxes_N4[:1])[0]
-        self.real_SS3 = examine.crop(picture_HW3, self.crop_4, sync.size)
+        self.real_SS3 = crop.crop(picture_HW3, self.crop_4, sync.size)
         self.mask_SS = paste.mask(crop_points(face, 0, self.crop_4, sync.size), sync.size)
         portraits = list(face.portraits.values())
         self.identity_SS3 = portraits[len(portraits) // 2]

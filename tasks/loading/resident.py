@@ -19,7 +19,8 @@ from tasks.core import distributed as ranks
 from tasks.core import memory
 from tasks.core.errors import UserError
 from tasks.core.progress import progress
-from tasks.loading.batches import Clips, MakeBatch
+from tasks.loading.batches import MakeBatch
+from tasks.loading.clips import Clips
 
 PLACES = ("disk", "ram", "device")
 SPARE = 0.9  # of the free memory; the networks need some as well

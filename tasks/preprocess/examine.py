@@ -7,31 +7,22 @@ to the last where they are few and small, as in LRS2; else they are decoded agai
 piece. Only what is searched or cut out becomes RGB.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-import cv2
-import librosa
 import numpy as np
 
 from model import faces, timing
-from model.av_offset import speaking, vowel_levels
+from model.av_offset import speaking
+from model.loudness import vowel_levels
 from model.mfcc import (
-    LIFTER,
-    LOG_FLOOR,
-    MEL_BANDS,
-    MEL_HIGH_HZ,
-    MEL_LOW_HZ,
-    NUM_FFT,
-    NUM_MFCC,
-    PRE_EMPHASIS,
-    WINDOW_SAMPLES,
     levelled,
 )
 from model.params import FaceParams, QualityParams
 from tasks.core.errors import Refusal
+from tasks.features.audio import cepstra, log_mel
+from tasks.features.crop import crop
 from tasks.features.face_track import Frame
 from tasks.features.face_track import Track as Track
 from tasks.features.face_track import detect as detect
@@ -41,70 +32,6 @@ from tasks.features.face_track import track as track
 from tasks.features.landmarks import Predictor
 from tasks.media import decode
 from tasks.preprocess import gates, pieces
-
-MFCC_VERSION = 1  # raise it when the sound features change
-
-
-def mfcc(sound: np.ndarray, num_frames: int) -> np.ndarray:
-    """12 cepstral coefficients, 100 columns a second; column j is centred at j x 10 ms.
-
-    Shape:   sound (samples,) float in [-1, 1], cut or padded to num_frames x 640  ->  (12, 4 num_frames) float32
-    Source:  LipGAN, You Said That: 25 ms Hamming windows every 10 ms, pre-emphasis 0.97, 40 HTK mel filters from 300
-             to 3700 Hz, 13 coefficients, lifter 22, C0 dropped (so loudness drops out).
-    Differs: librosa centres its columns, and its lifter counts coefficients from 1.
-    """
-    return cepstra(log_mel(sound, num_frames))
-
-
-def cepstra(log_mel_MC: np.ndarray) -> np.ndarray:
-    """Shape: (40, columns) -> (12, columns) float32"""
-    found = librosa.feature.mfcc(S=log_mel_MC, n_mfcc=NUM_MFCC + 1, dct_type=2, norm="ortho", lifter=LIFTER)
-    return found[1:].astype(np.float32)
-
-
-def log_mel(sound: np.ndarray, num_frames: int) -> np.ndarray:
-    """Natural logarithm of the mel power.  Shape: as for `mfcc` -> (40, 4 num_frames)"""
-    sound = librosa.effects.preemphasis(decode.fit(sound, num_frames), coef=PRE_EMPHASIS)
-    power = librosa.feature.melspectrogram(
-        y=sound, sr=timing.SAMPLE_RATE_HZ, n_fft=NUM_FFT, win_length=WINDOW_SAMPLES, hop_length=timing.HOP,
-        window="hamming", center=True, pad_mode="constant", power=2.0,
-        n_mels=MEL_BANDS, fmin=MEL_LOW_HZ, fmax=MEL_HIGH_HZ, htk=True, norm=None,
-    )  # fmt: skip
-    columns = num_frames * timing.COLUMNS_PER_FRAME  # the last one librosa gives is centred on the end of the clip
-    return np.log(np.maximum(power[:, :columns], LOG_FLOOR))
-
-
-def crop_transform(box: Sequence[float] | np.ndarray, size: int) -> np.ndarray:
-    """Affine map of frame pixels into the crop of a box of faces.crop_boxes.  Shape: (4,) -> (2, 3)"""
-    left, top, right, bottom = box
-    scale_x, scale_y = size / (right - left), size / (bottom - top)
-    # pixel centres lie at +0.5: without the shift every crop would sit half a source pixel off
-    shift_x, shift_y = -left * scale_x + 0.5 * scale_x - 0.5, -top * scale_y + 0.5 * scale_y - 0.5
-    return np.array([[scale_x, 0, shift_x], [0, scale_y, shift_y]])
-
-
-def crop(frame_HW3: Frame, box_4: np.ndarray, size: int) -> np.ndarray:
-    """Cut a box out of a frame and scale it; outside the frame its edge is repeated.  Shape: -> (size, size, 3)"""
-    left, top, right, bottom = (float(edge) for edge in box_4)  # numpy takes longer over four numbers than warping
-    shrink = size / (right - left)
-    reach = max(2.0, 2 / shrink)  # px that filters look beyond the box
-    height, width, _ = frame_HW3.shape
-    (low_x, high_x), (low_y, high_y) = (
-        (low := min(max(math.floor(one - reach), 0), limit - 1), min(max(math.ceil(other + reach), low + 1), limit))
-        for one, other, limit in ((left, right, width), (top, bottom, height))
-    )
-    seen_HW3 = frame_HW3[low_y:high_y, low_x:high_x]  # of a Picture, only this becomes RGB
-    box = [left - low_x, top - low_y, right - low_x, bottom - low_y]
-    if shrink < 0.5:  # bilinear warping would skip source pixels: shrink by area first
-        num_x, num_y = high_x - low_x, high_y - low_y
-        less_x, less_y = max(round(num_x * 2 * shrink), 1), max(round(num_y * 2 * shrink), 1)
-        box = [edge * less for edge, less in zip(box, 2 * (less_x / num_x, less_y / num_y), strict=True)]
-        seen_HW3 = cv2.resize(seen_HW3, (less_x, less_y), interpolation=cv2.INTER_AREA)
-    # where the frame goes on around the box no border is looked at, and OpenCV is three times as fast without
-    inside = 0 <= left - reach and right + reach <= width and 0 <= top - reach and bottom + reach <= height
-    border = cv2.BORDER_CONSTANT if inside else cv2.BORDER_REPLICATE
-    transform = crop_transform(box, size)
-    return cv2.warpAffine(seen_HW3, transform, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
 
 
 def crops(frames: Iterable[Frame], track: Track, size: int) -> Iterator[np.ndarray]:
@@ -118,7 +45,7 @@ class Tools:
     """What is loaded once a worker."""
 
     predictor: Predictor
-    yaw_weights: np.ndarray  # (137,) of model.av_offset.fit_yaw
+    yaw_weights: np.ndarray  # (137,) of model.head_pose.fit_yaw
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from model import av_offset, faces, timing
+from model import av_offset, faces, head_pose, loudness, timing
 from model.params import QualityParams
 from tasks.core.errors import Refusal
 from tasks.features.face_track import Track
@@ -61,7 +61,7 @@ class Watch:
 
 
 def of_face(track: Track, landmarks_T682: np.ndarray, yaw_weights: np.ndarray) -> dict[str, float]:
-    yaw_T = np.abs(av_offset.yaw_deg(landmarks_T682, yaw_weights))[track.found_T]
+    yaw_T = np.abs(head_pose.yaw_deg(landmarks_T682, yaw_weights))[track.found_T]
     return {
         "face_px": float(np.median(track.boxes_T4[:, 2] - track.boxes_T4[:, 0])),
         "num_faces": 1 + len(track.others_N4),
@@ -74,12 +74,12 @@ def of_sound(sound: np.ndarray, num_frames: int) -> dict[str, float]:
     """Shape: the sound as decoded, before it is fitted to the frames."""
     whole = timing.num_samples(num_frames)
     fitted = np.pad(sound[:whole], (0, max(0, whole - len(sound))))
-    levels_T = av_offset.frame_levels_db(fitted, num_frames)
+    levels_T = loudness.frame_levels_db(fitted, num_frames)
     return {
         "sound_db": float(np.percentile(levels_T, 95)),
-        "spread_db": av_offset.level_spread_db(levels_T),
+        "spread_db": loudness.level_spread_db(levels_T),
         "steady_db": steady_db(fitted),
-        "clipped_share": av_offset.clipped_share(sound),
+        "clipped_share": loudness.clipped_share(sound),
         "length_diff_s": len(sound) / timing.SAMPLE_RATE_HZ - num_frames / timing.FPS,
     }
 
@@ -102,7 +102,7 @@ def steady_db(sound: np.ndarray) -> float:
     around = np.lib.stride_tricks.sliding_window_view(padded, STEADY_FRAMES, axis=0)
     steady = np.minimum(np.partition(around, half, axis=-1)[..., half], strength)
     total = float((strength**2).sum())
-    return float(10 * np.log10(max(float((steady**2).sum()) / total, 1e-9))) if total > 0 else av_offset.FLOOR_DB
+    return float(10 * np.log10(max(float((steady**2).sum()) / total, 1e-9))) if total > 0 else loudness.FLOOR_DB
 
 
 def synchronised(
@@ -114,7 +114,7 @@ def synchronised(
     """
     aperture_T = faces.aperture(landmarks_T682)
     num_frames = len(aperture_T)
-    late, confidence = av_offset.offset(aperture_T, av_offset.vowel_levels(sound, num_frames))
+    late, confidence = av_offset.offset(aperture_T, loudness.vowel_levels(sound, num_frames))
     move = late if confidence >= limits.sync_confidence and abs(late) >= limits.offset_frames else 0
     left = late
     if move:
@@ -122,7 +122,7 @@ def synchronised(
         shift = move * timing.SAMPLES_PER_FRAME
         moved[max(-shift, 0) : len(sound) - max(shift, 0)] = sound[max(shift, 0) : len(sound) + min(shift, 0)]
         sound = moved
-        left, _ = av_offset.offset(aperture_T, av_offset.vowel_levels(sound, num_frames))
+        left, _ = av_offset.offset(aperture_T, loudness.vowel_levels(sound, num_frames))
     return sound, {"av_offset": late, "av_confidence": confidence, "av_moved": move, "av_left": left}
 
 

@@ -22,7 +22,7 @@ from tasks.core import config, files, paths
 from tasks.core.errors import Refusal, UserError
 from tasks.core.files import write_atomic
 from tasks.core.progress import doing
-from tasks.features import landmarks, yaw
+from tasks.features import audio, landmarks, yaw
 from tasks.preprocess import examine, gates, pieces
 from tasks.preprocess import page as contact_sheet
 from tasks.storage import index, shards, unit_cache
@@ -69,7 +69,7 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
 def algorithms() -> str:
     """Versions of our own code that decide the bytes of a shard."""
     versions = (
-        faces.FACES_VERSION, examine.MFCC_VERSION, shards.SHARDS_VERSION, FACE_STORE_VERSION, QUALITY_VERSION
+        faces.FACES_VERSION, audio.MFCC_VERSION, shards.SHARDS_VERSION, FACE_STORE_VERSION, QUALITY_VERSION
     )  # fmt: skip
     return "faces {}, mfcc {}, shards {}, store {}, quality {}".format(*versions)
 

@@ -9,35 +9,15 @@ import threading
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
 from tasks.core.errors import UserError
+from tasks.serving.messages import Answer, Order
 from tasks.serving.uploads import Limits, without_places
 
 START_S = 60.0  # for a session to load itself
 PATIENCE_S = 2.0  # for it to end by itself
 MISSING = "live in the browser needs aiortc: pip install -e '.[live]'"
 FAILED = "the program failed at this session; the terminal it was started in says why"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """`offer`: the browser's half of the handshake, SDP."""
-
-    picture: Path
-    checkpoint: str
-    label: str | None
-    offer: str
-    most_s: float
-    backend: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The other half, or, in one line for the visitor, why there is none."""
-
-    sdp: str = ""
-    error: str = ""
 
 
 def missing() -> str:

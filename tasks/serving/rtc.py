@@ -21,6 +21,7 @@ import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
+from model.samples import NUM_MFCC
 from model.timing import WINDOW
 from tasks.core import paths
 from tasks.core.errors import UserError
@@ -31,8 +32,7 @@ from tasks.live.delay import DELAY_S, Delay
 from tasks.live.stream import LOOK_AHEAD_S, Live, Portrait, Shown
 from tasks.media import decode, stream_writer
 from tasks.media.encode import colour_matrix
-from tasks.preprocess import examine
-from tasks.serving.live_sessions import Answer, Order
+from tasks.serving.messages import Answer, Order
 from tasks.tracking import registry
 
 MAX_PIXELS = 1280 * 720  # of the picture that speaks: 25 of them are encoded in a second
@@ -128,7 +128,7 @@ class Stream:
     def __init__(self, portrait: Portrait) -> None:
         self.delay: Delay[Any] = Delay()
         self.live = Live(portrait, lambda: self.delay.heard_s)
-        portrait.say(np.zeros((examine.NUM_MFCC, WINDOW), np.float32))  # the first one takes longest
+        portrait.say(np.zeros((NUM_MFCC, WINDOW), np.float32))  # the first one takes longest
         self.heard, self.work_s = stream_writer.Heard(), deque[float](maxlen=REMEMBERED)
         self.to_hear: asyncio.Queue[np.ndarray] = asyncio.Queue()
         self.sound_out, self.picture_out = Outgoing("audio"), Outgoing("video")

@@ -27,7 +27,7 @@ from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.media import decode
 from tasks.provenance import c2pa_mark
-from tasks.serving import choices, live_sessions
+from tasks.serving import choices, live_sessions, messages
 from tasks.serving.job_queue import Desk, Job
 from tasks.serving.uploads import KINDS, without_places
 
@@ -105,7 +105,7 @@ def application(desk: Desk, hosts: tuple[str, ...] = OWN_HOSTS) -> FastAPI:
         picture = desk.faces.get(asked.get("offered") or "") or desk.upload(asked.get("face"), "face").path
         if not (offer := asked.get("sdp")):
             raise UserError("a session needs the browser's half of the handshake")
-        order = live_sessions.Order(
+        order = messages.Order(
             picture=picture, checkpoint=await run_in_threadpool(offered_checkpoint, asked),
             label=asked.get("label") or None, offer=offer, most_s=desk.limits.live_s, backend=desk.backend,
         )  # fmt: skip

@@ -36,7 +36,7 @@ from tasks.inference import checkpoints
 from tasks.inference import sync_meter as sync
 from tasks.inference.lip_sync import LipSync
 from tasks.loading import batches
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 from tasks.studies import ablations_page
 
 OFF = TermParams(weight=0.0, begin=0.0, ramp=0.0, metric="none", below=0.0)

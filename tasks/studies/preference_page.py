@@ -18,7 +18,7 @@ from tasks.evaluate import conditions, report_media
 from tasks.evaluate.raw_clips import RawClips
 from tasks.evaluate.report_media import data_uri
 from tasks.inference.lip_sync import LipSync
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 from tasks.studies import preference_votes
 
 AGAINST = ("real_video", "wrong_audio")  # what the generator is compared with on every clip

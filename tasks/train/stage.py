@@ -37,7 +37,8 @@ from tasks.core.progress import say
 from tasks.core.stopping import stoppable
 from tasks.inference import checkpoints
 from tasks.loading import batches, resident
-from tasks.loading.batches import Batches, Clips
+from tasks.loading.batches import Batches
+from tasks.loading.clips import Clips
 from tasks.provenance import agreement, training_record
 from tasks.tracking import runs as tracking
 from tasks.train import validation

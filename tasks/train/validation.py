@@ -11,7 +11,7 @@ from model.gan import Gan
 from model.params import TrainParams
 from model.samples import Batch, frame_bytes, generator_input, mask_lower_half, pictures
 from tasks.loading import batches as loader
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 
 STRIP_SAMPLES = 8
 RUN_FRAMES = 12
