@@ -29,15 +29,15 @@ from benchmarks import long_video
 from model import faces, samples
 from tasks.core import config, paths
 from tasks.dubbing import dub, look, render
+from tasks.dubbing.tts import write_wav
 from tasks.features import audio, crop, face_track, paste
 from tasks.inference import lip_sync
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
-from tasks.media import decode, native_rate, segments
-from tasks.preprocess import examine
+from tasks.media import decode, encode, native_rate, segments
 from tasks.provenance import c2pa_mark
 from tasks.storage import index
-from tasks.studies.demo import raw_video, write_wav
+from tasks.studies.demo import raw_video
 
 RESULT = Path("benchmarks/results/dub.json")
 BASELINE_S = 12.0
@@ -80,7 +80,7 @@ def film_of(rows: int, seconds: float, out: Path) -> None:
             picture[height - side :, (width - side) // 2 : (width + side) // 2] = scaled[number % len(scaled)]
             yield picture
 
-    decode.encode_video(out, pictures(), np.zeros(round(seconds * 16000), np.float32), crf=20, preset="ultrafast")
+    encode.encode_video(out, pictures(), np.zeros(round(seconds * 16000), np.float32), crf=20, preset="ultrafast")
     clip.unlink()
 
 
@@ -114,7 +114,7 @@ def baseline(video: Path, sound: Path, out: Path) -> dict[str, float]:
         place = frame[top:bottom, left:right]
         place[...] = cv2.resize(face, place.shape[1::-1])
     lap("paste")
-    decode.encode_video(out, frames, decode.decode_sound(sound))
+    encode.encode_video(out, frames, decode.decode_sound(sound))
     lap("encode")
     return spent
 
@@ -132,7 +132,7 @@ def offset(num_clips: int, folder: Path) -> dict:
         sound.write_bytes(raw_video(rows[(number + 1) % len(rows)]["clip"]))
         dub.run(str(face), str(sound), str(out), options=dub.Options(length="sound"))
         frames = list(decode.frames(out))
-        boxes = faces.crop_boxes(examine.track(frames, p).boxes_T4)
+        boxes = faces.crop_boxes(face_track.track(frames, p).boxes_T4)
         crops = np.stack([crop.crop(frame, box, p.size) for frame, box in zip(frames, boxes, strict=True)])
         mfcc = audio.mfcc(decode.fit(decode.decode_sound(out), len(frames)), len(frames))
         curves.append(np.nanmean(meter.distances(crops, mfcc, MAX_OFFSET), axis=0))

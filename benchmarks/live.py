@@ -24,6 +24,7 @@ import torch
 
 from model.generator import Generator
 from tasks.core import paths
+from tasks.dubbing.tts import write_wav
 from tasks.features.landmarks import Predictor
 from tasks.inference import backends, checkpoints, int8, lip_sync
 from tasks.inference.lip_sync import LipSync
@@ -31,7 +32,7 @@ from tasks.live import file as live_file
 from tasks.live.stream import LOOK_AHEAD_S, Portrait
 from tasks.media import decode
 from tasks.storage import index
-from tasks.studies.demo import raw_video, write_wav
+from tasks.studies.demo import raw_video
 
 RESULT = Path("benchmarks/results/live.json")
 WAYS = [(width, backend) for backend in backends.BACKENDS for width in (0.125, 1.0)]

@@ -25,7 +25,7 @@ import numpy as np
 from model import timing
 from tasks.core import config
 from tasks.core.errors import Refusal
-from tasks.media import decode
+from tasks.media import decode, encode
 from tasks.preprocess import stage as preprocess
 from tasks.storage import shards
 from tasks.synthetic import clip as synthetic
@@ -44,7 +44,7 @@ def loop(out: Path) -> None:
     there_and_back = [*frames, *frames[::-1]]
     num_frames = LOOP_S * timing.FPS
     pictures = (_large(there_and_back[t % len(there_and_back)]) for t in range(num_frames))
-    decode.encode_video(out, pictures, np.resize(sound, timing.num_samples(num_frames)), preset="ultrafast", crf=23)
+    encode.encode_video(out, pictures, np.resize(sound, timing.num_samples(num_frames)), preset="ultrafast", crf=23)
 
 
 def _large(frame_HW3: np.ndarray) -> np.ndarray:

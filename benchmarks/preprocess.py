@@ -37,7 +37,7 @@ from model import faces, mfcc
 from model.params import FaceParams, QualityParams
 from tasks.core import config, paths
 from tasks.features import audio, face_track, landmarks
-from tasks.media import decode
+from tasks.media import decode, encode
 from tasks.preprocess import examine, gates, pieces
 from tasks.storage import shards
 from tasks.synthetic import clip as synthetic
@@ -91,7 +91,7 @@ def ours(
     pictures = next(iter(film))
     clock("decode", lambda: sum(1 for _ in pictures))
     clock("figures", pictures.watch.figures)
-    followed = clock("detect", examine.track, pictures, p)
+    followed = clock("detect", face_track.track, pictures, p)
     [(faces_TSS3, _)] = clock("crop", examine.cut, pictures, [followed], p.size, lambda faces_TSS3: faces_TSS3)
     landmarks_T682 = clock("landmarks", predictor, faces_TSS3)
     sound = clock("sound", pieces.Sound(path, film).span, 0, None)
@@ -131,7 +131,7 @@ def resized(path: Path, out: Path, width: int, height: int) -> Path:
         left = (width - scaled.shape[1]) // 2
         wide[:, left : left + scaled.shape[1]] = scaled
         frames.append(wide)
-    decode.encode_video(out, frames, decode.fit(decode.decode_sound(path), len(frames)))
+    encode.encode_video(out, frames, decode.fit(decode.decode_sound(path), len(frames)))
     return out
 
 

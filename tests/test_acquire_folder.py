@@ -12,7 +12,7 @@ from tasks.acquire import folder
 from tasks.acquire import stage as acquire
 from tasks.core import config, paths
 from tasks.core.errors import UserError
-from tasks.media import decode
+from tasks.media import encode
 from tasks.storage import index, shards, unit_cache
 
 FOLDER = TINY | {
@@ -32,7 +32,7 @@ def videos(workspace):
 def write_video(path, colour):
     path.parent.mkdir(parents=True, exist_ok=True)
     frames = [np.full((64, 64, 3), colour, np.uint8)] * 5
-    decode.encode_video(path, frames, np.zeros(5 * 640, np.float32))
+    encode.encode_video(path, frames, np.zeros(5 * 640, np.float32))
 
 
 def load():

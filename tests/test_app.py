@@ -18,13 +18,13 @@ import uvicorn
 from tasks.core import config, paths
 from tasks.core.errors import UserError
 from tasks.core.files import md5_file, sha256_file
+from tasks.dubbing.tts import write_wav
 from tasks.expert import stage as expert
 from tasks.media import decode
 from tasks.serving import choices, server, uploads
 from tasks.serving.job_queue import Desk
 from tasks.serving.uploads import Limits
 from tasks.storage import index, shards
-from tasks.studies.demo import write_wav
 from tasks.tracking import registry
 from tests.conftest import inside
 

@@ -13,10 +13,10 @@ from flows.__main__ import main
 from tasks.audit import rebuild
 from tasks.core import config, files, paths
 from tasks.dubbing import dub
+from tasks.dubbing.tts import write_wav
 from tasks.preprocess import stage as preprocess
 from tasks.provenance import dvc_lock
 from tasks.storage import index, shards
-from tasks.studies.demo import write_wav
 
 
 def told(capsys, *words, expect=0):

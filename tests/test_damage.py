@@ -11,7 +11,7 @@ from model import timing
 from model.samples import NUM_MFCC
 from tasks.core import config, paths
 from tasks.core.errors import REASONS, Refusal
-from tasks.media import decode
+from tasks.media import decode, encode
 from tasks.preprocess import stage as preprocess
 from tasks.storage import index, shards
 
@@ -27,7 +27,7 @@ def small(tiny):
     raw = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])
     frames = list(decode.frames(io.BytesIO(raw["mp4"])))[:14]
     sound = decode.decode_sound(io.BytesIO(raw["mp4"]))[: timing.num_samples(14)]
-    decode.encode_video(tiny / "small.mp4", frames, sound)
+    encode.encode_video(tiny / "small.mp4", frames, sound)
     return (tiny / "small.mp4").read_bytes(), preprocess.tools()
 
 

@@ -13,13 +13,12 @@ from model import faces, samples, timing
 from tasks.core import config, paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub, hear, idle, look, speaker
-from tasks.features import audio, crop
+from tasks.dubbing.tts import write_wav
+from tasks.features import audio, crop, face_track
 from tasks.features.landmarks import Predictor
 from tasks.inference import checkpoints, lip_sync
-from tasks.media import decode, native_rate, segments
-from tasks.preprocess import examine
+from tasks.media import decode, encode, native_rate, segments
 from tasks.storage import index, shards
-from tasks.studies.demo import write_wav
 
 
 def speech(samples, path="speech.wav"):
@@ -211,7 +210,7 @@ def test_of_two_faces_the_one_whose_mouth_moves_with_the_sound_speaks(trained):
     real = face_frames()
     still = np.repeat(real[:1], len(real), axis=0)
     for name, pair in (("left", (real, still[:, :, ::-1])), ("right", (still[:, :, ::-1], real))):
-        decode.encode_video(Path("two.mp4"), np.concatenate(pair, axis=2), decode.decode_sound(Path("face.mp4")))
+        encode.encode_video(Path("two.mp4"), np.concatenate(pair, axis=2), decode.decode_sound(Path("face.mp4")))
         made = lossless("two.mp4", speech(640 * 5))
         both = np.stack(list(decode.frames(Path("two.mp4"))))
         changed = (made != both).any(axis=(0, 1, 3))
@@ -228,7 +227,7 @@ def test_a_picture_of_the_person_names_the_speaker_and_says_how_sure(trained):
     one, other = (frames_of(rows[video])[:20] for video in sorted(rows)[:2])
     cv2.imwrite("one.png", frames_of(rows[sorted(rows)[0]])[-1][..., ::-1])
     cv2.imwrite("other.png", frames_of(rows[sorted(rows)[1]])[-1][..., ::-1])
-    decode.encode_video(Path("two.mp4"), np.concatenate([one, other], axis=2), None)
+    encode.encode_video(Path("two.mp4"), np.concatenate([one, other], axis=2), None)
     half = one.shape[2]
     for name, side in (("one.png", 0), ("other.png", 1)):
         dub.run("two.mp4", speech(640 * 5), "out/a.mp4", options=options(speaker=name, length="video"))
@@ -251,7 +250,7 @@ def frames_of(row):
 
 def test_the_frames_of_pass_1_are_those_of_the_training_track(trained):
     p = config.load(paths.PARAMS).faces
-    followed = examine.track(decode.frames(Path("face.mp4")), p)
+    followed = face_track.track(decode.frames(Path("face.mp4")), p)
     [face] = look.look(native_rate.pictures(Path("face.mp4")), p, Predictor(paths.LANDMARKS)).faces
     assert np.array_equal(face.boxes_N4, followed.boxes_T4)
     assert np.array_equal(face.found_N, followed.found_T)
@@ -260,7 +259,7 @@ def test_the_frames_of_pass_1_are_those_of_the_training_track(trained):
 def test_a_cut_ends_a_face(trained):
     real = face_frames()[:20]
     cut = np.concatenate([real, 255 - real[:, :, ::-1], real])
-    decode.encode_video(Path("cut.mp4"), cut, None)
+    encode.encode_video(Path("cut.mp4"), cut, None)
     seen = look.look(native_rate.pictures(Path("cut.mp4")), config.load(paths.PARAMS).faces, Predictor(paths.LANDMARKS))
     assert seen.shots == [0, 20, 40]
     assert all(seen.shot_of(face.first) == seen.shot_of(face.end - 1) for face in seen.faces)
@@ -311,10 +310,10 @@ def test_loudness_rises_where_there_is_sound():
 def test_bad_input_is_one_line_and_leaves_nothing(trained, change, message):
     speech(6400)
     grey = [np.full((96, 96, 3), 127, np.uint8)] * 5
-    decode.encode_video(Path("grey.mp4"), grey, np.zeros(3200, np.float32))
-    decode.encode_video(Path("mute.mp4"), grey, None)
+    encode.encode_video(Path("grey.mp4"), grey, np.zeros(3200, np.float32))
+    encode.encode_video(Path("mute.mp4"), grey, None)
     Path("text.mp4").write_text("no video")
-    decode.encode_video(Path("half.mp4"), [*face_frames()], None)  # its index is in front
+    encode.encode_video(Path("half.mp4"), [*face_frames()], None)  # its index is in front
     whole = Path("half.mp4").read_bytes()
     Path("half.mp4").write_bytes(whole[: len(whole) // 2] + bytes(len(whole) // 2))
     given = {"face": "face.mp4", "audio": "speech.wav", "out": "out/a.mp4"} | change

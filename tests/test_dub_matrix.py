@@ -12,8 +12,8 @@ import pytest
 
 from tasks.core.errors import UserError
 from tasks.dubbing import dub
+from tasks.dubbing.tts import write_wav
 from tasks.media import decode, native_rate
-from tasks.studies.demo import write_wav
 
 NUM = 8
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tasks.media import decode
-from tasks.studies.demo import write_wav
+from tasks.dubbing.tts import write_wav
+from tasks.media import decode, encode
 
 ROOT = Path(__file__).parents[1]
 FPS, SIZE = 10, (640, 360)
@@ -27,7 +27,7 @@ def peak_mb(seconds):
         pictures[-1][40:, 160:480] = faces[n]
     there_and_back = pictures + pictures[::-1]
     shown = (there_and_back[n % len(there_and_back)] for n in range(seconds * FPS))
-    decode.encode_video(Path(f"{seconds}.mp4"), shown, None, fps=FPS, preset="ultrafast")
+    encode.encode_video(Path(f"{seconds}.mp4"), shown, None, fps=FPS, preset="ultrafast")
     write_wav(Path(f"{seconds}.wav"), np.random.default_rng(0).normal(0, 0.1, seconds * 16000).astype(np.float32))
     command = [sys.executable, "-c", DUB, f"{seconds}.mp4", f"{seconds}.wav", f"out/{seconds}.mp4"]
     done = subprocess.run(

@@ -15,9 +15,9 @@ from conftest import ROOT
 
 from tasks.core.errors import Stopped, UserError
 from tasks.dubbing import dub
-from tasks.media import decode
+from tasks.dubbing.tts import write_wav
+from tasks.media import decode, encode
 from tasks.provenance import c2pa_mark
-from tasks.studies.demo import write_wav
 
 
 def speech(samples=6400):
@@ -107,7 +107,7 @@ def test_folders_on_the_way_are_made(trained):
 def test_what_is_read_or_is_someone_elses_is_never_overwritten(trained):
     whole = Path("face.mp4").read_bytes()
     assert "would take the place of face.mp4" in refused(UserError, "./face.mp4")
-    decode.encode_video(Path("said.mp4"), decode.frames("face.mp4"), decode.decode_sound("face.mp4"))
+    encode.encode_video(Path("said.mp4"), decode.frames("face.mp4"), decode.decode_sound("face.mp4"))
     assert "would take the place of said.mp4" in refused(UserError, "said.mp4", audio="said.mp4")
     both = dub.Options(side_by_side="out/a.mp4")
     assert "--side-by-side: out/a.mp4 is the output itself" in refused(UserError, options=both)

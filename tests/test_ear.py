@@ -9,8 +9,8 @@ import pytest
 from model import mixtures
 from tasks.core.errors import UserError
 from tasks.dubbing import dub, separate
+from tasks.dubbing.tts import write_wav
 from tasks.media import decode, native_rate
-from tasks.studies.demo import write_wav
 
 
 def voice(seconds=6.0):

@@ -12,7 +12,7 @@ from conftest import REAL
 from model import timing
 from tasks.core import config, paths
 from tasks.dubbing import hear, look
-from tasks.features import audio, crop, landmarks
+from tasks.features import audio, crop, face_track, landmarks
 from tasks.media import decode, native_rate
 from tasks.preprocess import examine
 from tasks.preprocess import stage as preprocess
@@ -94,7 +94,7 @@ def test_every_thread_has_a_detector_of_its_own():
 
     def work(_):
         barrier.wait()
-        seen.append(examine.detector())
+        seen.append(face_track.detector())
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(work, range(3)))
@@ -106,9 +106,9 @@ def test_threads_find_the_boxes_that_one_thread_finds(tiny):
     row = index.kept(index.read(paths.CLIPS), "train")[0]
     raw = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])
     frames = [f for f in decode.frames(io.BytesIO(raw["mp4"]))][:12]
-    alone = [examine.detect(frame, 640) for frame in frames]
+    alone = [face_track.detect(frame, 640) for frame in frames]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda frame: examine.detect(frame, 640), frames * 4))
+        together = list(pool.map(lambda frame: face_track.detect(frame, 640), frames * 4))
     assert all((a == b).all() for a, b in zip(alone * 4, together, strict=True))
 
 
@@ -123,7 +123,7 @@ def test_inference_sees_the_arrays_that_training_stored(tiny):
 
     predictor = landmarks.Predictor(paths.LANDMARKS)
     [face] = look.look(native_rate.pictures(Path("face.mp4")), p.faces, predictor).faces
-    followed = examine.Track(face.boxes_N4, face.found_N, np.empty((0, 4)), 0.0)
+    followed = face_track.Track(face.boxes_N4, face.found_N, np.empty((0, 4)), 0.0)
     num_frames = len(followed.found_T)
     mfcc = hear.mfcc(hear.timeline([hear.line(Path("face.mp4"))], 640 * num_frames), num_frames)
     crops = np.stack(list(examine.crops(decode.frames(Path("face.mp4")), followed, p.faces.size)))
@@ -139,6 +139,6 @@ def test_inference_sees_the_arrays_that_training_stored(tiny):
 def test_the_face_of_a_real_clip_is_found_and_centred():
     p = config.load(Path(__file__).parents[1] / "params.yaml").faces
     clip = sorted(REAL.glob("*.mpg"))[0]
-    followed = examine.track(decode.frames(clip), p)
+    followed = face_track.track(decode.frames(clip), p)
     assert len(followed.found_T) == 75 and followed.found_T.mean() >= 0.99
     assert followed.boxes_T4[:, [0, 1]].min() > 0 and np.abs(np.diff(followed.boxes_T4, axis=0)).max() < 8

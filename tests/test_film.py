@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_media import NOISE, number, numbered, steady, write
 
-from tasks.media import decode, native_rate, segments
+from tasks.media import containers, decode, encode, native_rate, segments
 from tasks.media.native_rate import Sound
 
 
@@ -81,7 +81,7 @@ def test_a_patch_changes_its_pixels_and_no_value_of_the_planes_beside(size_wh, t
     rng = np.random.default_rng(0)
     small = rng.integers(0, 255, (height // 16, width // 16, 3), dtype=np.uint8)
     picture_HW3 = cv2.resize(small, size_wh, interpolation=cv2.INTER_CUBIC)
-    decode.encode_video(tmp_path / "a.mp4", [picture_HW3] * 2, None)
+    encode.encode_video(tmp_path / "a.mp4", [picture_HW3] * 2, None)
     picture, _ = next(native_rate.pictures(tmp_path / "a.mp4"))
     assert picture.is_coded()
     changed = np.zeros((24, 40), bool)
@@ -100,7 +100,7 @@ def test_a_patch_changes_its_pixels_and_no_value_of_the_planes_beside(size_wh, t
 
 def test_what_was_decoded_is_encoded_again_without_a_change_of_colour(tmp_path):
     flat = [np.full((64, 128, 3), (200, 30, 90), np.uint8)] * 3
-    decode.encode_video(tmp_path / "a.mp4", flat, None, crf=1)
+    encode.encode_video(tmp_path / "a.mp4", flat, None, crf=1)
     decoded = [picture for picture, _ in native_rate.pictures(tmp_path / "a.mp4")]
     segments.write_segment(tmp_path / "b.mp4", decoded, np.arange(3) * 3600, segments.Coding(crf=1))
     again = [picture for picture, _ in native_rate.pictures(tmp_path / "b.mp4")]
@@ -134,7 +134,7 @@ def test_interlaced_pictures_become_whole_ones(tmp_path):
 
 
 def test_hdr_is_refused_by_name(tmp_path):
-    with pytest.raises(decode.MediaError, match=r"HDR \(PQ\); convert it to SDR"):
+    with pytest.raises(containers.MediaError, match=r"HDR \(PQ\); convert it to SDR"):
         next(native_rate.pictures(encoded(tmp_path / "a.mp4", trc=16)))
 
 
@@ -175,7 +175,7 @@ def test_a_hundred_damaged_files_are_pictures_in_order_or_a_reason(name, video, 
             assert times and times == sorted(set(times)) and len(times) < 200
             sum(block.shape[1] for block in native_rate.channels(path, Sound(16000, 1, 0.0)))
             outcomes["read"] += 1
-        except decode.MediaError as error:
+        except containers.MediaError as error:
             assert error.detail and "\n" not in error.detail
             outcomes["refused"] += 1
         path.unlink()

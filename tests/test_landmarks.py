@@ -9,11 +9,10 @@ import pytest
 
 from model import faces
 from tasks.core.errors import UserError
-from tasks.features import landmarks
+from tasks.features import face_track, landmarks
 from tasks.features.crop import crop as cut_face
 from tasks.features.landmarks import Predictor
 from tasks.landmarks import rendered_heads
-from tasks.preprocess import examine
 from tasks.synthetic import identity, picture, scene
 from tasks.synthetic.head import Head
 from tasks.synthetic.mouth import Mouth
@@ -46,7 +45,7 @@ def speaker():
     openings = 0.1 * (1 - np.cos(np.linspace(0, 6 * np.pi, 40)))
     noise = np.random.default_rng(0)
     filmed = [picture.render(take, [(actor, Mouth(opening=x), picture.Pose(yaw_deg=5))], noise) for x in openings]
-    box_4 = faces.crop_boxes(examine.detect(filmed[0].rgb_HW3, 160)[:1])[0]
+    box_4 = faces.crop_boxes(face_track.detect(filmed[0].rgb_HW3, 160)[:1])[0]
     crops = np.stack([cut_face(frame.rgb_HW3, box_4, SIZE) for frame in filmed])
     truth = np.stack([(frame.landmarks[0] - box_4[:2]) * SIZE / (box_4[2:] - box_4[:2]) for frame in filmed])
     return crops, truth, openings

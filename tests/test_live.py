@@ -10,6 +10,7 @@ from model import samples, timing
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub
+from tasks.dubbing.tts import write_wav
 from tasks.features import audio
 from tasks.features.landmarks import Predictor
 from tasks.inference import lip_sync
@@ -20,7 +21,6 @@ from tasks.live.stream import Ear, Live, Portrait
 from tasks.media import decode, native_rate
 from tasks.preprocess import examine
 from tasks.provenance import c2pa_mark
-from tasks.studies.demo import write_wav
 
 
 def noise(num):

@@ -11,9 +11,9 @@ from conftest import ROOT
 from tasks.core import files, paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub
-from tasks.media import decode
+from tasks.dubbing.tts import write_wav
+from tasks.media import decode, encode
 from tasks.provenance import c2pa_mark, signing
-from tasks.studies.demo import write_wav
 
 DESCRIPTION = {"lineage": {"index_md5": "0" * 32, "corpora": ["synthetic"], "licences": ["MIT"]}}
 
@@ -25,12 +25,12 @@ def video(workspace, monkeypatch):
     sound = np.random.default_rng(0).normal(0, 0.1, 6400).astype(np.float32)
     write_wav(Path("speech.wav"), sound)
     pictures = [np.full((96, 96, 3), shade, np.uint8) for shade in range(0, 200, 20)]
-    decode.encode_video(Path("face.mp4"), pictures, sound)
+    encode.encode_video(Path("face.mp4"), pictures, sound)
     Path("net.safetensors").write_bytes(b"weights")
     Path("net.json").write_text("{}")
     sources = {"face": Path("face.mp4"), "sound": Path("speech.wav")}
     told = c2pa_mark.about(Path("net.safetensors"), DESCRIPTION, sources)
-    decode.encode_video(Path("made.mp4"), pictures, sound, tags=c2pa_mark.tags(told))
+    encode.encode_video(Path("made.mp4"), pictures, sound, tags=c2pa_mark.tags(told))
     c2pa_mark.mark(Path("made.mp4"), told, sources)
     return Path("made.mp4")
 

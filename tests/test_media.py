@@ -13,7 +13,7 @@ import pytest
 from av.video.reformatter import Colorspace
 
 from model.timing import FPS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, source_frames
-from tasks.media import decode
+from tasks.media import containers, decode, encode
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 RNG = np.random.default_rng(0)
@@ -79,7 +79,7 @@ def steady(num_frames: int, fps: Fraction | int) -> list[Fraction]:
 def plain(tmp_path_factory) -> Path:
     """One second as our own corpus has it, its index in front."""
     path = tmp_path_factory.mktemp("plain") / "clip.mp4"
-    decode.encode_video(path, [numbered(index) for index in range(25)], NOISE[: 25 * SAMPLES_PER_FRAME])
+    encode.encode_video(path, [numbered(index) for index in range(25)], NOISE[: 25 * SAMPLES_PER_FRAME])
     return path
 
 
@@ -122,7 +122,7 @@ def test_a_second_of_any_container_is_25_frames_and_a_second_of_sound(name, vide
 
 def test_a_broken_time_stamp_ends_the_pictures_and_repeats_none_for_hours(tmp_path):
     path = write(tmp_path / "a.mkv", [*steady(20, 25), Fraction(36_000)])
-    with pytest.raises(decode.MediaError, match="truncated: 20 of"):
+    with pytest.raises(containers.MediaError, match="truncated: 20 of"):
         for count, _ in enumerate(decode.frames(path)):
             assert count < 20
 
@@ -137,7 +137,7 @@ def test_a_repeated_picture_is_not_shared_with_the_caller(tmp_path):
 def test_memory_holds_a_few_pictures_of_a_long_video(tmp_path):
     path, picture = tmp_path / "long.mp4", np.zeros((240, 320, 3), np.uint8)
     tracemalloc.start()
-    decode.encode_video(path, (picture + np.uint8(k) for k in range(100)), None, preset="ultrafast")
+    encode.encode_video(path, (picture + np.uint8(k) for k in range(100)), None, preset="ultrafast")
     num_frames = sum(1 for _ in decode.frames(path))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -297,7 +297,7 @@ def test_a_flash_and_a_click_stay_together(name, video, audio, picture_start_s, 
         assert int(got.mean(axis=(1, 2, 3)).argmax()) == flash
         click_s = int(np.abs(heard).argmax()) / SAMPLE_RATE_HZ
         assert click_s == pytest.approx((flash + 0.5) / FPS, abs=0.003)
-        decode.encode_video(tmp_path / "again.mp4", got, decode.fit(heard, len(got)))
+        encode.encode_video(tmp_path / "again.mp4", got, decode.fit(heard, len(got)))
 
 
 @pytest.mark.parametrize("sound_frames", [10, 60])
@@ -342,7 +342,7 @@ def test_a_part_of_a_picture_is_that_part_of_the_whole(size, tmp_path):
     """Training converts parts and dubbing wholes: not one value may differ."""
     rng = np.random.default_rng(0)
     small = rng.integers(0, 255, (size[1] // 8, size[0] // 8, 3), dtype=np.uint8)
-    decode.encode_video(tmp_path / "a.mp4", [cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)] * 2, None)
+    encode.encode_video(tmp_path / "a.mp4", [cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)] * 2, None)
     picture = next(decode.Pictures(tmp_path / "a.mp4"))
     whole = picture.rgb()
     assert whole.shape == picture.shape and np.ptp(whole) > 100

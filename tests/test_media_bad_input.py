@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from model.timing import SAMPLE_RATE_HZ
-from tasks.media import decode
+from tasks.media import containers, decode, encode
 
 RNG = np.random.default_rng(0)
 NOISE = (0.2 * RNG.standard_normal(2 * SAMPLE_RATE_HZ)).astype(np.float32)
@@ -20,7 +20,7 @@ def clip(tmp_path_factory) -> bytes:
     """An mp4 of 50 frames that do not compress well, with its index in front."""
     path = tmp_path_factory.mktemp("whole") / "clip.mp4"
     pictures = [cv2.resize(RNG.integers(0, 255, (9, 9, 3), dtype=np.uint8), (64, 64)) for _ in range(50)]
-    decode.encode_video(path, pictures, NOISE)
+    encode.encode_video(path, pictures, NOISE)
     return path.read_bytes()
 
 
@@ -37,7 +37,7 @@ def all_frames(source) -> list[np.ndarray]:
 
 
 def reason(call, source) -> str:
-    with pytest.raises(decode.MediaError) as caught:
+    with pytest.raises(containers.MediaError) as caught:
         call(source)
     return caught.value.reason
 
@@ -69,14 +69,14 @@ def test_a_list_of_files_opens_none_of_them(clip, tmp_path, monkeypatch):
 
 def test_an_mp4_that_lost_its_index_is_unreadable(clip):
     file = io.BytesIO()
-    decode.encode_video(file, decode.frames(io.BytesIO(clip)), None)  # a file object gets the index at its end
+    encode.encode_video(file, decode.frames(io.BytesIO(clip)), None)  # a file object gets the index at its end
     assert reason(all_frames, io.BytesIO(file.getvalue()[:-200])) == "unreadable"
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
 def test_a_cut_file_gives_what_it_has_and_then_says_truncated(share, clip):
     whole, got = all_frames(io.BytesIO(clip)), []
-    with pytest.raises(decode.MediaError, match=r"truncated: \d+ of 50 frames") as caught:
+    with pytest.raises(containers.MediaError, match=r"truncated: \d+ of 50 frames") as caught:
         for picture in decode.frames(io.BytesIO(clip[: int(share * len(clip))])):
             got.append(picture)
     assert caught.value.reason == "truncated"
@@ -88,7 +88,7 @@ def test_damage_in_the_middle_ends_the_pictures_before_it(clip):
     content = bytearray(clip)
     content[len(clip) // 2 : len(clip) // 2 + 4000] = RNG.bytes(4000)
     whole, got = all_frames(io.BytesIO(clip)), []
-    with pytest.raises(decode.MediaError, match="truncated"):
+    with pytest.raises(containers.MediaError, match="truncated"):
         for picture in decode.frames(io.BytesIO(bytes(content))):
             got.append(picture)
     assert all(np.array_equal(one, other) for one, other in zip(got, whole, strict=False))
@@ -109,7 +109,7 @@ def test_damaged_bytes_give_frames_or_a_reason_and_never_a_crash(seed, clip):
     for call in (decode.probe, all_frames, decode.decode_sound):
         try:
             call(io.BytesIO(bytes(content)))
-        except decode.MediaError as error:
+        except containers.MediaError as error:
             assert error.reason in ("unreadable", "truncated", "no_sound")
 
 
@@ -132,7 +132,7 @@ def test_an_absurd_sample_rate_is_not_stretched_to_gigabytes(rate_hz):
 
 
 def test_a_video_without_sound_is_told_before_and_at_decoding(tmp_path):
-    decode.encode_video(tmp_path / "a.mp4", [np.zeros((32, 32, 3), np.uint8)] * 5, None)
+    encode.encode_video(tmp_path / "a.mp4", [np.zeros((32, 32, 3), np.uint8)] * 5, None)
     assert reason(decode.decode_sound, tmp_path / "a.mp4") == "no_sound"
     told = decode.probe(tmp_path / "a.mp4")
     assert told.has_video

@@ -13,8 +13,8 @@ from model import timing
 from tasks.core import config, paths
 from tasks.core.errors import Refusal, UserError
 from tasks.evaluate.raw_clips import RawClips
-from tasks.features import audio
-from tasks.media import decode
+from tasks.features import audio, face_track
+from tasks.media import decode, encode
 from tasks.preprocess import examine, pieces
 from tasks.preprocess import stage as preprocess
 from tasks.provenance import withdrawals
@@ -49,7 +49,7 @@ def parts_of(source, p):
 
 def write(path, frames, sound):
     path.parent.mkdir(exist_ok=True)
-    decode.encode_video(path, frames, sound, crf=4)
+    encode.encode_video(path, frames, sound, crf=4)
     return path
 
 
@@ -67,7 +67,7 @@ def test_a_long_video_is_cut_and_each_piece_has_its_own_pictures_and_sound(filme
     heard = decode.decode_sound(video)
     for part in parts[:2]:
         arrays, span = part.found.arrays, slice(part.first, part.first + 20)
-        track = examine.track(whole[span], p.faces)
+        track = face_track.track(whole[span], p.faces)
         assert (arrays["boxes_T4"] == track.boxes_T4.astype(np.float32)).all()
         assert (arrays["faces_TSS3"] == np.stack(list(examine.crops(whole[span], track, p.faces.size)))).all()
         if not part.found.figures["av_moved"]:

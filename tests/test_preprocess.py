@@ -10,7 +10,7 @@ from conftest import REAL, TINY, params_text, run_acquire, run_preprocess
 from tasks.acquire import stage as acquire
 from tasks.core import config, paths
 from tasks.core.errors import UserError
-from tasks.media import decode
+from tasks.media import decode, encode
 from tasks.preprocess import stage as preprocess
 from tasks.storage import index, shards, unit_cache
 
@@ -113,9 +113,9 @@ def damaged(tiny):
     (videos / "empty.mp4").write_bytes(b"")
     (videos / "notes.txt").write_text("words of nobody")
     frames = list(decode.frames(_as_file(clips[0], tiny)))
-    decode.encode_video(videos / "soundless.mp4", frames, None)
-    decode.encode_video(videos / "short.mp4", frames[:8], np.zeros(8 * 640, np.float32))
-    decode.encode_video(videos / "faceless.mp4", [frame[:40, :40] for frame in frames], np.zeros(9999, np.float32))
+    encode.encode_video(videos / "soundless.mp4", frames, None)
+    encode.encode_video(videos / "short.mp4", frames[:8], np.zeros(8 * 640, np.float32))
+    encode.encode_video(videos / "faceless.mp4", [frame[:40, :40] for frame in frames], np.zeros(9999, np.float32))
     return videos
 
 

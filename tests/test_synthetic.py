@@ -15,8 +15,8 @@ import pytest
 from model import faces
 from model.timing import SAMPLES_PER_FRAME
 from tasks.core.errors import UserError
+from tasks.features import face_track
 from tasks.media import decode, espeak
-from tasks.preprocess import examine
 from tasks.synthetic import clip, identity, layout, picture, plan, scene, visemes
 from tasks.synthetic.head import Head
 from tasks.synthetic.mouth import Mouth
@@ -202,7 +202,7 @@ def test_every_clip_has_a_truth_and_640_samples_for_each_of_its_frames(rendered)
 def test_dlib_finds_one_face_in_all_clean_frames_and_none_where_nobody_is(rendered):
     for spec in TINY:
         frames = frames_of(rendered[spec.key])[::3]
-        found = [len(examine.detect(frame, 160)) for frame in frames]
+        found = [len(face_track.detect(frame, 160)) for frame in frames]
         assert np.mean(np.array(found) == (0 if spec.case == "no_face" else 1)) >= 0.99, spec.case
 
 

@@ -25,8 +25,17 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from tasks.acquire import stage as acquire
+    from tasks.landmarks import stage as landmarks
+    from tasks.preprocess import stage as preprocess
     from tasks.storage import unit_gc
 
     if not args.days >= 0:
         raise UserError(f"--days must be 0 or more, got {args.days:g}")
-    sys.stderr.write(unit_gc.run(config.load(args.params), args.days, args.dry_run) + "\n")
+    p = config.load(args.params)
+    plans = {
+        "acquire": lambda: acquire.plan(p)[0],
+        "landmarks": lambda: [*landmarks.plan(p)[0], landmarks.plan(p)[1]],
+        "preprocess": lambda: preprocess.plan(p)[0],
+    }
+    sys.stderr.write(unit_gc.run(plans, args.days, args.dry_run) + "\n")

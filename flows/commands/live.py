@@ -54,7 +54,7 @@ def serve(args: argparse.Namespace) -> None:
 
     from tasks.core.errors import UserError
     from tasks.core.progress import say
-    from tasks.media import decode
+    from tasks.media import containers, decode
     from tasks.serving import choices, live_sessions, server
     from tasks.serving.job_queue import Desk
 
@@ -63,7 +63,7 @@ def serve(args: argparse.Namespace) -> None:
     face = Path(args.face)
     try:
         decode.read_image(face)
-    except (OSError, decode.MediaError) as error:
+    except (OSError, containers.MediaError) as error:
         raise UserError(f"{face}: no picture can be read") from error
     with Desk(faces={face.name: face}, backend=choices.backend(args.backend)) as desk:
         say(f"live: http://127.0.0.1:{args.port}/live  (Ctrl-C ends it)")

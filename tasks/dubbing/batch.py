@@ -17,7 +17,7 @@ from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.dubbing import dub
-from tasks.media import decode
+from tasks.media import containers
 
 SPAN = re.compile(r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?=\S+")
 TEXTS = ("length", "speaker", "text", "tts", "voice", "label", "side_by_side", "backend", "ear", "recognition")
@@ -101,7 +101,7 @@ def run(job: Job) -> str:
             lines,
             options,
         )
-    except (UserError, decode.MediaError) as error:
+    except (UserError, containers.MediaError) as error:
         return str(error)
     return ""
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from model import timing
 from model.params import FaceParams
-from tasks.core import heap, paths
+from tasks.core import memory, paths
 from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
 from tasks.core.files import sha256_file, write_atomic
@@ -51,7 +51,7 @@ from tasks.features.landmarks import Predictor
 from tasks.inference import auto_backend, lip_sync
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
-from tasks.media import decode, native_rate, segments
+from tasks.media import containers, decode, native_rate, segments
 from tasks.media.segments import TICKS_HZ, Coding
 from tasks.provenance import c2pa_mark
 
@@ -125,7 +125,7 @@ def run(
             [hear.line(Path(path), start_s, options.ear) for start_s, path in (spans or [(0.0, str(audio))])]  # type: ignore[arg-type]
         )
         seen = looked(Path(face), p, predictor, options.box, folder)
-        heap.give_back()
+        memory.give_back()
         sources = {"face": Path(face)} | {f"sound {k}" if k else "sound": line.path for k, line in enumerate(lines)}
         came_from = c2pa_mark.about(Path(checkpoint), sync.about, sources)
         made = Dubbing(Path(face), target, folder, seen, lines, bool(spans), options, sync, p, by)
@@ -193,7 +193,7 @@ def looked(
             total = max(1, round(promised.duration_s * (promised.fps or timing.FPS)))
             with contextlib.closing(native_rate.pictures(face)) as pictures:
                 seen = look.look(counted(ahead(pictures, 4), total, "finding faces"), p, predictor)
-    except decode.MediaError as error:
+    except containers.MediaError as error:
         raise UserError(f"{face}: no picture can be read: {error.detail}") from error
     if not seen.faces:
         looked_at = "the picture" if decode.is_image(face) else f"{len(seen.times_s)} frames"
@@ -261,8 +261,8 @@ class Dubbing:
                     ticks = self.ticks[k * SEGMENT_FRAMES : (k + 1) * SEGMENT_FRAMES]
                     segments.write_segment(pieces[k], taken(made, len(ticks), shown), ticks - ticks[0], self.coding)
                     self.judge(pieces[k], k * SEGMENT_FRAMES, len(ticks))
-                    heap.give_back()
-        except decode.MediaError as error:
+                    memory.give_back()
+        except containers.MediaError as error:
             raise UserError(f"{self.face}: no picture can be read: {error.detail}") from error
 
     def judge(self, piece: Path, first: int, num: int) -> None:

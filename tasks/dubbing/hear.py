@@ -14,7 +14,7 @@ from model import timing
 from tasks.core.errors import UserError
 from tasks.dubbing import separate
 from tasks.features import audio
-from tasks.media import decode, native_rate
+from tasks.media import containers, decode, native_rate
 from tasks.media.native_rate import Sound
 
 PIECE_FRAMES = 60 * timing.FPS  # of sound features made at a time
@@ -43,7 +43,7 @@ def line(path: Path, start_s: float = 0.0, way: str = "raw") -> Line:
         raise UserError(f"{path}: no such file")
     try:
         num_samples = sum(len(block) for block in decode.mono(path))
-    except decode.MediaError as error:
+    except containers.MediaError as error:
         raise UserError(f"{path}: no sound can be read: {error.detail}") from error
     if not num_samples:
         raise UserError(f"{path}: no sound can be read: its sound is empty")

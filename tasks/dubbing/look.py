@@ -15,7 +15,7 @@ import numpy as np
 
 from model import faces, timing
 from model.params import FaceParams
-from tasks.core import heap
+from tasks.core import memory
 from tasks.features import crop
 from tasks.features.face_track import Frame, agree, detect, detect_near, detector, following
 from tasks.features.landmarks import Predictor
@@ -81,7 +81,7 @@ def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Predic
     for frame_HW3, time_s in frames:
         watch.add(frame_HW3, time_s)
         if len(watch.times_s) % GIVE_BACK_EVERY == 0:
-            heap.give_back()
+            memory.give_back()
     watch.end_shot()
     found = sorted(watch.done, key=lambda face: (face.first, -float(np.ptp(face.boxes_N4[0, ::2]))))
     return Seen(np.array(watch.times_s), watch.size_hw, watch.shots, found)

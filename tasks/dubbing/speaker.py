@@ -17,7 +17,7 @@ from model.metrics import temporal
 from tasks.core.errors import UserError
 from tasks.dubbing.likeness import Patterns, Recogniser
 from tasks.dubbing.look import Face, Seen
-from tasks.media import decode
+from tasks.media import containers, decode
 
 PATTERNS = Patterns()
 LOOKED_AT = 12  # portraits of a face
@@ -163,7 +163,7 @@ def portrait_in(path: Path, by: Recogniser) -> np.ndarray:
 
     try:
         picture = decode.read_image(path)
-    except decode.MediaError as error:
+    except containers.MediaError as error:
         raise UserError(f"{path}: no picture can be read: {error.detail}") from error
     boxes_N4 = face_track.detect(picture, max(picture.shape[:2]))
     if not len(boxes_N4):

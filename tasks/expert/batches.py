@@ -8,8 +8,7 @@ import torch
 
 from model import augment, disturbances, frame_runs, samples, timing
 from model.augment import Change
-from model.expert import MIDDLE, RUN
-from model.expert_step import RunBatch
+from model.expert import MIDDLE, RUN, RunBatch
 from model.params import Params
 from tasks.core import paths
 from tasks.core.errors import UserError

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 
 from model import expert, faces, probe, samples, seeds
-from model.expert import SyncExpert
-from model.expert_step import step_loss
+from model.expert import SyncExpert, step_loss
 from model.optim import adam, update
 from model.params import Params
 from tasks.expert.batches import batches

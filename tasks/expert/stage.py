@@ -19,8 +19,7 @@ import numpy as np
 import torch
 
 from model import expert, frame_runs, seeds
-from model.expert import SyncExpert
-from model.expert_step import step_loss
+from model.expert import SyncExpert, step_loss
 from model.metrics import sync_offsets
 from model.optim import adam, update
 from model.params import ExpertParams, Params

@@ -15,11 +15,6 @@ from model.mfcc import (
     PRE_EMPHASIS,
     WINDOW_SAMPLES,
 )
-from tasks.features.face_track import Track as Track
-from tasks.features.face_track import detect as detect
-from tasks.features.face_track import detector as detector
-from tasks.features.face_track import follow as follow
-from tasks.features.face_track import track as track
 from tasks.media import decode
 
 MFCC_VERSION = 1  # raise it when the sound features change

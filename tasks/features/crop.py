@@ -7,11 +7,6 @@ import cv2
 import numpy as np
 
 from tasks.features.face_track import Frame
-from tasks.features.face_track import Track as Track
-from tasks.features.face_track import detect as detect
-from tasks.features.face_track import detector as detector
-from tasks.features.face_track import follow as follow
-from tasks.features.face_track import track as track
 
 
 def crop_transform(box: Sequence[float] | np.ndarray, size: int) -> np.ndarray:

@@ -7,9 +7,8 @@ import cv2
 import numpy as np
 
 from model import faces, seeds
-from tasks.features import crop
+from tasks.features import crop, face_track
 from tasks.features.landmarks import Example
-from tasks.preprocess import examine
 from tasks.synthetic import identity, picture, scene
 from tasks.synthetic.head import Head
 from tasks.synthetic.mouth import Mouth
@@ -57,7 +56,7 @@ def _film(seed: int, number: int, num_frames: int, furthest_deg: float | None = 
         if furthest_deg is not None:
             pose = pose._replace(yaw_deg=rng.uniform(-furthest_deg, furthest_deg))
         filmed = picture.render(take, [(actor, mouth, pose)], rng)
-        boxes = examine.detect(filmed.rgb_HW3, SIZE)
+        boxes = face_track.detect(filmed.rgb_HW3, SIZE)
         if len(boxes):
             box_4 = faces.choose(boxes, None, "largest", filmed.rgb_HW3.shape[:2])
             examples.append((_example(filmed, box_4, rng), pose.yaw_deg))

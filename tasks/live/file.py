@@ -18,7 +18,7 @@ from tasks.core.progress import say
 from tasks.features.landmarks import Predictor
 from tasks.inference import auto_backend, lip_sync
 from tasks.live.stream import CHUNK, LOOK_AHEAD_S, Live, Portrait, Shown, chunks
-from tasks.media import decode, stream_writer
+from tasks.media import containers, decode, stream_writer
 from tasks.provenance import c2pa_mark
 
 PIPE = "-"
@@ -69,7 +69,7 @@ def run(
     p = lip_sync.face_params(sync.about, Path(checkpoint))
     try:
         picture_HW3 = decode.read_image(Path(face))
-    except decode.MediaError as error:
+    except containers.MediaError as error:
         raise UserError(f"{face}: no picture can be read: {error.detail}") from error
     portrait = Portrait(
         picture_HW3, sync, p, Predictor(paths.LANDMARKS), None if box is None else np.array(box, np.float64)
@@ -142,5 +142,5 @@ def sound_of(audio: str, clock: Clock, hurried: bool) -> Iterator[np.ndarray]:
             if hurried:  # a chunk is there when its last sample was spoken
                 waiting.wait(max(0.0, num / timing.SAMPLE_RATE_HZ - clock()))
             yield chunk
-    except decode.MediaError as error:
+    except containers.MediaError as error:
         raise UserError(f"{audio}: no sound can be read: {error.detail}") from error

@@ -20,9 +20,17 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from model.timing import FPS, SAMPLE_RATE_HZ, num_samples
-from tasks.media.containers import JUMP_S, Source, audio_stream, decoded, length_s, opened, timed_pictures, video_stream
-from tasks.media.containers import MediaError as MediaError
-from tasks.media.encode import encode_video as encode_video
+from tasks.media.containers import (
+    JUMP_S,
+    MediaError,
+    Source,
+    audio_stream,
+    decoded,
+    length_s,
+    opened,
+    timed_pictures,
+    video_stream,
+)
 from tasks.media.frame import Picture
 
 log = logging.getLogger(__name__)

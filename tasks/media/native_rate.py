@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from model.timing import FPS, SAMPLE_RATE_HZ
 from tasks.media import containers, decode
-from tasks.media.decode import MediaError
+from tasks.media.containers import MediaError
 from tasks.media.frame import Picture
 
 SAME_S = 1e-4  # pictures nearer in time than this are one: the later is shown never

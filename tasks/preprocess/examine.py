@@ -1,10 +1,9 @@
 """A video file's faces and sound: what preprocessing stores and inference feeds the network, by the same code.
 
-Two passes over the frames of a piece (tasks/preprocess/pieces.py), the first to find the face and the second to cut
-it out; where
-there are several faces, one between them to follow the others. Frames are kept as the decoder gave them from the first
-to the last where they are few and small, as in LRS2; else they are decoded again, and memory holds the crops of a
-piece. Only what is searched or cut out becomes RGB.
+Two passes over the frames of a piece (tasks/preprocess/pieces.py): the first finds the face, the second cuts it out;
+with several faces, a pass between the two follows the others. If the frames are few and small, as in LRS2, they are
+kept as the decoder gave them; otherwise they are decoded again, and memory holds only the crops of a piece. Only what
+is searched or cut out becomes RGB.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,21 +22,10 @@ from model.params import FaceParams, QualityParams
 from tasks.core.errors import Refusal
 from tasks.features.audio import cepstra, log_mel
 from tasks.features.crop import crop
-from tasks.features.face_track import Frame
-from tasks.features.face_track import Track as Track
-from tasks.features.face_track import detect as detect
-from tasks.features.face_track import detector as detector
-from tasks.features.face_track import follow as follow
-from tasks.features.face_track import track as track
+from tasks.features.face_track import Frame, Track, follow, track
 from tasks.features.landmarks import Predictor
-from tasks.media import decode
+from tasks.media import containers, decode
 from tasks.preprocess import gates, pieces
-
-
-def crops(frames: Iterable[Frame], track: Track, size: int) -> Iterator[np.ndarray]:
-    """The face of every frame of the track.  Shape: -> (size, size, 3) uint8 each"""
-    for frame_HW3, box_4 in zip(frames, faces.crop_boxes(track.boxes_T4), strict=True):
-        yield crop(frame_HW3, box_4, size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +38,7 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A clip's features, by the names of `tasks.storage.shards.Clip`, and its figures, by the names of columns of
-    the index."""
+    """A clip's features, named as in `tasks.storage.shards.Clip`, and its figures, named as columns of the index."""
 
     arrays: dict[str, np.ndarray]
     figures: dict[str, float]
@@ -79,7 +66,7 @@ def of_video(source: pieces.Source, p: FaceParams, limits: QualityParams, tools:
             found: Examined | Refusal
             try:
                 found = examine(piece, sound, p, limits, tools)
-            except decode.MediaError as error:
+            except containers.MediaError as error:
                 found = Refusal(error.reason, error.detail)
             except Refusal as refusal:
                 found = refusal

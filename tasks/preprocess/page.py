@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from tasks.core import paths
 from tasks.core.files import write_atomic
-from tasks.media import decode
+from tasks.media import containers, decode
 from tasks.storage import shards
 
 matplotlib.use("Agg")
@@ -100,7 +100,7 @@ def _shown_refused(row: dict[str, Any], raw: dict[str, dict[str, Any]]) -> str:
         try:
             with contextlib.closing(decode.frames(members[extension]())) as frames:
                 return _figure(next(islice(frames, 1)), words)
-        except decode.MediaError:
+        except containers.MediaError:
             return _figure(None, words)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from tasks.core import files
 from tasks.core.errors import UserError
-from tasks.media import decode
+from tasks.media import containers, decode
 from tasks.provenance import git_revision, signing
 
 ASSERTION = "org.lipgan.lineage"
@@ -164,7 +164,7 @@ def _trust() -> dict[str, Any]:
 def _from_tag(path: Path, findings: list[str]) -> Mark:
     try:
         comment = decode.tags(path).get("comment", "")
-    except decode.MediaError as error:
+    except containers.MediaError as error:
         raise UserError(f"{path}: not a video: {error.detail}") from error
     if not (tag := TAG_PATTERN.search(comment)):
         return Mark("unmarked", "", None, findings)

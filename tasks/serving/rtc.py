@@ -30,7 +30,7 @@ from tasks.features.landmarks import Predictor
 from tasks.inference import auto_backend, lip_sync
 from tasks.live.delay import DELAY_S, Delay
 from tasks.live.stream import LOOK_AHEAD_S, Live, Portrait, Shown
-from tasks.media import decode, stream_writer
+from tasks.media import containers, decode, stream_writer
 from tasks.media.encode import colour_matrix
 from tasks.serving.messages import Answer, Order
 from tasks.tracking import registry
@@ -53,7 +53,7 @@ def prepared(order: Order) -> Portrait:
     sync = auto_backend.lip_sync(checkpoint, order.backend)
     try:
         picture_HW3 = fitting(decode.read_image(order.picture))
-    except decode.MediaError as error:
+    except containers.MediaError as error:
         raise UserError(f"{order.picture.name}: no picture can be read: {error.detail}") from error
     portrait = Portrait(picture_HW3, sync, lip_sync.face_params(sync.about, checkpoint), Predictor(paths.LANDMARKS))
     if order.label:

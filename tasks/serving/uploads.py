@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.core.errors import UserError
-from tasks.media import decode
+from tasks.media import containers, decode
 
 KINDS = {"face": "a video or a picture", "sound": "a sound or a video"}
 MAX_PIXELS = 3840 * 2160  # of a picture: a small file may hold a huge one
@@ -49,7 +49,7 @@ def check(path: Path, kind: str, limits: Limits) -> float:
     """
     try:
         told = decode.probe(path)
-    except decode.MediaError as error:
+    except containers.MediaError as error:
         raise UserError(f"{path.name} is not {KINDS[kind]} that can be read here ({error.detail})") from error
     if kind == "face" and not told.has_video:
         raise UserError(f"{path.name} has no picture in it; {KINDS[kind]} is wanted")

@@ -11,24 +11,23 @@ A stage that cannot be planned now (its source is not there, say) keeps all of i
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from model.params import Params
-from tasks.acquire import stage as acquire
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.progress import say
-from tasks.landmarks import stage as landmarks_stage
-from tasks.preprocess import stage as preprocess
 from tasks.storage.unit_cache import Unit
 
 DAY_S = 86_400
 
 
-def run(p: Params, days: float, dry_run: bool) -> str:
-    """Delete them, or with `dry_run` only name them; return one line for people."""
-    needed, unknown = current(p)
+Plan = Callable[[], Sequence[Unit]]  # the units that a stage would use now
+
+
+def run(plans: Mapping[str, Plan], days: float, dry_run: bool) -> str:
+    """Delete them, or with `dry_run` only name them; return one line for people.  `plans`: by the stage's name"""
+    needed, unknown = current(plans)
     found = idle(time.time() - days * DAY_S, needed, unknown)
     num_bytes = 0
     for folder in found:
@@ -43,13 +42,8 @@ def run(p: Params, days: float, dry_run: bool) -> str:
     return f"{len(found)} units, {num_bytes / 1e6:.1f} MB, unused for {days:g} days, {what}"
 
 
-def current(p: Params) -> tuple[set[str], dict[str, str]]:
+def current(plans: Mapping[str, Plan]) -> tuple[set[str], dict[str, str]]:
     """Keys that the stages would use now; and the stages for which that cannot be known, with the reason."""
-    plans: dict[str, Callable[[], Sequence[Unit]]] = {
-        "acquire": lambda: acquire.plan(p)[0],
-        "landmarks": lambda: [*landmarks_stage.plan(p)[0], landmarks_stage.plan(p)[1]],
-        "preprocess": lambda: preprocess.plan(p)[0],
-    }
     needed, unknown = set[str](), dict[str, str]()
     for stage, plan in plans.items():
         try:

@@ -11,7 +11,7 @@ from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.progress import say
 from tasks.dubbing import dub
-from tasks.dubbing.tts import write_wav as write_wav
+from tasks.dubbing.tts import write_wav
 from tasks.media import espeak
 from tasks.preprocess import pieces
 from tasks.storage import index, shards

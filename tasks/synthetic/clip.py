@@ -10,7 +10,7 @@ import numpy as np
 
 from model import backgrounds, seeds
 from model.timing import num_frames_of_sound
-from tasks.media import decode, espeak
+from tasks.media import encode, espeak
 from tasks.synthetic import identity, motion, picture, scene, visemes
 from tasks.synthetic.head import Head
 from tasks.synthetic.mouth import Mouth
@@ -51,7 +51,7 @@ def render(spec: ClipSpec) -> SyntheticClip:
     poses = motion.poses(rng, num_frames, spec.case)
     sound = backgrounds.under(speech.sound, spec.case, rng)
     out = io.BytesIO()
-    decode.encode_video(out, _frames(spec, mouths, poses, rng), sound)
+    encode.encode_video(out, _frames(spec, mouths, poses, rng), sound)
     nobody = spec.case == "no_face"
     truth = {
         "case": spec.case,
