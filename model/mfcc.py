@@ -36,7 +36,7 @@ def mixed(stored_BWM: Tensor, other_BWM: Tensor, level_db_B: Tensor, silent_B: T
     Mel powers are added, as if the two sounds had no phase: |S + D|^2 is |S|^2 + |D|^2 and a cross term whose mean is 0
     because they know nothing of one another. Against sounds that were added sample by sample the coefficients are off
     by 17 to 20 % of what the second sound changed at 20 dB and by 11 % at 0 dB (root mean squares over 8 clips of the
-    demo; tests/test_disturbances.py), and by less than a fortieth of their spread to one side.
+    demo; tests/model/test_disturbances.py), and by less than a fortieth of their spread to one side.
 
     stored_BWM   of `levelled`
     other_BWM    mel power of a sound whose mean square is 1

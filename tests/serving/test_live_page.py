@@ -8,6 +8,8 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from conftest import inside
+from test_app import CHROMIUM, folder, served, until  # noqa: F401 - folder is a fixture
 
 from model import timing
 from tasks.live.delay import DELAY_S, Delay
@@ -16,8 +18,6 @@ from tasks.media import decode
 from tasks.serving import live_sessions
 from tasks.serving.job_queue import Desk
 from tasks.serving.uploads import Limits
-from tests.conftest import inside
-from tests.test_app import CHROMIUM, folder, served, until  # noqa: F401 - folder is a fixture
 
 BLOCK_S = 0.02
 

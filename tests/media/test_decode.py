@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 from av.video.reformatter import Colorspace
+from conftest import REAL
 
 from model.timing import FPS, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, source_frames
 from tasks.media import containers, decode, encode
 
-REAL = Path(__file__).parents[2] / "shared" / "real"
 RNG = np.random.default_rng(0)
 NOISE = (0.2 * RNG.standard_normal(2 * SAMPLE_RATE_HZ)).astype(np.float32)
 

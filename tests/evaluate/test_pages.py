@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
+from conftest import inside
 
 from tasks.core import config, paths
 from tasks.evaluate import stage as evaluate
 from tasks.studies import preference_page, preference_votes
-from tests.conftest import inside
 
 CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import inside, run_preprocess
 
 from model import faces, head_pose
 from model.metrics import bilabials, verdict
@@ -17,7 +18,6 @@ from tasks.features.landmarks import Predictor
 from tasks.inference import lip_sync
 from tasks.landmarks import rendered_heads
 from tasks.loading.clips import Clips
-from tests.conftest import inside, run_preprocess
 
 # each way to game the panel, and the metric that it cannot fool
 CAUGHT_BY = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REAL, TINY, params_text, run_acquire
+from conftest import REAL, ROOT, TINY, params_text, run_acquire
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,7 +129,7 @@ def test_two_names_have_one_id_only_if_they_differ_in_their_ending_alone(one, tw
 
 
 def test_the_split_is_drawn_by_the_id_in_the_wanted_shares():
-    corpus = config.load(Path(__file__).parents[1] / "params.yaml").corpus
+    corpus = config.load(ROOT / "params.yaml").corpus
     drawn = [folder.split_of(f"video{k}", corpus) for k in range(3000)]
     assert drawn == [folder.split_of(f"video{k}", corpus) for k in range(3000)]
     assert 0.08 < drawn.count("val") / 3000 < 0.12 and 0.08 < drawn.count("test") / 3000 < 0.12

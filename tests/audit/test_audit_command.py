@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import git
-from test_mark import remuxed
+from remuxed import remuxed
 
 from flows.__main__ import main
 from tasks.audit import rebuild

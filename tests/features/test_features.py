@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REAL
+from conftest import REAL, ROOT
 
 from model import timing
 from tasks.core import config, paths
@@ -137,7 +137,7 @@ def test_inference_sees_the_arrays_that_training_stored(tiny):
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real clips in ../shared/real are not here")
 def test_the_face_of_a_real_clip_is_found_and_centred():
-    p = config.load(Path(__file__).parents[1] / "params.yaml").faces
+    p = config.load(ROOT / "params.yaml").faces
     clip = sorted(REAL.glob("*.mpg"))[0]
     followed = face_track.track(decode.frames(clip), p)
     assert len(followed.found_T) == 75 and followed.found_T.mean() >= 0.99

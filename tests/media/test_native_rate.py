@@ -6,7 +6,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from test_media import NOISE, number, numbered, steady, write
+from test_decode import NOISE, number, numbered, steady, write
 
 from tasks.media import containers, decode, encode, native_rate, segments
 from tasks.media.native_rate import Sound

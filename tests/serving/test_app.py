@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from conftest import inside
 
 from tasks.core import config, paths
 from tasks.core.errors import UserError
@@ -26,7 +27,6 @@ from tasks.serving.job_queue import Desk
 from tasks.serving.uploads import Limits
 from tasks.storage import index, shards
 from tasks.tracking import registry
-from tests.conftest import inside
 
 CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
 WAIT_S = 120

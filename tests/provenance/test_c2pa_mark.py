@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from conftest import ROOT
+from remuxed import remuxed
 
 from tasks.core import files, paths
 from tasks.core.errors import UserError
@@ -33,19 +33,6 @@ def video(workspace, monkeypatch):
     encode.encode_video(Path("made.mp4"), pictures, sound, tags=c2pa_mark.tags(told))
     c2pa_mark.mark(Path("made.mp4"), told, sources)
     return Path("made.mp4")
-
-
-def remuxed(source, target, *, keep_tags=True):
-    """The streams copied into another file, as `ffmpeg -c copy` does it."""
-    with av.open(str(source)) as old, av.open(str(target), "w") as new:
-        if keep_tags:
-            new.metadata.update(old.metadata)
-        into = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
-        for packet in old.demux():
-            if packet.dts is not None:
-                packet.stream = into[packet.stream.index]
-                new.mux(packet)
-    return target
 
 
 def test_a_marked_video_names_its_checkpoint_its_data_its_code_and_its_sources(video):

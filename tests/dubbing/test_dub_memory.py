@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from tasks.dubbing.tts import write_wav
 from tasks.media import decode, encode
 
-ROOT = Path(__file__).parents[1]
 FPS, SIZE = 10, (640, 360)
 DUB = "import resource, sys; from tasks import dub; dub.run(*sys.argv[1:]); "
 DUB += "sys.stdout.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))"
