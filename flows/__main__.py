@@ -16,6 +16,7 @@ from flows.commands import (
     audit,
     batch,
     compare,
+    deps,
     dub,
     experiments,
     gc,
@@ -43,6 +44,7 @@ COMMANDS = (  # in the order that the help shows
     experiments,
     import_tracking,
     gc,
+    deps,
 )
 
 

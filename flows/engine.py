@@ -1,9 +1,16 @@
-"""How the units of a stage are run: one Prefect task for each missing unit, whose thread feeds a pool of workers."""
+"""How a flow runs its work: one Prefect task for each missing unit, whose thread feeds a pool of workers.
 
-from collections.abc import Callable, Sequence
+Prefect keeps no result and no cache: DVC deletes outs before a run, and a task that Prefect calls Cached would leave a
+hole. Work to be done comes from the unit cache alone.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
+from functools import partial
+from typing import Any, TypeVar
 
-from prefect import flow, task
+from prefect import Task, flow, get_client, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -14,6 +21,24 @@ from tasks.core.progress import bar, say
 from tasks.storage import unit_cache
 from tasks.storage.unit_cache import Build, Unit
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def stage_flow(name: str):  # noqa: ANN201 - a decorator of Prefect's
+    """`@flow` with this project's settings: nothing persisted, as many tasks at a time as there are workers."""
+    return flow(name=name, persist_result=False, task_runner=ThreadPoolTaskRunner(max_workers=num_workers()))
+
+
+def uncached_task(name: str, work: Callable[..., Any], run_name: str | None = None) -> Task:
+    """`work` as a Prefect task that is never taken from a cache."""
+    return task(name=name, task_run_name=run_name, cache_policy=NO_CACHE, persist_result=False)(work)
+
+
+def run_alone(name: str, work: Callable[[], Any]) -> Any:
+    """One task that runs here and now; its error ends the flow."""
+    return uncached_task(name, work)()
+
 
 def run_units(
     what: str,
@@ -22,10 +47,9 @@ def run_units(
     of: str = "clip",
     after: Callable[[Unit], None] | None = None,
 ) -> str:
-    """Build the units that are missing; return "ran 1, kept 15". To be called inside a flow.
+    """Build the units that are missing; return "ran 1, kept 15". Call it inside a flow.
 
-    Prefect keeps no result and no cache: DVC deletes outs before a run, and a task that Prefect calls Cached would
-    leave a hole. A unit's error stops the stage when the others under way are done; what is done stays done.
+    A unit's error stops the stage when the others under way are done; what is done stays done.
     `after` is called, here and one at a time, for every unit that is done, also for those done before.
     """
     unit_cache.exchange(planned)
@@ -37,33 +61,37 @@ def run_units(
             after(unit)
     if not missing:
         return summary
-    workers = min(num_workers(), len(missing))
-    with (
-        Watch() as watch,
-        pool(runner(), workers, watch.notes) as executor,
-        bar(sum(unit.size for unit in missing), what, of) as shown,
-    ):
-
-        def work(number: int) -> int:
-            """Runs in a thread of Prefect's; the number is all that Prefect sees."""
-            try:
-                executor.submit(unit_cache.make, build, missing[number]).result()
-            except BrokenExecutor as error:
-                raise watch.error(missing[number].name) from error
-            return number
-
-        one_unit = task(name=what, task_run_name=f"{what}-{{number}}", cache_policy=NO_CACHE, persist_result=False)(
-            work
-        )
-        futures = [one_unit.submit(number) for number in range(len(missing))]
-        for future in as_completed(futures):
-            unit = missing[future.result()]
+    with bar(sum(unit.size for unit in missing), what, of) as shown:
+        make = partial(unit_cache.make, build)
+        for number, _ in run_in_pool(what, make, missing, lambda unit: unit.name):
             if after:
-                after(unit)
-            shown.update(unit.size)
+                after(missing[number])
+            shown.update(missing[number].size)
     left = [unit.name for unit in planned if not unit.done]
     assert not left, f"planned but not built: {left}"
     return summary
+
+
+def run_in_pool(
+    name: str, work: Callable[[Item], Result], items: Sequence[Item], label: Callable[[Item], str]
+) -> Iterator[tuple[int, Result]]:
+    """One task an item, as many at a time as there are workers; (number of the item, result) as they complete.
+
+    name: of the tasks in Prefect.  label: what an error calls the item whose worker died.
+    """
+    workers = min(num_workers(), len(items))
+    with Watch() as watch, pool(runner(), workers, watch.notes) as executor:
+
+        def one(number: int) -> tuple[int, Result]:
+            """Runs in a thread of Prefect's; the number is all that Prefect sees."""
+            try:
+                return number, executor.submit(work, items[number]).result()
+            except BrokenExecutor as error:
+                raise watch.error(label(items[number])) from error
+
+        each = uncached_task(name, one, f"{name}-{{number}}")
+        for future in as_completed([each.submit(number) for number in range(len(items))]):
+            yield future.result()
 
 
 def run_each(what: str, names: Sequence[str], work: Callable[[str], None]) -> None:
@@ -73,7 +101,7 @@ def run_each(what: str, names: Sequence[str], work: Callable[[str], None]) -> No
         work(name)
         return name
 
-    each = task(name=what, task_run_name=f"{what}-{{name}}", cache_policy=NO_CACHE, persist_result=False)(one)
+    each = uncached_task(what, one, f"{what}-{{name}}")
     futures = [each.submit(name) for name in names]
     for future in futures:
         future.wait()
@@ -81,9 +109,10 @@ def run_each(what: str, names: Sequence[str], work: Callable[[str], None]) -> No
         future.result()
 
 
-def stage_flow(name: str):  # noqa: ANN201 - a decorator of Prefect's
-    """`@flow` with this project's settings: nothing persisted, as many tasks at a time as there are workers."""
-    return flow(name=name, persist_result=False, task_runner=ThreadPoolTaskRunner(max_workers=num_workers()))
+def server_url() -> str:
+    """The Prefect API of this flow, for a child process: PREFECT_API_URL, or the server that the flow started."""
+    with get_client(sync_client=True) as client:
+        return os.environ.get("PREFECT_API_URL") or str(client.api_url).rstrip("/")
 
 
 def done(stage: str, line: str) -> None:

@@ -1,16 +1,10 @@
-"""Flow `expert`: one task, for the watcher; the loop is in tasks.expert, and so is going on after a stop."""
-
-from prefect import task
-from prefect.cache_policies import NO_CACHE
+"""Flow `expert`: one Prefect task; the loop, and resuming after a stop, are in tasks.expert."""
 
 from flows import engine
 from model.params import Params
-from tasks.expert import stage as expert
+from tasks.expert import stage
 
 
 @engine.stage_flow("expert")
 def run(p: Params) -> None:
-    def one() -> str:
-        return expert.run(p)
-
-    engine.done("expert", task(name="expert", cache_policy=NO_CACHE, persist_result=False)(one)())
+    engine.done("expert", engine.run_alone("expert", lambda: stage.run(p)))

@@ -6,11 +6,8 @@ prefect deploy --all                             the same by a worker (prefect.y
 """
 
 import os
-from collections.abc import Callable
-from typing import Any
 
-from prefect import flow, get_client, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 from prefect.client.schemas.schedules import CronSchedule
 
 from flows import engine
@@ -21,14 +18,8 @@ from tasks.retrain import cycle
 
 @flow(name="retrain", persist_result=False)
 def run() -> None:
-    with get_client(sync_client=True) as client:
-        server = os.environ.get("PREFECT_API_URL") or str(client.api_url).rstrip("/")
-    engine.done("retrain", cycle.run(config.load(paths.PARAMS), step, {"PREFECT_API_URL": server}))
-
-
-def step(name: str, work: Callable[[], Any]) -> Any:
-    """One task, for the watcher; it runs here and now, and its error ends the flow."""
-    return task(name=name, cache_policy=NO_CACHE, persist_result=False)(work)()
+    server = {"PREFECT_API_URL": engine.server_url()}
+    engine.done("retrain", cycle.run(config.load(paths.PARAMS), engine.run_alone, server))
 
 
 def serve(cron: str) -> None:

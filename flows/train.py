@@ -1,16 +1,10 @@
-"""Flow `train`: one task, for the watcher; the loop is in tasks.train, and so is going on after a stop."""
-
-from prefect import task
-from prefect.cache_policies import NO_CACHE
+"""Flow `train`: one Prefect task; the loop, and resuming after a stop, are in tasks.train."""
 
 from flows import engine
 from model.params import Params
-from tasks.train import stage as train
+from tasks.train import stage
 
 
 @engine.stage_flow("train")
 def run(p: Params) -> None:
-    def one() -> str:
-        return train.run(p)
-
-    engine.done("train", task(name="train", cache_policy=NO_CACHE, persist_result=False)(one)())
+    engine.done("train", engine.run_alone("train", lambda: stage.run(p)))

@@ -1,6 +1,7 @@
-"""The rules of README "Layout", checked rather than remembered."""
+"""The rules of docs/architecture.md, checked rather than remembered."""
 
 import ast
+import graphlib
 import re
 from pathlib import Path
 
@@ -19,6 +20,33 @@ ALONE = {
     "aiortc": "tasks/serving/rtc.py",
     "s3fs": "tasks/storage/object_store.py",
     "botocore": "tasks/storage/object_store.py",
+}
+# Which room of tasks/ may import which; all may import model/. What is not listed is forbidden.
+DUBBING = {"core", "features", "inference", "media", "provenance"}
+ROOMS: dict[str, set[str]] = {
+    "core": set(),
+    "media": {"core"},
+    "storage": {"core"},
+    "provenance": {"core", "media"},
+    "features": {"core", "media"},
+    "synthetic": {"core", "media"},
+    "loading": {"core", "storage"},
+    "acquire": {"core", "media", "provenance", "storage", "synthetic"},
+    "landmarks": {"core", "features", "storage", "synthetic"},
+    "preprocess": {"core", "features", "media", "storage"},
+    "tracking": {"core", "provenance", "storage"},
+    "inference": {"core", "features", "loading"},
+    "expert": {"core", "inference", "loading", "storage", "tracking"},
+    "train": {"core", "inference", "loading", "provenance", "tracking"},
+    "evaluate": {"core", "features", "inference", "loading", "media", "preprocess", "storage", "tracking"},
+    "dubbing": DUBBING,
+    "audit": {"core", "preprocess", "provenance", "storage", "tracking"},
+    "live": {"dubbing", *DUBBING},
+    "retrain": {"core", "evaluate", "provenance", "storage", "tracking"},
+    "withdrawal": {"acquire", "core", "expert", "provenance", "storage", "tracking", "train"},
+    "studies": {"core", "dubbing", "evaluate", "features", "inference", "loading", "media", "preprocess", "storage"}
+    | {"tracking"},
+    "serving": {"live", "dubbing", "tracking", *DUBBING},
 }
 SOURCES = [p for room in ("model", "tasks", "flows") for p in sorted((ROOT / room).rglob("*.py"))]
 
@@ -40,6 +68,35 @@ def name_of(path):
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_imports_point_inward(path):
     assert not imported(path) & FORBIDDEN.get(path.relative_to(ROOT).parts[0], set())
+
+
+def rooms_imported(path: Path) -> set[str]:
+    """Rooms of tasks/ that a file imports from."""
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "tasks":
+            rooms |= {node.module.split(".")[1]} if "." in node.module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            rooms |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("tasks.")}
+    return rooms
+
+
+def test_every_room_of_tasks_is_in_the_table_and_says_what_it_is_for():
+    rooms = {path.name for path in (ROOT / "tasks").iterdir() if (path / "__init__.py").is_file()}
+    assert rooms == set(ROOMS)
+    assert not [path for path in (ROOT / "tasks").glob("*.py") if path.name != "__init__.py"]
+    for room in rooms:
+        assert ast.get_docstring(ast.parse((ROOT / "tasks" / room / "__init__.py").read_text())), room
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_from_the_rooms_it_may(room):
+    for path in (ROOT / "tasks" / room).rglob("*.py"):
+        assert rooms_imported(path) <= ROOMS[room] | {room}, name_of(path)
+
+
+def test_the_table_of_rooms_has_no_circle():
+    graphlib.TopologicalSorter(ROOMS).prepare()  # CycleError names it
 
 
 @pytest.mark.parametrize("library", ALONE)
