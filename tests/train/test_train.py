@@ -210,8 +210,9 @@ class Nothing_else:
             raise ModuleNotFoundError(f"No module named {{top!r}}", name=top)
 sys.meta_path.insert(0, Nothing_else())
 from pathlib import Path
-from tasks import config, train
-train.run(config.load(Path("params.yaml")))
+from tasks.core import config
+from tasks.train import stage
+stage.run(config.load(Path("params.yaml")))
 """
     variables = os.environ | {"PYTHONPATH": str(ROOT), "LIPGAN_TRACKING": "jsonl"}
     done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True)
