@@ -13,7 +13,7 @@ from model.metrics.registry import Metric
 from tasks.core import paths
 from tasks.evaluate import conditions
 from tasks.inference.lip_sync import LipSync
-from tasks.loading.batches import Clips
+from tasks.loading.clips import Clips
 
 NAME = "mouth_flicker_ratio"
 registry.METRICS[NAME] = Metric("motion", "flicker of the lower face against real", "ratio", "one", worst=0.0)
