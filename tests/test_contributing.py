@@ -1,6 +1,7 @@
-"""CONTRIBUTING.md is true: what it names exists, and what no other test would miss is missed here."""
+"""CONTRIBUTING.md and its neighbours are true: what they name exists; what no other test notices is noticed here."""
 
 import re
+import tomllib
 from typing import get_args, get_type_hints
 
 import pytest
@@ -60,6 +61,26 @@ def test_names_in_capitals_exist():
 @pytest.mark.parametrize(("path", "line"), VERSIONS, ids=[line.split(" ")[0] for _, line in VERSIONS])
 def test_a_version_says_when_it_is_raised(path, line):
     assert "raise it when" in line, path
+
+
+def test_all_that_name_the_version_name_the_same():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    newest = re.search(r"^## \[([\d.]+)\] - (\d{4}-\d\d-\d\d)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert newest and (version, version) == (newest[1], cited["version"]) and newest[2] == cited["date-released"]
+
+
+def test_the_hooks_before_a_commit_call_what_make_lint_calls():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    lint = re.search(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M)
+    hooked = [hook["entry"].replace(".venv/bin/", "").replace(" --force-exclude", "") for hook in hooks]
+    assert lint and hooked == [line.strip().removesuffix(" .") for line in lint[1].splitlines()]
+
+
+def test_the_forge_runs_the_one_check_on_the_oldest_and_the_newest_python():
+    [job] = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"].values()
+    assert job["steps"][-1] == {"run": ".ci/run"}
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.13"]
 
 
 def test_every_stage_has_a_command_and_a_flow():
