@@ -15,7 +15,7 @@ from conftest import ROOT, git, params_text
 
 from tasks.core import config, paths
 from tasks.core.errors import UserError
-from tasks.provenance import withdrawals
+from tasks.provenance import dvc_cache, withdrawals
 from tasks.retrain import cycle as retrain
 from tasks.retrain import worktree
 from tasks.storage import index
@@ -237,7 +237,7 @@ def test_a_push_that_fails_promotes_nothing_and_the_next_run_does(project):
     assert "is champion now" in project.retrain()
     assert project.serving == "0.8" and project.trainings == trained + 1
     md5 = Registry().aliased(CHAMPION).tags["dvc.md5"]
-    assert (blocked / "files/md5" / md5[:2] / md5[2:]).is_file()
+    assert (blocked / dvc_cache.OBJECTS / md5[:2] / md5[2:]).is_file()
     local.unlink()
 
 
