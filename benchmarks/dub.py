@@ -29,6 +29,7 @@ from benchmarks import long_video
 from model import faces, samples
 from tasks.core import config, paths
 from tasks.dubbing import dub, look, render
+from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
 from tasks.features import audio, crop, face_track, paste
 from tasks.inference import lip_sync
@@ -130,7 +131,7 @@ def offset(num_clips: int, folder: Path) -> dict:
         face, sound, out = (folder / name for name in ("face.mp4", "sound.mp4", f"{number}.mp4"))
         face.write_bytes(raw_video(row["clip"]))
         sound.write_bytes(raw_video(rows[(number + 1) % len(rows)]["clip"]))
-        dub.run(str(face), str(sound), str(out), options=dub.Options(length="sound"))
+        dub.run(str(face), str(sound), str(out), options=Options(length="sound"))
         frames = list(decode.frames(out))
         boxes = faces.crop_boxes(face_track.track(frames, p).boxes_T4)
         crops = np.stack([crop.crop(frame, box, p.size) for frame, box in zip(frames, boxes, strict=True)])
@@ -178,7 +179,7 @@ def only(what: str, video: Path, sound: Path, out: Path, backend: str) -> None:
         timed(steps)
     started, cpu = time.perf_counter(), time.process_time()
     if what == "ours":
-        dub.run(str(video), str(sound), str(out), options=dub.Options(length="video", backend=backend))
+        dub.run(str(video), str(sound), str(out), options=Options(length="video", backend=backend))
     else:
         steps = baseline(video, sound, out)
     wall_s = time.perf_counter() - started

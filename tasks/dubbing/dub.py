@@ -12,7 +12,6 @@ Faces and sound come from the code that made the training shards.
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +36,12 @@ from tasks.dubbing import (
     work_folder,
 )
 from tasks.dubbing import (
-    separate as ear,
-)
-from tasks.dubbing import (
     tts as voice,
 )
 from tasks.dubbing.hear import Line
 from tasks.dubbing.judge import Judge
 from tasks.dubbing.look import Seen
+from tasks.dubbing.options import DEFAULTS, Options
 from tasks.dubbing.render import SEGMENT_FRAMES, Renderer, as_array
 from tasks.features.face_track import Frame
 from tasks.features.landmarks import Predictor
@@ -58,33 +55,13 @@ from tasks.provenance import c2pa_mark
 MADE_BY = "AI-generated lip movements, made with lipgan-pipeline"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What can be asked for; meanings in flows/commands/dub.py."""
-
-    length: str = "longest"
-    speaker: str | None = None
-    box: tuple[float, float, float, float] | None = None
-    text: str | None = None
-    tts: str | None = None
-    voice: str | None = None
-    crf: int = 17
-    lossless: bool = False
-    label: str | None = None
-    side_by_side: str | None = None
-    backend: str | None = None
-    ear: str = "auto"
-    recognition: str | None = None
-    idle: bool = False
-
-
 def run(
     face: str,
     audio: str | None,
     out: str,
     checkpoint: str = str(paths.GENERATOR),
     spans: Sequence[tuple[float, str]] = (),
-    options: Options = Options(),
+    options: Options = DEFAULTS,
 ) -> Path:
     """Dub `face` with the sound of `audio`, or from given seconds on with the sounds of `spans`; returns `out`.
 
@@ -110,7 +87,7 @@ def run(
     inputs = {
         "sha256": {f"{k} {Path(path).name}": sha256(Path(path)) for k, path in enumerate(files)},
         "starts_s": [start_s for start_s, _ in spans],
-        "options": {name: getattr(options, name) for name in Options.__slots__},
+        "options": options.recorded(),
         "backend": sync.backend,
     }
     key = work_folder.key_of(inputs)
@@ -122,7 +99,7 @@ def run(
             audio = str(folder / "text.wav")
             voice.speak(options.text, Path(audio), options.tts, options.voice)
         lines = hear.in_order(
-            [hear.line(Path(path), start_s, options.ear) for start_s, path in (spans or [(0.0, str(audio))])]  # type: ignore[arg-type]
+            [hear.line(Path(path), start_s, options.driving_audio) for start_s, path in (spans or [(0.0, str(audio))])]  # type: ignore[arg-type]
         )
         seen = looked(Path(face), p, predictor, options.box, folder)
         memory.give_back()
@@ -166,12 +143,7 @@ def demand_output(out: str, options: Options, sources: Sequence[str]) -> Path:
     told = Path(out).with_suffix(".json")
     if told.exists() and not work_folder.is_sidecar(told):
         raise UserError(f"--out: {told}, where it is told what was done, is something else already; name another file")
-    if not 0 <= options.crf <= 51:
-        raise UserError(f"--crf must be from 0 to 51, got {options.crf}")
-    if options.length not in plan.LENGTHS:
-        raise UserError(f"--length must be one of {', '.join(plan.LENGTHS)}, got {options.length}")
-    if options.ear not in ear.EARS:
-        raise UserError(f"--ear must be one of {', '.join(ear.EARS)}, got {options.ear}")
+    options.check()
     return Path(out)
 
 

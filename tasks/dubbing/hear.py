@@ -38,7 +38,7 @@ class Line:
 
 
 def line(path: Path, start_s: float = 0.0, way: str = "raw") -> Line:
-    """`way`: one of ear.EARS.  Errors: UserError where there is no sound to be read, or none in it."""
+    """`way`: one of options.DRIVING_AUDIO.  Errors: UserError where there is no sound to be read, or none in it."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:

@@ -15,6 +15,7 @@ from conftest import ROOT
 
 from tasks.core.errors import Stopped, UserError
 from tasks.dubbing import dub
+from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
 from tasks.media import decode, encode
 from tasks.provenance import c2pa_mark
@@ -109,9 +110,9 @@ def test_what_is_read_or_is_someone_elses_is_never_overwritten(trained):
     assert "would take the place of face.mp4" in refused(UserError, "./face.mp4")
     encode.encode_video(Path("said.mp4"), decode.frames("face.mp4"), decode.decode_sound("face.mp4"))
     assert "would take the place of said.mp4" in refused(UserError, "said.mp4", audio="said.mp4")
-    both = dub.Options(side_by_side="out/a.mp4")
+    both = Options(side_by_side="out/a.mp4")
     assert "--side-by-side: out/a.mp4 is the output itself" in refused(UserError, options=both)
-    assert "would take the place of face.mp4" in refused(UserError, options=dub.Options(side_by_side="face.mp4"))
+    assert "would take the place of face.mp4" in refused(UserError, options=Options(side_by_side="face.mp4"))
     Path("a.json").mkdir()
     Path("a.json/kept").write_text("someone's")
     assert "a.json, where it is told what was done, is something else" in refused(UserError, "a.mp4")
