@@ -38,11 +38,12 @@ from tasks.dubbing import (
 from tasks.dubbing import (
     tts as voice,
 )
+from tasks.dubbing.blend import as_array
 from tasks.dubbing.hear import Line
 from tasks.dubbing.judge import Judge
 from tasks.dubbing.look import Seen
 from tasks.dubbing.options import DEFAULTS, Options
-from tasks.dubbing.render import SEGMENT_FRAMES, Renderer, as_array
+from tasks.dubbing.render import SEGMENT_FRAMES, Renderer
 from tasks.features.face_track import Frame
 from tasks.features.landmarks import Predictor
 from tasks.inference import auto_backend, lip_sync
