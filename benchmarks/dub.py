@@ -28,7 +28,7 @@ import numpy as np
 from benchmarks import long_video
 from model import faces, samples
 from tasks.core import config, paths
-from tasks.dubbing import dub, look, render
+from tasks.dubbing import dub, look, output, render
 from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
 from tasks.features import audio, crop, face_track, paste
@@ -45,7 +45,7 @@ BASELINE_S = 12.0
 MAX_OFFSET = 7  # frames
 BACKENDS = ("torch", "openvino", "openvino-bf16", "openvino-int8")
 PARTS = {  # what is timed of ours: (where it is called from, its name) -> what the table calls it
-    (dub, "looked"): "pass 1: find faces",
+    (dub, "find_faces"): "pass 1: find faces",
     (look._Watch, "searched"): ". search whole frames",
     (look._Watch, "near"): ". search near",
     (look._Watch, "settle"): ". landmarks",
@@ -53,8 +53,8 @@ PARTS = {  # what is timed of ours: (where it is called from, its name) -> what 
     (LipSync, "generate"): ". generate",
     (paste, "over"): ". paste",
     (segments, "write_segment"): "encode, and judge",
-    (dub.Dubbing, "judge"): ". judge by the expert",
-    (dub.Dubbing, "join"): "join with the sound",
+    (output.Output, "measure"): ". judge by the expert",
+    (output.Output, "join"): "join with the sound",
     (c2pa_mark, "mark"): "sign",
 }
 SIZES = {720: (1280, 720), 1080: (1920, 1080), 360: (640, 360)}

@@ -7,18 +7,13 @@ import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from model import samples
-from model.params import FaceParams
 from tasks.core.ahead import ahead
 from tasks.dubbing.blend import FaceBlender
-from tasks.dubbing.idle import Sway
-from tasks.dubbing.look import Seen
-from tasks.dubbing.plan import Plan
-from tasks.dubbing.speaker import Choice
+from tasks.dubbing.script import Script
 from tasks.features.face_track import Frame
 from tasks.inference import lip_sync
 from tasks.inference.lip_sync import LipSync
@@ -34,20 +29,14 @@ class Renderer:
     they are taken.
     """
 
-    source: Path
-    seen: Seen
-    choice: Choice
-    plan: Plan
+    script: Script
     sync: LipSync
-    p: FaceParams
-    mfcc_FW: np.ndarray
-    sway: Sway | None = None  # of a picture
     made: dict[int, tuple[np.ndarray, float]] = field(default_factory=dict)
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
         """Output frames from number `first` on, a segment's first, as decoded where that can be.  Shape: (H, W, 3)"""
-        num = len(self.plan.source_N)
-        height, width = self.seen.size_hw
+        num = len(self.script.plan.source_N)
+        height, width = self.script.seen.size_hw
         batch = int(np.clip(HELD_BYTES // (height * width * 3), 1, lip_sync.BATCH))
         with contextlib.closing(ahead(self.shown(first), batch)) as shown:
             for start in range(first, num, SEGMENT_FRAMES):
@@ -58,11 +47,11 @@ class Renderer:
 
     def shown(self, first: int) -> Iterator[Frame]:
         """The source frame of each output frame, decoded once forwards, and again for each turn of direction."""
-        order = self.plan.source_N[first:]
-        if decode.is_image(self.source):
-            picture_HW3 = decode.read_image(self.source)
+        order = self.script.plan.source_N[first:]
+        if decode.is_image(self.script.face):
+            picture_HW3 = decode.read_image(self.script.face)
             for frame in order.tolist():
-                yield self.sway.picture(picture_HW3, frame) if self.sway else picture_HW3
+                yield self.script.sway.picture(picture_HW3, frame) if self.script.sway else picture_HW3
             return
         for run in np.split(order, np.flatnonzero(np.diff(order) == 0) + 1):
             yield from self.run(run)
@@ -70,34 +59,36 @@ class Renderer:
     def run(self, run: np.ndarray) -> Iterator[Frame]:
         """Frames in one direction."""
         if len(run) == 1 or run[1] > run[0]:
-            with contextlib.closing(native_rate.pictures(self.source, int(run[0]))) as pictures:
+            with contextlib.closing(native_rate.pictures(self.script.face, int(run[0]))) as pictures:
                 yield from (picture for picture, _ in itertools.islice(pictures, len(run)))
             return
-        height, width = self.seen.size_hw
+        seen = self.script.seen
+        height, width = seen.size_hw
         held = max(1, HELD_BYTES // (height * width * 3))
-        yield from itertools.islice(native_rate.backwards(self.source, self.seen.times_s[: run[0] + 1], held), len(run))
+        backwards = native_rate.backwards(self.script.face, seen.times_s[: run[0] + 1], held)
+        yield from itertools.islice(backwards, len(run))
 
     def changed(self, at: np.ndarray, batch: list[Frame]) -> Iterator[Frame]:
         """Frames `at` of the output, of which `batch` is the source."""
         assert len(batch) == len(at), (len(batch), len(at))
         made: dict[int, Frame] = {}
-        who_B = self.choice.who_T[self.plan.source_N[at]]
-        for number in np.unique(who_B[self.plan.weight_N[at] > 0]).tolist():
-            mine = np.flatnonzero((who_B == number) & (self.plan.weight_N[at] > 0))
+        who_B = self.script.choice.who_T[self.script.plan.source_N[at]]
+        for number in np.unique(who_B[self.script.plan.weight_N[at] > 0]).tolist():
+            mine = np.flatnonzero((who_B == number) & (self.script.plan.weight_N[at] > 0))
             made |= zip(mine.tolist(), self.one_face(number, at[mine], [batch[k] for k in mine]), strict=True)
         for k, frame_HW3 in enumerate(batch):
             yield made.get(k, frame_HW3)
 
     def one_face(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[Frame]:
         blender = self.blender(number)
-        targets = blender.targets(batch, self.plan.source_N[at] - blender.face.first)
-        middles_s = (self.plan.times_s[at] + self.plan.ends_s[at]) / 2
-        made_BSS3 = blender.generate(targets, samples.windows_at(self.mfcc_FW, middles_s))
+        targets = blender.targets(batch, self.script.plan.source_N[at] - blender.face.first)
+        middles_s = (self.script.plan.times_s[at] + self.script.plan.ends_s[at]) / 2
+        made_BSS3 = blender.generate(targets, samples.windows_at(self.script.mfcc_FW, middles_s))
         blended: list[Frame] = []
         for n, frame, target, made_SS3 in zip(at.tolist(), batch, targets, made_BSS3, strict=True):
             face_SS3 = target.recoloured(made_SS3)
             self.made[n] = made_SS3, target.seam(face_SS3)
-            blended.append(blender.blend(frame, target, face_SS3, float(self.plan.weight_N[n])))
+            blended.append(blender.blend(frame, target, face_SS3, float(self.script.plan.weight_N[n])))
         return blended
 
     def taken(self, start: int, end: int) -> dict[int, tuple[np.ndarray, float]]:
@@ -106,7 +97,7 @@ class Renderer:
 
     def blender(self, number: int) -> FaceBlender:
         if number not in self._blenders:
-            self._blenders[number] = FaceBlender(self.sync, self.seen.faces[number])
+            self._blenders[number] = FaceBlender(self.sync, self.script.seen.faces[number])
         return self._blenders[number]
 
     _blenders: dict[int, FaceBlender] = field(default_factory=dict)

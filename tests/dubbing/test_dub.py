@@ -93,7 +93,7 @@ def test_frames_without_a_face_pass_through_and_are_listed(trained):
 
 def test_a_hand_before_the_mouth_stays_and_the_change_fades_around_it(trained):
     real = face_frames()
-    plain = dub.looked(Path("face.mp4"), config.load(paths.PARAMS).faces, Predictor(paths.LANDMARKS), None, Path())
+    plain = dub.find_faces(Path("face.mp4"), config.load(paths.PARAMS).faces, Predictor(paths.LANDMARKS), None, Path())
     left, top, right, bottom = np.median(plain.faces[0].boxes_N4, axis=0).astype(int)
     real[20:26, (top + bottom) // 2 : bottom + 8, left:right] = (60, 160, 60)
     segments.write_segment(Path("hand.mp4"), real, np.arange(len(real)) * 3600, segments.Coding(lossless=True))
@@ -132,7 +132,6 @@ def test_a_video_that_must_last_longer_goes_back_and_forth(trained):
 
 
 def test_a_run_that_was_killed_goes_on_and_makes_the_same_bytes(trained, monkeypatch):
-    monkeypatch.setattr(dub, "SEGMENT_FRAMES", 8)
     monkeypatch.setattr("tasks.dubbing.render.SEGMENT_FRAMES", 8)
     audio, exact = speech(640 * 5), options(lossless=True)  # the manifest of an mp4 has a date
     dub.run("face.mp4", audio, "out/whole.mkv", options=exact)
