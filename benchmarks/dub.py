@@ -28,7 +28,8 @@ import numpy as np
 from benchmarks import long_video
 from model import faces, samples
 from tasks.core import config, paths
-from tasks.dubbing import dub, look, render
+from tasks.dubbing import dub, look, output, render
+from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
 from tasks.features import audio, crop, face_track, paste
 from tasks.inference import lip_sync
@@ -44,7 +45,7 @@ BASELINE_S = 12.0
 MAX_OFFSET = 7  # frames
 BACKENDS = ("torch", "openvino", "openvino-bf16", "openvino-int8")
 PARTS = {  # what is timed of ours: (where it is called from, its name) -> what the table calls it
-    (dub, "looked"): "pass 1: find faces",
+    (dub, "find_faces"): "pass 1: find faces",
     (look._Watch, "searched"): ". search whole frames",
     (look._Watch, "near"): ". search near",
     (look._Watch, "settle"): ". landmarks",
@@ -52,8 +53,8 @@ PARTS = {  # what is timed of ours: (where it is called from, its name) -> what 
     (LipSync, "generate"): ". generate",
     (paste, "over"): ". paste",
     (segments, "write_segment"): "encode, and judge",
-    (dub.Dubbing, "judge"): ". judge by the expert",
-    (dub.Dubbing, "join"): "join with the sound",
+    (output.Output, "measure"): ". judge by the expert",
+    (output.Output, "join"): "join with the sound",
     (c2pa_mark, "mark"): "sign",
 }
 SIZES = {720: (1280, 720), 1080: (1920, 1080), 360: (640, 360)}
@@ -130,7 +131,7 @@ def offset(num_clips: int, folder: Path) -> dict:
         face, sound, out = (folder / name for name in ("face.mp4", "sound.mp4", f"{number}.mp4"))
         face.write_bytes(raw_video(row["clip"]))
         sound.write_bytes(raw_video(rows[(number + 1) % len(rows)]["clip"]))
-        dub.run(str(face), str(sound), str(out), options=dub.Options(length="sound"))
+        dub.run(str(face), str(sound), str(out), options=Options(length="sound"))
         frames = list(decode.frames(out))
         boxes = faces.crop_boxes(face_track.track(frames, p).boxes_T4)
         crops = np.stack([crop.crop(frame, box, p.size) for frame, box in zip(frames, boxes, strict=True)])
@@ -178,7 +179,7 @@ def only(what: str, video: Path, sound: Path, out: Path, backend: str) -> None:
         timed(steps)
     started, cpu = time.perf_counter(), time.process_time()
     if what == "ours":
-        dub.run(str(video), str(sound), str(out), options=dub.Options(length="video", backend=backend))
+        dub.run(str(video), str(sound), str(out), options=Options(length="video", backend=backend))
     else:
         steps = baseline(video, sound, out)
     wall_s = time.perf_counter() - started

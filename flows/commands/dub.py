@@ -1,12 +1,11 @@
 """`dub`: a face and new words -> a lip-synced video."""
 
 import argparse
-import re
 from typing import Any
 
 from flows.commands import BACKEND, command
 from tasks.core import paths
-from tasks.core.errors import Stopped, UserError
+from tasks.core.errors import Stopped
 
 
 def add(commands: Any) -> None:
@@ -32,7 +31,7 @@ def add(commands: Any) -> None:
     said.add_argument("--tts", help="command that speaks: 'program --say {text} --to {out}', out a wav")
     said.add_argument("--voice", help="voice of espeak-ng, as en-us+f3")
     said.add_argument(
-        "--ear", default="auto",
+        "--driving-audio", "--ear", default="auto",
         help="what the network hears of it: raw; separated, the words without music or noise; or auto (default), "
         "separated where something sounds in the pauses too; the output keeps the sound as it is",
     )  # fmt: skip
@@ -65,27 +64,12 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from tasks.dubbing import batch, dub
+    from tasks.dubbing.options import Options
     from tasks.tracking import registry
 
-    options = dub.Options(
-        length=args.length, speaker=args.speaker, box=box(args.box), text=args.text, tts=args.tts, voice=args.voice,
-        crf=args.crf, lossless=args.lossless, label=args.label, side_by_side=args.side_by_side,
-        backend=args.backend, ear=args.ear, recognition=args.recognition, idle=args.idle,
-    )  # fmt: skip
+    options = Options.from_mapping({name: value for name, value in vars(args).items() if name in Options.__slots__})
     checkpoint = registry.path_of(args.checkpoint)
     try:
         dub.run(args.face, args.audio, args.out, checkpoint, [batch.span(text) for text in args.span], options)
     except KeyboardInterrupt:
         raise Stopped(f"dub: {args.out}: stopped by Ctrl-C; the same command goes on where it was") from None
-
-
-def box(text: str | None) -> tuple[float, float, float, float] | None:
-    if text is None:
-        return None
-    sides = text.split(",")
-    if len(sides) != 4 or not all(re.fullmatch(r"\d+(?:\.\d+)?", side) for side in sides):
-        raise UserError(f"--box {text}: wanted left,top,right,bottom in pixels")
-    left, top, right, bottom = map(float, sides)
-    if right - left < 8 or bottom - top < 8:
-        raise UserError(f"--box {text}: right and bottom must be at least 8 px beyond left and top")
-    return left, top, right, bottom

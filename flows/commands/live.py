@@ -35,8 +35,8 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from flows.commands.dub import box
     from tasks.core.errors import UserError
+    from tasks.dubbing.options import read_box
     from tasks.tracking import registry
 
     if args.serve:
@@ -46,7 +46,8 @@ def run(args: argparse.Namespace) -> None:
     from tasks.live import file as live_file
 
     checkpoint = registry.path_of(args.checkpoint)
-    live_file.run(args.face, args.audio, args.out, checkpoint, args.paced, box(args.box), args.backend)
+    box = read_box(args.box) if args.box else None
+    live_file.run(args.face, args.audio, args.out, checkpoint, args.paced, box, args.backend)
 
 
 def serve(args: argparse.Namespace) -> None:

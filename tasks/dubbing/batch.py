@@ -10,19 +10,19 @@
 import csv
 import json
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.dubbing import dub
+from tasks.dubbing.options import RENAMED, Options
 from tasks.media import containers
 
 SPAN = re.compile(r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?=\S+")
-TEXTS = ("length", "speaker", "text", "tts", "voice", "label", "side_by_side", "backend", "ear", "recognition")
-SWITCHES = ("lossless", "idle")  # yes, true or 1
-COLUMNS = ("face", "audio", "out", "checkpoint", "crf", *SWITCHES, *TEXTS)
+FILES = ("face", "audio", "out", "checkpoint")
+COLUMNS = (*FILES, *(field.name for field in fields(Options)), *RENAMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,7 @@ def run(job: Job) -> str:
     """Make one video, unless it is there from these inputs.  Returns "" or why it could not be made, one line."""
     cells = job.cells
     try:
-        given = {name: cells[name] for name in TEXTS if name in cells}
-        assert set(given) <= {field.name for field in fields(dub.Options)}
-        if not re.fullmatch(r"\d+", cells.get("crf", "17")):
-            raise UserError(f"crf must be a whole number, got {cells['crf']}")
-        switches = {name: cells.get(name, "") in ("yes", "true", "1") for name in SWITCHES}
-        options = replace(dub.Options(crf=int(cells.get("crf", "17"))), **switches, **given)  # type: ignore[arg-type]
+        options = Options.from_mapping({name: cell for name, cell in cells.items() if name not in FILES})
         audio = cells.get("audio")
         lines = spans(audio or "")
         dub.run(

@@ -11,8 +11,7 @@ Faces and sound come from the code that made the training shards.
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,59 +22,22 @@ from model.params import FaceParams
 from tasks.core import memory, paths
 from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
-from tasks.core.files import sha256_file, write_atomic
+from tasks.core.files import sha256_file
 from tasks.core.progress import bar, say
-from tasks.dubbing import (
-    hear,
-    idle,
-    likeness,
-    look,
-    overlay,
-    plan,
-    sidecar,
-    speaker,
-    work_folder,
-)
-from tasks.dubbing import (
-    separate as ear,
-)
-from tasks.dubbing import (
-    tts as voice,
-)
-from tasks.dubbing.hear import Line
+from tasks.dubbing import hear, likeness, look, script, tts, work_folder
 from tasks.dubbing.judge import Judge
 from tasks.dubbing.look import Seen
-from tasks.dubbing.render import SEGMENT_FRAMES, Renderer, as_array
-from tasks.features.face_track import Frame
+from tasks.dubbing.options import DEFAULTS, Box, Options
+from tasks.dubbing.output import Output
+from tasks.dubbing.render import Renderer
 from tasks.features.landmarks import Predictor
 from tasks.inference import auto_backend, lip_sync
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
-from tasks.media import containers, decode, native_rate, segments
-from tasks.media.segments import TICKS_HZ, Coding
+from tasks.media import containers, decode, native_rate
 from tasks.provenance import c2pa_mark
 
 MADE_BY = "AI-generated lip movements, made with lipgan-pipeline"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What can be asked for; meanings in flows/commands/dub.py."""
-
-    length: str = "longest"
-    speaker: str | None = None
-    box: tuple[float, float, float, float] | None = None
-    text: str | None = None
-    tts: str | None = None
-    voice: str | None = None
-    crf: int = 17
-    lossless: bool = False
-    label: str | None = None
-    side_by_side: str | None = None
-    backend: str | None = None
-    ear: str = "auto"
-    recognition: str | None = None
-    idle: bool = False
 
 
 def run(
@@ -84,7 +46,7 @@ def run(
     out: str,
     checkpoint: str = str(paths.GENERATOR),
     spans: Sequence[tuple[float, str]] = (),
-    options: Options = Options(),
+    options: Options = DEFAULTS,
 ) -> Path:
     """Dub `face` with the sound of `audio`, or from given seconds on with the sounds of `spans`; returns `out`.
 
@@ -106,11 +68,11 @@ def run(
         files.append(str(paths.EXPERT))
     if options.recognition:
         files.append(options.recognition)
-    by = likeness.recogniser(options.recognition)  # refused before any work
+    recogniser = likeness.recogniser(options.recognition)  # refused before any work
     inputs = {
         "sha256": {f"{k} {Path(path).name}": sha256(Path(path)) for k, path in enumerate(files)},
         "starts_s": [start_s for start_s, _ in spans],
-        "options": {name: getattr(options, name) for name in Options.__slots__},
+        "options": options.recorded(),
         "backend": sync.backend,
     }
     key = work_folder.key_of(inputs)
@@ -120,24 +82,25 @@ def run(
     with work_folder.folder(target, key) as folder:
         if options.text is not None:
             audio = str(folder / "text.wav")
-            voice.speak(options.text, Path(audio), options.tts, options.voice)
-        lines = hear.in_order(
-            [hear.line(Path(path), start_s, options.ear) for start_s, path in (spans or [(0.0, str(audio))])]  # type: ignore[arg-type]
-        )
-        seen = looked(Path(face), p, predictor, options.box, folder)
+            tts.speak(options.text, Path(audio), options.tts, options.voice)
+        starts = list(spans) or [(0.0, str(audio))]
+        lines = hear.in_order([hear.line(Path(path), start_s, options.driving_audio) for start_s, path in starts])
+        seen = find_faces(Path(face), p, predictor, options.box, folder)
         memory.give_back()
         sources = {"face": Path(face)} | {f"sound {k}" if k else "sound": line.path for k, line in enumerate(lines)}
         came_from = c2pa_mark.about(Path(checkpoint), sync.about, sources)
-        made = Dubbing(Path(face), target, folder, seen, lines, bool(spans), options, sync, p, by)
-        made.render()
+        written = script.write(Path(face), seen, lines, bool(spans), options, recogniser)
+        judge = Judge(SyncMeter(paths.EXPERT), written.plan, written.mfcc_FW) if paths.EXPERT.is_file() else None
+        output = Output(written, options, folder, Renderer(written, sync), judge)
+        output.render()
         whole = folder / target.name  # no file without its mark is ever seen under the output's own name
-        made.join(whole, c2pa_mark.tags(came_from))
+        output.join(whole, c2pa_mark.tags(came_from))
         if whole.suffix == ".mp4":  # C2PA has no form for mkv: there the tag alone tells
             c2pa_mark.mark(whole, came_from, sources)
-        about = {**made.about(), "made_by": made_by(inputs, key, sync, whole)}
+        about = {**output.describe(), "made_by": made_by(inputs, key, sync, whole)}
         work_folder.put(whole, json.dumps(about, indent=2) + "\n", target)
         if options.side_by_side:
-            made.side_by_side(Path(options.side_by_side))
+            output.side_by_side(target, Path(options.side_by_side), {"comment": MADE_BY})
     say(summary(target, about, sync))
     return target
 
@@ -166,18 +129,11 @@ def demand_output(out: str, options: Options, sources: Sequence[str]) -> Path:
     told = Path(out).with_suffix(".json")
     if told.exists() and not work_folder.is_sidecar(told):
         raise UserError(f"--out: {told}, where it is told what was done, is something else already; name another file")
-    if not 0 <= options.crf <= 51:
-        raise UserError(f"--crf must be from 0 to 51, got {options.crf}")
-    if options.length not in plan.LENGTHS:
-        raise UserError(f"--length must be one of {', '.join(plan.LENGTHS)}, got {options.length}")
-    if options.ear not in ear.EARS:
-        raise UserError(f"--ear must be one of {', '.join(ear.EARS)}, got {options.ear}")
+    options.check()
     return Path(out)
 
 
-def looked(
-    face: Path, p: FaceParams, predictor: Predictor, box: tuple[float, float, float, float] | None, folder: Path
-) -> Seen:
+def find_faces(face: Path, p: FaceParams, predictor: Predictor, box: Box | None, folder: Path) -> Seen:
     """Pass 1, or its result from the run that was stopped."""
     kept = folder / "seen.npz"
     if kept.is_file():
@@ -201,122 +157,6 @@ def looked(
         raise UserError(f"{face}: no face found in {looked_at}; it must be frontal and upright{where}")
     work_folder.save(kept, seen)
     return seen
-
-
-def demand_within(lines: Sequence[Line], film_s: float) -> None:
-    """Errors: UserError for a line that begins when the film is over."""
-    for line in lines:
-        if line.start_s >= film_s:
-            raise UserError(f"{line.path} begins at {line.start_s:.2f} s, the film ends at {film_s:.2f} s")
-        if line.end_s > film_s + plan.SMALL_S:
-            say(f"dub: {line.path} ends at {line.end_s:.2f} s, the film at {film_s:.2f} s: the rest is not heard")
-
-
-class Dubbing:
-    """One job, from what was seen to the files."""
-
-    def __init__(
-        self, face: Path, out: Path, folder: Path, seen: Seen, lines: Sequence[Line], spans: bool, options: Options,
-        sync: LipSync, p: FaceParams, by: likeness.Recogniser,
-    ) -> None:  # fmt: skip
-        self.face, self.out, self.folder, self.seen, self.lines = face, out, folder, seen, lines
-        self.spans, self.options = spans, options
-        still = decode.is_image(face)
-        self.has_sound = not still and decode.probe(face).has_sound
-        heard = speaker.loudness(decode.mono(face)) if self.has_sound and len(seen.faces) > 1 else None
-        self.choice = speaker.choose(seen, options.speaker, heard, by)
-        if spans and not still:
-            demand_within(lines, float(seen.ends_s[-1]))
-        sway = None
-        if options.idle:
-            num_frames = len(plan.still_order(plan.sound_s(lines))[0])
-            self.seen, self.choice, sway = idle.lasting(seen, self.choice, num_frames)
-        self.plan = plan.make(
-            self.seen, self.choice, lines, spans=spans, length=options.length, still=still and not options.idle
-        )
-        num_frames = max(1, int(np.ceil(self.plan.ends_s[-1] * timing.FPS - 1e-6)))
-        mfcc_FW = hear.mfcc(hear.timeline(lines, timing.num_samples(num_frames)), num_frames)
-        self.renderer = Renderer(face, self.seen, self.choice, self.plan, sync, p, mfcc_FW, sway)
-        self.expert = Judge(SyncMeter(paths.EXPERT), self.plan, mfcc_FW) if paths.EXPERT.is_file() else None
-        self.ticks = np.round(self.plan.times_s * TICKS_HZ).astype(np.int64)
-        self.end_tick = round(float(self.plan.ends_s[-1]) * TICKS_HZ)
-        self.coding = Coding(crf=options.crf, lossless=options.lossless)
-
-    def pieces(self) -> list[Path]:
-        return [self.folder / f"{start:09d}.mp4" for start in range(0, len(self.ticks), SEGMENT_FRAMES)]
-
-    def render(self) -> None:
-        """Segments that are missing; they are made in order, so what is there is a beginning."""
-        pieces = self.pieces()
-        done = next((k for k, piece in enumerate(pieces) if not piece.with_suffix(".json").is_file()), len(pieces))
-        if done == len(pieces):
-            return
-        first = done * SEGMENT_FRAMES
-        try:
-            with (
-                bar(len(self.ticks), "dubbing", "frame", initial=first) as shown,
-                contextlib.closing(ahead(self.labelled(self.renderer.frames(first)), 8)) as made,
-            ):
-                for k in range(done, len(pieces)):
-                    ticks = self.ticks[k * SEGMENT_FRAMES : (k + 1) * SEGMENT_FRAMES]
-                    segments.write_segment(pieces[k], taken(made, len(ticks), shown), ticks - ticks[0], self.coding)
-                    self.judge(pieces[k], k * SEGMENT_FRAMES, len(ticks))
-                    memory.give_back()
-        except containers.MediaError as error:
-            raise UserError(f"{self.face}: no picture can be read: {error.detail}") from error
-
-    def judge(self, piece: Path, first: int, num: int) -> None:
-        """What is told of a segment, beside it."""
-        made = self.renderer.taken(first, first + num)
-        told = {
-            "seam_levels": round(float(np.median([seam for _, seam in made.values()])), 2) if made else None,
-            "confidence": self.expert.spans({n: face for n, (face, _) in made.items()}) if self.expert else [],
-        }
-        write_atomic(piece.with_suffix(".json"), json.dumps(told))
-
-    def labelled(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        for frame_HW3 in frames:
-            yield frame_HW3 if self.options.label is None else overlay.labelled(as_array(frame_HW3), self.options.label)
-
-    def sound(self) -> tuple[Iterator[np.ndarray], native_rate.Sound]:
-        """What people hear: the new sound, with --span the original with the lines in their places."""
-        duration_s = float(self.plan.ends_s[-1])
-        if self.spans and self.has_sound:
-            like = native_rate.sound(self.face)
-            return hear.mixed(native_rate.channels(self.face, like), self.lines, like, duration_s), like
-        like = native_rate.sound(self.lines[0].path)
-        return hear.replaced(self.lines, like, duration_s), like
-
-    def join(self, out: Path, tags: Mapping[str, str]) -> None:
-        sound, like = self.sound()
-        segments.join(
-            out, self.pieces(), self.ticks, self.end_tick, sound, like.rate_hz, native_rate.LAYOUTS[like.num_channels],
-            tags, self.options.lossless,
-        )  # fmt: skip
-
-    def about(self) -> dict[str, Any]:
-        judged = [json.loads(piece.with_suffix(".json").read_text()) for piece in self.pieces()]
-        return sidecar.describe(self.seen, self.choice, self.plan, self.lines, judged)
-
-    def side_by_side(self, out: Path) -> None:
-        """The source left, the output right."""
-        piece = self.folder / "side.mp4"
-        both = (
-            overlay.beside(as_array(one), other.rgb())
-            for one, (other, _) in zip(self.renderer.shown(0), native_rate.pictures(self.out), strict=False)
-        )
-        segments.write_segment(piece, both, self.ticks, self.coding)
-        sound, like = self.sound()
-        segments.join(
-            out, [piece], self.ticks, self.end_tick, sound, like.rate_hz, native_rate.LAYOUTS[like.num_channels],
-            {"comment": MADE_BY}, self.options.lossless,
-        )  # fmt: skip
-
-
-def taken(frames: Iterator[Frame], num: int, shown: Any) -> Iterator[Frame]:
-    for _ in range(num):
-        yield next(frames)
-        shown.update()
 
 
 def counted(frames: Iterable[Any], total: int, what: str) -> Iterator[Any]:

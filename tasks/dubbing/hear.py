@@ -4,7 +4,7 @@ Both are generators from the same lines (a sound and when it begins), so memory 
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Line:
 
 
 def line(path: Path, start_s: float = 0.0, way: str = "raw") -> Line:
-    """`way`: one of ear.EARS.  Errors: UserError where there is no sound to be read, or none in it."""
+    """`way`: one of options.DRIVING_AUDIO.  Errors: UserError where there is no sound to be read, or none in it."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
@@ -74,18 +74,43 @@ def in_order(lines: Iterable[Line]) -> list[Line]:
 
 
 def timeline(lines: Sequence[Line], num_samples: int) -> Iterator[np.ndarray]:
-    """The lines in their places, silence around them.  Shape: yields (n,) float32, num_samples in all, 16 kHz"""
+    """The driving audio: the lines in their places, silence around them.
+
+    Shape: yields (n,) float32, num_samples in all, 16 kHz
+    """
+
+    def driving(one: Line) -> Iterator[np.ndarray]:
+        blocks = decode.mono(one.path)
+        return separate.separated(blocks) if one.separated else blocks
+
+    return placed(lines, num_samples, timing.SAMPLE_RATE_HZ, (), driving)
+
+
+def placed(
+    lines: Sequence[Line], num_samples: int, rate_hz: int, shape: tuple[int, ...],
+    sound_of: Callable[[Line], Iterable[np.ndarray]],
+) -> Iterator[np.ndarray]:  # fmt: skip
+    """The sound of each line at its place, silence between them.
+
+    Shape: `sound_of` yields (*shape, n) at rate_hz -> yields (*shape, n) float32, num_samples in all
+    """
     at = 0
     for one in lines:
-        start = min(round(one.start_s * timing.SAMPLE_RATE_HZ), num_samples)
-        yield from (np.zeros(num, np.float32) for num in silence(start - at))
+        start = min(round(one.start_s * rate_hz), num_samples)
+        yield from silence(start - at, shape)
         at = max(at, start)
-        for block in separate.separated(decode.mono(one.path)) if one.separated else decode.mono(one.path):
-            given = block[: num_samples - at]
-            at += len(given)
-            if len(given):
-                yield given
-    yield from (np.zeros(num, np.float32) for num in silence(num_samples - at))
+        for block in sound_of(one):
+            kept = block[..., : num_samples - at]
+            at += kept.shape[-1]
+            if kept.shape[-1]:
+                yield kept
+    yield from silence(num_samples - at, shape)
+
+
+def silence(num_samples: int, shape: tuple[int, ...] = ()) -> Iterator[np.ndarray]:
+    """In blocks, so that an hour of it is never in memory.  Shape: yields (*shape, n) float32"""
+    for start in range(0, num_samples, SILENCE_SAMPLES):
+        yield np.zeros((*shape, min(SILENCE_SAMPLES, num_samples - start)), np.float32)
 
 
 def mfcc(blocks: Iterable[np.ndarray], num_frames: int) -> np.ndarray:
@@ -113,34 +138,23 @@ def mfcc(blocks: Iterable[np.ndarray], num_frames: int) -> np.ndarray:
     return np.concatenate(made, axis=1)
 
 
-def replaced(lines: Sequence[Line], like: Sound, duration_s: float) -> Iterator[np.ndarray]:
-    """The lines alone, silence around.  Shape: yields (channels, n) float32, cut to the duration"""
-    num_samples, at = round(duration_s * like.rate_hz), 0
-    for one in lines:
-        start = min(round(one.start_s * like.rate_hz), num_samples)
-        for num in silence(start - at):
-            yield np.zeros((like.num_channels, num), np.float32)
-        at = max(at, start)
-        for block in native_rate.channels(one.path, like):
-            given = block[:, : num_samples - at]
-            at += given.shape[1]
-            if given.shape[1]:
-                yield given
-    for num in silence(num_samples - at):
-        yield np.zeros((like.num_channels, num), np.float32)
+def soundtrack(lines: Sequence[Line], original: Path | None, duration_s: float) -> tuple[Iterator[np.ndarray], Sound]:
+    """What people hear: the lines, between them the sound of `original` or silence; in its format or the first line's.
 
-
-def silence(num_samples: int) -> Iterator[int]:
-    """Lengths of the blocks a silence is made of, so that an hour of it is never in memory."""
-    for start in range(0, num_samples, SILENCE_SAMPLES):
-        yield min(SILENCE_SAMPLES, num_samples - start)
+    Shape: yields (channels, n) float32, cut to the duration
+    """
+    like = native_rate.sound(original or lines[0].path)
+    new = placed(
+        lines, round(duration_s * like.rate_hz), like.rate_hz, (like.num_channels,),
+        lambda line: native_rate.channels(line.path, like),
+    )  # fmt: skip
+    return (mixed(native_rate.channels(original, like), new, lines, like) if original else new), like
 
 
 def mixed(
-    original: Iterator[np.ndarray], lines: Sequence[Line], like: Sound, duration_s: float
+    original: Iterator[np.ndarray], new: Iterator[np.ndarray], lines: Sequence[Line], like: Sound
 ) -> Iterator[np.ndarray]:
-    """The original sound, but for the spans of the lines, where it gives way to them with short fades."""
-    new = replaced(lines, like, duration_s)
+    """The original sound, faded to `new` within the lines."""
     pending = np.zeros((like.num_channels, 0), np.float32)
     at = 0
     for block in new:

@@ -24,7 +24,6 @@ OCCLUDED_LEVELS, OCCLUDED_TIMES = 24.0, 5.0  # the lower face differs from its u
 # many times as much as it usually does
 CLOSING = 2  # frames between two that are covered are covered
 UNLIKE = 0.3  # correlation with its usual look
-LENGTHS = ("longest", "video", "sound")
 SMALL_S = 1 / timing.FPS  # a sound that is longer by less does not make the video longer
 
 
@@ -44,8 +43,8 @@ class Plan:
 
 
 def make(seen: Seen, choice: Choice, lines: Sequence[Line], *, spans: bool, length: str, still: bool) -> Plan:
-    """spans: only where a line is spoken; else everywhere.  length: one of LENGTHS; `still`: a picture, which lasts as
-    long as the sound
+    """spans: change only the frames where a line is spoken; else all.  length: one of options.LENGTHS
+    still: a picture, which lasts as long as the sound
     """
     source_N, times_s, ends_s = (
         still_order(sound_s(lines)) if still else order(seen, sound_s(lines), "video" if spans else length)

@@ -14,7 +14,6 @@ from scipy.ndimage import median_filter
 
 from model import loudness, timing
 
-EARS = ("auto", "raw", "separated")
 NEEDED_DB = 28.0  # loud frames above quiet ones: a voice alone has some 35, one with music 20 dB below it 25
 SPECTRUM, STEP = 512, 128  # samples: 32 ms, 8 ms
 STEADY = 63  # steps, 0.5 s: a vowel is shorter

@@ -5,18 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from tasks.dubbing.hear import Line
 from tasks.dubbing.look import Seen
 from tasks.dubbing.plan import Plan
+from tasks.dubbing.script import Script
 from tasks.dubbing.speaker import Choice
 
 SIDECAR_VERSION = 1  # raise it when a key goes or changes its meaning
 
 
-def describe(
-    seen: Seen, choice: Choice, plan: Plan, lines: Sequence[Line], judged: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Everything about the frames; who calls adds what made them."""
+def describe(script: Script, measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Everything about the frames.  measured: on each segment"""
+    seen, choice, plan = script.seen, script.choice, script.plan
     weight_N = plan.weight_N
     return {
         "version": SIDECAR_VERSION,
@@ -32,14 +31,14 @@ def describe(
                 "end_s": round(line.end_s, 3),
                 "heard": "separated" if line.separated else "raw",
             }
-            for line in lines
+            for line in script.lines
         ],
         "scene_cuts_s": [round(float(seen.times_s[t]), 3) for t in seen.shots[1:]],
         "faces": [one_face(number, seen, choice) for number in range(len(seen.faces))],
         "speaker_by": choice.why,
         "found_by": seen.how,
-        "seam_levels": [segment["seam_levels"] for segment in judged],
-        "confidence": [span for segment in judged for span in segment["confidence"]],
+        "seam_levels": [segment["seam_levels"] for segment in measured],
+        "confidence": [span for segment in measured for span in segment["confidence"]],
     }
 
 

@@ -14,14 +14,14 @@ from time import perf_counter
 
 import numpy as np
 
-from model import faces, timing
+from model import timing
 from model.mfcc import WINDOW_SAMPLES
 from model.params import FaceParams
 from model.samples import NUM_MFCC
 from tasks.core.errors import UserError
 from tasks.dubbing import look, speaker
-from tasks.dubbing.render import crop_points
-from tasks.features import audio, crop, paste
+from tasks.dubbing.blend import FaceBlender, as_array
+from tasks.features import audio
 from tasks.features.landmarks import Predictor
 from tasks.inference.lip_sync import LipSync
 
@@ -107,21 +107,13 @@ class Portrait:
         if not seen.faces:
             raise UserError("no face found in the picture; it must be frontal and upright, or be given by --box")
         face = seen.faces[int(speaker.choose(seen, None, None).who_T[0])]
-        self.picture_HW3, self.sync = picture_HW3, sync
-        self.crop_4 = faces.crop_boxes(face.boxes_N4[:1])[0]
-        self.real_SS3 = crop.crop(picture_HW3, self.crop_4, sync.size)
-        self.mask_SS = paste.mask(crop_points(face, 0, self.crop_4, sync.size), sync.size)
-        portraits = list(face.portraits.values())
-        self.identity_SS3 = portraits[len(portraits) // 2]
-        silence_1FW = np.zeros((1, NUM_MFCC, timing.WINDOW), np.float32)
-        [twin_SS3] = sync.generate(self.identity_SS3, self.identity_SS3[None], silence_1FW)
-        self.sharpen = paste.sharpness(self.identity_SS3, twin_SS3)
+        self.picture_HW3, self.blender = picture_HW3, FaceBlender(sync, face)
+        [self.target] = self.blender.targets([picture_HW3], np.zeros(1, int))
 
     def say(self, window_FW: np.ndarray) -> np.ndarray:
         """Shape: (12, 35) -> (H, W, 3) uint8"""
-        [made_SS3] = self.sync.generate(self.identity_SS3, self.real_SS3[None], window_FW[None])
-        fitted = paste.recoloured(made_SS3, self.real_SS3, self.mask_SS)
-        return paste.paste(self.picture_HW3, fitted, self.mask_SS, self.crop_4, self.sharpen)
+        [made_SS3] = self.blender.generate([self.target], window_FW[None])
+        return as_array(self.blender.blend(self.picture_HW3, self.target, self.target.recoloured(made_SS3)))
 
 
 @dataclass(frozen=True, slots=True)

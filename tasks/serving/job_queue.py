@@ -19,14 +19,16 @@ from types import TracebackType
 from typing import Any
 
 from tasks.core.errors import UserError
+from tasks.dubbing.options import Options
 from tasks.serving import worker
 from tasks.serving.live_sessions import Booth
 from tasks.serving.uploads import Limits, check, safe_name
-from tasks.serving.worker import Done, Order, Progress
+from tasks.serving.worker import Done, DubOrder, Progress
 
 LOOK_S = 0.2  # how often the worker's pipe, the clock and the wish to stop are looked at
 PATIENCE_S = 2.0  # for a worker to end by itself
 OVER = ("done", "refused", "stopped")
+PAGE_OPTIONS = ("voice", "speaker", "length", "label")  # of a dub, as the page may ask for them
 KILLED = "the program failed at this job; the terminal it was started in says why"
 
 
@@ -42,7 +44,7 @@ class Upload:
 class Job:
     """`state`: waiting, working, done, refused or stopped."""
 
-    order: Order
+    order: DubOrder
     until_s: float
     state: str = "waiting"
     what: str = ""
@@ -126,12 +128,14 @@ class Desk:
             raise UserError("too many jobs are waiting; try again in a few minutes")
         face = self.upload(asked.get("face"), "face")
         folder = Path(tempfile.mkdtemp(dir=self.folder))
-        order = Order(
-            face=face.path, sound=None if text else self.upload(asked.get("sound"), "sound").path, text=text,
-            voice=asked.get("voice") or None, checkpoint=checkpoint, speaker=asked.get("speaker") or None,
-            length=asked.get("length") or "longest", label=asked.get("label") or None,
-            out=folder / f"{face.path.stem}-dubbed.mp4", backend=self.backend,
-        )  # fmt: skip
+        chosen = {name: asked.get(name) or None for name in PAGE_OPTIONS}
+        order = DubOrder(
+            face=face.path,
+            sound=None if text else self.upload(asked.get("sound"), "sound").path,
+            checkpoint=checkpoint,
+            out=folder / f"{face.path.stem}-dubbed.mp4",
+            options=Options.from_mapping({**chosen, "text": text, "backend": self.backend}),
+        )
         name, job = secrets.token_urlsafe(12), Job(order, time.monotonic() + self.limits.keep_s)
         self.jobs[name] = job
         self.waiting.put(job)
@@ -219,5 +223,5 @@ class Desk:
                 self.drop(job.order.out)
 
 
-def used(order: Order) -> list[Path]:
+def used(order: DubOrder) -> list[Path]:
     return [path for path in (order.face, order.sound) if path]

@@ -14,25 +14,21 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tasks.core.errors import UserError
+from tasks.dubbing.options import Options
 from tasks.serving.uploads import without_places
 
 BAR = re.compile(r"([A-Za-z ]+): +\d+%\|.*\| (\d+)/(\d+) \[")  # of tasks.core.progress on a terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """One job in words that `tasks.dubbing.dub` knows."""
+class DubOrder:
+    """One job: the arguments of `tasks.dubbing.dub.run`."""
 
     face: Path
     sound: Path | None
-    text: str | None
-    voice: str | None
     checkpoint: str
-    speaker: str | None
-    length: str
-    label: str | None
     out: Path
-    backend: str | None = None
+    options: Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +72,16 @@ def work(pipe: Connection) -> None:
             pipe.send(Done(one(order, pipe)))
 
 
-def one(order: Order, pipe: Connection) -> str:
+def one(order: DubOrder, pipe: Connection) -> str:
     """ "" or why it was refused. A bug of ours ends this process, with its traceback on the real terminal."""
     from tasks.dubbing import dub
     from tasks.tracking import registry
 
-    options = dub.Options(
-        length=order.length,
-        speaker=order.speaker,
-        text=order.text,
-        voice=order.voice,
-        label=order.label,
-        backend=order.backend,
-    )
     tempfile.tempdir = str(order.out.parent)  # what a killed job leaves goes with its folder
     sound = str(order.sound) if order.sound else None
     try:
         with contextlib.redirect_stderr(Terminal(pipe)):
-            dub.run(str(order.face), sound, str(order.out), registry.path_of(order.checkpoint), options=options)
+            dub.run(str(order.face), sound, str(order.out), registry.path_of(order.checkpoint), options=order.options)
     except UserError as error:
         return without_places(str(error))
     return ""

@@ -9,6 +9,7 @@ from test_dub import speech
 from flows import batch
 from tasks.core.errors import UserError
 from tasks.dubbing import batch as jobs
+from tasks.dubbing.options import Options
 from tasks.media import native_rate
 
 
@@ -47,6 +48,26 @@ def test_a_list_that_cannot_be_meant_is_refused_before_any_work(workspace, text,
     Path("jobs.csv").write_text(text)
     with pytest.raises(UserError, match=message):
         jobs.read(Path("jobs.csv"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"crf": "low"}, "--crf must be a whole number, got 'low'"),
+        ({"lossless": "perhaps"}, "--lossless must be yes or no, got 'perhaps'"),
+        ({"box": "1,2,3"}, "--box 1,2,3: wanted left,top,right,bottom in pixels"),
+        ({"sped": "2"}, "'sped' is no option of dub; known: length, speaker"),
+    ],
+)
+def test_an_option_that_cannot_be_read_is_named(cells, message):
+    with pytest.raises(UserError, match=message):
+        Options.from_mapping(cells)
+
+
+def test_words_and_values_give_the_same_options():
+    words = {"crf": "20", "idle": "yes", "box": "0,0,50,60", "ear": "raw", "speaker": None}
+    values = {"crf": 20, "idle": True, "box": (0.0, 0.0, 50.0, 60.0), "driving_audio": "raw"}
+    assert Options.from_mapping(words) == Options.from_mapping(values) == Options(**values)
 
 
 def test_time_codes_are_seconds():

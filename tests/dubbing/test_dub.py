@@ -13,6 +13,7 @@ from model import faces, samples, timing
 from tasks.core import config, paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub, hear, idle, look, speaker
+from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
 from tasks.features import audio, crop, face_track
 from tasks.features.landmarks import Predictor
@@ -36,7 +37,7 @@ def about(out):
 
 
 def options(**given):
-    return dub.Options(**given)
+    return Options(**given)
 
 
 def lossless(face, audio, out="out/a.mkv", **given):
@@ -92,7 +93,7 @@ def test_frames_without_a_face_pass_through_and_are_listed(trained):
 
 def test_a_hand_before_the_mouth_stays_and_the_change_fades_around_it(trained):
     real = face_frames()
-    plain = dub.looked(Path("face.mp4"), config.load(paths.PARAMS).faces, Predictor(paths.LANDMARKS), None, Path())
+    plain = dub.find_faces(Path("face.mp4"), config.load(paths.PARAMS).faces, Predictor(paths.LANDMARKS), None, Path())
     left, top, right, bottom = np.median(plain.faces[0].boxes_N4, axis=0).astype(int)
     real[20:26, (top + bottom) // 2 : bottom + 8, left:right] = (60, 160, 60)
     segments.write_segment(Path("hand.mp4"), real, np.arange(len(real)) * 3600, segments.Coding(lossless=True))
@@ -131,7 +132,6 @@ def test_a_video_that_must_last_longer_goes_back_and_forth(trained):
 
 
 def test_a_run_that_was_killed_goes_on_and_makes_the_same_bytes(trained, monkeypatch):
-    monkeypatch.setattr(dub, "SEGMENT_FRAMES", 8)
     monkeypatch.setattr("tasks.dubbing.render.SEGMENT_FRAMES", 8)
     audio, exact = speech(640 * 5), options(lossless=True)  # the manifest of an mp4 has a date
     dub.run("face.mp4", audio, "out/whole.mkv", options=exact)
@@ -299,13 +299,13 @@ def test_loudness_rises_where_there_is_sound():
         ({"face": "text.mp4"}, "no picture can be read"),
         ({"face": "grey.mp4"}, "no face found in 5 frames"),
         ({"face": "half.mp4"}, "no picture can be read: damaged after"),
-        ({"options": dub.Options(speaker="7")}, "--speaker 7: faces are numbered 0 to 0"),
-        ({"options": dub.Options(speaker="1,1@0")}, "--speaker 1,1@0: no face is there at 0 s"),
-        ({"options": dub.Options(speaker="anna")}, "neither a face's number, nor x,y@seconds, nor a picture"),
-        ({"options": dub.Options(crf=52)}, "--crf must be from 0 to 51, got 52"),
-        ({"audio": None, "options": dub.Options(text="a", tts="say 'a {text} {out}")}, "--tts: no closing quotation"),
+        ({"options": Options(speaker="7")}, "--speaker 7: faces are numbered 0 to 0"),
+        ({"options": Options(speaker="1,1@0")}, "--speaker 1,1@0: no face is there at 0 s"),
+        ({"options": Options(speaker="anna")}, "neither a face's number, nor x,y@seconds, nor a picture"),
+        ({"options": Options(crf=52)}, "--crf must be from 0 to 51, got 52"),
+        ({"audio": None, "options": Options(text="a", tts="say 'a {text} {out}")}, "--tts: no closing quotation"),
         ({"audio": None, "spans": [(99.0, "speech.wav")]}, "speech.wav begins at 99.00 s, the film ends at 1.16 s"),
-        ({"options": dub.Options(length="short")}, "--length must be one of longest, video, sound"),
+        ({"options": Options(length="short")}, "--length must be one of longest, video, sound"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(trained, change, message):

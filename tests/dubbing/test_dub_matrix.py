@@ -12,6 +12,7 @@ import pytest
 
 from tasks.core.errors import UserError
 from tasks.dubbing import dub
+from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
 from tasks.media import decode, native_rate
 
@@ -108,7 +109,7 @@ VIDEOS = {
 def test_any_video_keeps_its_pictures_their_times_and_its_size(trained, kind):
     path = VIDEOS[kind](face_frames()[:NUM])
     source = [(picture, time_s) for picture, time_s in native_rate.pictures(Path(path))]
-    dub.run(path, speech(0.3), "out/a.mp4", options=dub.Options(length="video"))
+    dub.run(path, speech(0.3), "out/a.mp4", options=Options(length="video"))
     made = [(picture, time_s) for picture, time_s in native_rate.pictures(Path("out/a.mp4"))]
     assert len(made) == len(source) > 2
     assert max(abs(a - b) for (_, a), (_, b) in zip(source, made, strict=True)) < 1e-3
@@ -150,7 +151,7 @@ def test_a_phone_video_is_dubbed_upright(trained, quarter):
     at = content.index(b"tkhd") + 4 + 40  # version 0: the matrix lies 40 bytes into the box
     content[at : at + 36] = a + b + zero + c + d + zero + zero + zero + one
     path.write_bytes(bytes(content))
-    dub.run(str(path), speech(0.3), "out/a.mp4", options=dub.Options(length="video"))
+    dub.run(str(path), speech(0.3), "out/a.mp4", options=Options(length="video"))
     assert json.loads(Path("out/a.json").read_text())["changed"] == NUM
     first, _ = next(native_rate.pictures(Path("out/a.mp4")))
     assert np.abs(first.rgb()[:40].astype(int) - faces[0][:40]).mean() < 6
@@ -188,8 +189,8 @@ def test_a_path_that_cannot_be_written_is_one_line(trained):
 def test_the_label_is_seen_in_every_frame_and_changes_nothing_else(trained):
     speech(0.3)
     exact = {"length": "video", "lossless": True}
-    dub.run("face.mp4", "speech.wav", "out/plain.mkv", options=dub.Options(**exact))
-    dub.run("face.mp4", "speech.wav", "out/label.mkv", options=dub.Options(label="AI dubbed", **exact))
+    dub.run("face.mp4", "speech.wav", "out/plain.mkv", options=Options(**exact))
+    dub.run("face.mp4", "speech.wav", "out/label.mkv", options=Options(label="AI dubbed", **exact))
     plain, label = (
         np.stack([picture.rgb() for picture, _ in native_rate.pictures(Path(f"out/{name}.mkv"))])
         for name in ("plain", "label")
@@ -205,7 +206,7 @@ def test_the_label_is_seen_in_every_frame_and_changes_nothing_else(trained):
 
 def test_side_by_side_is_the_source_left_and_the_result_right(trained):
     speech(0.3)
-    dub.run("face.mp4", "speech.wav", "out/a.mkv", options=dub.Options(lossless=True, side_by_side="out/both.mkv"))
+    dub.run("face.mp4", "speech.wav", "out/a.mkv", options=Options(lossless=True, side_by_side="out/both.mkv"))
     made = np.stack([picture.rgb() for picture, _ in native_rate.pictures(Path("out/a.mkv"))])
     both = [(picture.rgb(), time_s) for picture, time_s in native_rate.pictures(Path("out/both.mkv"))]
     width = made.shape[2]

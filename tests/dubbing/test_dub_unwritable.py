@@ -14,7 +14,8 @@ import pytest
 from conftest import ROOT
 
 from tasks.core.errors import Stopped, UserError
-from tasks.dubbing import dub
+from tasks.dubbing import dub, output
+from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
 from tasks.media import decode, encode
 from tasks.provenance import c2pa_mark
@@ -49,13 +50,12 @@ LIMITS = {"what pass 1 found": 2000, "a segment": 60_000, "the joined video": No
 
 @pytest.mark.parametrize("where", LIMITS)
 def test_a_disk_that_is_full_stops_the_work_which_goes_on_when_there_is_room(trained, room, where, monkeypatch):
-    monkeypatch.setattr(dub, "SEGMENT_FRAMES", 8)
     monkeypatch.setattr("tasks.dubbing.render.SEGMENT_FRAMES", 8)
-    limit, join, sign, audio = LIMITS[where], dub.Dubbing.join, c2pa_mark.mark, speech(640 * 40)
+    limit, join, sign, audio = LIMITS[where], output.Output.join, c2pa_mark.mark, speech(640 * 40)
     if limit:
         room(limit)
     elif where == "the joined video":
-        monkeypatch.setattr(dub.Dubbing, "join", lambda *given: (room(20_000), join(*given)))
+        monkeypatch.setattr(output.Output, "join", lambda *given: (room(20_000), join(*given)))
     else:
         monkeypatch.setattr(c2pa_mark, "mark", lambda path, *rest: (room(path.stat().st_size + 500), sign(path, *rest)))
     line = refused(Stopped, audio=audio)
@@ -63,7 +63,7 @@ def test_a_disk_that_is_full_stops_the_work_which_goes_on_when_there_is_room(tra
     assert os.listdir("out") == [".a.mp4.work"]
     assert not [path for path in Path("out").rglob("*") if path.name.startswith(".a.mp4.") and path.name[7:] != "work"]
     room(resource.getrlimit(resource.RLIMIT_FSIZE)[1])
-    monkeypatch.setattr(dub.Dubbing, "join", join)
+    monkeypatch.setattr(output.Output, "join", join)
     monkeypatch.setattr(c2pa_mark, "mark", sign)
     out = dub.run("face.mp4", "speech.wav", "out/a.mp4")
     assert sorted(os.listdir("out")) == ["a.json", "a.mp4"]
@@ -109,9 +109,9 @@ def test_what_is_read_or_is_someone_elses_is_never_overwritten(trained):
     assert "would take the place of face.mp4" in refused(UserError, "./face.mp4")
     encode.encode_video(Path("said.mp4"), decode.frames("face.mp4"), decode.decode_sound("face.mp4"))
     assert "would take the place of said.mp4" in refused(UserError, "said.mp4", audio="said.mp4")
-    both = dub.Options(side_by_side="out/a.mp4")
+    both = Options(side_by_side="out/a.mp4")
     assert "--side-by-side: out/a.mp4 is the output itself" in refused(UserError, options=both)
-    assert "would take the place of face.mp4" in refused(UserError, options=dub.Options(side_by_side="face.mp4"))
+    assert "would take the place of face.mp4" in refused(UserError, options=Options(side_by_side="face.mp4"))
     Path("a.json").mkdir()
     Path("a.json/kept").write_text("someone's")
     assert "a.json, where it is told what was done, is something else" in refused(UserError, "a.mp4")

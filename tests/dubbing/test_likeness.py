@@ -8,6 +8,7 @@ from test_dub import speech
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub, likeness, look, speaker
+from tasks.dubbing.options import Options
 from tasks.features.landmarks import Predictor
 from tasks.loading.clips import Clips
 
@@ -42,7 +43,7 @@ def test_a_network_that_is_not_there_or_is_none_is_one_line(trained):
     for name, why in (("none.dat", "no such file"), ("models/text.dat", "not dlib's face recognition network"),
                       (str(paths.LANDMARKS), "not dlib's face recognition network")):  # fmt: skip
         with pytest.raises(UserError, match=f"--recognition {name}: {why}") as caught:
-            dub.run("face.mp4", speech(6400), "out/a.mp4", options=dub.Options(recognition=name))
+            dub.run("face.mp4", speech(6400), "out/a.mp4", options=Options(recognition=name))
         assert "\n" not in str(caught.value)
 
 

@@ -9,6 +9,7 @@ import pytest
 from model import mixtures
 from tasks.core.errors import UserError
 from tasks.dubbing import dub, separate
+from tasks.dubbing.options import DRIVING_AUDIO, Options
 from tasks.dubbing.tts import write_wav
 from tasks.media import decode, native_rate
 
@@ -56,8 +57,8 @@ def test_it_is_needed_where_something_sounds_in_the_pauses():
 def test_the_output_keeps_the_sound_as_it_is_whatever_the_network_hears(trained):
     write_wav(Path("mixed.wav"), mixtures.under(voice(1.6), "music", 5.0, "a"))
     heard, pictures = {}, {}
-    for way in separate.EARS:
-        dub.run("face.mp4", "mixed.wav", f"out/{way}.mkv", options=dub.Options(lossless=True, ear=way))
+    for way in DRIVING_AUDIO:
+        dub.run("face.mp4", "mixed.wav", f"out/{way}.mkv", options=Options(lossless=True, driving_audio=way))
         heard[way] = decode.decode_sound(Path(f"out/{way}.mkv"))
         pictures[way] = np.stack([picture.rgb() for picture, _ in native_rate.pictures(Path(f"out/{way}.mkv"))])
         told = json.loads(Path(f"out/{way}.json").read_text())
@@ -67,5 +68,5 @@ def test_the_output_keeps_the_sound_as_it_is_whatever_the_network_hears(trained)
     assert np.abs(heard["auto"][: len(given)] - given).max() < 1e-4
     assert (pictures["auto"] == pictures["separated"]).all()
     assert (pictures["raw"] != pictures["separated"]).any()
-    with pytest.raises(UserError, match="--ear must be one of auto, raw, separated, got left"):
-        dub.run("face.mp4", "mixed.wav", "out/b.mkv", options=dub.Options(lossless=True, ear="left"))
+    with pytest.raises(UserError, match="--driving-audio must be one of auto, raw, separated, got left"):
+        dub.run("face.mp4", "mixed.wav", "out/b.mkv", options=Options(lossless=True, driving_audio="left"))

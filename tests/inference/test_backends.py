@@ -11,6 +11,7 @@ import torch
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub
+from tasks.dubbing.options import Options
 from tasks.inference import auto_backend, backends, int8, lip_sync
 from tasks.inference.auto_backend import Verdict
 from tasks.loading.clips import Clips
@@ -94,7 +95,7 @@ def test_auto_dubs_with_what_it_chose_and_says_so(trained, monkeypatch, capsys):
     needs("onnx")
     monkeypatch.setattr(auto_backend, "ROUNDS", 1)
     monkeypatch.setattr(auto_backend, "NUM_CLIPS", 1)
-    dub.run("face.mp4", "face.mp4", "out/a.mp4", options=dub.Options(backend="auto"))
+    dub.run("face.mp4", "face.mp4", "out/a.mp4", options=Options(backend="auto"))
     made_by = json.loads(Path("out/a.json").read_text())["made_by"]
     assert f"backend {made_by['backend']}: the fastest here that passes" in capsys.readouterr().err
     [kept] = [file for file in int8.folder().iterdir() if file.suffix == ".json"]

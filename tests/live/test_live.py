@@ -10,6 +10,7 @@ from model import samples, timing
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub
+from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
 from tasks.features import audio
 from tasks.features.landmarks import Predictor
@@ -72,7 +73,7 @@ def test_live_shows_what_dubbing_the_picture_shows(portrait):
     for chunk in live.chunks(decode.mono(Path("speech.wav"))):
         shown += stream.push(chunk)
     shown += stream.end()
-    dub.run("face.png", "speech.wav", "out/a.mkv", options=dub.Options(lossless=True))
+    dub.run("face.png", "speech.wav", "out/a.mkv", options=Options(lossless=True))
     dubbed = np.stack([picture.rgb() for picture, _ in native_rate.pictures(Path("out/a.mkv"))])
     assert [one.number for one in shown] == list(range(13)) and not any(one.repeated for one in shown)
     height, width = portrait.picture_HW3.shape[:2]

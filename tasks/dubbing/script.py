@@ -1,0 +1,71 @@
+"""What is decided before any mouth is rendered: which face says which lines, in which frames of the output."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model import timing
+from tasks.core.errors import UserError
+from tasks.core.progress import say
+from tasks.dubbing import hear, idle, plan, speaker
+from tasks.dubbing.hear import Line
+from tasks.dubbing.idle import Sway
+from tasks.dubbing.likeness import Recogniser
+from tasks.dubbing.look import Seen
+from tasks.dubbing.options import Options
+from tasks.dubbing.plan import Plan
+from tasks.dubbing.speaker import Choice
+from tasks.media import decode
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """mfcc_FW: of the driving audio, from the output's first frame on.  original: whose sound is kept between the lines
+    sway: of a picture with --idle
+    """
+
+    face: Path
+    seen: Seen
+    choice: Choice
+    lines: Sequence[Line]
+    plan: Plan
+    mfcc_FW: np.ndarray
+    original: Path | None = None
+    sway: Sway | None = None
+
+    @property
+    def duration_s(self) -> float:
+        return float(self.plan.ends_s[-1])
+
+
+def write(
+    face: Path, seen: Seen, lines: Sequence[Line], spans: bool, options: Options, recogniser: Recogniser
+) -> Script:
+    """seen: of pass 1.  spans: dub only where a line is spoken.
+
+    Errors: UserError where the speaker is not found, or a line begins after the video's end
+    """
+    still = decode.is_image(face)
+    has_sound = not still and decode.probe(face).has_sound
+    loudness_T = speaker.loudness(decode.mono(face)) if has_sound and len(seen.faces) > 1 else None
+    choice, sway = speaker.choose(seen, options.speaker, loudness_T, recogniser), None
+    if spans and not still:
+        demand_within(lines, float(seen.ends_s[-1]))
+    if options.idle:
+        num_frames = len(plan.still_order(plan.sound_s(lines))[0])
+        seen, choice, sway = idle.lasting(seen, choice, num_frames)
+    frames = plan.make(seen, choice, lines, spans=spans, length=options.length, still=still and not options.idle)
+    num_frames = max(1, int(np.ceil(frames.ends_s[-1] * timing.FPS - 1e-6)))
+    mfcc_FW = hear.mfcc(hear.timeline(lines, timing.num_samples(num_frames)), num_frames)
+    return Script(face, seen, choice, lines, frames, mfcc_FW, face if spans and has_sound else None, sway)
+
+
+def demand_within(lines: Sequence[Line], video_s: float) -> None:
+    """Errors: UserError for a line that begins after the video's end."""
+    for line in lines:
+        if line.start_s >= video_s:
+            raise UserError(f"{line.path} begins at {line.start_s:.2f} s, the film ends at {video_s:.2f} s")
+        if line.end_s > video_s + plan.SMALL_S:
+            say(f"dub: {line.path} ends at {line.end_s:.2f} s, the film at {video_s:.2f} s: the rest is not heard")
