@@ -1,0 +1,41 @@
+"""Hooks of mkdocs: pages made from the code at build time, and pictures that lie outside docs/.
+
+reads   flows/ (argparse), params.yaml, model/params.py, the docstrings of flows/, tasks/ and model/, benchmarks/results
+adds    commands.md, parameters.md, api/*.md, img/*
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+import pages  # noqa: E402
+
+PICTURES = "../benchmarks/results/"  # as the pages name them, so that they are shown in the repository too
+
+
+def on_config(config: Any) -> Any:
+    api = [{title: name} for name, title, _ in pages.api(ROOT)]
+    config["nav"] = [*config["nav"], {"Modules": api}]
+    return config
+
+
+def on_files(files: Files, config: Any) -> Files:
+    made = {
+        "commands.md": pages.commands(),
+        "parameters.md": pages.parameters(ROOT),
+        **{name: text for name, _, text in pages.api(ROOT)},
+    }
+    for name, text in made.items():
+        files.append(File.generated(config, name, content=text))
+    for picture in sorted((ROOT / "benchmarks/results").glob("*.[pj][np]g")):
+        files.append(File.generated(config, f"img/{picture.name}", abs_src_path=str(picture)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    return markdown.replace(PICTURES, "img/")
