@@ -7,8 +7,8 @@ from typing import Any
 
 from griffe import Extension, Object
 
-LABELS = "Shape|Errors|Source|Differs|Misses|Units?|Range|reads|writes|keeps"
-LABEL = re.compile(rf"({LABELS}):? +(\S.*)")
+LABELS = "Shape|Errors|Source|Differs|Misses|Units?|Range"
+LABEL = re.compile(rf"((?:{LABELS})(?=:)|(?:reads|writes|keeps)(?= {{2}})):? +(\S.*)")
 PARAMETER = re.compile(r"([a-z_]\w*(?:, *\w+)*): +(\S.*)")
 NAME = re.compile(r"(\S.*?)(?:(?<![.:;)]) {2,}| {3,})(\S.*)")  # a name, a gap, what it is
 GAP = re.compile(r"\S {3,}\S")  # columns within columns
