@@ -1,7 +1,8 @@
 """Hooks of mkdocs: pages made from the code at build time, and pictures that lie outside docs/.
 
 reads   flows/ (argparse), params.yaml, model/params.py, the docstrings of flows/, tasks/ and model/, benchmarks/results
-adds    commands.md, parameters.md, api/*.md, img/*
+fills   commands.md, parameters.md
+adds    api/*.md, img/*
 """
 
 import sys
@@ -25,12 +26,7 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    made = {
-        "commands.md": pages.commands(),
-        "parameters.md": pages.parameters(ROOT),
-        **{name: text for name, _, text in pages.api(ROOT)},
-    }
-    for name, text in made.items():
+    for name, _, text in pages.api(ROOT):
         files.append(File.generated(config, name, content=text))
     for picture in sorted((ROOT / "benchmarks/results").glob("*.[pj][np]g")):
         files.append(File.generated(config, f"img/{picture.name}", abs_src_path=str(picture)))
@@ -38,4 +34,6 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+    if page.file.src_uri in pages.FILLED:
+        return pages.FILLED[page.file.src_uri](ROOT)
     return markdown.replace(PICTURES, "img/")

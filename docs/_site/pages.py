@@ -1,4 +1,4 @@
-"""The text of the pages that are made from the code: commands, parameters, modules. Nothing of them is in git."""
+"""The text of the pages that are made from the code: commands, parameters, modules."""
 
 import argparse
 import ast
@@ -12,10 +12,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
-GENERATED = ("commands.md", "parameters.md")  # which other pages may link to
 
-
-def commands() -> str:
+def commands(root: Path) -> str:
     """Every command of the command line, as its own help tells it."""
     from flows.__main__ import parser
 
@@ -153,3 +151,6 @@ def api_page(root: Path, package: Path) -> tuple[str, str, str]:
         if file.name not in ("__init__.py", "__main__.py"):
             text.append(f"::: {'.'.join(file.relative_to(root).with_suffix('').parts)}")
     return f"api/{title.removeprefix('tasks.')}.md", title, "\n\n".join(text) + "\n"
+
+
+FILLED = {"commands.md": commands, "parameters.md": parameters}  # what lies in docs/ of them says where to look else
