@@ -5,6 +5,7 @@ fills   commands.md, parameters.md
 adds    api/*.md, img/*
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[2]
+os.environ["COLUMNS"] = "98"  # where argparse breaks the lines of a help, whatever the terminal
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import pages  # noqa: E402
