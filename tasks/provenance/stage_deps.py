@@ -26,7 +26,7 @@ RESULT_NEUTRAL = {
 
 
 def imports(file: Path, root: Path) -> set[str]:
-    """Files of this repository that a file imports, relative to `root`; not the __init__ files, which contain no code."""
+    """Files of this repository that a file imports, relative to `root`; not __init__ files, which contain no code."""
     names = set()
     for node in ast.walk(ast.parse((root / file).read_text())):
         if isinstance(node, ast.Import):

@@ -54,7 +54,7 @@ def add(video: str, date: str, reason: str, hashes: Iterable[str] = ()) -> Withd
 
 
 def redacted(md5: str) -> Path:
-    """The copy of a deleted table, without the texts and sources of withdrawn clips: it keeps old commits explainable."""
+    """The copy of a deleted table, without texts and sources of withdrawn clips; it keeps old commits explainable."""
     return paths.cache() / "redacted" / f"{md5}.parquet"
 
 

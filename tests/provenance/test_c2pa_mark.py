@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
+from decoded import first_frames
 from remuxed import remuxed
 
 from tasks.core import files, paths
@@ -60,7 +61,7 @@ def test_the_manifest_names_the_source_type_and_the_ingredients(video):
 
 def test_marking_changes_no_frame_and_no_audio_sample(video):
     plain = remuxed(video, Path("plain.mp4"))
-    assert (decode.decode_video(video, 99).frames == decode.decode_video(plain, 99).frames).all()
+    assert (first_frames(video, 99) == first_frames(plain, 99)).all()
     assert (decode.decode_sound(video) == decode.decode_sound(plain)).all()
 
 
