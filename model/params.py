@@ -49,9 +49,7 @@ class Lrs2Params:
         if bad := [part for part in self.parts if "/" in part or part.startswith(".") or not part]:
             raise ValueError(f"corpus.lrs2.parts: {bad[0]!r} is not a file name")
         if "@" in self.host:
-            raise ValueError(
-                "corpus.lrs2.host must contain no user or password: they come from the environment or netrc"
-            )
+            raise ValueError("corpus.lrs2.host must contain no user or password; the environment or netrc has them")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,9 +204,7 @@ class TermParams:
     weight: Weight  # 0: the term is left out
     begin: Share  # of the steps; before it the weight is 0
     ramp: Share  # of the steps, during which the weight rises linearly
-    metric: Literal[
-        "none", "val_mouth_l1", "val_expert_loss", "val_sync_loss"
-    ]  # the term begins when this metric has fallen ...
+    metric: Literal["none", "val_mouth_l1", "val_expert_loss", "val_sync_loss"]  # wait until it has fallen ...
     below: Annotated[float, Range(0, 100)]  # ... to this
 
 

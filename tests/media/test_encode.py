@@ -80,7 +80,7 @@ def test_loud_sound_is_clipped_and_not_wrapped():
 
 def test_a_failure_while_encoding_leaves_no_file(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"old")
-    with pytest.raises(ValueError, match=r"picture 1 is uint8 \(4, 4, 3\), wanted uint8 \(32, 128, 3\)"):
+    with pytest.raises(ValueError, match=r"picture 1 is uint8 \(4, 4, 3\), must be uint8 \(32, 128, 3\)"):
         encode.encode_video(tmp_path / "a.mp4", [soft(32, 128), np.zeros((4, 4, 3), np.uint8)], None)
     with pytest.raises(ValueError, match="no picture"):
         encode.encode_video(tmp_path / "b.mp4", [], None)
