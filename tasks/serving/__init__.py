@@ -1,1 +1,1 @@
-"""The app page: what comes in (uploads), the jobs and the process that does them (desk, worker), HTTP (server)."""
+"""The app: web pages (pages), HTTP (server, routes), uploads, the job queue and its workers (worker, live_sessions, rtc)."""
