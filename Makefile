@@ -7,13 +7,14 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test lint check app mlflow server clean
+.PHONY: help demo test lint check docs app mlflow server clean
 
 help:
 	@echo "make demo    install, run the pipeline on the embedded corpus, dub a clip: about 16 minutes"
-	@echo "make test    install, run every test, the drills of minutes too: about 25 minutes"
+	@echo "make test    install, run every test, on all cores: about 15 minutes on two"
 	@echo "make lint    ruff and mypy"
 	@echo "make check   lint, types, dependencies, tests: what .ci/run calls"
+	@echo "make docs    the documentation as a site, in out/docs"
 	@echo "make app     the page for people, on http://127.0.0.1:7860"
 	@echo "make mlflow  open the MLflow pages on port 5000"
 	@echo "make server  a Prefect server with its pages on port 4200"
@@ -30,14 +31,18 @@ help:
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock -r requirements-dev.lock
 	@touch $@
 
+.venv/.installed-docs: .venv/.installed requirements-docs.lock
+	@echo "installing requirements-docs.lock into .venv: what the documentation needs beside it"
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock -r requirements-docs.lock
+	@touch $@
+
 demo: .venv/.installed
 	python -m tasks.core.config
 	python -m flows demo
 
-# in two processes: one with all 1,700 tests has ended in a segmentation fault, under Debian's Python 3.11.2
+# A file of tests runs in one process; what several need is built once for all (tests/conftest.py, built_once).
 test: .venv/.installed-dev
-	@status=0; for part in a-o p-z; do echo "python -m pytest tests/test_[$$part]*.py"; \
-	python -m pytest tests/test_[$$part]*.py || status=1; done; exit $$status
+	python -m pytest -n auto --dist loadfile
 
 lint: .venv/.installed-dev
 	ruff check .
@@ -46,6 +51,10 @@ lint: .venv/.installed-dev
 
 check: lint test
 	python -m pip check
+
+docs: .venv/.installed-docs
+	NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet
+	@echo "docs: open out/docs/index.html in a browser"
 
 app: .venv/.installed
 	python -m flows app --port 7860

@@ -7,11 +7,10 @@ Correlation of the generated mouth opening with the true one, means over clips. 
 
 import argparse
 import json
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.dub import machine
+from benchmarks.machine import RESULTS, machine
 from model import faces, mixtures, samples
 from model.metrics import temporal
 from tasks.core import paths
@@ -22,7 +21,7 @@ from tasks.features.landmarks import Predictor
 from tasks.inference import lip_sync
 from tasks.loading.clips import Clips
 
-RESULT = Path("benchmarks/results/ear.json")
+RESULT = RESULTS / "ear.json"
 SNR_DB = (20.0, 10.0, 0.0)
 
 
@@ -39,7 +38,7 @@ def main() -> None:
         truth_T = np.array(clip.truth["aperture"]) if clip.truth else faces.aperture(predictor(clip.faces_TSS3))
         voice = raw.sound(key)
         sounds = {"clean": voice}
-        sounds |= {f"{k} {s:g} dB": mixtures.under(voice, k, s, key) for k in mixtures.KINDS for s in SNR_DB}
+        sounds |= {f"{k} {s:g} dB": mixtures.mix_at_snr(voice, k, s, key) for k in mixtures.KINDS for s in SNR_DB}
         for name, sound in sounds.items():
             found = {}
             for way, heard in (("raw", sound), ("separated", np.concatenate(list(separate.separated([sound]))))):

@@ -1,7 +1,7 @@
 """The joint training step against plain loops over the same networks, interleaved in one run.
 
-    python benchmarks/train.py                              needs data/ (`dvc repro preprocess`); full width
-    python benchmarks/train.py --width 0.125 --batch 16     the demo's size
+    python -m benchmarks.train                              needs data/ (`dvc repro preprocess`); full width
+    python -m benchmarks.train --width 0.125 --batch 16     the demo's size
     writes benchmarks/results/train-<cpu or cuda>-w<width>-b<batch>.json
 
 ours             tasks.loading.batches, model.gan: bf16, channels_last, fused Adam, the discriminator's fakes from the
@@ -23,11 +23,8 @@ import contextlib
 import gc
 import json
 import os
-import platform
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -41,9 +38,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
-
+from benchmarks.machine import RESULTS, commit, machine
 from model.discriminator import SyncDiscriminator, distance
 from model.gan import Gan
 from model.generator import Generator
@@ -55,6 +50,7 @@ from tasks.loading.batches import Batches
 from tasks.loading.clips import Clips
 from tasks.loading.resident import Resident
 
+ALIKE: dict = {"precision": "bf16", "separate_fakes": False, "average": 0.0, "audio_from_expert": "never"}
 Step = Callable[[], float]  # trains one batch; seconds it waited for data
 
 
@@ -74,7 +70,7 @@ def main() -> None:
     p = replace(
         p,
         model=replace(p.model, width=args.width),
-        train=replace(p.train, batch_size=batch, num_runs=0, terms=without_runs(p.train.terms)),
+        train=replace(p.train, batch_size=batch, num_runs=0, terms=without_runs(p.train.terms), **ALIKE),
     )
     clips = Clips(paths.INDEX, paths.SHARDS, "train")
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
@@ -96,8 +92,7 @@ def main() -> None:
         "variants": rows,
         "ours_over": {name: round(speed["ours"] / speed[name], 2) for name in speed if name != "ours"},
     }
-    out = HERE / f"results/train-{device.type}-w{args.width:g}-b{batch}.json"
-    out.parent.mkdir(exist_ok=True)
+    out = RESULTS / f"train-{device.type}-w{args.width:g}-b{batch}.json"
     out.write_text(json.dumps(result, indent=2) + "\n")
     show(result)
 
@@ -118,14 +113,9 @@ def make_variants(
         stack.callback(made.close)
         return made
 
-    def ours(**settings) -> Step:
+    def ours(mode: str = "", **settings) -> Step:
         torch.manual_seed(0)
-        gan = Gan(
-            width=p.model.width, size=p.faces.size, margin=p.train.margin, l1_weight=1.0,
-            sync_weight=p.train.terms.sync.weight, lip_alpha=p.train.lip_alpha, learning_rate=p.train.lr,
-            discriminator_learning_rate=p.train.lr_discriminator, device=device, precision="bf16",
-            channels_last=True, **settings,
-        )  # fmt: skip
+        gan = Gan(p.model.width, p.faces.size, replace(p.train, **settings), device, compiled=mode)
         source = batches()
 
         def step() -> float:
@@ -137,7 +127,7 @@ def make_variants(
 
     variants = {"ours": ours(), "lipgan_order": ours(separate_fakes=True)}
     if compiled:
-        variants["ours_compiled"] = ours(compiled="reduce-overhead" if device.type == "cuda" else "default")
+        variants["ours_compiled"] = ours("reduce-overhead" if device.type == "cuda" else "default")
     source = batches()
     variants["plain"] = plain(p, device, lambda: floats(next(source), device))
     ordered = batches()
@@ -290,11 +280,8 @@ def peak_bytes(device: torch.device) -> float:
 
 def flops_a_sample(p, separate_fakes: bool) -> float:
     """Counted on a batch of two, on the CPU."""
-    gan = Gan(
-        width=p.model.width, size=p.faces.size, margin=2.0, l1_weight=1.0, sync_weight=0.01, lip_alpha=1.0,
-        learning_rate=1e-4, discriminator_learning_rate=1e-4, device="cpu", precision="fp32", channels_last=False,
-        separate_fakes=separate_fakes,
-    )  # fmt: skip
+    train = replace(p.train, precision="fp32", separate_fakes=separate_fakes)
+    gan = Gan(p.model.width, p.faces.size, train, "cpu", channels_last=False)
     size = p.faces.size
     faces_BSS3 = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     sound_BFW = torch.randn(2, 12, 35)
@@ -333,19 +320,6 @@ def show(result: dict) -> None:
             f"| {name} | {row['samples_per_s']:.2f} | {ratio} | {row['share_of_matrix_rate']:.1%} | "
             f"{row['data_wait_share']:.1%} | {row['peak_gb']:.2f} |"
         )
-
-
-def machine(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.processor()}"
-
-
-def commit() -> str:
-    words = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(words, cwd=HERE.parent, capture_output=True, text=True, check=True).stdout.strip()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from filelock import FileLock
 
 from tasks.acquire import stage as acquire
 from tasks.core import config, paths
@@ -26,7 +27,8 @@ ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared/real"
 
 os.environ.update(LIPGAN_TRACKING="off", DVC_NO_ANALYTICS="1", DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true")
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# with a process a core (pytest -n), a second thread would wait for a core and spin
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 os.environ["LIPGAN_CONFIG"] = tempfile.mkdtemp()  # the key that marks videos: never the one in the user's home
 
 TINY = {
@@ -122,17 +124,32 @@ def inside(folder):
         yield
 
 
+def built_once(tmp_path_factory, name, build):
+    """The folder `name`, filled by `build(folder)` in the first of the test processes that asks for it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with FileLock(f"{folder}.lock"):
+        if not (done := Path(f"{folder}.done")).exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed while it built
+            folder.mkdir()
+            build(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory):
     """The tiny corpus after acquire, landmarks and preprocess. Read it, do not write to it."""
-    folder = tmp_path_factory.mktemp("tiny")
-    (folder / "params.yaml").write_text(params_text(TINY))
-    with inside(folder):
-        p = config.load(Path("params.yaml"))
-        run_acquire(p)
-        landmarks_stage.run(p)
-        run_preprocess(p)
-    return folder
+
+    def build(folder):
+        (folder / "params.yaml").write_text(params_text(TINY))
+        with inside(folder):
+            p = config.load(Path("params.yaml"))
+            run_acquire(p)
+            landmarks_stage.run(p)
+            run_preprocess(p)
+
+    return built_once(tmp_path_factory, "tiny", build)
 
 
 @pytest.fixture
@@ -146,14 +163,16 @@ def tiny(tiny_folder, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def trained_folder(tiny_folder, tmp_path_factory):
-    folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("trained") / "p", symlinks=True)
-    with inside(folder):
-        p = config.load(Path("params.yaml"))
-        expert.run(p)
-        train.run(p)
-        row = index.kept(index.read(paths.CLIPS), "test")[0]
-        Path("face.mp4").write_bytes(shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"])
-    return folder
+    def build(folder):
+        shutil.copytree(tiny_folder, folder, symlinks=True, dirs_exist_ok=True)
+        with inside(folder):
+            p = config.load(Path("params.yaml"))
+            expert.run(p)
+            train.run(p)
+            row = index.kept(index.read(paths.CLIPS), "test")[0]
+            Path("face.mp4").write_bytes(shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"])
+
+    return built_once(tmp_path_factory, "trained", build)
 
 
 @pytest.fixture
@@ -167,14 +186,16 @@ def trained(trained_folder, tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory):
     """A store made once: its migrations take seconds."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LIPGAN_TRACKING", "mlflow")
-        patch.chdir(folder)
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        tracking.connect()
-        os.environ.pop("MLFLOW_TRACKING_URI", None)
-    return folder / "mlflow.db"
+
+    def build(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LIPGAN_TRACKING", "mlflow")
+            patch.chdir(folder)
+            patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+            tracking.connect()
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+    return built_once(tmp_path_factory, "mlflow", build) / "mlflow.db"
 
 
 def git(*arguments):
@@ -201,24 +222,27 @@ def without_evaluation():
 @pytest.fixture(scope="session")
 def committed_folder(tiny_folder, tmp_path_factory):
     """Trained under MLflow from a clean commit; what came of it is in DVC's cache and, by hash, in a second commit."""
-    folder = shutil.copytree(tiny_folder, tmp_path_factory.mktemp("committed") / "p", symlinks=True)
-    for room in ("flows", "tasks", "model"):
-        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in (".gitignore", ".dvcignore", "requirements.lock", "withdrawals.csv"):
-        shutil.copy(ROOT / name, folder / name)
-    (folder / "data/videos").mkdir()
-    (folder / "dvc.yaml").write_text(without_evaluation())
-    with inside(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LIPGAN_TRACKING", "mlflow")
-        git("init", "-q")
-        dvc("init")
-        commit("code")
-        p = config.load(Path("params.yaml"))
-        expert.run(p)
-        train.run(p)
-        dvc("commit", "-f")
-        commit("checkpoint")
-    return folder
+
+    def build(folder):
+        shutil.copytree(tiny_folder, folder, symlinks=True, dirs_exist_ok=True)
+        for room in ("flows", "tasks", "model"):
+            shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in (".gitignore", ".dvcignore", "requirements.lock", "withdrawals.csv"):
+            shutil.copy(ROOT / name, folder / name)
+        (folder / "data/videos").mkdir()
+        (folder / "dvc.yaml").write_text(without_evaluation())
+        with inside(folder), pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LIPGAN_TRACKING", "mlflow")
+            git("init", "-q")
+            dvc("init")
+            commit("code")
+            p = config.load(Path("params.yaml"))
+            expert.run(p)
+            train.run(p)
+            dvc("commit", "-f")
+            commit("checkpoint")
+
+    return built_once(tmp_path_factory, "committed", build)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from tasks.provenance import dvc_lock
+from tasks.provenance import dvc_cache
 from tasks.storage import index
 
 EPOCH_S = 1_700_000_000
@@ -28,7 +28,7 @@ def row(clip, status="kept"):
 def into_cache(content):
     """Store bytes as DVC does; return their md5."""
     md5 = hashlib.md5(content).hexdigest()
-    place = dvc_lock.place(md5)
+    place = dvc_cache.place(md5)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(content)
     return md5

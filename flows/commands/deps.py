@@ -21,12 +21,10 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from tasks.core.errors import UserError
-    from tasks.core.files import write_atomic
+    from tasks.core.files import demand_file, write_atomic
     from tasks.provenance import stage_deps
 
-    if not stage_deps.DVC_YAML.is_file():
-        raise UserError(f"{stage_deps.DVC_YAML}: no such file; run this in the folder of the project")
+    demand_file(stage_deps.DVC_YAML, "run this in the folder of the project")
     text = stage_deps.DVC_YAML.read_text()
     changes = stage_deps.changes(text)
     for line in changes:

@@ -65,7 +65,7 @@ def run(*, without_raw: bool = False) -> list[Link]:
     """
     case = open_case(without_raw)
     skipped = {str(paths.RAW)} if without_raw else set()
-    wanted = {path: digest for path, digest in evidence.out_hashes(case.lock).items() if path not in skipped}
+    wanted = {path: digest for path, digest in dvc_lock.outs_of(case.lock).items() if path not in skipped}
     findings, _ = evidence.outs(wanted)
     links = [
         evaluation(case),
@@ -109,7 +109,7 @@ def code(case: Case) -> Link:
 
 def stages(case: Case) -> Link:
     """What each stage took is what another gave, and its code and parameters are those of the commit."""
-    gave = evidence.out_hashes(case.lock)
+    gave = dvc_lock.outs_of(case.lock)
     code_deps = sorted({dep for stage in case.lock.values() for dep in stage.deps if dep.endswith(".py")})
     contents = programs.git_contents([f"{case.commit}:{name}" for name in (*code_deps, str(paths.PARAMS), "dvc.yaml")])
     known = {

@@ -17,8 +17,7 @@ from tasks.core import programs
 from tasks.core.errors import UserError
 from tasks.core.files import md5_file
 from tasks.core.progress import bar
-from tasks.provenance import dvc_lock
-from tasks.provenance.dvc_lock import Lock
+from tasks.provenance import dvc_cache
 
 T = TypeVar("T")
 THREADS = 8  # hashing waits for the disk as much as for the processor
@@ -67,7 +66,7 @@ def _blob_hash(path: Path, like: str) -> str:
 
 def outs(wanted: dict[str, str]) -> tuple[dict[str, list[str]], int]:
     """Outs of stages (path -> hash of dvc.lock) against the files here: findings by out, and how many files it were."""
-    files = {name: dvc_lock.listed(Path(name)) if digest.endswith(".dir") else [Path(name)] for name, digest in
+    files = {name: dvc_cache.tracked_files(Path(name)) if digest.endswith(".dir") else [Path(name)] for name, digest in
              wanted.items()}  # fmt: skip
     everything = [file for group in files.values() for file in group if file.is_file()]
     md5s = dict(zip(everything, in_parallel(md5_file, everything, "hashing"), strict=True))
@@ -90,9 +89,9 @@ def _folder(folder: Path, wanted: str, got: dict[Path, str]) -> list[str]:
     if not folder.is_dir():
         return [f"{folder}: missing; `dvc checkout {folder}` or `dvc pull {folder}`"]
     here = {file.relative_to(folder).as_posix(): md5 for file, md5 in got.items()}
-    if dvc_lock.folder_hash(here) == wanted:
+    if dvc_cache.folder_hash(here) == wanted:
         return []
-    if (listed := dvc_lock.files_of(wanted)) is None:
+    if (listed := dvc_cache.files_of(wanted)) is None:
         return [f"{folder}: its {len(here)} files hash to another folder than dvc.lock says; the cache lacks the list"]
     findings = [f"{folder / name}: missing; `dvc checkout {folder}`" for name in sorted(listed.keys() - here.keys())]
     findings += [f"{folder / name}: no file of dvc.lock's {folder}" for name in sorted(here.keys() - listed.keys())]
@@ -155,8 +154,4 @@ def table_or_copy(path: Path, digest: str) -> Path | None:
     """The file itself if its bytes are those of dvc.lock, else DVC's copy, else None."""
     if path.is_file() and md5_file(path) == digest:
         return path
-    return dvc_lock.cached(digest)
-
-
-def out_hashes(lock: Lock) -> dict[str, str]:
-    return {path: digest for stage in lock.values() for path, digest in stage.outs.items()}
+    return dvc_cache.cached(digest)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from tasks.core import files, paths, programs
 from tasks.core.errors import UserError
 from tasks.core.progress import progress
-from tasks.provenance import dvc_lock, training_record, withdrawals
+from tasks.provenance import dvc_cache, dvc_lock, git_revision, training_record, withdrawals
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS locks (blob TEXT PRIMARY KEY);
@@ -74,46 +74,17 @@ class Answer:
 
 @contextlib.contextmanager
 def opened() -> Iterator[sqlite3.Connection]:
-    """The database, brought up to date with the repository."""
+    """The database, brought up to date with the repository.  Errors: UserError outside a git repository."""
+    if not git_revision.commit():
+        raise UserError("no git history here; run in the repository whose history is asked")
     file = paths.cache() / "lineage.db"
     file.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(sqlite3.connect(file, timeout=60)) as db:
         db.executescript(SCHEMA)
         with db:
-            _read_locks(db, sorted({blob for _, blob in commits()}))
+            _read_locks(db, sorted(set(dvc_lock.history().values())))
             _read_indexes(db)
         yield db
-
-
-def commits() -> list[tuple[str, str]]:
-    """Every commit that changed dvc.lock, newest first, with the hash of the lock in it; removals give none.
-
-    Errors: UserError outside a git repository.
-    """
-    told = programs.git(
-        "log",
-        "--all",
-        "--full-history",
-        "--topo-order",
-        "-m",
-        "--raw",
-        "--no-abbrev",
-        "--format=@%H",
-        "--",
-        dvc_lock.LOCK,
-    )
-    if told is None:
-        raise UserError("no git history here; run in the repository whose history is asked")
-    found: dict[str, str] = {}
-    commit = ""
-    for line in filter(None, told.splitlines()):
-        if line.startswith("@"):
-            commit = line[1:]
-        else:  # ":<mode> <mode> <blob before> <blob after> <letter>\t<path>"
-            blob = line.split(" ")[3]
-            if blob.strip("0"):
-                found[commit] = blob
-    return list(found.items())
 
 
 def _read_locks(db: sqlite3.Connection, blobs: Sequence[str]) -> None:
@@ -121,12 +92,8 @@ def _read_locks(db: sqlite3.Connection, blobs: Sequence[str]) -> None:
     missing = [blob for blob in blobs if blob not in known]
     if not missing:
         return
-    contents = programs.git_contents(missing)
-    for blob, content in zip(progress(missing, "reading locks", "commit"), contents, strict=True):
-        try:
-            lock = dvc_lock.parse((content or b"").decode())
-        except ValueError:
-            lock = {}  # a lock with marks of a merge, say: it names nothing
+    locks = dvc_lock.locks(missing)
+    for blob, lock in zip(progress(missing, "reading locks", "commit"), locks, strict=True):
         rows = [(blob, str(path), digest) for path in FOLLOWED if (digest := dvc_lock.out(lock, path))]
         db.executemany("INSERT OR IGNORE INTO hashes VALUES (?, ?, ?)", rows)
         db.execute("INSERT OR IGNORE INTO locks VALUES (?)", (blob,))
@@ -139,7 +106,7 @@ def _read_indexes(db: sqlite3.Connection) -> None:
         (str(paths.INDEX),),
     ).fetchall()
     for (digest,) in progress(missing, "reading indexes", "index") if missing else ():
-        place = dvc_lock.cached(digest) or withdrawals.redacted(digest)
+        place = dvc_cache.cached(digest) or withdrawals.redacted(digest)
         if place.is_file():
             table = pq.read_table(place, columns=list(COLUMNS)).to_pylist()
             rows = [(digest, *(row[name] or "" for name in COLUMNS)) for row in table]
@@ -192,14 +159,14 @@ def bytes_left(hashes: dict[str, str], names: set[str]) -> str:
     """Of shards with these names, raw or processed, those whose bytes DVC's cache here still has."""
     left = []
     for folder in (str(paths.RAW), str(paths.SHARDS)):
-        listed = _files_of(hashes.get(folder, ""))
-        left += [f"{folder}/{name}" for name in sorted(names & listed.keys()) if dvc_lock.place(listed[name]).is_file()]
+        md5s = _files_of(hashes.get(folder, ""))
+        left += [f"{folder}/{name}" for name in sorted(names & md5s.keys()) if dvc_cache.place(md5s[name]).is_file()]
     return ", ".join(left) or "none in DVC's cache"
 
 
 @functools.lru_cache(maxsize=4096)
 def _files_of(digest: str) -> dict[str, str]:
-    return dvc_lock.files_of(digest) or {}
+    return dvc_cache.files_of(digest) or {}
 
 
 def of_checkpoint(which: str) -> Answer:
@@ -268,7 +235,7 @@ def _spans(answer: Any) -> tuple[list[Span], list[str]]:
     """Neighbouring commits with equal answers as one; apart from them, commits that could not be answered (None)."""
     spans: list[Span] = []
     unknown = []
-    for commit, blob in commits():
+    for commit, blob in dvc_lock.history().items():
         told = answer(blob)
         if told is None:
             unknown.append(commit)

@@ -6,11 +6,10 @@ An event of the same stage in the same lock has the same run id, so a second exp
 import os
 from typing import Any
 
-from tasks.audit import evidence
 from tasks.audit.chain import Case
 from tasks.core import paths
 from tasks.core.errors import UserError
-from tasks.provenance import git_revision
+from tasks.provenance import dvc_lock, git_revision
 
 NAMESPACE, DATA = "lipgan-pipeline", "dvc"
 
@@ -20,7 +19,7 @@ def events(case: Case) -> list[Any]:
     from openlineage.client import event_v2, facet_v2, uuid
 
     when = git_revision.date(case.commit)
-    produced = evidence.out_hashes(case.lock)
+    produced = dvc_lock.outs_of(case.lock)
     made = []
     for name, stage in case.lock.items():
         code = facet_v2.source_code_location_job.SourceCodeLocationJobFacet(

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.core.errors import UserError
+
 
 @contextmanager
 def all_or_nothing(out: Path) -> Iterator[Path]:
@@ -27,6 +29,18 @@ def all_or_nothing(out: Path) -> Iterator[Path]:
 def write_atomic(path: Path, text: str) -> None:
     with all_or_nothing(path) as partial:
         partial.write_text(text)
+
+
+def demand_file(path: Path | str, advice: str = "", option: str = "") -> Path:
+    """The path, if it names a file.
+
+    Errors: UserError "<option> <path>: no such file; <advice>", or the same for a folder.
+    """
+    path = Path(path)
+    if not path.is_file():
+        problem = "a folder, not a file" if path.is_dir() else "no such file"
+        raise UserError(f"{option} {path}: {problem}; {advice}".strip(" ;"))
+    return path
 
 
 def sha256_file(path: Path) -> str:

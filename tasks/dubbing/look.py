@@ -17,7 +17,7 @@ from model import faces, timing
 from model.params import FaceParams
 from tasks.core import memory
 from tasks.features import crop
-from tasks.features.face_track import Frame, agree, detect, detect_near, detector, following
+from tasks.features.face_track import Frame, between, detect, detect_near, following, scan
 from tasks.features.landmarks import Predictor
 from tasks.media.frame import Picture
 
@@ -71,9 +71,6 @@ class Seen:
         usual_s = float(np.median(np.diff(self.times_s))) if len(self.times_s) > 1 else 1 / timing.FPS
         return np.append(self.times_s[1:], self.times_s[-1] + usual_s)
 
-    def shot_of(self, frame: int) -> int:
-        return int(np.searchsorted(self.shots, frame, side="right")) - 1
-
 
 def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Predictor) -> Seen:
     """Go through (picture, start in s) once."""
@@ -102,13 +99,7 @@ def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Predictor, box
             grey_HW = cv2.resize(
                 cv2.cvtColor(frame_HW3, cv2.COLOR_RGB2GRAY), None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA
             )
-            rectangles, _, _ = detector().run(grey_HW, upsample, demand)
-            found_N4 = (
-                np.array([(b.left(), b.top(), b.right() + 1, b.bottom() + 1) for b in rectangles], np.float64).reshape(
-                    -1, 4
-                )
-                / shrink
-            )
+            found_N4 = scan(grey_HW, upsample, demand) / shrink
     made = []
     for box in found_N4:
         crop_SS3 = crop.crop(frame_HW3, faces.crop_boxes(box[None])[0], p.size)
@@ -251,7 +242,7 @@ class _Watch:
             one.keys_lost = one.keys_lost + 1 if box is None else 0
             if box is not None:
                 one.boxes[t] = box
-            self.between(one, low, t)
+            self.fill(one, low, t)
             self.settle(one, t)
         for lost in [one for one in self.followed if one.keys_lost >= LOST_KEYS]:
             self.finish(lost)
@@ -285,22 +276,13 @@ class _Watch:
     def near(self, t: int, last_4: np.ndarray) -> np.ndarray | None:
         return following(last_4, detect_near(self.held[t], last_4))
 
-    def between(self, one: _Followed, low: int, high: int) -> None:
-        """Fill the frames between two searched ones: in a line where they agree, else by searching half-way."""
-        before, after = one.boxes.get(low), one.boxes.get(high)
-        if high - low < 2 or (before is None and after is None):
-            return
-        if before is not None and after is not None and agree(before, after):
-            for t in range(low + 1, high):
-                one.boxes[t] = before + (after - before) * (t - low) / (high - low)
-            return
-        middle = (low + high) // 2
-        known = before if before is not None else after
-        assert known is not None
-        if (box := self.near(middle, known)) is not None:
-            one.boxes[middle] = box
-        self.between(one, low, middle)
-        self.between(one, middle, high)
+    def fill(self, one: _Followed, low: int, high: int) -> None:
+        """Boxes of the frames between two searched ones."""
+
+        def look(t: int, known_4: np.ndarray | None) -> np.ndarray | None:
+            return None if known_4 is None else self.near(t, known_4)
+
+        one.boxes |= between(low, high, one.boxes.get(low), one.boxes.get(high), look)
 
     def settle(self, one: _Followed, high: int) -> None:
         """Landmarks of the frames that are known now, up to key frame `high`, and a portrait of that."""

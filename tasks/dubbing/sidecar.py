@@ -10,7 +10,7 @@ from tasks.dubbing.plan import Plan
 from tasks.dubbing.script import Script
 from tasks.dubbing.speaker import Choice
 
-SIDECAR_VERSION = 1
+SIDECAR_VERSION = 1  # raise it when a key goes or changes its meaning
 
 
 def describe(script: Script, measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Batches of runs for the sync expert: frames and sounds of a few clips at a time, changed as model.augment draws."""
 
+import itertools
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from model.augment import Change
 from model.expert import MIDDLE, RUN, RunBatch
 from model.params import Params
 from tasks.core import paths
+from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
 from tasks.loading.clips import Clips
 from tasks.storage.shard_reader import Stored
@@ -30,18 +31,14 @@ def batches(clips: Clips, p: Params, first: int) -> Iterator[RunBatch]:
     keys, starts_of = [clips.keys[n] for n in numbers], [frame_runs.starts(found[n]) for n in numbers]
     e = p.expert
 
-    def make(step: int) -> RunBatch:
-        drawn = frame_runs.draw(
-            step, keys, starts_of, seed=p.seed, clips_per_batch=e.clips_per_batch, per_clip=e.runs_per_clip
-        )
-        return batch_of(clips, [numbers[c] for c in drawn.clip_C], drawn, p)
+    def make() -> Iterator[RunBatch]:
+        for step in itertools.count(first):
+            drawn = frame_runs.draw(
+                step, keys, starts_of, seed=p.seed, clips_per_batch=e.clips_per_batch, per_clip=e.runs_per_clip
+            )
+            yield batch_of(clips, [numbers[c] for c in drawn.clip_C], drawn, p)
 
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(make, first)
-        while True:
-            first += 1
-            batch, coming = coming.result(), pool.submit(make, first)
-            yield batch
+    yield from ahead(make(), 1)
 
 
 def batch_of(clips: Clips, numbers: list[int], drawn: frame_runs.Runs, p: Params) -> RunBatch:
@@ -70,4 +67,4 @@ def _heard(clip: Stored, frames_N: np.ndarray, change: Change) -> np.ndarray:
     columns_NW = timing.window_columns(frames_N, len(clip.mel_CM))
     stored_NWM = torch.from_numpy(clip.mel_CM[columns_NW])
     changes, silent_N = [change] * len(frames_N), np.zeros(len(frames_N), bool)
-    return disturbances.under(stored_NWM, columns_NW, changes, silent_N).numpy()
+    return disturbances.disturbed_cepstra(stored_NWM, columns_NW, changes, silent_N).numpy()

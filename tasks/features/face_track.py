@@ -15,7 +15,7 @@ Source: LipGAN searches every frame: 94 % of its preprocessing time.
 """
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -66,10 +66,10 @@ def detect(frame_HW3: Frame, detect_px: int) -> np.ndarray:
     return scan(grey_HW, 1) / shrink
 
 
-def scan(grey_HW: np.ndarray, upsample: int) -> np.ndarray:
-    """Shape: -> (N, 4) float, px of the grey picture"""
-    found = detector()(grey_HW, upsample)
-    return np.array([(b.left(), b.top(), b.right() + 1, b.bottom() + 1) for b in found], np.float64).reshape(-1, 4)
+def scan(grey_HW: np.ndarray, upsample: int, threshold: float = 0.0) -> np.ndarray:
+    """`threshold` is added to dlib's own.  Shape: -> (N, 4) float, px of the grey picture"""
+    boxes, _, _ = detector().run(grey_HW, upsample, threshold)
+    return np.array([(b.left(), b.top(), b.right() + 1, b.bottom() + 1) for b in boxes], np.float64).reshape(-1, 4)
 
 
 def detect_near(frame_HW3: Frame, last_4: np.ndarray) -> np.ndarray:
@@ -151,6 +151,24 @@ def agree(one_4: np.ndarray, other_4: np.ndarray) -> bool:
     return bool(near and faces.iou(one_4, other_4[None])[0] >= AGREE_IOU)
 
 
+Look = Callable[[int, np.ndarray | None], np.ndarray | None]
+
+
+def between(low: int, high: int, one: np.ndarray | None, other: np.ndarray | None, look: Look) -> dict[int, np.ndarray]:
+    """Boxes of the frames between two searched ones: on a line if their boxes agree, else by searching half-way.
+
+    look    frame number, nearest known box -> box of the face in that frame, None if it has none
+    """
+    if high - low < 2:
+        return {}
+    if one is not None and other is not None and agree(one, other):
+        return {t: one + (other - one) * (t - low) / (high - low) for t in range(low + 1, high)}
+    middle = (low + high) // 2
+    box = look(middle, other if one is None else one)
+    known = {} if box is None else {middle: box}
+    return known | between(low, middle, one, box, look) | between(middle, high, box, other, look)
+
+
 class _Search:
     """The state of `track`: boxes so far, and the frames since the last key frame."""
 
@@ -176,27 +194,16 @@ class _Search:
         """Frame t is a key frame: settle the frames since the one before."""
         self.boxes[t] = self.look(t, self.last)
         if t:
-            self.between(min(self.held), t)
+            low = min(self.held)
+            for middle, box in between(low, t, self.boxes[low], self.boxes[t], self.look).items():
+                self.boxes[middle] = box
         self.held = {t: self.held[t]}
         self.last = self.last if self.boxes[t] is None else self.boxes[t]
 
-    def between(self, low: int, high: int) -> None:
-        """Fill the frames between two searched ones."""
-        if high - low < 2:
-            return
-        one, other = self.boxes[low], self.boxes[high]
-        if one is not None and other is not None and agree(one, other):
-            for t in range(low + 1, high):
-                self.boxes[t] = one + (other - one) * (t - low) / (high - low)
-            return
-        middle = (low + high) // 2
-        self.boxes[middle] = self.look(middle, one if one is not None else other if other is not None else self.last)
-        self.between(low, middle)
-        self.between(middle, high)
-
     def look(self, t: int, last: np.ndarray | None) -> np.ndarray | None:
-        """The face of frame t, by the detector.  Shape: -> (4,) px of the frame"""
+        """The face of frame t, by the detector, near a box or the last one.  Shape: -> (4,) px of the frame"""
         frame_HW3 = self.held[t]
+        last = self.last if last is None else last
         near = self.p.detection == "keyframes"
         if near and last is not None and (found := following(last, detect_near(frame_HW3, last))) is not None:
             return found

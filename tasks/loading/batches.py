@@ -9,8 +9,6 @@ LIPGAN_PREFETCH         batches made ahead of the training; default 4
 
 import math
 import os
-import queue
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, Protocol
@@ -24,6 +22,7 @@ from model.augment import Change
 from model.params import RUN_FRAMES, TrainParams
 from model.samples import Batch
 from model.sampling import Draws
+from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
 from tasks.loading.clips import Clips
 
@@ -103,9 +102,9 @@ def _heard(
     windows = [window(of.mfcc_FW, frame) for of, frame in zip(sources, frame_B.tolist(), strict=True)]
     if not changes:
         return windows
-    if len(at := disturbances.where(changes, silent_B)):
+    if len(at := disturbances.affected(changes, silent_B)):
         columns_BW = timing.window_columns(frame_B[at], np.array([sources[k].mfcc_FW.shape[1] for k in at]))
-        found_BFW = disturbances.under(
+        found_BFW = disturbances.disturbed_cepstra(
             torch.from_numpy(np.stack([sources[k].mel_CM[W] for k, W in zip(at, columns_BW, strict=True)])),
             columns_BW,
             [changes[k] for k in at],
@@ -156,28 +155,9 @@ class Batches:
         self._make_batch: MakeBatch = make or (lambda rows, change_of=None: batch_of(clips, rows, change_of))
         self._share = rank, num_ranks
         self._pin = pin
-        self._step = start_step
-        self._queue: queue.Queue[Batch | BaseException] = queue.Queue(num_ahead())
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._fill, daemon=True)
-        self._thread.start()
+        self._made = ahead(self._make(start_step), num_ahead())
 
-    def _fill(self) -> None:
-        try:
-            for batch in self._make():
-                while not self._stop.is_set():
-                    try:
-                        self._queue.put(batch, timeout=0.2)
-                        break
-                    except queue.Full:
-                        continue
-                if self._stop.is_set():
-                    return
-        except BaseException as error:  # noqa: BLE001 - handed to the training thread, which raises it
-            self._queue.put(error)
-
-    def _make(self) -> Iterator[Batch]:
-        step = self._step
+    def _make(self, step: int) -> Iterator[Batch]:
         while True:
             number, at = divmod(step, self.batches_per_epoch)
             epoch = Epoch(
@@ -195,14 +175,10 @@ class Batches:
                 step += 1
 
     def __next__(self) -> Batch:
-        item = self._queue.get()
-        if isinstance(item, BaseException):
-            raise item
-        return item
+        return next(self._made)
 
     def close(self) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._made.close()
 
 
 def num_ahead() -> int:

@@ -18,7 +18,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from model.timing import FPS
-from tasks.core.errors import REASONS
+from tasks.core.errors import REASONS, UserError
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,15 @@ def opened(source: Source) -> Iterator[InputContainer]:
             yield stack.enter_context(av.open(nameless, "r", options=options, metadata_errors="replace"))
         except av.FFmpegError as error:
             raise MediaError("unreadable", WORDS.get(type(error), f"FFmpeg says: {error.strerror}")) from error
+
+
+@contextlib.contextmanager
+def readable(path: Path | str, problem: str = "no picture can be read") -> Iterator[None]:
+    """A MediaError inside the block becomes a UserError: "<path>: <problem>: <detail>"."""
+    try:
+        yield
+    except MediaError as error:
+        raise UserError(f"{path}: {problem}: {error.detail}") from error
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:

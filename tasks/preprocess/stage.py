@@ -19,7 +19,7 @@ from model import faces, timing
 from model.av_offset import QUALITY_VERSION
 from model.params import FaceParams, Params, QualityParams
 from tasks.core import config, files, paths
-from tasks.core.errors import Refusal, UserError
+from tasks.core.errors import Refusal
 from tasks.core.files import write_atomic
 from tasks.core.progress import doing
 from tasks.features import audio, landmarks, yaw
@@ -35,8 +35,7 @@ PROVENANCE = ("clip", "video", "split", "corpus", "licence", "source", "source_s
 def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
     """One unit a shard of the clip table, and the rows that were refused before."""
     for needed in (paths.LANDMARKS, paths.YAW):
-        if not needed.is_file():
-            raise UserError(f"{needed}: no such file; run `dvc repro landmarks`")
+        files.demand_file(needed, "run `dvc repro landmarks`")
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     rows = index.read(paths.CLIPS)
     for row in index.kept(rows):

@@ -133,8 +133,7 @@ def read(path: Path) -> Mark:
     """What `path` says of itself.  Errors: UserError where it is no video."""
     import c2pa
 
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
+    files.demand_file(path)
     with c2pa.Context(c2pa.Settings.from_dict(_trust())) as trust:
         try:
             reader = c2pa.Reader.try_create("video/mp4", path.open("rb"), context=trust)
@@ -162,10 +161,8 @@ def _trust() -> dict[str, Any]:
 
 
 def _from_tag(path: Path, findings: list[str]) -> Mark:
-    try:
+    with containers.readable(path, "not a video"):
         comment = decode.tags(path).get("comment", "")
-    except containers.MediaError as error:
-        raise UserError(f"{path}: not a video: {error.detail}") from error
     if not (tag := TAG_PATTERN.search(comment)):
         return Mark("unmarked", "", None, findings)
     told = {"checkpoint": {"md5": tag[1]}, "data": {"index_md5": tag[2]}, "code": {"git_commit": tag[3]}}

@@ -1,14 +1,17 @@
-"""DVC's stores as files: the cache here and every remote, what lies in them, and taking things out of them.
+"""DVC's stores as files: the cache here and every remote, what is in them, and deleting from them.
 
-files/md5/ab/cdef...    an object, named by its md5; with .dir at the end: a folder's list of objects, JSON
-runs/ab/<key>/<value>   the run-cache: what a stage made of its inputs before, YAML
+files/md5/ab/cdef...    an object, named by its md5; with .dir at the end: a folder's list of files, JSON
+runs/ab/<key>/<value>   the run-cache: which outs a stage wrote for which inputs, YAML
 
-DVC can collect garbage, but not delete one object from all its history; that is done here, with its own layout.
+The only module that knows this layout. DVC can collect garbage, but cannot delete one object from the whole history.
 """
 
-import functools
+import configparser
+import fnmatch
+import hashlib
 import io
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,17 +19,19 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import fsspec
+import platformdirs
 import yaml
 
-from tasks.core import programs
+from tasks.core import files, programs
 from tasks.core.errors import UserError
 
 S3_OPTIONS = {"access_key_id": "key", "secret_access_key": "secret", "session_token": "token", "profile": "profile"}
+OBJECTS = "files/md5"
 MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 @dataclass(frozen=True)
-class Store:
+class DvcStore:
     """`name` for people: cache, or the remote's name. `root` is the folder above files/ and runs/."""
 
     name: str
@@ -40,7 +45,7 @@ class Store:
     def objects(self) -> dict[str, str]:
         """md5 (with .dir) -> path, of every object."""
         found: dict[str, str] = {}
-        for top in (f"{self.root}/files/md5", self.root):  # the second: as DVC 2 laid it out
+        for top in (f"{self.root}/{OBJECTS}", self.root):  # the second: as DVC 2 laid it out
             for path in self._find(top):
                 parts = PurePosixPath(path).parts
                 if MD5.fullmatch(md5 := "".join(parts[-2:])) and len(parts[-2]) == 2:
@@ -79,21 +84,73 @@ class Store:
         return list(self.fs.find(top)) if self.fs.isdir(top) else []
 
 
-def cache() -> Store:
-    return Store("DVC cache", fsspec.filesystem("file"), _cache_folder(Path.cwd()))
+def folder() -> Path:
+    """DVC's cache here: `cache.dir` of the most local settings that name one."""
+    for file in (Path(".dvc/config.local"), Path(".dvc/config"), *_settings_outside()):
+        settings = configparser.RawConfigParser()
+        settings.read(file)
+        if settings.has_option("cache", "dir"):
+            return (file.parent / Path(settings["cache"]["dir"].strip("\"'")).expanduser()).resolve()
+    return Path(".dvc/cache").resolve()
 
 
-@functools.cache
-def _cache_folder(project: Path) -> str:
-    """DVC takes a second to say it."""
-    return programs.ask_dvc("cache", "dir", folder=project).strip()
+def _settings_outside() -> Iterator[Path]:
+    """The user's settings of DVC, then the machine's."""
+    yield Path(os.environ.get("DVC_GLOBAL_CONFIG_DIR") or platformdirs.user_config_dir("dvc", "iterative"), "config")
+    yield Path(os.environ.get("DVC_SYSTEM_CONFIG_DIR") or platformdirs.site_config_dir("dvc", "iterative"), "config")
+
+
+def place(digest: str) -> Path:
+    """The path of a file, or of a folder's list, in the cache; nothing need be there."""
+    return folder() / OBJECTS / digest[:2] / digest[2:]
+
+
+def cached(digest: str) -> Path | None:
+    """The cache's copy of a file or of a folder's list; None if it is missing or damaged."""
+    copy = place(digest)
+    if not digest or not copy.is_file() or files.md5_file(copy) != digest.removesuffix(".dir"):
+        return None
+    return copy
+
+
+def files_of(digest: str) -> dict[str, str] | None:
+    """Files of a folder, by its hash: path in it -> md5; None if the cache lacks the list."""
+    copy = cached(digest)
+    return listed_by(copy.read_bytes()) if copy else None
+
+
+def listed_by(dir_object: bytes) -> dict[str, str]:
+    """Files of a folder, by its .dir object: path in it -> md5."""
+    return {entry["relpath"]: entry["md5"] for entry in json.loads(dir_object)}
+
+
+def folder_hash(md5_by_file: dict[str, str]) -> str:
+    """The hash of a folder with these files (path in it -> md5)."""
+    entries = [{"md5": md5, "relpath": name} for name, md5 in sorted(md5_by_file.items())]
+    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
+def tracked_files(folder: Path) -> list[Path]:
+    """The files of a folder that DVC looks at: all but those named by .dvcignore."""
+    ignore = Path(".dvcignore")
+    lines = ignore.read_text().splitlines() if ignore.is_file() else []
+    patterns = [line.strip().rstrip("/") for line in lines if line.strip() and not line.startswith("#")]
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.is_file() and not any(fnmatch.fnmatch(part, pattern) for part in file.parts for pattern in patterns)
+    )
+
+
+def cache() -> DvcStore:
+    return DvcStore("DVC cache", fsspec.filesystem("file"), str(folder()))
 
 
 def has_remote(folder: Path) -> bool:
     return bool(programs.ask_dvc("remote", "list", folder=folder).strip())
 
 
-def remotes() -> list[Store]:
+def remotes() -> list[DvcStore]:
     """Every remote of the project's settings.  Errors: UserError, by name, for one that cannot be reached."""
     settings: dict[str, dict[str, str]] = {}
     for line in programs.ask_dvc("config", "--list").splitlines():
@@ -115,38 +172,11 @@ def remotes() -> list[Store]:
             fs.exists(root)
         except (ImportError, ValueError, OSError) as error:
             raise UserError(f"remote {name} ({url}) cannot be reached: {error}") from error
-        stores.append(Store(f"remote {name}", fs, root.rstrip("/")))
+        stores.append(DvcStore(f"remote {name}", fs, root.rstrip("/")))
     return stores
 
 
-def bucket(name: str, url: str) -> Store:
+def bucket(name: str, url: str) -> DvcStore:
     """A folder of object storage that is not DVC's."""
     fs, root = fsspec.core.url_to_fs(url)
-    return Store(name, fs, root.rstrip("/"), plain=True)
-
-
-def listed_by(dir_object: bytes) -> list[tuple[str, str]]:
-    """(md5, name) of the files of a .dir object."""
-    return [(entry["md5"], entry["relpath"]) for entry in json.loads(dir_object)]
-
-
-def outs_of(lock: dict[str, Any]) -> dict[str, str]:
-    """Path -> md5 of all that the stages of a dvc.lock write."""
-    stages = (lock.get("stages") or {}).values()
-    return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", []) if "md5" in out}
-
-
-def locks() -> Iterator[tuple[str, dict[str, str]]]:
-    """(commit, outs) for every commit that changed dvc.lock, in any branch, and ("work tree", outs)."""
-    lock = Path("dvc.lock")
-    if lock.is_file():
-        yield "work tree", outs_of(_yaml(lock.read_text()))
-    changed = programs.git("log", "--all", "--full-history", "-m", "--format=%H", "--", str(lock)) or ""
-    for commit in dict.fromkeys(changed.split()):
-        text = programs.git("show", f"{commit}:./{lock}")
-        if text:
-            yield commit, outs_of(_yaml(text))
-
-
-def _yaml(text: str) -> dict[str, Any]:
-    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+    return DvcStore(name, fs, root.rstrip("/"), plain=True)

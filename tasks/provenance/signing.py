@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tasks.core.errors import UserError
+from tasks.core.files import demand_file
 
 CERT, KEY = "LIPGAN_C2PA_CERT", "LIPGAN_C2PA_KEY"
 YEARS = 10
@@ -73,13 +74,13 @@ def config_folder() -> Path:
 
 
 def _checked(cert: Path, key: Path, *, self_made: bool) -> Credentials:
+    for path in (cert, key):
+        demand_file(path, f"{CERT} and {KEY} name PEM files")
     try:
         found = Credentials(cert.read_bytes(), key.read_bytes(), self_made)
         public = x509.load_pem_x509_certificate(found.chain).public_key()
         if public != found.private_key.public_key():
             raise UserError(f"{key}: not the key of {cert}")
-    except FileNotFoundError as error:
-        raise UserError(f"{error.filename}: no such file; {CERT} and {KEY} name PEM files") from error
     except (ValueError, TypeError) as error:  # TypeError: the key wants a password
         raise UserError(f"{cert}, {key}: not a PEM certificate and its key without a password: {error}") from error
     return found

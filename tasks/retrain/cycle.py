@@ -26,7 +26,7 @@ from model.params import Params
 from tasks.core import config, files, paths, programs
 from tasks.core.files import write_atomic
 from tasks.core.progress import say
-from tasks.provenance import dvc_cache, withdrawals
+from tasks.provenance import dvc_cache, dvc_lock, withdrawals
 from tasks.retrain import drift, gate, worktree
 from tasks.retrain.gate import Evaluation, Judgement
 from tasks.storage import index
@@ -81,7 +81,7 @@ def reproduce(p: Params, lock: int, variables: Mapping[str, str]) -> Challenger:
     remote = dvc_cache.has_remote(folder)
     pull = ["--pull"] if remote else []
     programs.dvc("repro", "--allow-missing", *pull, variables=variables, folder=folder, keep_open=[lock])
-    outs = dvc_cache.outs_of(yaml.safe_load((folder / "dvc.lock").read_text()))
+    outs = dvc_lock.outs_of(dvc_lock.parse((folder / dvc_lock.LOCK).read_text()))
     same = (each for each in known.versions() if each.tags.get("dvc.md5") == outs[str(paths.GENERATOR)])
     return Challenger(folder, remote, outs, next(same, None))
 
@@ -178,7 +178,7 @@ def _recorded(serving: Version) -> Evaluation | None:
     if table is None or not all(texts):
         return None
     lock, panel, by_clip = (str(text) for text in texts)
-    if dvc_cache.outs_of(yaml.safe_load(lock)).get(str(paths.GENERATOR)) != serving.tags["dvc.md5"]:
+    if dvc_lock.out(dvc_lock.parse(lock), paths.GENERATOR) != serving.tags["dvc.md5"]:
         return None
     rows = index.kept(table, "test")
     clips = {row["clip"]: row["member_sha256"] for row in rows}
@@ -188,7 +188,7 @@ def _recorded(serving: Version) -> Evaluation | None:
 def index_of(version: Version) -> list[dict[str, Any]] | None:
     """The index a version was trained on, from DVC's cache; None where it is not there any more."""
     md5 = version.tags["data.index.md5"]
-    path = Path(dvc_cache.cache().root) / "files/md5" / md5[:2] / md5[2:]
+    path = dvc_cache.place(md5)
     return index.read(path) if path.is_file() else None
 
 

@@ -104,7 +104,7 @@ def _share_settings(folder: Path) -> None:
     settings.read(paths.main_repository() / LOCAL)
     if not settings.has_section("cache"):
         settings.add_section("cache")
-    settings["cache"]["dir"] = dvc_cache.cache().root
+    settings["cache"]["dir"] = str(dvc_cache.folder())
     settings["cache"].setdefault("type", "reflink,hardlink,copy")
     with all_or_nothing(folder / LOCAL) as partial:
         partial.touch(0o600)  # it may hold a remote's password

@@ -197,7 +197,7 @@ def fetch(address: str) -> Path:
 
 
 def _fetch_one(path: Path, md5: str, commit: str, target: Path) -> None:
-    cached = Path(dvc_cache.cache().root) / "files/md5" / md5[:2] / md5[2:]
+    cached = dvc_cache.place(md5)
     if cached.is_file():
         shutil.copyfile(cached, target)
     else:

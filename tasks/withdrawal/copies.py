@@ -21,7 +21,7 @@ from tasks.core import config, paths, programs
 from tasks.core.files import md5_file, sha256_file
 from tasks.core.progress import progress
 from tasks.provenance import dvc_cache
-from tasks.provenance.dvc_cache import Store
+from tasks.provenance.dvc_cache import DvcStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Copy:
     name: str
     size: int
     md5: str = ""
-    store: Store | None = None
+    store: DvcStore | None = None
 
 
 def holds(file: io.BufferedIOBase, video: str) -> bool:
@@ -62,14 +62,14 @@ def _rows_of(file: io.BufferedIOBase, video: str) -> bool:
     return any(row["video"] == video and (row["status"] == "kept" or row["text"]) for row in rows)
 
 
-def everywhere(p: Params) -> list[Store]:
+def everywhere(p: Params) -> list[DvcStore]:
     """DVC's cache, every remote, and the buckets that raw shards and finished units are kept in."""
     shared = {"shared units": os.environ.get("LIPGAN_UNITS", ""), "raw shards": p.acquire.raw}
     buckets = [dvc_cache.bucket(name, url) for name, url in shared.items() if url.startswith("s3://")]
     return [dvc_cache.cache(), *dvc_cache.remotes(), *buckets]
 
 
-def find(video: str, places: Sequence[Store]) -> list[Copy]:
+def find(video: str, places: Sequence[DvcStore]) -> list[Copy]:
     """All copies in the work trees, the caches, and in `places`, run-caches included."""
     found = [*_in_work_trees(video), *_in_units(video), *_in_trainings(video)]
     checked: dict[str, bool] = {}  # md5 -> whether it holds the video
@@ -142,18 +142,18 @@ def _clean_trainings(video: str) -> Iterator[str]:
                 yield from (training_key(p), expert_key(p), md5_file(paths.INDEX))
 
 
-def _in_store(store: Store, video: str, checked: dict[str, bool]) -> Iterator[Copy]:
+def _in_store(store: DvcStore, video: str, checked: dict[str, bool]) -> Iterator[Copy]:
     objects = store.objects()
     folders = {
         md5: dvc_cache.listed_by(store.fs.cat_file(path)) for md5, path in objects.items() if md5.endswith(".dir")
     }
-    bad = {md5 for entries in folders.values() for md5, name in entries if _is_strip(name, video)}
+    bad = {md5 for entries in folders.values() for name, md5 in entries.items() if _is_strip(name, video)}
     unseen = [md5 for md5 in objects if md5 not in checked and md5 not in folders]
     for md5 in progress(unseen, f"reading {store.name}", "object"):
         with store.open(objects[md5]) as file:
             checked[md5] = holds(file, video)
     bad |= {md5 for md5, held in checked.items() if held}
-    bad |= {folder for folder, entries in folders.items() if any(md5 in bad for md5, _ in entries)}
+    bad |= {folder for folder, entries in folders.items() if bad & set(entries.values())}
     for md5 in sorted(bad & objects.keys()):
         yield Copy(store.name, objects[md5], md5, store.size(objects[md5]), md5.removesuffix(".dir"), store)
     for path, entry in sorted(store.runs().items()):
@@ -163,7 +163,7 @@ def _in_store(store: Store, video: str, checked: dict[str, bool]) -> Iterator[Co
             yield Copy(f"run-cache of {store.name}", path, name, store.size(path), "", store)
 
 
-def _in_bucket(store: Store, video: str) -> Iterator[Copy]:
+def _in_bucket(store: DvcStore, video: str) -> Iterator[Copy]:
     for path in progress(store.files(), f"reading {store.name}", "object"):
         with store.open(path) as file:
             held = holds(file, video)

@@ -22,8 +22,8 @@ from model.params import Params
 from tasks.core import files, paths, programs
 from tasks.core.errors import UserError
 from tasks.core.progress import say
-from tasks.provenance import dvc_cache, tombstones, withdrawals
-from tasks.provenance.dvc_cache import Store
+from tasks.provenance import dvc_cache, dvc_lock, tombstones, withdrawals
+from tasks.provenance.dvc_cache import DvcStore
 from tasks.storage import index
 from tasks.tracking import registry
 from tasks.withdrawal import copies
@@ -62,15 +62,15 @@ def mark(video: str, tables: Iterable[tuple[str, str, list[dict[str, Any]]]]) ->
 
 def history() -> Iterable[tuple[str, str, list[dict[str, Any]]]]:
     """(commit, md5, rows) of the clip table and index of every commit whose bytes are here, or were redacted here."""
-    cache, seen = dvc_cache.cache(), dict[str, list[dict[str, Any]]]()
+    seen = dict[str, list[dict[str, Any]]]()
     for table in (paths.CLIPS, paths.INDEX):
         if table.is_file():
             yield "work tree", files.md5_file(table), _columns(table)
-    for commit, outs in dvc_cache.locks():
+    for commit, outs in dvc_lock.outs_by_commit():
         for md5 in (outs.get(str(table)) for table in (paths.CLIPS, paths.INDEX)):
             if md5 and md5 not in seen:
-                there = [path for path in (Path(cache.root, "files/md5", md5[:2], md5[2:]), withdrawals.redacted(md5))]
-                seen[md5] = next((_columns(path) for path in there if path.is_file()), [])
+                copies = (dvc_cache.place(md5), withdrawals.redacted(md5))
+                seen[md5] = next((_columns(path) for path in copies if path.is_file()), [])
             if md5:
                 yield commit, md5, seen[md5]
 
@@ -139,7 +139,7 @@ def _tell(video: str, found: list[Copy], given: list[Path], p: Params) -> None:
         say(f"withdraw: {video}: the archive as it came, in {p.corpus.lrs2.folder}, is not touched; delete it whole")
 
 
-def _delete(video: str, row: withdrawals.Withdrawal, found: list[Copy], places: list[Store]) -> None:
+def _delete(video: str, row: withdrawals.Withdrawal, found: list[Copy], places: list[DvcStore]) -> None:
     tables = list(history())
     commits = sorted({commit for commit, _, table in tables if any(_kept(each, video) for each in table)})
     say(f"withdraw: {mark(video, tables)}")

@@ -227,7 +227,8 @@ def test_after_kill_9_at_any_moment_the_stage_goes_on(workspace, log_in, referen
     """The real command in a process of its own, killed again and again, a little later each time."""
     archive = small()
     code = (
-        "from tasks import acquire, config, units\n"
+        "from tasks.acquire import stage as acquire\nfrom tasks.core import config\n"
+        "from tasks.storage import unit_cache as units\n"
         "p = config.load()\n"
         "for names in acquire.rounds(p):\n"
         "    for name in names: acquire.download(p, name)\n"

@@ -15,7 +15,7 @@ from tasks.core import config, files, paths
 from tasks.dubbing import dub
 from tasks.dubbing.tts import write_wav
 from tasks.preprocess import stage as preprocess
-from tasks.provenance import dvc_lock
+from tasks.provenance import dvc_cache, dvc_lock
 from tasks.storage import index, shards
 
 
@@ -89,7 +89,7 @@ def test_a_clip_is_followed_to_its_shard_its_checkpoint_and_its_bytes(committed,
     video = json.loads(told(capsys, "--video", row["video"], "--json"))
     assert video["spans"][0]["answer"]["trained on it"] == "yes" and video["unknown"] == []
     for folder in (paths.RAW, paths.SHARDS):
-        dvc_lock.place(dvc_lock.files_of(dvc_lock.out(dvc_lock.committed(), folder))[row["shard"]]).unlink()
+        dvc_cache.place(dvc_cache.files_of(dvc_lock.out(dvc_lock.committed(), folder))[row["shard"]]).unlink()
     assert "bytes none in DVC's cache" in told(capsys, "--clip", row["clip"])
 
 

@@ -8,7 +8,7 @@ import pytest
 from tasks.audit import history
 from tasks.core import paths, programs
 from tasks.core.errors import UserError
-from tasks.provenance import dvc_lock
+from tasks.provenance import dvc_cache
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def put(text):
 
 def test_an_index_that_the_cache_lacks_leaves_its_commits_unanswered_by_name(past):
     commits, _, two = past
-    dvc_lock.place(two).unlink()
+    dvc_cache.place(two).unlink()
     found = history.of_clips("clip", "v0/a")
     assert found.unknown == [commits[2], commits[1]]
     assert "2 commits cannot be answered" in found.text()
@@ -80,14 +80,14 @@ def test_an_index_that_the_cache_lacks_leaves_its_commits_unanswered_by_name(pas
 
 def test_an_index_with_other_bytes_than_its_name_says_is_not_believed(past):
     commits, one, two = past
-    dvc_lock.place(two).write_bytes(dvc_lock.place(one).read_bytes())
+    dvc_cache.place(two).write_bytes(dvc_cache.place(one).read_bytes())
     assert history.of_clips("clip", "v0/a").unknown == [commits[2], commits[1]]
 
 
 def test_what_was_read_once_is_not_read_again(past, monkeypatch):
     history.of_clips("clip", "v1/a")
-    monkeypatch.setattr(history.commands, "git_contents", lambda names: pytest.fail(f"read again: {names}"))
-    monkeypatch.setattr(history.locks, "cached", lambda digest: pytest.fail(f"read again: {digest}"))
+    monkeypatch.setattr(history.programs, "git_contents", lambda names: pytest.fail(f"read again: {names}"))
+    monkeypatch.setattr(history.dvc_cache, "cached", lambda digest: pytest.fail(f"read again: {digest}"))
     assert len(history.of_clips("clip", "v1/b").spans) == 4
 
 

@@ -14,7 +14,7 @@ from tasks.dubbing.tts import write_wav
 from tasks.media import decode, encode
 
 FPS, SIZE = 10, (640, 360)
-DUB = "import resource, sys; from tasks import dub; dub.run(*sys.argv[1:]); "
+DUB = "import resource, sys; from tasks.dubbing import dub; dub.run(*sys.argv[1:]); "
 DUB += "sys.stdout.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))"
 
 

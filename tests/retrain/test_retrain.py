@@ -15,7 +15,7 @@ from conftest import ROOT, git, params_text
 
 from tasks.core import config, paths
 from tasks.core.errors import UserError
-from tasks.provenance import withdrawals
+from tasks.provenance import dvc_cache, withdrawals
 from tasks.retrain import cycle as retrain
 from tasks.retrain import worktree
 from tasks.storage import index
@@ -163,12 +163,13 @@ def test_a_server_that_is_gone_is_noticed_before_anything_is_trained(project, mo
 
 KILLED = """
 import os, signal, sys
-from tasks import config, paths, retrain
+from tasks.core import config, paths
+from tasks.retrain import cycle
 def step(name, work):
     if name == sys.argv[1]:
         os.kill(os.getpid(), signal.SIGKILL)
     return work()
-retrain.run(config.load(paths.PARAMS), step, {})
+cycle.run(config.load(paths.PARAMS), step, {})
 """
 
 
@@ -191,7 +192,7 @@ def test_of_two_runs_at_once_one_goes_on_and_the_other_names_it(project):
 
 def test_a_child_that_outlives_a_killed_run_keeps_the_next_one_out_until_it_ends(project):
     code = (
-        "import os, signal, subprocess, sys\nfrom tasks import worktree\n"
+        "import os, signal, subprocess, sys\nfrom tasks.retrain import worktree\n"
         "with worktree.alone() as lock:\n"
         "    quiet = subprocess.DEVNULL\n"
         "    child = subprocess.Popen(['sleep', '600'], pass_fds=[lock], stdout=quiet, stderr=quiet)\n"
@@ -236,7 +237,7 @@ def test_a_push_that_fails_promotes_nothing_and_the_next_run_does(project):
     assert "is champion now" in project.retrain()
     assert project.serving == "0.8" and project.trainings == trained + 1
     md5 = Registry().aliased(CHAMPION).tags["dvc.md5"]
-    assert (blocked / "files/md5" / md5[:2] / md5[2:]).is_file()
+    assert (blocked / dvc_cache.OBJECTS / md5[:2] / md5[2:]).is_file()
     local.unlink()
 
 

@@ -90,21 +90,17 @@ def test_whatever_saw_a_withdrawn_video_loses_its_alias_and_is_never_served_agai
     assert not known.version(clean.number).tags.get("withdrawn")
 
 
-def test_the_champions_bytes_come_from_the_dvc_cache_and_are_checked(store, monkeypatch):
-    import fsspec
-
-    cache = store / ".dvc/cache"
-    monkeypatch.setattr(dvc_cache, "cache", lambda: dvc_cache.Store("DVC cache", fsspec.filesystem("file"), str(cache)))
+def test_the_champions_bytes_come_from_the_dvc_cache_and_are_checked(store):
     version = Registry().register(tags(1))
     Registry().promote(version, "first")
     for text, name in (("weights 1", "dvc.md5"), ("about 1", "dvc.json.md5")):
         md5 = version.tags[name]
-        (cache / "files/md5" / md5[:2]).mkdir(parents=True)
-        (cache / "files/md5" / md5[:2] / md5[2:]).write_text(text)
+        dvc_cache.place(md5).parent.mkdir(parents=True)
+        dvc_cache.place(md5).write_text(text)
     path = registry.fetch("models:/lipgan@champion")
     assert path.read_text() == "weights 1" and path.with_suffix(".json").read_text() == "about 1"
     shutil.rmtree(paths.cache() / "served")
-    (cache / "files/md5" / md5[:2] / md5[2:]).write_text("about 2")
+    dvc_cache.place(md5).write_text("about 2")
     with pytest.raises(UserError, match="not the bytes the registry names"):
         registry.fetch("models:/lipgan@champion")
     assert not list((paths.cache() / "served").iterdir())

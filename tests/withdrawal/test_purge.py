@@ -28,7 +28,7 @@ STAGES = """
 import sys
 sys.path[:0] = [{root!r}, {tests!r}]
 from conftest import run_acquire, run_preprocess
-from tasks import config, paths
+from tasks.core import config, paths
 print({{"acquire": run_acquire, "preprocess": run_preprocess}}[sys.argv[1]](config.load(paths.PARAMS)))
 """
 OUTS = {"acquire": ["data/raw", "data/clips.parquet"], "preprocess": ["data/shards", "data/index.parquet"]}

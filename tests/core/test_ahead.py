@@ -1,0 +1,49 @@
+"""What is prepared ahead by a thread arrives as if it had not been."""
+
+import itertools
+import threading
+
+import pytest
+
+from tasks.core.ahead import ahead
+
+
+def test_everything_arrives_once_and_in_order():
+    assert list(ahead(range(1000), 3)) == list(range(1000))
+
+
+def test_an_error_arrives_after_the_items_before_it():
+    def items():
+        yield from range(5)
+        raise ValueError("the sixth")
+
+    received = []
+    with pytest.raises(ValueError, match="the sixth"):
+        for item in ahead(items(), 2):
+            received.append(item)
+    assert received == [0, 1, 2, 3, 4]
+
+
+def test_no_more_is_prepared_than_was_asked_for():
+    made = []
+    items = ahead((made.append(k) or k for k in itertools.count()), 2)
+    assert [next(items) for _ in range(10)] == list(range(10))
+    items.close()
+    assert len(made) <= 10 + 2 + 2  # two ready, one in hand, one begun
+
+
+def test_closing_ends_the_thread_and_closes_the_source_in_it():
+    closed_by = []
+
+    def endless():
+        try:
+            yield from itertools.count()
+        finally:
+            closed_by.append(threading.current_thread())
+
+    before = threading.active_count()
+    items = ahead(endless(), 2)
+    next(items)
+    items.close()
+    assert threading.active_count() == before
+    assert len(closed_by) == 1 and closed_by[0] is not threading.current_thread()
