@@ -1,1 +1,1 @@
-"""The app: web pages (pages), HTTP (server, routes), uploads, the job queue and its workers (worker, live_sessions, rtc)."""
+"""The app in a browser: pages, HTTP (server, routes), uploads, job queue, workers (worker, live_sessions, rtc)."""
