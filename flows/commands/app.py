@@ -32,11 +32,11 @@ def run(args: argparse.Namespace) -> None:
     from tasks.core import paths
     from tasks.core.progress import say
     from tasks.serving import choices, server
-    from tasks.serving.job_queue import Desk
+    from tasks.serving.job_queue import JobQueue
     from tasks.serving.uploads import Limits
 
     limits = Limits(upload_mb=args.max_mb, media_s=args.max_seconds, work_s=args.max_work, keep_s=args.keep)
     demo = {paths.DEMO_FACE.name: paths.DEMO_FACE} if paths.DEMO_FACE.is_file() else {}
-    with Desk(limits, demo, choices.backend(args.backend)) as desk:
+    with JobQueue(limits, demo, choices.backend(args.backend)) as queue:
         say(f"app: http://{args.host}:{args.port}  (Ctrl-C ends it)")
-        server.serve(desk, args.host, args.port)
+        server.serve(queue, args.host, args.port)

@@ -57,7 +57,7 @@ def serve(args: argparse.Namespace) -> None:
     from tasks.core.progress import say
     from tasks.media import containers, decode
     from tasks.serving import choices, live_sessions, server
-    from tasks.serving.job_queue import Desk
+    from tasks.serving.job_queue import JobQueue
 
     if why := live_sessions.missing():
         raise UserError(why)
@@ -66,6 +66,6 @@ def serve(args: argparse.Namespace) -> None:
         decode.read_image(face)
     except (OSError, containers.MediaError) as error:
         raise UserError(f"{face}: no picture can be read") from error
-    with Desk(faces={face.name: face}, backend=choices.backend(args.backend)) as desk:
+    with JobQueue(faces={face.name: face}, backend=choices.backend(args.backend)) as queue:
         say(f"live: http://127.0.0.1:{args.port}/live  (Ctrl-C ends it)")
-        server.serve(desk, "127.0.0.1", args.port)
+        server.serve(queue, "127.0.0.1", args.port)

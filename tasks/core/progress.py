@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +12,28 @@ from tqdm import tqdm
 
 T = TypeVar("T")
 
+Report = Callable[[str, int, int], None]  # of a bar: what it counts, how many are done, of how many
+
 _notes: Path | None = None  # folder in which this process notes its current work
+_report: Report | None = None  # gets the state of every bar, in place of the terminal
+
+
+class _ReportedBar(tqdm):
+    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+        if _report:
+            _report(self.desc, self.n, self.total)
+        return True
+
+
+@contextmanager
+def reported(report: Report) -> Iterator[None]:
+    """Within this, bars are not drawn; `report` is called with their state, up to five times a second."""
+    global _report
+    before, _report = _report, report
+    try:
+        yield
+    finally:
+        _report = before
 
 
 @contextmanager
@@ -24,10 +45,10 @@ def bar(
     The elapsed time is refreshed between updates too: every second on a terminal, every ten in a log.
     `scale`: large numbers as 1.2G, and the rate also in a log.
     """
-    on_terminal = sys.stderr.isatty()
+    on_terminal = sys.stderr.isatty() or _report is not None
     rate = ", {rate_fmt}" if scale else ""
     line = "{desc}: {n_fmt}/{total_fmt}{unit}, {elapsed} elapsed, {remaining} left" + rate + "{postfix}"
-    shown = tqdm(
+    shown = (_ReportedBar if _report else tqdm)(
         total=total, initial=initial, desc=what, unit=f" {unit}", file=sys.stderr, unit_scale=scale,
         mininterval=0.2 if on_terminal else 5, maxinterval=1e9, ascii=None if on_terminal else True,
         bar_format=None if on_terminal else line + "\n", disable=hidden,

@@ -1,1 +1,1 @@
-"""The app page: what comes in (uploads), the jobs and the process that does them (desk, worker), HTTP (server)."""
+"""The app in a browser: pages, HTTP (server, routes), uploads, job queue, workers (worker, live_sessions, rtc)."""

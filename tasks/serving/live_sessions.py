@@ -1,4 +1,4 @@
-"""Live sessions of the page, each in a process of its own (tasks/serving/rtc.py), as many as the limits say."""
+"""Live sessions of the page, each in a process of its own (tasks/serving/rtc.py), up to the limit of sessions."""
 
 import contextlib
 import importlib.util
@@ -11,13 +11,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from tasks.core.errors import UserError
-from tasks.serving.messages import Answer, Order
-from tasks.serving.uploads import Limits, without_places
+from tasks.serving.messages import LiveAnswer, LiveOrder
+from tasks.serving.uploads import Limits, without_folders
 
-START_S = 60.0  # for a session to load itself
+START_S = 60.0  # for a session to load the model
 PATIENCE_S = 2.0  # for it to end by itself
 MISSING = "live in the browser needs aiortc: pip install -e '.[live]'"
-FAILED = "the program failed at this session; the terminal it was started in says why"
+FAILED = "the session failed; the traceback is on the terminal where the app was started"
 
 
 def missing() -> str:
@@ -26,15 +26,15 @@ def missing() -> str:
 
 
 def work(pipe: Connection) -> None:
-    """The process of a session: one order, one answer, and what follows."""
+    """The process of a session: one order, one answer, then the stream."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when it ends
-    from tasks.serving import rtc  # torch and aiortc are loaded where they are needed
+    from tasks.serving import rtc  # torch and aiortc are loaded in this process alone
 
     with contextlib.suppress(EOFError, BrokenPipeError):
         try:
             rtc.work(pipe.recv(), pipe)
         except UserError as error:
-            pipe.send(Answer(error=without_places(str(error))))
+            pipe.send(LiveAnswer(error=without_folders(str(error))))
 
 
 @dataclass
@@ -43,24 +43,24 @@ class Session:
     pipe: Connection
 
 
-class Booth:
-    """Errors: what cannot be done is a UserError of one line."""
+class LiveSessions:
+    """Errors: UserError, one line, where a session cannot be opened"""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
 
-    def open(self, order: Order) -> tuple[str, str]:
-        """(name of the session, SDP that answers the offer)"""
+    def open(self, order: LiveOrder) -> tuple[str, str]:
+        """Returns (name of the session, SDP that answers the offer)"""
         if why := missing():
             raise UserError(why)
         name, session = self._begin()
         try:
             session.pipe.send(order)
             if not session.pipe.poll(START_S):
-                raise UserError(f"the session was not ready within {START_S:g} s; try again when less is going on")
-            answer: Answer = session.pipe.recv()
+                raise UserError(f"the session was not ready within {START_S:g} s; try again later")
+            answer: LiveAnswer = session.pipe.recv()
         except (EOFError, OSError):
             self.close(name)
             raise UserError(FAILED) from None
@@ -87,18 +87,18 @@ class Booth:
             return name, self.sessions[name]
 
     def close(self, name: str) -> bool:
-        """Whether there was one of this name."""
+        """Returns whether there was a session of this name."""
         session = self.sessions.pop(name, None)
         if session is None:
             return False
-        session.pipe.close()  # it sees that and ends
+        session.pipe.close()  # the process sees that and ends
         session.process.join(PATIENCE_S)
         session.process.kill()
         session.process.join()
         return True
 
     def sweep(self) -> None:
-        """Forget those that have ended."""
+        """Drop the sessions that have ended."""
         for name, session in list(self.sessions.items()):
             if not session.process.is_alive():
                 self.close(name)

@@ -1,12 +1,41 @@
-"""What the page and the process of a live session tell each other."""
+"""The messages between the web server and its worker processes."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.dubbing.options import Options
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """`offer`: the browser's half of the handshake, SDP."""
+class DubOrder:
+    """One job for the dubbing worker: the arguments of `tasks.dubbing.dub.run`."""
+
+    face: Path
+    sound: Path | None
+    checkpoint: str
+    out: Path
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The last bar's state. `what`: the step it counts."""
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """`error`: why the job was refused, one line for the visitor; "" where the output is there."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveOrder:
+    """One live session. `offer`: the browser's half of the handshake, SDP."""
 
     picture: Path
     checkpoint: str
@@ -17,8 +46,8 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The other half, or, in one line for the visitor, why there is none."""
+class LiveAnswer:
+    """The app's half of the handshake, SDP; or why there is none, one line for the visitor."""
 
     sdp: str = ""
     error: str = ""

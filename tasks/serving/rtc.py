@@ -32,7 +32,7 @@ from tasks.live.delay import DELAY_S, Delay
 from tasks.live.stream import LOOK_AHEAD_S, Live, Portrait, Shown
 from tasks.media import containers, decode, stream_writer
 from tasks.media.encode import colour_matrix
-from tasks.serving.messages import Answer, Order
+from tasks.serving.messages import LiveAnswer, LiveOrder
 from tasks.tracking import registry
 
 MAX_PIXELS = 1280 * 720  # of the picture that speaks: 25 of them are encoded in a second
@@ -42,13 +42,13 @@ MAX_GAP_S = 1.0  # of lost sound, filled with silence; more than this is a micro
 REMEMBERED = 250  # frames whose work is told
 
 
-def work(order: Order, pipe: Connection) -> None:
+def work(order: LiveOrder, pipe: Connection) -> None:
     """One session.  Errors: UserError where the picture or the checkpoint cannot be used."""
     portrait = prepared(order)
     asyncio.run(session(order, portrait, pipe))
 
 
-def prepared(order: Order) -> Portrait:
+def prepared(order: LiveOrder) -> Portrait:
     checkpoint = Path(registry.path_of(order.checkpoint))
     sync = auto_backend.lip_sync(checkpoint, order.backend)
     try:
@@ -71,7 +71,7 @@ def fitting(picture_HW3: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.pad(picture_HW3, ((0, height % 2), (0, width % 2), (0, 0)), "edge"))
 
 
-async def session(order: Order, portrait: Portrait, pipe: Connection) -> None:
+async def session(order: LiveOrder, portrait: Portrait, pipe: Connection) -> None:
     """Until the connection ends, the parent hangs up, or the time is over."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     over, connected = asyncio.Event(), asyncio.Event()
@@ -109,7 +109,7 @@ async def session(order: Order, portrait: Portrait, pipe: Connection) -> None:
         peer.addTrack(stream.sound_out)
         peer.addTrack(stream.picture_out)
         await peer.setLocalDescription(await peer.createAnswer())
-        pipe.send(Answer(peer.localDescription.sdp))
+        pipe.send(LiveAnswer(peer.localDescription.sdp))
         begin(asyncio.create_task(no_longer_than_it_may()))
         await over.wait()
     finally:

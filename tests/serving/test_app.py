@@ -23,7 +23,7 @@ from tasks.dubbing.tts import write_wav
 from tasks.expert import stage as expert
 from tasks.media import decode
 from tasks.serving import choices, server, uploads
-from tasks.serving.job_queue import Desk
+from tasks.serving.job_queue import JobQueue
 from tasks.serving.uploads import Limits
 from tasks.storage import index, shards
 from tasks.tracking import registry
@@ -46,10 +46,10 @@ def folder(trained_folder, tmp_path_factory):
 
 
 @contextlib.contextmanager
-def served(desk):
+def served(queue):
     """The real server on a free port; its address."""
     listening = socket.create_server(("127.0.0.1", 0))
-    running = uvicorn.Server(uvicorn.Config(server.application(desk), log_level="error", timeout_graceful_shutdown=1))
+    running = uvicorn.Server(uvicorn.Config(server.application(queue), log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
@@ -60,15 +60,15 @@ def served(desk):
 
 
 @pytest.fixture(scope="module")
-def desk(folder):
-    with inside(folder), Desk(Limits(upload_mb=1, media_s=10, keep_s=600)) as opened:
+def queue(folder):
+    with inside(folder), JobQueue(Limits(upload_mb=1, media_s=10, keep_s=600)) as opened:
         yield opened
     assert not opened.folder.exists()
 
 
 @pytest.fixture(scope="module")
-def app(desk):
-    with served(desk) as address, httpx.Client(base_url=address, timeout=60) as client:
+def app(queue):
+    with served(queue) as address, httpx.Client(base_url=address, timeout=60) as client:
         yield client
 
 
@@ -93,19 +93,19 @@ def over(app, job):
         ("sound", "grey.png", "grey.png has no sound in it"),
     ],
 )
-def test_what_is_no_medium_is_refused_in_one_kind_line(app, folder, desk, kind, name, why):
+def test_what_is_no_medium_is_refused_in_one_kind_line(app, folder, queue, kind, name, why):
     answer = hand_in(app, folder, kind, name)
     assert answer.status_code == 422 and answer.json()["error"].startswith(why)
-    assert "\n" not in answer.text and str(desk.folder) not in answer.text
-    assert not list(desk.folder.rglob(name))
+    assert "\n" not in answer.text and str(queue.folder) not in answer.text
+    assert not list(queue.folder.rglob(name))
 
 
-def test_a_file_over_the_limits_is_refused_and_not_kept(app, folder, desk):
-    assert "at most 1 MB" in app.put("/files/face/a.mp4", content=bytes((1 << 20) + 1)).json()["error"]
+def test_a_file_over_the_limits_is_refused_and_not_kept(app, folder, queue):
+    assert "the limit here is 1 MB" in app.put("/files/face/a.mp4", content=bytes((1 << 20) + 1)).json()["error"]
     write_wav(folder / "long.wav", np.zeros(16000 * 11, np.float32))
-    assert "lasts 11 s; at most 10 s" in hand_in(app, folder, "sound", "long.wav").json()["error"]
+    assert "lasts 11 s; the limit here is 10 s" in hand_in(app, folder, "sound", "long.wav").json()["error"]
     assert "is empty" in app.put("/files/face/a.mp4", content=b"").json()["error"]
-    assert not list(desk.folder.rglob("a.mp4")) and not list(desk.folder.rglob("long.wav"))
+    assert not list(queue.folder.rglob("a.mp4")) and not list(queue.folder.rglob("long.wav"))
 
 
 @pytest.mark.parametrize(
@@ -119,17 +119,17 @@ def test_a_name_means_nothing_to_the_file_system(given, kept):
 def test_an_error_names_files_without_their_places():
     line = "/tmp/a/b/talk.mp4: no face found; see models:/lipgan@champion, /opt/x/expert.json and models/landmarks.dat"
     wanted = "talk.mp4: no face found; see models:/lipgan@champion, expert.json and models/landmarks.dat"
-    assert uploads.without_places(line) == wanted
+    assert uploads.without_folders(line) == wanted
 
 
-def test_what_cannot_be_dubbed_is_refused_without_a_path_and_leaves_nothing(app, folder, desk):
+def test_what_cannot_be_dubbed_is_refused_without_a_path_and_leaves_nothing(app, folder, queue):
     face = hand_in(app, folder, "face", "grey.png").json()["file"]
     sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
     job = app.post("/jobs", json={"face": face, "sound": sound}).json()["job"]
     told = over(app, job)
     assert told["state"] == "refused" and told["error"].startswith("grey.png: no face found")
     assert app.get(f"/jobs/{job}/video").status_code == 404
-    assert not desk.jobs[job].order.out.parent.exists()
+    assert not queue.jobs[job].order.out.parent.exists()
 
 
 @pytest.mark.parametrize(
@@ -161,46 +161,46 @@ def test_only_generators_are_offered(app):
     assert list(app.get("/choices").json()["checkpoints"]) == ["generator"]
 
 
-def test_a_job_that_is_not_wanted_any_more_is_stopped_and_the_next_is_done(app, folder, desk):
+def test_a_job_that_is_not_wanted_any_more_is_stopped_and_the_next_is_done(app, folder, queue):
     face = hand_in(app, folder, "face", "face.mp4").json()["file"]
     sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
     jobs = [app.post("/jobs", json={"face": face, "sound": sound, "length": "sound"}).json()["job"] for _ in range(2)]
     app.delete(f"/jobs/{jobs[0]}")
     assert over(app, jobs[0])["state"] == "stopped"
     assert over(app, jobs[1])["state"] == "done"
-    assert len(list(decode.frames(desk.jobs[jobs[1]].order.out))) == 30
+    assert len(list(decode.frames(queue.jobs[jobs[1]].order.out))) == 30
 
 
-def test_a_worker_that_dies_takes_no_more_than_its_job(app, folder, desk):
+def test_a_worker_that_dies_takes_no_more_than_its_job(app, folder, queue):
     face = hand_in(app, folder, "face", "face.mp4").json()["file"]
     sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
     job = app.post("/jobs", json={"face": face, "sound": sound}).json()["job"]
-    while desk.jobs[job].state == "waiting":
+    while queue.jobs[job].state == "waiting":
         threading.Event().wait(0.01)
-    desk.worker[0].kill()
+    queue.worker[0].kill()
     told = over(app, job)
     assert told["state"] == "refused" and "the program failed at this job" in told["error"]
     assert over(app, app.post("/jobs", json={"face": face, "sound": sound, "length": "sound"}).json()["job"])
 
 
 def test_what_was_handed_in_and_made_goes_in_time(folder):
-    with inside(folder), Desk(Limits(keep_s=0)) as desk:
-        path = desk.room("face.mp4")
+    with inside(folder), JobQueue(Limits(keep_s=0)) as queue:
+        path = queue.new_path("face.mp4")
         shutil.copy("face.mp4", path)
-        name = desk.take(path, "face")
+        name = queue.add_upload(path, "face")
         until_s = time.monotonic() + WAIT_S
-        while name in desk.uploads:
+        while name in queue.uploads:
             assert time.monotonic() < until_s
             threading.Event().wait(0.05)
         with pytest.raises(UserError, match="no longer here"):
-            desk.upload(name, "face")
-        while list(desk.folder.iterdir()):
+            queue.upload(name, "face")
+        while list(queue.folder.iterdir()):
             assert time.monotonic() < until_s
             threading.Event().wait(0.05)
 
 
 def test_a_job_that_takes_too_long_is_stopped(folder):
-    with inside(folder), Desk(Limits(work_s=0)) as desk, served(desk) as address:
+    with inside(folder), JobQueue(Limits(work_s=0)) as queue, served(queue) as address:
         with httpx.Client(base_url=address, timeout=60) as app:
             face = hand_in(app, folder, "face", "face.mp4").json()["file"]
             sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
@@ -219,7 +219,7 @@ def test_a_text_is_spoken_by_the_champion_whose_bytes_come_from_dvcs_cache(commi
         path.unlink()
     row = index.kept(index.read(paths.CLIPS), "test")[0]
     Path("face.mp4").write_bytes(shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"])
-    with Desk() as desk, served(desk) as address, httpx.Client(base_url=address, timeout=60) as app:
+    with JobQueue() as queue, served(queue) as address, httpx.Client(base_url=address, timeout=60) as app:
         assert list(app.get("/choices").json()["checkpoints"]) == ["models:/lipgan@champion"]
         face = hand_in(app, committed, "face", "face.mp4").json()["file"]
         asked = {"face": face, "text": "Good morning.", "voice": "en-us", "checkpoint": "models:/lipgan@champion"}
@@ -228,12 +228,12 @@ def test_a_text_is_spoken_by_the_champion_whose_bytes_come_from_dvcs_cache(commi
         assert told["state"] == "done", told
         sidecar = app.get(f"/jobs/{job}/about").json()["sidecar"]
         assert weights in sidecar["made_by"]["sha256"].values() and sidecar["made_by"]["options"]["voice"] == "en-us"
-        heard = decode.decode_sound(desk.jobs[job].order.out)
+        heard = decode.decode_sound(queue.jobs[job].order.out)
         assert 0.5 < len(heard) / 16000 < 3 and np.abs(heard).max() > 0.05
 
 
 def test_jobs_and_sessions_are_computed_by_the_backend_that_the_app_was_told(folder):
-    with inside(folder), Desk(backend="abacus") as desk, served(desk) as address:
+    with inside(folder), JobQueue(backend="abacus") as queue, served(queue) as address:
         with httpx.Client(base_url=address, timeout=60) as app:
             face = hand_in(app, folder, "face", "face.mp4").json()["file"]
             sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
@@ -279,7 +279,7 @@ def until(page, expression):
         page.wait_for_timeout(100)
 
 
-def test_a_person_dubs_a_video_in_the_browser(browser, app, folder, desk, tmp_path):
+def test_a_person_dubs_a_video_in_the_browser(browser, app, folder, queue, tmp_path):
     page = opened(browser, app, 1280)
     assert page.locator("#go").is_disabled()
     page.locator("#face").set_input_files(folder / "face.mp4")
@@ -304,7 +304,7 @@ def test_a_person_dubs_a_video_in_the_browser(browser, app, folder, desk, tmp_pa
     page.locator("[role=tab]", has_text="Lineage").click()
     said = page.locator("#tab-lineage").inner_text()
     assert "The video's own mark: valid" in said and "generator.safetensors" in said and "face.mp4" in said
-    assert str(desk.folder) not in page.content() and str(folder) not in page.content()
+    assert str(queue.folder) not in page.content() and str(folder) not in page.content()
     assert not re.search(r"/(tmp|root|home|work)/", page.content())
     assert page.problems == []
 

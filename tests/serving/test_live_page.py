@@ -16,7 +16,7 @@ from tasks.live.delay import DELAY_S, Delay
 from tasks.live.stream import LOOK_AHEAD_S, WORK_S, Shown
 from tasks.media import decode
 from tasks.serving import live_sessions
-from tasks.serving.job_queue import Desk
+from tasks.serving.job_queue import JobQueue
 from tasks.serving.uploads import Limits
 
 BLOCK_S = 0.02
@@ -111,15 +111,15 @@ def speech(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def desk(folder):  # noqa: F811
-    with inside(folder), Desk(Limits(upload_mb=1, media_s=10), {"face.mp4": Path("face.mp4")}) as opened:
+def queue(folder):  # noqa: F811
+    with inside(folder), JobQueue(Limits(upload_mb=1, media_s=10), {"face.mp4": Path("face.mp4")}) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def address(desk):
+def address(queue):
     pytest.importorskip("aiortc", reason="aiortc is not installed (extra live)")
-    with served(desk) as address:
+    with served(queue) as address:
         yield address
 
 
@@ -163,7 +163,7 @@ def grown(page, kind, num):
         page.wait_for_timeout(200)
 
 
-def test_a_person_goes_live_in_the_browser(browser, address, desk, folder):  # noqa: F811
+def test_a_person_goes_live_in_the_browser(browser, address, queue, folder):  # noqa: F811
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(60_000)
     problems = []
@@ -185,7 +185,7 @@ def test_a_person_goes_live_in_the_browser(browser, address, desk, folder):  # n
     told = page.evaluate("state.told")
     assert told["look_ahead_ms"] == 202.5 and 0 < told["work_ms"] <= told["slow_ms"]
     assert page.evaluate("document.getElementById('told').innerText").count("ms") >= 4
-    assert str(folder) not in page.content() and str(desk.folder) not in page.content()
+    assert str(folder) not in page.content() and str(queue.folder) not in page.content()
 
     other = browser.new_page()
     other.goto(f"{address}/live")
@@ -195,16 +195,16 @@ def test_a_person_goes_live_in_the_browser(browser, address, desk, folder):  # n
     assert "someone else is live here" in other.locator("#error").inner_text()
     other.close()
 
-    [session] = desk.booth.sessions.values()
+    [session] = queue.live.sessions.values()
     page.close()  # nobody says goodbye
     until_s = time.monotonic() + 20
-    while desk.booth.sessions or session.process.is_alive():  # not join: the desk's own thread waits for it too
+    while queue.live.sessions or session.process.is_alive():  # not join: the queue's own thread waits for it too
         assert time.monotonic() < until_s
         threading.Event().wait(0.1)
     assert problems == []
 
 
-def test_a_picture_without_a_face_is_refused_on_the_page_and_nothing_stays(browser, address, desk, folder):  # noqa: F811
+def test_a_picture_without_a_face_is_refused_on_the_page_and_nothing_stays(browser, address, queue, folder):  # noqa: F811
     page = browser.new_page(viewport={"width": 390, "height": 900})
     page.goto(f"{address}/live")
     page.locator("#face").set_input_files(folder / "grey.png")
@@ -213,7 +213,7 @@ def test_a_picture_without_a_face_is_refused_on_the_page_and_nothing_stays(brows
     page.locator("#error").wait_for(timeout=60_000)
     assert page.locator("#error").inner_text().startswith("no face found in the picture")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert desk.booth.sessions == {} and page.locator("#go").inner_text() == "Start"
+    assert queue.live.sessions == {} and page.locator("#go").inner_text() == "Start"
     page.close()
 
 
@@ -231,7 +231,7 @@ def test_a_session_that_cannot_be_meant_is_refused(address, change, why):
     assert answer.status_code == 422 and why in answer.json()["error"]
 
 
-def test_without_aiortc_the_page_says_what_to_install(desk, address, monkeypatch):
+def test_without_aiortc_the_page_says_what_to_install(queue, address, monkeypatch):
     monkeypatch.setattr(live_sessions.importlib.util, "find_spec", lambda name: None)
     assert "'.[live]'" in httpx.get(f"{address}/choices").json()["live"]["missing"]
     refused = httpx.post(f"{address}/live/sessions", json={"offered": "face.mp4", "sdp": "v=0"})

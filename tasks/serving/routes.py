@@ -1,0 +1,170 @@
+"""The app over HTTP: files in, jobs, results, live sessions. No answer holds a path of this machine.
+
+Changes need PUT, DELETE or a JSON body, which a browser does not send to another site without asking it first (CORS).
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.media import decode
+from tasks.provenance import c2pa_mark
+from tasks.serving import choices, live_sessions, messages
+from tasks.serving.job_queue import Job, JobQueue
+from tasks.serving.uploads import KINDS
+
+GONE = JSONResponse({"error": "this job is not here any more"}, 404)
+SPEAKER = re.compile(r"\d+|[\d.]+,[\d.]+@[\d.]+")  # a face's number, or a point: no file of this machine
+
+router = APIRouter()
+
+
+def queue_of(request: Request) -> JobQueue:
+    return request.app.state.queue
+
+
+Queue = Annotated[JobQueue, Depends(queue_of)]
+
+
+@router.get("/choices")
+def get_choices(queue: Queue) -> dict[str, Any]:
+    limits = queue.limits
+    return {
+        "checkpoints": {name: about for name, (_, about) in choices.checkpoints().items()},
+        "voices": choices.VOICES,
+        "expert": paths.EXPERT.is_file(),
+        "live": {"missing": live_sessions.missing(), "faces": list(queue.faces), "most_s": limits.live_s},
+        "limits": {"upload_mb": limits.upload_mb, "media_s": limits.media_s, "keep_s": limits.keep_s},
+    }
+
+
+@router.put("/files/{kind}/{name}")
+async def put_file(kind: str, name: str, request: Request, queue: Queue) -> Response:
+    if kind not in KINDS:
+        return JSONResponse({"error": f"wanted one of {', '.join(KINDS)}"}, 404)
+    path = await run_in_threadpool(queue.new_path, name)
+    try:
+        await receive(request, path, queue.limits.upload_bytes)
+    except (UserError, ClientDisconnect):
+        queue.drop(path)
+        raise
+    file = await run_in_threadpool(queue.add_upload, path, kind)
+    return JSONResponse({"file": file, "seconds": round(queue.uploads[file].duration_s, 2)})
+
+
+@router.post("/jobs")
+async def post_job(request: Request, queue: Queue) -> dict[str, str]:
+    fields = await json_fields(request, "a job is a JSON object of strings: face, sound or text, checkpoint, speaker")
+    checkpoint = await run_in_threadpool(checkpoint_of, fields)
+    if (speaker := fields.get("speaker")) and not SPEAKER.fullmatch(speaker):
+        raise UserError("the speaker is a face's number, or a point in the picture")
+    return {"job": await run_in_threadpool(queue.add_job, fields, checkpoint)}
+
+
+@router.get("/jobs/{name}")
+def get_job(name: str, queue: Queue) -> Response:
+    return JSONResponse(state_of(queue, job)) if (job := queue.jobs.get(name)) else GONE
+
+
+@router.delete("/jobs/{name}")
+def delete_job(name: str, queue: Queue) -> Response:
+    if not (job := queue.jobs.get(name)):
+        return GONE
+    job.cancelled = True
+    return JSONResponse(state_of(queue, job))
+
+
+@router.get("/jobs/{name}/video")
+def get_video(name: str, queue: Queue) -> Response:
+    job = queue.jobs.get(name)
+    return FileResponse(job.order.out, media_type="video/mp4") if job and job.state == "done" else GONE
+
+
+@router.get("/jobs/{name}/about")
+def get_about(name: str, queue: Queue) -> Response:
+    """The sidecar, and the video's own mark, read from its bytes, as anyone could."""
+    job = queue.jobs.get(name)
+    if not job or job.state != "done":
+        return GONE
+    sidecar = json.loads(job.order.out.with_suffix(".json").read_text())
+    return JSONResponse({"sidecar": sidecar, "mark": c2pa_mark.as_dict(c2pa_mark.read(job.order.out))})
+
+
+@router.get("/live/faces/{name}")
+def get_live_face(name: str, queue: Queue) -> Response:
+    if name not in queue.faces:
+        return JSONResponse({"error": "there is no such face here"}, 404)
+    _, png = cv2.imencode(".png", cv2.cvtColor(decode.read_image(queue.faces[name]), cv2.COLOR_RGB2BGR))
+    return Response(png.tobytes(), media_type="image/png")
+
+
+@router.post("/live/sessions")
+async def post_live_session(request: Request, queue: Queue) -> dict[str, str]:
+    fields = await json_fields(request, "a session is a JSON object of strings: face or offered, checkpoint, sdp")
+    picture = queue.faces.get(fields.get("offered") or "") or queue.upload(fields.get("face"), "face").path
+    if not (offer := fields.get("sdp")):
+        raise UserError("a session needs the browser's half of the handshake")
+    order = messages.LiveOrder(
+        picture=picture, checkpoint=await run_in_threadpool(checkpoint_of, fields),
+        label=fields.get("label") or None, offer=offer, most_s=queue.limits.live_s, backend=queue.backend,
+    )  # fmt: skip
+    name, answer = await run_in_threadpool(queue.live.open, order)
+    return {"session": name, "sdp": answer}
+
+
+@router.delete("/live/sessions/{name}")
+def delete_live_session(name: str, queue: Queue) -> dict[str, bool]:
+    return {"ended": queue.live.close(name)}
+
+
+def checkpoint_of(fields: dict[str, Any]) -> str:
+    """The file or registry address behind the name that the page shows."""
+    offered = choices.checkpoints()
+    if not offered:
+        raise UserError("there is no checkpoint here yet; make one with `dvc repro`")
+    name = fields.get("checkpoint") or next(iter(offered))
+    if name not in offered:
+        raise UserError("there is no such checkpoint here; load the page again")
+    return offered[name][0]
+
+
+def state_of(queue: JobQueue, job: Job) -> dict[str, Any]:
+    return {
+        "state": job.state, "what": job.what, "done": job.num_done, "total": job.num_total, "error": job.error,
+        "ahead": queue.ahead_of(job) if job.state == "waiting" else 0, "name": job.order.out.name,
+    }  # fmt: skip
+
+
+async def json_fields(request: Request, wanted: str) -> dict[str, Any]:
+    """The body's fields.  Errors: UserError(wanted) where it is not a JSON object of strings and nulls"""
+    if request.headers.get("content-type", "").split(";")[0] != "application/json":
+        raise UserError(wanted)
+    try:
+        fields = json.loads(await request.body())
+    except ValueError as error:
+        raise UserError(wanted) from error
+    if not isinstance(fields, dict) or not all(v is None or isinstance(v, str) for v in fields.values()):
+        raise UserError(wanted)
+    return fields
+
+
+async def receive(request: Request, path: Path, max_bytes: int) -> None:
+    """The body into a file.  Errors: UserError where it is longer, or empty."""
+    num_bytes = 0
+    with path.open("wb") as file:
+        async for block in request.stream():
+            num_bytes += len(block)
+            if num_bytes > max_bytes:
+                raise UserError(f"{path.name} is too large; the limit here is {max_bytes >> 20} MB")
+            file.write(block)
+    if not num_bytes:
+        raise UserError(f"{path.name} is empty")
