@@ -35,7 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "landmarks": {"core", "features", "storage", "synthetic"},
     "preprocess": {"core", "features", "media", "storage"},
     "tracking": {"core", "provenance", "storage"},
-    "inference": {"core", "features", "loading"},
+    "inference": {"core", "features", "loading", "storage"},
     "expert": {"core", "inference", "loading", "storage", "tracking"},
     "train": {"core", "inference", "loading", "provenance", "tracking"},
     "evaluate": {"core", "features", "inference", "loading", "media", "preprocess", "storage", "tracking"},

@@ -9,6 +9,7 @@ from model import samples
 from tasks.features import audio
 from tasks.features.landmarks import Predictor
 from tasks.inference.lip_sync import LipSync
+from tasks.inference.mouth_score import generate_clip
 from tasks.loading.clips import Clips
 
 ROWS = {
@@ -34,18 +35,15 @@ def fill(sync: LipSync, clips: Clips, number: int, rows: Sequence[str] = tuple(R
     num_frames, size = clip.faces_TSS3.shape[:2]
     identity_SS3 = clip.faces_TSS3[samples.identity_frame(clip.found_T)]
 
-    def say(mfcc_FW: np.ndarray) -> np.ndarray:
-        return sync.generate(identity_SS3, clip.faces_TSS3, samples.windows(mfcc_FW, np.arange(num_frames)))
-
     def frozen() -> np.ndarray:
         still = clip.faces_TSS3.copy()
         still[:, size // 2 :] = identity_SS3[size // 2 :]
         return still
 
     ways: dict[str, Callable[[], np.ndarray]] = {
-        "right_audio": lambda: say(clip.mfcc_FW),
-        "wrong_audio": lambda: say(tiled(clips[other_clip(clips, number)].mfcc_FW, clip.mfcc_FW.shape[1])),
-        "silence": lambda: say(silence(num_frames)),
+        "right_audio": lambda: generate_clip(sync, clip, clip.mfcc_FW),
+        "wrong_audio": lambda: generate_clip(sync, clip, wrong_sound(clips, number)),
+        "silence": lambda: generate_clip(sync, clip, silence(num_frames)),
         "copy_input": lambda: np.repeat(identity_SS3[None], num_frames, axis=0),
         "frozen_mouth": frozen,
         "mumble": lambda: mumble(clip.faces_TSS3, clip.landmarks_T682),
@@ -59,6 +57,11 @@ def fill(sync: LipSync, clips: Clips, number: int, rows: Sequence[str] = tuple(R
 def silence(num_frames: int) -> np.ndarray:
     """MFCCs of digital silence.  Shape: -> (12, 4 num_frames) float32"""
     return audio.mfcc(np.zeros(0, np.float32), num_frames)
+
+
+def wrong_sound(clips: Clips, number: int) -> np.ndarray:
+    """The sound of another clip, as long as this one's.  Shape: -> (12, 4 T) float32"""
+    return tiled(clips[other_clip(clips, number)].mfcc_FW, clips[number].mfcc_FW.shape[1])
 
 
 def tiled(mfcc_FW: np.ndarray, num: int) -> np.ndarray:

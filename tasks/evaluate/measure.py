@@ -18,6 +18,7 @@ from tasks.evaluate import conditions
 from tasks.evaluate.raw_clips import RawClips
 from tasks.features import paste
 from tasks.features.landmarks import Predictor
+from tasks.inference.mouth_score import FilmedMouth, filmed_mouth
 from tasks.storage.shards import Clip
 
 Record = dict[str, Any]
@@ -64,10 +65,8 @@ class Reference:
     """A clip, and what every row of it is compared with."""
 
     clip: Clip
-    landmarks_T682: np.ndarray  # of the true frames, by the predictor that measures the rows
+    mouth: FilmedMouth
     mouth_T4: np.ndarray
-    truth_T: np.ndarray  # mouth opening
-    real_T: np.ndarray  # the same as measured on the true frames
     teeth_T: np.ndarray
     lips_meet: list[tuple[int, int]]
     frames: Iterable[np.ndarray] | None  # as filmed, to paste the face into; none: the seam is not measured
@@ -76,17 +75,14 @@ class Reference:
 
 def reference(clip: Clip, key: str, meters: Meters, raw: RawClips | None) -> Reference:
     """`raw`: where the frames, sound and words come from; None: what needs them is not measured."""
-    points_T682 = meters.predictor(clip.faces_TSS3)
+    mouth = filmed_mouth(clip, meters.predictor)
     num_frames = len(clip.faces_TSS3)
     spans_s = bilabials.spans_s(clip.truth, raw.words(key) if raw else "")
-    mouth_T4 = faces.mouth_boxes(points_T682, clip.faces_TSS3.shape[1])
-    real_T = faces.aperture(points_T682)
+    mouth_T4 = faces.mouth_boxes(mouth.landmarks_T682, clip.faces_TSS3.shape[1])
     return Reference(
         clip=clip,
-        landmarks_T682=points_T682,
+        mouth=mouth,
         mouth_T4=mouth_T4,
-        truth_T=np.array(clip.truth["aperture"]) if clip.truth else real_T,
-        real_T=real_T,
         teeth_T=picture.teeth_area(clip.faces_TSS3, mouth_T4),
         lips_meet=[timing.frames_of_span(*span_s, num_frames) for span_s in spans_s],
         frames=raw.frames(key) if raw else None,
@@ -96,13 +92,11 @@ def reference(clip: Clip, key: str, meters: Meters, raw: RawClips | None) -> Ref
 
 def measure(row: str, made_TSS3: np.ndarray, to: Reference, meters: Meters) -> Record:
     """Every metric of one row; and `lags`, `expert_lags`, `opening`, `yaw`: what the plots are drawn from."""
-    true_TSS3, points_T682 = (
-        to.clip.faces_TSS3,
-        conditions.landmarks_of(row, made_TSS3, to.landmarks_T682, meters.predictor),
-    )
+    true_TSS3, mouth = to.clip.faces_TSS3, to.mouth
+    points_T682 = conditions.landmarks_of(row, made_TSS3, mouth.landmarks_T682, meters.predictor)
     measured_T = faces.aperture(points_T682)
-    score = temporal.aperture_scores(measured_T, to.truth_T, max_lag=meters.max_lag, reference_T=to.real_T)
-    span, true_span = articulation.range_of(to.real_T), articulation.range_of(to.truth_T)
+    score = mouth.score(measured_T, meters.max_lag)
+    span, true_span = articulation.range_of(mouth.real_T), articulation.range_of(mouth.truth_T)
     opened_T = articulation.opened(measured_T, span)
     teeth_T = picture.teeth_area(made_TSS3, to.mouth_T4)
     chin, cheeks = motion.spurious_motion(made_TSS3, true_TSS3, to.mouth_T4)
@@ -113,8 +107,8 @@ def measure(row: str, made_TSS3: np.ndarray, to: Reference, meters: Meters) -> R
         "aperture_best_corr": score.best_corr,
         "aperture_lag_frames": score.lag_frames,
         "amplitude_ratio": score.amplitude_ratio,
-        "velocity_ratio": articulation.velocity_ratio(measured_T, to.real_T),
-        "event_f1": articulation.event_f1(opened_T, articulation.opened(to.truth_T, true_span)),
+        "velocity_ratio": articulation.velocity_ratio(measured_T, mouth.real_T),
+        "event_f1": articulation.event_f1(opened_T, articulation.opened(mouth.truth_T, true_span)),
         "closure": articulation.closure(opened_T, to.lips_meet),
         "l1": picture.l1(made_TSS3, true_TSS3),
         "mouth_l1": picture.mouth_l1(made_TSS3, true_TSS3, to.mouth_T4),
@@ -126,12 +120,12 @@ def measure(row: str, made_TSS3: np.ndarray, to: Reference, meters: Meters) -> R
         "sharpness_ratio": picture.sharpness_ratio(made_TSS3, true_TSS3, to.mouth_T4),
         "teeth_error": picture.teeth_error(teeth_T, to.teeth_T),
         "teeth_flicker_ratio": picture.teeth_flicker_ratio(teeth_T, to.teeth_T),
-        "lmd": picture.lmd(points_T682, to.landmarks_T682),
+        "lmd": picture.lmd(points_T682, to.mouth.landmarks_T682),
         "chin_motion": chin,
         "cheek_motion": cheeks,
-        "mouth_skew": motion.mouth_skew(points_T682, to.landmarks_T682),
+        "mouth_skew": motion.mouth_skew(points_T682, to.mouth.landmarks_T682),
         "box_jitter": motion.box_jitter(to.clip.boxes_T4),
-        "lags": temporal.lag_curve(measured_T, to.truth_T, meters.max_lag),
+        "lags": temporal.lag_curve(measured_T, mouth.truth_T, meters.max_lag),
         "opening": measured_T,
     }
     if to.frames is not None and row in conditions.GENERATED:
@@ -186,7 +180,8 @@ def seam(made_TSS3: np.ndarray, to: Reference) -> float:
     values = []
     boxes_T4 = faces.crop_boxes(to.clip.boxes_T4)
     assert to.frames is not None
-    frames = zip(to.frames, made_TSS3, to.clip.faces_TSS3, to.landmarks_T682, boxes_T4, to.clip.found_T, strict=False)
+    points_T682 = to.mouth.landmarks_T682
+    frames = zip(to.frames, made_TSS3, to.clip.faces_TSS3, points_T682, boxes_T4, to.clip.found_T, strict=False)
     for frame_HW3, made_SS3, real_SS3, points_682, box_4, seen in frames:
         if seen:
             mask_SS = paste.mask(points_682, len(made_SS3))
@@ -201,7 +196,7 @@ def yaw_deg(to: Reference, weights: np.ndarray | None) -> np.ndarray | None:
     """How far the head is turned in each frame, known or estimated; None where neither can be.  Shape: (T,)"""
     if to.clip.truth:
         return np.array(to.clip.truth["yaw_deg"])
-    return None if weights is None else head_pose.yaw_deg(to.landmarks_T682, weights)
+    return None if weights is None else head_pose.yaw_deg(to.mouth.landmarks_T682, weights)
 
 
 def by_yaw(
@@ -213,6 +208,6 @@ def by_yaw(
         at = np.flatnonzero((away_T >= low) & (away_T < high))
         if len(at):
             mouth = picture.mouth_l1(made_TSS3[at], to.clip.faces_TSS3[at], to.mouth_T4[at])
-            apart = picture.lmd(points_T682[at], to.landmarks_T682[at])
+            apart = picture.lmd(points_T682[at], to.mouth.landmarks_T682[at])
             found[f"{low}_{high}"] = (len(at), mouth * len(at), apart * len(at))
     return found

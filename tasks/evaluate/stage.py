@@ -16,27 +16,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from model import faces, mixtures, samples
-from model.discriminator import SyncDiscriminator
+from model import faces, mixtures
 from model.metrics import registry, temporal
 from model.params import Params
-from model.samples import pictures
 from tasks.core import csv_tables, files, paths
 from tasks.core.files import write_atomic
 from tasks.core.progress import progress
-from tasks.evaluate import conditions, lpips_fid, report, summary
+from tasks.evaluate import conditions, discriminator, lpips_fid, report, summary
 from tasks.evaluate import measure as panel
 from tasks.evaluate.measure import Meters, Record
 from tasks.evaluate.published_syncnet import PublishedSyncNet
 from tasks.evaluate.raw_clips import RawClips
 from tasks.features import audio, yaw
 from tasks.features.landmarks import Predictor
-from tasks.inference import checkpoints
+from tasks.inference import mouth_score
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
-from tasks.loading import batches
 from tasks.loading.clips import Clips
 from tasks.storage import index
 from tasks.tracking import runs as tracking
@@ -59,7 +55,7 @@ def run(p: Params) -> str:
     if meters.fid:
         for row in FID_ROWS:
             found[row]["fid"] = meters.fid.of(row)
-    found["discriminator"] = discriminator_accuracy(clips, p)
+    found["discriminator"] = discriminator.accuracy(paths.DISCRIMINATORS, clips, p)
     found["about"] = {
         "version": registry.PANEL_VERSION,
         "checkpoint_md5": files.md5_file(paths.GENERATOR),
@@ -136,16 +132,12 @@ def under_noise(sync: LipSync, clips: Clips, meters: Meters, raw: RawClips, p: P
     for number in progress(range(num), "evaluating under noise", "clip"):
         clip, key = clips[number], clips.keys[number]
         num_frames = len(clip.faces_TSS3)
-        identity_SS3 = clip.faces_TSS3[samples.identity_frame(clip.found_T)]
-        real_T = faces.aperture(meters.predictor(clip.faces_TSS3))
-        truth_T = np.array(clip.truth["aperture"]) if clip.truth else real_T
-        voice = raw.sound(key)
+        filmed, voice = mouth_score.filmed_mouth(clip, meters.predictor), raw.sound(key)
         for kind in mixtures.KINDS:
             for snr_db in p.evaluate.noise_snr_db:
                 mfcc_FW = audio.mfcc(mixtures.under(voice, kind, snr_db, key), num_frames)
-                windows_TFW = samples.windows(mfcc_FW, np.arange(num_frames))
-                made_T = faces.aperture(meters.predictor(sync.generate(identity_SS3, clip.faces_TSS3, windows_TFW)))
-                score = temporal.aperture_scores(made_T, truth_T, max_lag=meters.max_lag, reference_T=real_T)
+                made_TSS3 = mouth_score.generate_clip(sync, clip, mfcc_FW)
+                score = mouth_score.score(made_TSS3, filmed, meters.predictor, meters.max_lag)
                 yield {
                     "kind": kind,
                     "snr_db": snr_db,
@@ -161,26 +153,3 @@ def by_clip(checkpoint: Path, p: Params) -> list[Record]:
     clips = Clips(paths.INDEX, paths.SHARDS, "test")
     told = progress(range(len(clips)), f"evaluating {checkpoint.name}", "clip")
     return [record for number in told for record in of_clip(sync, clips, number, ("right_audio",), meters, None)]
-
-
-def discriminator_accuracy(clips: Clips, p: Params) -> dict[str, float]:
-    """The sync discriminator on random faces, half with the right and half with the wrong sound.
-
-    accuracy        share told right by distance below half the margin (chance 0.5; LipGAN's authors measured 0.63)
-    accuracy_2afc   share of faces nearer to their right sound than to the wrong one (chance 0.5)
-    """
-    weights, about = checkpoints.load(paths.DISCRIMINATORS)
-    network = SyncDiscriminator(about["params"]["model"]["width"], about["params"]["faces"]["size"])
-    checkpoints.load_weights(network, weights, paths.DISCRIMINATORS)
-    network.eval()
-    t, num = p.train, p.evaluate.num_pairs
-    draws = clips.draw(t, seed=p.seed, epoch="pairs", per_clip=-(-num // len(clips)), flip=False)
-    right, wrong = [], []
-    with torch.inference_mode():
-        for start in range(0, num, 100):
-            batch = batches.batch_of(clips, draws.rows(start, min(start + 100, num)))
-            face_B3SS = pictures(batch.target_BSS3)
-            right.append(network(face_B3SS, batch.mfcc_BFW))
-            wrong.append(network(face_B3SS, batch.negative_BFW))
-    scores = temporal.sync_accuracy(torch.cat(right).numpy(), torch.cat(wrong).numpy(), threshold=t.margin / 2)
-    return {"accuracy": scores.accuracy, "accuracy_2afc": scores.two_afc, "pairs": 2 * num}

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model import faces, samples
-from model.metrics import picture, temporal
+from model import faces
+from model.metrics import picture
 from model.samples import NUM_MFCC
 from model.timing import WINDOW
 from tasks.core import files, paths
@@ -30,7 +30,7 @@ from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.core.progress import say
 from tasks.features.landmarks import Predictor
-from tasks.inference import backends, int8
+from tasks.inference import backends, int8, mouth_score
 from tasks.inference import lip_sync as inference
 from tasks.inference.lip_sync import LipSync
 from tasks.loading.clips import Clips
@@ -153,15 +153,10 @@ def by_clip(sync: LipSync) -> Iterator[dict[str, float]]:
     clips, predictor = Clips(paths.INDEX, paths.SHARDS, SPLIT), Predictor(paths.LANDMARKS)
     for number in range(min(NUM_CLIPS, len(clips))):
         clip = clips[number]
-        identity_SS3 = clip.faces_TSS3[samples.identity_frame(clip.found_T)]
-        windows_TFW = samples.windows(clip.mfcc_FW, np.arange(len(clip.faces_TSS3)))
-        made_TSS3 = sync.generate(identity_SS3, clip.faces_TSS3, windows_TFW)
-        points_T682 = predictor(clip.faces_TSS3)
-        real_T = faces.aperture(points_T682)
-        truth_T = np.array(clip.truth["aperture"]) if clip.truth else real_T
-        made_T = faces.aperture(predictor(made_TSS3))
-        score = temporal.aperture_scores(made_T, truth_T, max_lag=MAX_LAG, reference_T=real_T)
-        mouth_T4 = faces.mouth_boxes(points_T682, clip.faces_TSS3.shape[1])
+        filmed = mouth_score.filmed_mouth(clip, predictor)
+        made_TSS3 = mouth_score.generate_clip(sync, clip, clip.mfcc_FW)
+        score = mouth_score.score(made_TSS3, filmed, predictor, MAX_LAG)
+        mouth_T4 = faces.mouth_boxes(filmed.landmarks_T682, clip.faces_TSS3.shape[1])
         yield {
             "aperture_corr": score.corr,
             "amplitude_ratio": score.amplitude_ratio,

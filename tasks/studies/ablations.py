@@ -18,24 +18,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
 
-from model import faces, samples, seeds
-from model.discriminator import SyncDiscriminator
+from model import samples, seeds
 from model.expert import MIDDLE, RUN
-from model.metrics import temporal
 from model.params import Params, TermParams, TermsParams, TrainParams
-from model.samples import pictures
 from tasks.core import config, csv_tables, files, paths, programs
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.core.progress import progress, say
+from tasks.evaluate import conditions, discriminator
 from tasks.features.landmarks import Predictor
-from tasks.inference import checkpoints
-from tasks.inference import sync_meter as sync
+from tasks.inference import mouth_score
 from tasks.inference.lip_sync import LipSync
-from tasks.loading import batches
+from tasks.inference.sync_meter import SyncMeter
 from tasks.loading.clips import Clips
 from tasks.studies import ablations_page
 
@@ -133,61 +129,33 @@ def measured(folder: Path, p: Params) -> dict[str, Any]:
     """A training's figures on the test clips, its discriminator's on random faces, and its curve."""
     generator, predictor = LipSync(folder / paths.GENERATOR), Predictor(paths.LANDMARKS)
     clips = Clips(paths.INDEX, paths.SHARDS, "test")
-    per_clip = [
-        _follows(generator, predictor, clips, number, p) for number in progress(range(len(clips)), "test", "clip")
-    ]
+    numbers = progress(range(len(clips)), "test", "clip")
+    per_clip = [_follows(generator, predictor, clips, number, p.evaluate.max_lag) for number in numbers]
     figures = {name: float(np.mean([one[name] for one in per_clip])) for name in per_clip[0]}
     return figures | {
-        "discriminator": judge_discriminator(folder, p),
+        "discriminator": discriminator.accuracy(folder / paths.DISCRIMINATORS, clips, p)["accuracy_2afc"],
         "curve": csv_tables.read_csv(folder / paths.TRAIN_CURVE),
     }
 
 
-def _follows(generator: LipSync, predictor: Predictor, clips: Clips, number: int, p: Params) -> dict[str, float]:
-    """How the mouth follows the clip's own sound and that of the next clip."""
-    clip, other = clips[number], clips[(number + 1) % len(clips)]
-    at_T = np.arange(len(clip.faces_TSS3))
-    identity = clip.faces_TSS3[samples.identity_frame(clip.found_T)]
-    real_T = faces.aperture(predictor(clip.faces_TSS3))
-    columns = np.arange(clip.mfcc_FW.shape[1]) % other.mfcc_FW.shape[1]
-    found: dict[str, float] = {}
-    for name, mfcc_FW in (("right", clip.mfcc_FW), ("wrong", other.mfcc_FW[:, columns])):
-        made = generator.generate(identity, clip.faces_TSS3, samples.windows(mfcc_FW, at_T))
-        opening_T = faces.aperture(predictor(made))
-        score = temporal.aperture_scores(opening_T, real_T, max_lag=p.evaluate.max_lag, reference_T=real_T)
-        found |= {f"corr_{name}": score.corr, f"amplitude_{name}": score.amplitude_ratio}
-    return found
-
-
-def judge_discriminator(folder: Path, p: Params) -> float:
-    """Share of random test faces that lie nearer to their right sound than to a wrong one; chance 0.5."""
-    weights, about = checkpoints.load(folder / paths.DISCRIMINATORS)
-    network = SyncDiscriminator(about["params"]["model"]["width"], about["params"]["faces"]["size"])
-    checkpoints.load_weights(network, weights, folder / paths.DISCRIMINATORS)
-    network.eval()
-    clips = Clips(paths.INDEX, paths.SHARDS, "test")
-    nearer = []
-    with torch.inference_mode():
-        for batch in _random_faces(clips, p):
-            face_B3SS = pictures(batch.target_BSS3)
-            nearer.append(network(face_B3SS, batch.mfcc_BFW) < network(face_B3SS, batch.negative_BFW))
-    return float(torch.cat(nearer).float().mean())
-
-
-def _random_faces(clips: Clips, p: Params) -> list[Any]:
-    draws = _draws(clips, p)
-    return [batches.batch_of(clips, draws.rows(k, min(k + 100, len(draws)))) for k in range(0, len(draws), 100)]
-
-
-def _draws(clips: Clips, p: Params) -> Any:
-    per_clip = -(-p.evaluate.num_pairs // len(clips))
-    return clips.draw(p.train, seed=p.seed, epoch="pairs", per_clip=per_clip, flip=False).rows(0, p.evaluate.num_pairs)
+def _follows(generator: LipSync, predictor: Predictor, clips: Clips, number: int, max_lag: int) -> dict[str, float]:
+    """How the mouth follows the clip's own sound and that of a clip of another video."""
+    clip, figures = clips[number], dict[str, float]()
+    filmed = mouth_score.filmed_mouth(clip, predictor)
+    for name, mfcc_FW in (("right", clip.mfcc_FW), ("wrong", conditions.wrong_sound(clips, number))):
+        made_TSS3 = mouth_score.generate_clip(generator, clip, mfcc_FW)
+        score = mouth_score.score(made_TSS3, filmed, predictor, max_lag)
+        figures |= {f"corr_{name}": score.corr, f"amplitude_{name}": score.amplitude_ratio}
+    return figures
 
 
 def judge_expert(p: Params) -> float:
-    """The same of the expert, on the same faces and sounds: each with the four frames around it."""
-    meter, clips = sync.SyncMeter(), Clips(paths.INDEX, paths.SHARDS, "test")
-    draws, nearer = _draws(clips, p), []
+    """Share of random test faces that the expert finds nearer to their right sound than to a wrong one; chance 0.5.
+
+    The same pairs as the discriminator's, each face with the four frames around it.
+    """
+    meter, clips = SyncMeter(), Clips(paths.INDEX, paths.SHARDS, "test")
+    draws, nearer = discriminator.random_pairs(clips, p), []
     for row in range(len(draws)):
         clip, other = clips[int(draws.clip_N[row])], clips[int(draws.negative_clip_N[row])]
         start = int(np.clip(draws.target_N[row] - MIDDLE, 0, len(clip.faces_TSS3) - RUN))

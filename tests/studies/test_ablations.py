@@ -53,7 +53,7 @@ def test_five_trainings_become_tables_and_figures_and_are_not_done_again(tiny, m
     assert all(-1 <= row["corr_right"] <= 1 and 0 <= row["discriminator"] <= 1 for row in found["trainings"])
     page = (paths.EXPERIMENTS / "experiments.html").read_text()
     assert page.count("data:image/png;base64,") == 3 and "lip-weighted L1" in page
-    monkeypatch.setattr(ablations.commands, "train", None)  # a single training would fail
+    monkeypatch.setattr(ablations.programs, "train", None)  # a single training would fail
     ablations.run(p, steps=2, num_seeds=1)
 
 
