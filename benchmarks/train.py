@@ -55,6 +55,7 @@ from tasks.loading.batches import Batches
 from tasks.loading.clips import Clips
 from tasks.loading.resident import Resident
 
+ALIKE: dict = {"precision": "bf16", "separate_fakes": False, "average": 0.0, "audio_from_expert": "never"}
 Step = Callable[[], float]  # trains one batch; seconds it waited for data
 
 
@@ -74,7 +75,7 @@ def main() -> None:
     p = replace(
         p,
         model=replace(p.model, width=args.width),
-        train=replace(p.train, batch_size=batch, num_runs=0, terms=without_runs(p.train.terms)),
+        train=replace(p.train, batch_size=batch, num_runs=0, terms=without_runs(p.train.terms), **ALIKE),
     )
     clips = Clips(paths.INDEX, paths.SHARDS, "train")
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
@@ -118,14 +119,9 @@ def make_variants(
         stack.callback(made.close)
         return made
 
-    def ours(**settings) -> Step:
+    def ours(mode: str = "", **settings) -> Step:
         torch.manual_seed(0)
-        gan = Gan(
-            width=p.model.width, size=p.faces.size, margin=p.train.margin, l1_weight=1.0,
-            sync_weight=p.train.terms.sync.weight, lip_alpha=p.train.lip_alpha, learning_rate=p.train.lr,
-            discriminator_learning_rate=p.train.lr_discriminator, device=device, precision="bf16",
-            channels_last=True, **settings,
-        )  # fmt: skip
+        gan = Gan(p.model.width, p.faces.size, replace(p.train, **settings), device, compiled=mode)
         source = batches()
 
         def step() -> float:
@@ -137,7 +133,7 @@ def make_variants(
 
     variants = {"ours": ours(), "lipgan_order": ours(separate_fakes=True)}
     if compiled:
-        variants["ours_compiled"] = ours(compiled="reduce-overhead" if device.type == "cuda" else "default")
+        variants["ours_compiled"] = ours("reduce-overhead" if device.type == "cuda" else "default")
     source = batches()
     variants["plain"] = plain(p, device, lambda: floats(next(source), device))
     ordered = batches()
@@ -290,11 +286,8 @@ def peak_bytes(device: torch.device) -> float:
 
 def flops_a_sample(p, separate_fakes: bool) -> float:
     """Counted on a batch of two, on the CPU."""
-    gan = Gan(
-        width=p.model.width, size=p.faces.size, margin=2.0, l1_weight=1.0, sync_weight=0.01, lip_alpha=1.0,
-        learning_rate=1e-4, discriminator_learning_rate=1e-4, device="cpu", precision="fp32", channels_last=False,
-        separate_fakes=separate_fakes,
-    )  # fmt: skip
+    train = replace(p.train, precision="fp32", separate_fakes=separate_fakes)
+    gan = Gan(p.model.width, p.faces.size, train, "cpu", channels_last=False)
     size = p.faces.size
     faces_BSS3 = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     sound_BFW = torch.randn(2, 12, 35)

@@ -17,6 +17,7 @@ from model.generator import Generator
 from model.loss_terms import NAMES, terms
 from model.losses import contrastive, lip_weighted_l1, mouth_l1, zero_gradient_share
 from model.optim import adam, match_layout, update
+from model.params import TrainParams
 from model.samples import Batch, generator_input, pictures
 from model.visual_quality import QualityDiscriminator, accuracy, quality_loss
 
@@ -30,81 +31,60 @@ class Gan:
     The discriminator sees three pairs of face and sound: real + right, generated + right, real + wrong. Only the first
     is in sync. The wrong sound is the sample's own `negative_BFW`, never that of another sample of the batch. Its loss
     is contrastive, the mean of the synced and the unsynced side. Then the generator minimises
-    `l1_weight` x lip-weighted L1 + `sync_weight` x contrastive(generated + right, called in sync) + the terms of
+    lip-weighted L1 + weight `sync` x contrastive(generated + right, called in sync) + the terms of
     model.loss_terms, each with its weight in `weights`, which a trainer may change from step to step.
 
-    width, size                    see model.generator
-    margin                         of the contrastive loss
-    lip_alpha                      weight of a pixel in the lip box; 1 is plain L1
-    learning_rate                  Adam's, of the generator
-    discriminator_learning_rate    Adam's, of the discriminator
-    precision                      "bf16" (autocast; losses in float32) or "fp32"
-    channels_last                  memory layout of the weights; the pictures come in it anyway
-    separate_fakes                 the discriminator's generated faces come from a pass of their own, in inference mode,
-                                   as in LipGAN: a third more arithmetic
-    compiled                       "" or a mode of torch.compile for both networks, "default", "reduce-overhead"
-                                   (CUDA graphs) or "max-autotune"; or "aot_eager", a backend that only traces
-    num_runs                       of 5 frames in a row, with which every batch begins
-    expert                         frozen here, for the terms `expert` and `perceptual`; None: there are none
-    with_quality                   make the visual-quality discriminator, for the term `quality`
-    average                        share of the averaged weights kept in a step, see model.ema; 0: no average
-    frozen_hearing                 the generator's audio layers stay as they are, with their running statistics
+    width, size     see model.generator
+    p               section train of params.yaml: learning rates, margin, precision, which terms have a weight
+    expert          frozen here, for the terms `expert` and `perceptual`; None where neither is used
+    channels_last   memory layout of the weights; the pictures come in it anyway
+    compiled        "" or a mode of torch.compile for both networks, "default", "reduce-overhead" (CUDA graphs) or
+                    "max-autotune"; or "aot_eager", a backend that only traces
     Errors:  ValueError for an unknown precision, a width or a size that cannot be built
     Source:  Rudrabha/LipGAN @ 7489174, train.py. There a coin decides which of the two unsynced pairs a batch trains
              on: on average the weights here.
-    Differs: Without `separate_fakes` one forward pass of the generator serves both networks, so the discriminator's
+    Differs: Without `train.separate_fakes` one forward pass of the generator serves both networks: the discriminator's
              generated faces are made with the batch's statistics and not the running ones. The discriminator takes
              one step on three pairs and not two.
              Several processes (model.distributed) each take a part of the batch: means over all, and one result.
     """
 
+    l1_weight = 1.0  # the weights of the other terms are relative to it
+
     def __init__(
         self,
-        *,
         width: float,
         size: int,
-        margin: float,
-        l1_weight: float,
-        sync_weight: float,
-        lip_alpha: float,
-        learning_rate: float,
-        discriminator_learning_rate: float,
+        p: TrainParams,
         device: torch.device | str,
-        precision: str,
-        channels_last: bool,
-        separate_fakes: bool = False,
-        compiled: str = "",
-        num_runs: int = 0,
+        *,
         expert: SyncExpert | None = None,
-        with_quality: bool = False,
-        average: float = 0.0,
-        frozen_hearing: bool = False,
+        channels_last: bool = True,
+        compiled: str = "",
     ) -> None:
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-        self.margin, self.lip_alpha = margin, lip_alpha
-        self.l1_weight, self.num_runs = l1_weight, num_runs
-        self.frozen_hearing = frozen_hearing
-        self.weights = {"sync": sync_weight} | dict.fromkeys(NAMES, 0.0)
-        self.device, self.precision = torch.device(device), precision
+        if p.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {p.precision!r}")
+        self.p = p
+        self.frozen_audio = p.audio_from_expert == "frozen"
+        self.weights = {"sync": p.terms.sync.weight} | dict.fromkeys(NAMES, 0.0)
+        self.device = torch.device(device)
         self.generator = Generator(width, size).to(self.device)
         self.discriminator = SyncDiscriminator(width, size).to(self.device)
-        self.generator.audio_code.requires_grad_(not frozen_hearing)
-        self.quality = QualityDiscriminator(width).to(self.device) if with_quality else None
+        self.generator.audio_code.requires_grad_(not self.frozen_audio)
+        self.quality = QualityDiscriminator(width).to(self.device) if p.terms.quality.weight else None
         self.expert = expert.to(self.device).eval().requires_grad_(False) if expert else None
         if channels_last:
             for network in (self.generator, self.discriminator, *filter(None, (self.quality, self.expert))):
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
-        self.separate_fakes = separate_fakes
         self.compiled = compiled
         if compiled:
             options = {"backend": compiled} if compiled == "aot_eager" else {"mode": compiled}
             for part in (self.generator, self.discriminator.face, self.discriminator.audio):
                 part.compile(dynamic=False, **options)  # in place: the names of the weights stay
-        self.generator_optimizer = adam(self.generator, learning_rate)
-        self.discriminator_optimizer = adam(self.discriminator, discriminator_learning_rate)
-        self.quality_optimizer = adam(self.quality, discriminator_learning_rate) if self.quality else None
-        self.average = Average(self.generator, average) if average else None
+        self.generator_optimizer = adam(self.generator, p.lr)
+        self.discriminator_optimizer = adam(self.discriminator, p.lr_discriminator)
+        self.quality_optimizer = adam(self.quality, p.lr_discriminator) if self.quality else None
+        self.average = Average(self.generator, p.average) if p.average else None
 
     @property
     def shown(self) -> Generator:
@@ -131,9 +111,9 @@ class Gan:
         if self.compiled:
             torch.compiler.cudagraph_mark_step_begin()  # what the last step's graphs hold may be written over
         real_B3SS = pictures(batch.target_BSS3)
-        fakes_B3SS = self._inferred(batch, real_B3SS) if self.separate_fakes else None
+        fakes_B3SS = self._inferred(batch, real_B3SS) if self.p.separate_fakes else None
         self.generator.train()
-        if self.frozen_hearing:
+        if self.frozen_audio:
             self.generator.audio_code.eval()
         generated_B3SS = self._generated(batch, real_B3SS)
         fakes_B3SS = generated_B3SS.detach() if fakes_B3SS is None else fakes_B3SS
@@ -194,7 +174,7 @@ class Gan:
     def _autocast(self) -> torch.autocast:
         """A block of its own for every pass: within one, autocast goes on using the bf16 copies of weights it made,
         also after an optimiser has changed the weights."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.p.precision == "bf16")
 
     def _generated(self, batch: Batch, real_B3SS: Tensor) -> Tensor:
         faces_B6SS = generator_input(pictures(batch.identity_BSS3), real_B3SS)
@@ -213,7 +193,7 @@ class Gan:
 
     def _num_runs_here(self) -> int:
         """In training each rank has its share of a batch's runs; what is measured is measured by one rank."""
-        return self.num_runs // ranks.num_ranks() if torch.is_grad_enabled() else self.num_runs
+        return self.p.num_runs // ranks.num_ranks() if torch.is_grad_enabled() else self.p.num_runs
 
     def _discriminator_loss(
         self, generated_B3SS: Tensor, real_B3SS: Tensor, batch: Batch
@@ -227,12 +207,12 @@ class Gan:
         pairs = ((real_BD, right_BD), (generated_BD, right_BD), (real_BD, wrong_BD))
         distances = {kind: distance(face_BD, sound_BD) for kind, (face_BD, sound_BD) in zip(PAIRS, pairs, strict=True)}
         losses = {
-            kind: contrastive(distance_B, torch.full_like(distance_B, kind == "right"), self.margin)
+            kind: contrastive(distance_B, torch.full_like(distance_B, kind == "right"), self.p.margin)
             for kind, distance_B in distances.items()
         }
         d_loss = losses["right"] / 2 + (losses["generated"] + losses["wrong"]) / 4
         negative_2B = torch.cat([distances["generated"], distances["wrong"]]).detach()
-        metrics = {"d_loss": d_loss.detach(), "zero_gradient_share": zero_gradient_share(negative_2B, self.margin)}
+        metrics = {"d_loss": d_loss.detach(), "zero_gradient_share": zero_gradient_share(negative_2B, self.p.margin)}
         metrics |= {f"d_loss_{kind}": loss.detach() for kind, loss in losses.items()}
         metrics |= {f"distance_{kind}": distance_B.detach().mean() for kind, distance_B in distances.items()}
         return d_loss, metrics
@@ -242,8 +222,8 @@ class Gan:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         with self._autocast():
             distance_B = self.discriminator(generated_B3SS, batch.mfcc_BFW)
-        sync_loss = contrastive(distance_B, torch.ones_like(distance_B), self.margin)
-        weighted_l1 = lip_weighted_l1(generated_B3SS, real_B3SS, batch.mouth_B4, self.lip_alpha)
+        sync_loss = contrastive(distance_B, torch.ones_like(distance_B), self.p.margin)
+        weighted_l1 = lip_weighted_l1(generated_B3SS, real_B3SS, batch.mouth_B4, self.p.lip_alpha)
         g_loss = self.l1_weight * weighted_l1 + self.weights["sync"] * sync_loss
         active = [name for name in NAMES if self.weights[name]]
         with self._autocast():

@@ -102,26 +102,7 @@ def make_gan(p: Params, device: torch.device) -> Gan:
         raise UserError(f"LIPGAN_COMPILE must be one of {', '.join(COMPILE_MODES[1:])}, got {compiled!r}")
     torch.manual_seed(seeds.derive(p.seed, "weights") % 2**32)
     expert, audio = load_expert(p) if needs_expert(p.train) else (None, {})
-    gan = Gan(
-        width=p.model.width,
-        size=p.faces.size,
-        margin=p.train.margin,
-        l1_weight=1.0,
-        sync_weight=p.train.terms.sync.weight,
-        lip_alpha=p.train.lip_alpha,
-        learning_rate=p.train.lr,
-        discriminator_learning_rate=p.train.lr_discriminator,
-        device=device,
-        precision=p.train.precision,
-        channels_last=True,
-        separate_fakes=p.train.separate_fakes,
-        compiled=compiled,
-        num_runs=p.train.num_runs,
-        expert=expert,
-        with_quality=p.train.terms.quality.weight > 0,
-        average=p.train.average,
-        frozen_hearing=p.train.audio_from_expert == "frozen",
-    )
+    gan = Gan(p.model.width, p.faces.size, p.train, device, expert=expert, compiled=compiled)
     if p.train.audio_from_expert != "never":
         gan.generator.audio_code.load_state_dict(audio)
         if gan.average:

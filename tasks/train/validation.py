@@ -52,7 +52,7 @@ def measure(gan: Gan, on: Fixed) -> dict[str, float]:
         values["effect"] = losses.mouth_l1(right, wrong, batch.mouth_B4).item()
         for name, value in values.items():
             sums[name] = sums.get(name, 0.0) + share * value
-    if gan.expert and gan.num_runs:
+    if gan.expert and gan.p.num_runs:
         sums["expert_loss"] = expert_loss(gan, on.batches)
     kept = ("l1", "mouth_l1", "sync_loss", "distance_right", "distance_wrong", "distance_generated", "expert_loss")
     result = {f"val_{name}": sums[name] for name in kept if name in sums}
@@ -66,7 +66,7 @@ def expert_loss(gan: Gan, batches: list[Batch]) -> float:
     assert gan.expert is not None
     values = []
     for batch in batches:
-        batch = Batch(*(part[: gan.num_runs * RUN] for part in batch)).to(gan.device)
+        batch = Batch(*(part[: gan.p.num_runs * RUN] for part in batch)).to(gan.device)
         faces_B6SS = generator_input(pictures(batch.identity_BSS3), pictures(batch.target_BSS3))
         made = gan.generate(faces_B6SS, batch.mfcc_BFW)
         values.append(loss_terms.expert_loss(gan.expert, made, batch).item())

@@ -1,13 +1,17 @@
 import copy
 import io
+from dataclasses import replace
 
 import pytest
 import torch
+from conftest import ROOT
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from model.gan import Gan
 from model.losses import contrastive
+from model.params import TermParams, TermsParams
 from model.samples import Batch, generator_input, pictures
+from tasks.core import config
 
 SIZE = 32
 
@@ -28,14 +32,19 @@ METRICS = {
 TRAINING_METRICS = {"g_grad_norm", "d_grad_norm", "finite"}
 
 
-def build(**changes) -> Gan:
+OFF = TermParams(weight=0.0, begin=0.0, ramp=0.0, metric="none", below=0.0)
+SETTINGS = {
+    "margin": 2.0, "lip_alpha": 6.0, "lr": 1e-3, "lr_discriminator": 1e-4, "precision": "fp32", "num_runs": 0,
+    "average": 0.0, "audio_from_expert": "never", "separate_fakes": False,
+}  # fmt: skip
+
+
+def build(size: int = SIZE, *, sync_weight: float = 0.01, compiled: str = "", **changes) -> Gan:
+    """A small GAN; `changes` of section train of params.yaml."""
     torch.manual_seed(0)
-    given = {
-        "width": 0.125, "size": SIZE, "margin": 2.0, "l1_weight": 1.0, "sync_weight": 0.01, "lip_alpha": 6.0,
-        "learning_rate": 1e-3, "discriminator_learning_rate": 1e-4, "device": "cpu", "precision": "fp32",
-        "channels_last": True,
-    }  # fmt: skip
-    return Gan(**given | changes)
+    terms = TermsParams(sync=replace(OFF, weight=sync_weight), expert=OFF, quality=OFF, temporal=OFF, perceptual=OFF)
+    p = replace(config.load(ROOT / "params.yaml").train, terms=terms, **SETTINGS | changes)
+    return Gan(0.125, size, p, "cpu", compiled=compiled)
 
 
 def example(num: int, seed: int = 0) -> Batch:
@@ -114,7 +123,7 @@ def test_a_negative_is_the_samples_own_at_every_batch_size(num):
 
 def test_generated_faces_are_out_of_sync_to_the_discriminator_and_in_sync_to_the_generator():
     batch = example(3)._replace(negative_BFW=example(3, seed=1).mfcc_BFW)
-    gan = build(discriminator_learning_rate=0.0)
+    gan = build(lr_discriminator=0.0)
     metrics = gan.step(batch)
     with torch.no_grad():
         generated = copy.deepcopy(build().generator).train()(
@@ -133,7 +142,7 @@ def test_generated_faces_are_out_of_sync_to_the_discriminator_and_in_sync_to_the
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 def test_the_generator_is_judged_by_the_discriminator_after_its_step(precision):
     batch = example(4)
-    gan = build(precision=precision, learning_rate=0.0, discriminator_learning_rate=0.01)
+    gan = build(precision=precision, lr=0.0, lr_discriminator=0.01)
     metrics = gan.step(batch)
     again = gan.step(batch)  # the same generated faces, and the discriminator the first step left
     by_hand = contrastive(again["distance_generated"][None], torch.ones(1), 2.0)
@@ -148,13 +157,17 @@ def test_neither_step_leaves_a_gradient_anywhere():
 
 
 def test_the_discriminators_step_gives_the_generator_no_gradient():
-    metrics = build(l1_weight=0.0, sync_weight=0.0).step(example(2))
+    gan = build(sync_weight=0.0)
+    gan.l1_weight = 0.0
+    metrics = gan.step(example(2))
     assert metrics["g_grad_norm"] == 0
     assert metrics["d_grad_norm"] > 0
 
 
 def test_the_sync_term_alone_moves_the_generator():
-    assert build(l1_weight=0.0).step(example(2))["g_grad_norm"] > 0
+    gan = build()
+    gan.l1_weight = 0.0
+    assert gan.step(example(2))["g_grad_norm"] > 0
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
@@ -224,7 +237,7 @@ def test_a_step_that_is_not_finite_says_so_and_changes_no_weight():
 
 
 def test_factors_of_the_learning_rate_do_not_pile_up():
-    gan = build(learning_rate=1e-3, discriminator_learning_rate=1e-4)
+    gan = build(lr=1e-3, lr_discriminator=1e-4)
     for factor in (0.5, 0.5, 0.2):
         gan.set_learning_rate(factor)
     rates = [o.param_groups[0]["lr"] for o in (gan.generator_optimizer, gan.discriminator_optimizer)]
@@ -259,7 +272,7 @@ def test_bf16_trains_like_fp32():
 
 
 def test_it_learns_a_few_samples_and_to_open_the_mouth_by_the_sound():
-    gan, batch = build(learning_rate=0.01, discriminator_learning_rate=1e-3), mouths()
+    gan, batch = build(lr=0.01, lr_discriminator=1e-3), mouths()
     first = gan.step(batch)
     for k in range(80):
         gan.set_learning_rate(1.0 if k < 60 else 0.1)
@@ -282,7 +295,7 @@ def test_an_unknown_precision_is_refused_by_name():
 
 def test_separate_fakes_are_what_the_generator_would_give_at_inference():
     batch = example(3)
-    gan = build(separate_fakes=True, discriminator_learning_rate=0.0)
+    gan = build(separate_fakes=True, lr_discriminator=0.0)
     with torch.no_grad():
         faces = generator_input(pictures(batch.identity_BSS3), pictures(batch.target_BSS3))
         at_inference = gan.discriminator(gan.generate(faces, batch.mfcc_BFW), batch.mfcc_BFW)
