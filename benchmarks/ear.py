@@ -39,7 +39,7 @@ def main() -> None:
         truth_T = np.array(clip.truth["aperture"]) if clip.truth else faces.aperture(predictor(clip.faces_TSS3))
         voice = raw.sound(key)
         sounds = {"clean": voice}
-        sounds |= {f"{k} {s:g} dB": mixtures.under(voice, k, s, key) for k in mixtures.KINDS for s in SNR_DB}
+        sounds |= {f"{k} {s:g} dB": mixtures.mix_at_snr(voice, k, s, key) for k in mixtures.KINDS for s in SNR_DB}
         for name, sound in sounds.items():
             found = {}
             for way, heard in (("raw", sound), ("separated", np.concatenate(list(separate.separated([sound]))))):

@@ -10,7 +10,7 @@ CHORD = (1.0, 1.26, 1.5, 2.0)  # a major triad and its octave
 NOISE, MUSIC = 0.05, 0.22  # deviation of the noise, peak of the music; speech has a root mean square of 0.12
 
 
-def under(voice: np.ndarray, case: str, rng: np.random.Generator) -> np.ndarray:
+def add_background(voice: np.ndarray, case: str, rng: np.random.Generator) -> np.ndarray:
     """The voice with the case's sound under it, or the voice alone.  Shape: (samples,) -> (samples,) float32"""
     if case == "noise":
         voice = voice + NOISE * rng.standard_normal(len(voice))

@@ -36,12 +36,12 @@ def coloured(rng: np.random.Generator, num_samples: int, fall: float) -> np.ndar
     return np.fft.irfft(spectrum * hz ** (-fall / 2), num_samples)
 
 
-def where(changes: Sequence[Change], silent_B: np.ndarray) -> np.ndarray:
+def affected(changes: Sequence[Change], silent_B: np.ndarray) -> np.ndarray:
     """Which of B samples hear another sound than their clip's.  Shape: (B,) bool -> (n,) int"""
     return np.flatnonzero(silent_B | np.isfinite([change.snr_db for change in changes]))
 
 
-def under(
+def disturbed_cepstra(
     stored_BWM: torch.Tensor, columns_BW: np.ndarray, changes: Sequence[Change], silent_B: np.ndarray
 ) -> torch.Tensor:
     """The cepstra of windows of clips with what `changes` lay under them, or of that alone where all is silent.

@@ -10,7 +10,7 @@ Kind = Literal["music", "noise"]
 KINDS: tuple[Kind, ...] = ("music", "noise")
 
 
-def under(voice: np.ndarray, kind: Kind, snr_db: float, clip: str) -> np.ndarray:
+def mix_at_snr(voice: np.ndarray, kind: Kind, snr_db: float, clip: str) -> np.ndarray:
     """The voice with `kind` under it; the same for the same clip. Scaled down where it would clip: MFCCs without C0
     do not see loudness.
 

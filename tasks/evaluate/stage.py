@@ -135,7 +135,7 @@ def under_noise(sync: LipSync, clips: Clips, meters: Meters, raw: RawClips, p: P
         filmed, voice = mouth_score.filmed_mouth(clip, meters.predictor), raw.sound(key)
         for kind in mixtures.KINDS:
             for snr_db in p.evaluate.noise_snr_db:
-                mfcc_FW = audio.mfcc(mixtures.under(voice, kind, snr_db, key), num_frames)
+                mfcc_FW = audio.mfcc(mixtures.mix_at_snr(voice, kind, snr_db, key), num_frames)
                 made_TSS3 = mouth_score.generate_clip(sync, clip, mfcc_FW)
                 score = mouth_score.score(made_TSS3, filmed, meters.predictor, meters.max_lag)
                 yield {

@@ -70,4 +70,4 @@ def _heard(clip: Stored, frames_N: np.ndarray, change: Change) -> np.ndarray:
     columns_NW = timing.window_columns(frames_N, len(clip.mel_CM))
     stored_NWM = torch.from_numpy(clip.mel_CM[columns_NW])
     changes, silent_N = [change] * len(frames_N), np.zeros(len(frames_N), bool)
-    return disturbances.under(stored_NWM, columns_NW, changes, silent_N).numpy()
+    return disturbances.disturbed_cepstra(stored_NWM, columns_NW, changes, silent_N).numpy()

@@ -103,9 +103,9 @@ def _heard(
     windows = [window(of.mfcc_FW, frame) for of, frame in zip(sources, frame_B.tolist(), strict=True)]
     if not changes:
         return windows
-    if len(at := disturbances.where(changes, silent_B)):
+    if len(at := disturbances.affected(changes, silent_B)):
         columns_BW = timing.window_columns(frame_B[at], np.array([sources[k].mfcc_FW.shape[1] for k in at]))
-        found_BFW = disturbances.under(
+        found_BFW = disturbances.disturbed_cepstra(
             torch.from_numpy(np.stack([sources[k].mel_CM[W] for k, W in zip(at, columns_BW, strict=True)])),
             columns_BW,
             [changes[k] for k in at],

@@ -105,8 +105,8 @@ class Resident:
         inside_BW = np.clip(columns_BW, 0, self.num_columns_C[clip_B][:, None] - 1)
         at_BW = self.first_C[clip_B][:, None] * timing.COLUMNS_PER_FRAME + inside_BW
         heard_BFW = self.mfcc_CF[self._at(at_BW)].transpose(1, 2).contiguous()
-        if changes and len(at := disturbances.where(changes, silent_B)):
-            heard_BFW[self._at(at)] = disturbances.under(
+        if changes and len(at := disturbances.affected(changes, silent_B)):
+            heard_BFW[self._at(at)] = disturbances.disturbed_cepstra(
                 self.mel_CM[self._at(at_BW[at])], inside_BW[at], [changes[k] for k in at], silent_B[at]
             )
         return heard_BFW

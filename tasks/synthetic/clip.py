@@ -49,7 +49,7 @@ def render(spec: ClipSpec) -> SyntheticClip:
     num_frames = num_frames_of_sound(len(speech.sound))
     mouths = _shown(visemes.mouths(speech.phones, num_frames, amplitude), spec, rng)
     poses = motion.poses(rng, num_frames, spec.case)
-    sound = backgrounds.under(speech.sound, spec.case, rng)
+    sound = backgrounds.add_background(speech.sound, spec.case, rng)
     out = io.BytesIO()
     encode.encode_video(out, _frames(spec, mouths, poses, rng), sound)
     nobody = spec.case == "no_face"

@@ -24,7 +24,7 @@ def voice(seconds=6.0):
 @pytest.mark.parametrize("kind", mixtures.KINDS)
 def test_what_lies_under_the_words_is_weakened(kind):
     clean = voice()
-    mixed = mixtures.under(clean, kind, 5.0, "a")
+    mixed = mixtures.mix_at_snr(clean, kind, 5.0, "a")
     got = np.concatenate(list(separate.separated([mixed])))
     pauses = np.abs(clean) == 0
     assert np.square(got[pauses]).mean() < 0.35 * np.square(mixed[pauses]).mean()
@@ -32,7 +32,7 @@ def test_what_lies_under_the_words_is_weakened(kind):
 
 
 def test_in_pieces_it_is_as_if_at_once(monkeypatch):
-    mixed = mixtures.under(voice(), "noise", 5.0, "a")
+    mixed = mixtures.mix_at_snr(voice(), "noise", 5.0, "a")
     [whole] = separate.separated([mixed])
     monkeypatch.setattr(separate, "PIECE", 128 * 100)
     parts = list(separate.separated(mixed[at : at + 999] for at in range(0, len(mixed), 999)))
@@ -49,12 +49,12 @@ def test_it_is_needed_where_something_sounds_in_the_pauses():
     clean = voice()
     blocks = [clean[at : at + 777] for at in range(0, len(clean), 777)]
     assert not separate.needs_separating(blocks)
-    assert separate.needs_separating([mixtures.under(clean, "music", 10.0, "a")])
-    assert separate.needs_separating([mixtures.under(clean, "noise", 10.0, "a")])
+    assert separate.needs_separating([mixtures.mix_at_snr(clean, "music", 10.0, "a")])
+    assert separate.needs_separating([mixtures.mix_at_snr(clean, "noise", 10.0, "a")])
 
 
 def test_the_output_keeps_the_sound_as_it_is_whatever_the_network_hears(trained):
-    write_wav(Path("mixed.wav"), mixtures.under(voice(1.6), "music", 5.0, "a"))
+    write_wav(Path("mixed.wav"), mixtures.mix_at_snr(voice(1.6), "music", 5.0, "a"))
     heard, pictures = {}, {}
     for way in separate.EARS:
         dub.run("face.mp4", "mixed.wav", f"out/{way}.mkv", options=dub.Options(lossless=True, ear=way))

@@ -92,12 +92,12 @@ def test_ssim_has_its_known_answers():
 @pytest.mark.parametrize("snr_db", [20.0, 0.0, -5.0])
 def test_what_is_under_the_voice_has_the_power_it_should(kind, snr_db):
     voice = 0.1 * np.sin(np.arange(32_000) / 7)
-    mixed = mixtures.under(voice, kind, snr_db, "clip").astype(np.float64)
+    mixed = mixtures.mix_at_snr(voice, kind, snr_db, "clip").astype(np.float64)
     scale = (mixed @ voice) / (voice @ voice)  # undoes the scaling; the two are nearly uncorrelated
     other = mixed / scale - voice
     assert 10 * np.log10(np.mean(voice**2) / np.mean(other**2)) == pytest.approx(snr_db, abs=0.6)
     assert np.abs(mixed).max() <= 1
-    assert (mixtures.under(voice, kind, snr_db, "clip") == mixed.astype(np.float32)).all()
+    assert (mixtures.mix_at_snr(voice, kind, snr_db, "clip") == mixed.astype(np.float32)).all()
 
 
 def test_two_checkpoints_are_compared_on_the_same_clips(p):
