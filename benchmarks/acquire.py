@@ -1,7 +1,7 @@
 """Taking LRS2 in, against the fastest that the parts can be read and hashed by the usual tools.
 
-    python benchmarks/acquire.py [--gigabytes 2] [--delete-parts]     writes benchmarks/results/acquire.json
-    python benchmarks/acquire.py --clips 144000 --clip-bytes 2000     as many clips as LRS2 has, each a tiny one;
+    python -m benchmarks.acquire [--gigabytes 2] [--delete-parts]     writes benchmarks/results/acquire.json
+    python -m benchmarks.acquire --clips 144000 --clip-bytes 2000     as many clips as LRS2 has, each a tiny one;
                                                                       writes benchmarks/results/acquire-144000.json
 
 A generated archive of clips of noise, cut into five parts. In one run, on one disk: `cat parts | sha256sum`, then the
@@ -13,7 +13,6 @@ import hashlib
 import io
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -25,8 +24,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-HERE = Path(__file__).parent
-REPOSITORY = HERE.parent
+from benchmarks.machine import REPOSITORY, RESULTS, commit, machine
+
 PARTS = [f"lrs2_v1_parta{letter}" for letter in "abcde"]
 CLIP_BYTES = 350_000  # about LRS2's mean
 CLIPS_A_VIDEO = 20
@@ -55,7 +54,7 @@ def main() -> None:
         reading_s = sha256sum(names)
         began = time.monotonic()
         with subprocess.Popen(
-            [sys.executable, str(Path(__file__).resolve()), "--stage"],
+            [sys.executable, "-m", "benchmarks.acquire", "--stage"],
             cwd=folder, env={**os.environ, "PYTHONPATH": str(REPOSITORY), "LIPGAN_CACHE": str(folder / ".cache")},
             stdout=subprocess.PIPE, text=True,
         ) as running:  # fmt: skip
@@ -71,9 +70,7 @@ def main() -> None:
     figures = json.loads(said.splitlines()[-1])
     result = {
         "machine": machine(),
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, check=True, capture_output=True, text=True
-        ).stdout.strip(),
+        "commit": commit(),
         "bytes": num_bytes,
         "clips": num_clips,
         "delete_parts": args.delete_parts,
@@ -84,9 +81,8 @@ def main() -> None:
         "peak_disk_share": round(peak_disk / num_bytes, 3),  # in sizes of the archive; all parts lie there at the start
         **figures,
     }
-    (HERE / "results").mkdir(exist_ok=True)
     suffix = (f"-{num_clips}" if args.clips else "") + ("-delete-parts" if args.delete_parts else "")
-    (HERE / f"results/acquire{suffix}.json").write_text(json.dumps(result, indent=2) + "\n")
+    (RESULTS / f"acquire{suffix}.json").write_text(json.dumps(result, indent=2) + "\n")
     print("| what | s | MB/s |\n| --- | --- | --- |")
     for what, took_s in (("cat parts, sha256sum", reading_s), ("acquire, start to end", stage_s)):
         print(f"| {what} | {took_s:.1f} | {num_bytes / took_s / 1e6:.0f} |")
@@ -198,13 +194,6 @@ def sha256sum(names: list[str]) -> float:
     with subprocess.Popen(["cat", *names], stdout=subprocess.PIPE) as cat:
         subprocess.run(["sha256sum"], stdin=cat.stdout, stdout=subprocess.DEVNULL, check=True)
     return time.monotonic() - began
-
-
-def machine() -> str:
-    names = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.processor()}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The audit's time: a question over a long git history, the first time and after it, and hashing against md5sum.
 
-    python benchmarks/audit.py [--commits 200] [--clips 1000] [--gigabytes 1]    writes benchmarks/results/audit.json
+    python -m benchmarks.audit [--commits 200] [--clips 1000] [--gigabytes 1]    writes benchmarks/results/audit.json
 
 A generated history, each commit with a dvc.lock and an index of its own; then the same question once more, as a command
 in a process of its own, so that the start of Python counts. Then shards of noise: `md5sum` one file after another, and
@@ -19,16 +19,11 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests")]
-
-import history_of
-from acquire import machine
-
+from benchmarks.machine import REPOSITORY, RESULTS, commit, machine
 from tasks.audit import evidence
 from tasks.core import paths
 from tasks.core.files import md5_file
-from tasks.provenance import git_revision
+from tests import history_of
 
 SHARD_BYTES = 64 << 20
 TAIL_BYTES = 2 * tarfile.BLOCKSIZE + -(SHARD_BYTES + 2 * tarfile.BLOCKSIZE) % tarfile.RECORDSIZE
@@ -45,10 +40,9 @@ def main() -> None:
         history_of.grown(args.commits, args.clips)
         first_s, again_s = asked(args.commits), asked(args.commits)
         reading, hashing = shards(args.gigabytes)
-    os.chdir(HERE.parent)
     result = {
         "machine": machine(),
-        "commit": git_revision.commit()[:7],
+        "commit": commit(),
         "commits": args.commits,
         "clips": args.clips,
         "first_question_s": round(first_s, 2),
@@ -59,7 +53,7 @@ def main() -> None:
         "audit_over_md5sum": round(hashing / reading, 2),
     }
     print(json.dumps(result, indent=2))
-    (HERE / "results/audit.json").write_text(json.dumps(result, indent=2) + "\n")
+    (RESULTS / "audit.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
 def asked(num_commits: int) -> float:
@@ -67,7 +61,7 @@ def asked(num_commits: int) -> float:
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "flows", "audit", "--clip", "new0010/c", "--json"],
-        env={**os.environ, "PYTHONPATH": str(HERE.parent)}, check=True, stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, check=True, stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     spent_s = time.monotonic() - began

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.dub import machine
+from benchmarks.machine import RESULTS, machine
 from model.generator import Generator
 from tasks.core import paths
 from tasks.inference import auto_backend, backends, checkpoints, int8, lip_sync
 from tasks.inference.lip_sync import LipSync
 
-RESULT = Path("benchmarks/results/backends.json")
+RESULT = RESULTS / "backends.json"
 BATCHES, ROUNDS = (1, 8), 5
 
 

@@ -1,6 +1,6 @@
 """What `make demo` takes and reaches, in a fresh clone of the committed tree: the table of the README.
 
-    python benchmarks/demo.py            about 15 minutes; writes benchmarks/results/demo.json and demo-strip.png
+    python -m benchmarks.demo            about 15 minutes; writes benchmarks/results/demo.json and demo-strip.png
 
 Steps: clone, `make demo` (timed line by line), `dvc status`, a second `dvc repro` (must do nothing), and a second build
 of data/ with an empty unit cache (must have the same hashes).
@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import json
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -20,8 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).parent
-REPOSITORY = HERE.parent
+from benchmarks.machine import REPOSITORY, RESULTS, machine
+
 STAGE = re.compile(r"Running stage '(\w+)'")
 
 
@@ -53,7 +52,7 @@ def main() -> None:
         prepared = json.loads((clone / "reports/preprocess.json").read_text())
         expert = json.loads((clone / "reports/expert.json").read_text())
         strip = sorted((clone / "reports/strips").glob("*.png"))[0]
-        shutil.copyfile(strip, HERE / "results/demo-strip.png")
+        shutil.copyfile(strip, RESULTS / "demo-strip.png")
     right, wrong = panel["right_audio"], panel["wrong_audio"]
     result = {
         "commit": commit,
@@ -73,8 +72,7 @@ def main() -> None:
         "discriminator": panel["discriminator"],
         "expert": expert,
     }
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results/demo.json").write_text(json.dumps(result, indent=2) + "\n")
+    (RESULTS / "demo.json").write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result["seconds"]))
     print(f"| sound | aperture corr | best lag | amplitude | mouth L1 |  commit {commit}, {machine()}")
     for row, figures in panel.items():
@@ -119,13 +117,6 @@ def outs(clone: Path) -> dict[str, str]:
 
 def run(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> str:
     return subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True).stdout
-
-
-def machine() -> str:
-    names = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.processor()}"
 
 
 if __name__ == "__main__":

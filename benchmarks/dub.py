@@ -14,7 +14,6 @@ since decoding, generating and encoding overlap; what stands under another is pa
 import argparse
 import functools
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -26,6 +25,7 @@ import cv2
 import numpy as np
 
 from benchmarks import long_video
+from benchmarks.machine import RESULTS, machine
 from model import faces, samples
 from tasks.core import config, paths
 from tasks.dubbing import dub, look, render
@@ -39,7 +39,7 @@ from tasks.provenance import c2pa_mark
 from tasks.storage import index
 from tasks.studies.demo import raw_video
 
-RESULT = Path("benchmarks/results/dub.json")
+RESULT = RESULTS / "dub.json"
 BASELINE_S = 12.0
 MAX_OFFSET = 7  # frames
 BACKENDS = ("torch", "openvino", "openvino-bf16", "openvino-int8")
@@ -185,11 +185,6 @@ def only(what: str, video: Path, sound: Path, out: Path, backend: str) -> None:
     steps = {name: round(steps[name], 2) for name in [*PARTS.values(), *steps] if name in steps}
     about = {"wall_s": round(wall_s, 2), "cpu_s": round(time.process_time() - cpu, 2), "peak_mb": round(peak_mb())}
     print(json.dumps(about | {"steps_s": steps}))
-
-
-def machine() -> str:
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return f"{os.cpu_count()} cores of {' '.join(models[0].split(':')[1].split()[:2]) if models else 'unknown'}"
 
 
 def main() -> None:

@@ -7,11 +7,10 @@ Correlation of the generated mouth opening with the true one, means over clips. 
 
 import argparse
 import json
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.dub import machine
+from benchmarks.machine import RESULTS, machine
 from model import faces, mixtures, samples
 from model.metrics import temporal
 from tasks.core import paths
@@ -22,7 +21,7 @@ from tasks.features.landmarks import Predictor
 from tasks.inference import lip_sync
 from tasks.loading.clips import Clips
 
-RESULT = Path("benchmarks/results/ear.json")
+RESULT = RESULTS / "ear.json"
 SNR_DB = (20.0, 10.0, 0.0)
 
 

@@ -1,6 +1,6 @@
 """What evaluation takes, part by part, and what LRS2's test split would take by scaling.
 
-    python benchmarks/evaluate.py            on an idle machine, after `dvc repro`; writes results/evaluate.json
+    python -m benchmarks.evaluate            on an idle machine, after `dvc repro`; writes results/evaluate.json
 
 Each part is timed on the same clips in turn; the estimate multiplies seconds a frame by the frames of that split.
 """
@@ -9,10 +9,8 @@ import argparse
 import json
 import resource
 import time
-from pathlib import Path
 
-from demo import machine
-
+from benchmarks.machine import RESULTS, machine
 from tasks.core import config, paths
 from tasks.evaluate import conditions, measure
 from tasks.evaluate import stage as evaluate
@@ -21,7 +19,7 @@ from tasks.inference.lip_sync import LipSync
 from tasks.loading.clips import Clips
 
 LRS2_CLIPS, LRS2_FRAMES = 1243, 45_000  # its test split has half an hour
-RESULT = Path(__file__).parent / "results/evaluate.json"
+RESULT = RESULTS / "evaluate.json"
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.preprocess import machine
+from benchmarks.machine import RESULTS, machine
 from model import av_offset, faces, loudness
 from tasks.core import config
 from tasks.media import decode
@@ -31,7 +31,7 @@ from tasks.storage import shards
 from tasks.synthetic import clip as synthetic
 from tasks.synthetic.plan import LATE_FRAMES, plan
 
-RESULTS = Path("benchmarks/results/gates.json")
+RESULT = RESULTS / "gates.json"
 FIRST_SEED = 1000
 WORDS = {
     "profile": {"profile", "no_face", "turned"},
@@ -139,9 +139,8 @@ def main() -> None:
         "sync_confidence": limits.sync_confidence,
         "moved_by_confidence": confidences(clean, limits.offset_frames),
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n")
-    print(RESULTS.read_text())
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    print(RESULT.read_text())
 
 
 if __name__ == "__main__":

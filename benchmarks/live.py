@@ -10,8 +10,6 @@ and paste are real. Each way runs in a process of its own, the sound coming in c
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -22,6 +20,7 @@ import cv2
 import numpy as np
 import torch
 
+from benchmarks.machine import RESULTS, machine
 from model.generator import Generator
 from tasks.core import paths
 from tasks.dubbing.tts import write_wav
@@ -34,7 +33,7 @@ from tasks.media import decode
 from tasks.storage import index
 from tasks.studies.demo import raw_video
 
-RESULT = Path("benchmarks/results/live.json")
+RESULT = RESULTS / "live.json"
 WAYS = [(width, backend) for backend in backends.BACKENDS for width in (0.125, 1.0)]
 
 
@@ -83,12 +82,6 @@ def only(face: Path, sound: Path, checkpoint: Path, out: Path, backend: str) -> 
              "repeated": tally.num_repeated, **quantiles}
         )
     )  # fmt: skip
-
-
-def machine() -> str:
-    """Cores and processor; no name of the host."""
-    names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").open() if line.startswith("model name")]
-    return f"{os.cpu_count()} cores of {names[0] if names else platform.machine()}"
 
 
 def main() -> None:

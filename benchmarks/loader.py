@@ -1,6 +1,6 @@
 """Training samples a second and core: ours from shards, against LipGAN's data generator, in turns in one process.
 
-    python benchmarks/loader.py [--seconds 10]      needs data/; writes benchmarks/results/loader.json
+    OMP_NUM_THREADS=1 python -m benchmarks.loader [--seconds 10]      needs data/; writes benchmarks/results/loader.json
 
 LipGAN's generator is written anew from its description: for every sample it lists the JPEGs of a clip's folder, reads
 two of them, loads the clip's mel spectrogram from a compressed npz, and makes float64 arrays. Ours is
@@ -12,23 +12,17 @@ than memory, and with all clips decoded before. Processor time of the whole proc
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import cv2
 import numpy as np
 import torch
 
+from benchmarks.machine import RESULTS, commit, machine
 from model.params import TrainParams
 from tasks.core import config, paths
 from tasks.loading import batches as loader
@@ -139,7 +133,6 @@ def main() -> None:
     args = parser.parse_args()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    os.chdir(HERE.parent)
     params = config.load(Path("params.yaml"))
     p = params.train
 
@@ -178,20 +171,12 @@ def main() -> None:
     print("| loader | samples/s/core | ratio |\n|-|-|-|")
     for name, value in rates.items():
         print(f"| {name} | {value} | {ratios[name]} |")
-    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, check=True, capture_output=True, text=True)
     result = {
-        "commit": head.stdout.strip(), "machine": machine(), "clips": len(folders), "batch": BATCH,
+        "commit": commit(), "machine": machine(), "clips": len(folders), "batch": BATCH,
         "windows_per_clip": p.windows_per_clip, "samples_per_s_per_core": rates, "ratio": ratios,
         "bytes_per_frame": {storage: made_of[storage, 1][1] for storage in ("jpeg", "raw")},
     }  # fmt: skip
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results/loader.json").write_text(json.dumps(result, indent=2) + "\n")
-
-
-def machine() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else 'unknown'}"
+    (RESULTS / "loader.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import av
 import cv2
 import numpy as np
 
+from benchmarks.machine import RESULTS, machine
 from model import timing
 from tasks.core import config
 from tasks.core.errors import Refusal
@@ -31,7 +32,6 @@ from tasks.storage import shards
 from tasks.synthetic import clip as synthetic
 from tasks.synthetic.plan import plan
 
-RESULTS = Path("benchmarks/results/long_video.json")
 LOOP_S, WIDTH, HEIGHT = 8, 1920, 1080
 
 
@@ -128,7 +128,7 @@ def main() -> None:
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             found[f"{minutes:g} min"] = json.loads(done.stdout)
             print(minutes, found[f"{minutes:g} min"], flush=True)
-    RESULTS.write_text(json.dumps({"machine": "2 cores of AMD EPYC", "found": found}, indent=2) + "\n")
+    (RESULTS / "long_video.json").write_text(json.dumps({"machine": machine(), "found": found}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.dub import machine
+from benchmarks.machine import RESULTS, machine
 from tasks.core import paths
 from tasks.dubbing import likeness
 from tasks.dubbing.speaker import LOOKED_AT
 from tasks.loading.clips import Clips
 
-RESULT = Path("benchmarks/results/looks.json")
+RESULT = RESULTS / "looks.json"
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Preprocessing against LipGAN's, clip by clip in one process, in processor time of one core.
 
-    python benchmarks/preprocess.py [--real ../shared/real] [--clips 6]     writes benchmarks/results/preprocess.json
+    OMP_NUM_THREADS=1 python -m benchmarks.preprocess [--real ../shared/real] [--clips 6]
+    writes benchmarks/results/preprocess.json
 
 LipGAN's loop is written anew from its description: every frame is decoded by OpenCV, searched whole by dlib with one
 upsampling, the largest box cut out, resized to 96 x 96 and written as a JPEG; the sound becomes a mel spectrogram in a
@@ -16,23 +17,18 @@ import argparse
 import itertools
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import cv2
 import dlib
 import librosa
 import numpy as np
 
+from benchmarks.machine import REPOSITORY, RESULTS, commit, machine
 from model import faces, mfcc
 from model.params import FaceParams, QualityParams
 from tasks.core import config, paths
@@ -176,14 +172,14 @@ def measure(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--real", type=Path, default=HERE.parent.parent / "shared/real", help="folder of real clips")
+    parser.add_argument("--real", type=Path, default=REPOSITORY.parent / "shared/real", help="folder of real clips")
     parser.add_argument("--clips", type=int, default=6, help="rendered clips; default: %(default)s")
     parser.add_argument("--large", type=int, default=4, help="real clips at 1280 x 720; default: %(default)s")
     args = parser.parse_args()
     cv2.setNumThreads(0)
-    params = config.load(HERE.parent / "params.yaml")
+    params = config.load(REPOSITORY / "params.yaml")
     p, limits = params.faces, params.quality
-    predictor = landmarks.Predictor(HERE.parent / paths.LANDMARKS)
+    predictor = landmarks.Predictor(REPOSITORY / paths.LANDMARKS)
     audio.mfcc(np.zeros(16_000, np.float32), 25)  # librosa compiles at its first call
     librosa.feature.melspectrogram(y=np.zeros(16_000, np.float32), sr=16_000, n_fft=800, hop_length=200)
     face_track.detector()  # unpacked once a process, 0.7 s
@@ -207,16 +203,8 @@ def main() -> None:
         for name, clips in sets.items():
             rows[name] = measure(clips, p, limits, predictor)
             print(f"| {name} | {' | '.join(str(rows[name][column]) for column in columns.values())} |", flush=True)
-    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, check=True, capture_output=True, text=True)
-    result = {"commit": head.stdout.strip(), "machine": machine(), "load": os.getloadavg(), "sets": rows}
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results/preprocess.json").write_text(json.dumps(result, indent=2) + "\n")
-
-
-def machine() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else 'unknown'}"
+    result = {"commit": commit(), "machine": machine(), "load": os.getloadavg(), "sets": rows}
+    (RESULTS / "preprocess.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The joint training step against plain loops over the same networks, interleaved in one run.
 
-    python benchmarks/train.py                              needs data/ (`dvc repro preprocess`); full width
-    python benchmarks/train.py --width 0.125 --batch 16     the demo's size
+    python -m benchmarks.train                              needs data/ (`dvc repro preprocess`); full width
+    python -m benchmarks.train --width 0.125 --batch 16     the demo's size
     writes benchmarks/results/train-<cpu or cuda>-w<width>-b<batch>.json
 
 ours             tasks.loading.batches, model.gan: bf16, channels_last, fused Adam, the discriminator's fakes from the
@@ -23,11 +23,8 @@ import contextlib
 import gc
 import json
 import os
-import platform
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -41,9 +38,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
-
+from benchmarks.machine import RESULTS, commit, machine
 from model.discriminator import SyncDiscriminator, distance
 from model.gan import Gan
 from model.generator import Generator
@@ -97,8 +92,7 @@ def main() -> None:
         "variants": rows,
         "ours_over": {name: round(speed["ours"] / speed[name], 2) for name in speed if name != "ours"},
     }
-    out = HERE / f"results/train-{device.type}-w{args.width:g}-b{batch}.json"
-    out.parent.mkdir(exist_ok=True)
+    out = RESULTS / f"train-{device.type}-w{args.width:g}-b{batch}.json"
     out.write_text(json.dumps(result, indent=2) + "\n")
     show(result)
 
@@ -326,19 +320,6 @@ def show(result: dict) -> None:
             f"| {name} | {row['samples_per_s']:.2f} | {ratio} | {row['share_of_matrix_rate']:.1%} | "
             f"{row['data_wait_share']:.1%} | {row['peak_gb']:.2f} |"
         )
-
-
-def machine(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line]
-    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.processor()}"
-
-
-def commit() -> str:
-    words = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(words, cwd=HERE.parent, capture_output=True, text=True, check=True).stdout.strip()
 
 
 if __name__ == "__main__":
