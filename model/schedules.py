@@ -1,12 +1,33 @@
-"""When each term of the generator's loss counts, and how much: from a share of the steps on, rising in a line, or once
-a figure of the validation has come down to a level. What has begun is part of the checkpoint.
+"""What changes over the steps of a training: the learning rates, and the weights of the generator's loss terms.
+
+A term begins at a share of the steps, or once a validation figure has come down to a level, and rises linearly. Which
+terms have begun is part of the checkpoint.
 """
 
 from collections.abc import Mapping
 
-from model.params import TermParams
+from model.params import ExpertParams, TermParams, TrainParams
 
 NO_METRIC = "none"
+FINAL_RATE = 0.05  # of the learning rate, at the end of a training
+
+
+def gan_rate(step: int, p: TrainParams) -> float:
+    """Share of the learning rate at a step: a linear warm-up, a plateau, a linear decay from `decay_from` on."""
+    decay_start = p.decay_from * p.num_steps
+    if step <= decay_start:
+        return _warm_up(step, p.warmup_steps)
+    decay = 1 - (step - decay_start) / max(1.0, p.num_steps - decay_start)
+    return _warm_up(step, p.warmup_steps) * max(FINAL_RATE, decay)
+
+
+def expert_rate(step: int, p: ExpertParams) -> float:
+    """As `gan_rate` with the decay from half of the steps on; rounded otherwise, and the weights depend on it."""
+    return _warm_up(step, p.warmup_steps) * max(FINAL_RATE, min(1.0, 2 * (1 - step / p.num_steps)))
+
+
+def _warm_up(step: int, warmup_steps: int) -> float:
+    return min(1.0, (step + 1) / (warmup_steps + 1))
 
 
 class Schedules:

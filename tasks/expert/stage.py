@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from model import expert, frame_runs, seeds
+from model import expert, frame_runs, schedules, seeds
 from model.expert import SyncExpert, step_loss
 from model.metrics import sync_offsets
 from model.optim import adam, update
@@ -78,12 +78,6 @@ def expert_key(p: Params) -> str:
     return f"{sections}-{seeds.derive(EXPERT_VERSION, p.seed, p.faces.size, index_md5):016x}"
 
 
-def rate_factor(step: int, p: ExpertParams) -> float:
-    """A ramp up, a plateau for half of the steps, a line down to a twentieth."""
-    warm = min(1.0, (step + 1) / (p.warmup_steps + 1))
-    return warm * max(0.05, min(1.0, 2 * (1 - step / p.num_steps)))
-
-
 def _loop(
     network: SyncExpert, optimizer: torch.optim.Adam, clips: Clips, val: Clips, p: Params,
     state: dict[str, Any], state_file: Path, tracker: Tracker,
@@ -95,7 +89,7 @@ def _loop(
         for step in range(state["step"], e.num_steps):
             network.train()
             for group in optimizer.param_groups:
-                group["lr"] = e.lr * rate_factor(step, e)
+                group["lr"] = e.lr * schedules.expert_rate(step, e)
             loss, pair = step_loss(
                 network, next(coming), precision=e.precision, negative_min_frames=e.negative_min_frames,
                 other_clip_share=e.other_clip_share, ranking_weight=e.ranking_weight,

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from model import alarms, loss_terms
+from model import alarms, loss_terms, schedules
 from model.alarms import Alarm
 from model.distributed import average
 from model.gan import Gan
@@ -145,7 +145,7 @@ class Trainer:
 
     def _rate_factor(self, step: int) -> float:
         t = self.p.train
-        return rate_factor(step, t) * t.alarms.lr_factor**self.rollbacks
+        return schedules.gan_rate(step, t) * t.alarms.lr_factor**self.rollbacks
 
     def _log(self, shown: Any, last: bool) -> None:
         t = self.p.train
@@ -250,12 +250,3 @@ def make_schedules(t: TrainParams) -> Schedules:
 def term_of(t: TrainParams, name: str) -> TermParams:
     term: TermParams = getattr(t.terms, name)
     return term
-
-
-def rate_factor(step: int, p: TrainParams) -> float:
-    """Share of the learning rate at a step: a ramp up, a plateau, a line down to a twentieth."""
-    warm = min(1.0, (step + 1) / (p.warmup_steps + 1))
-    decay_start = p.decay_from * p.num_steps
-    if step <= decay_start:
-        return warm
-    return warm * max(0.05, 1 - (step - decay_start) / max(1.0, p.num_steps - decay_start))

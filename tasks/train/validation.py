@@ -14,7 +14,7 @@ from tasks.loading import batches as loader
 from tasks.loading.clips import Clips
 
 STRIP_SAMPLES = 8
-RUN_FRAMES = 12
+MOTION_RUN_FRAMES = 12  # frames in a row in which motion is measured
 SAMPLES_PER_RUN = 32  # one run for so many single samples
 
 
@@ -30,7 +30,7 @@ def fixed(clips: Clips, p: TrainParams, seed: int) -> Fixed:
     num_runs = max(1, p.val_samples // SAMPLES_PER_RUN)
     return Fixed(
         loader.fixed_batches(clips, p, p.val_samples, seed),
-        loader.fixed_runs(clips, p, num_runs, RUN_FRAMES, seed),
+        loader.fixed_runs(clips, p, num_runs, MOTION_RUN_FRAMES, seed),
     )
 
 

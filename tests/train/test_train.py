@@ -14,12 +14,12 @@ import torch
 from conftest import ROOT, TINY, params_text
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from model import schedules
 from model.gan import Gan
 from tasks.core import config, device, paths
 from tasks.core.errors import UserError
 from tasks.core.memory import told_when_short
 from tasks.inference import checkpoints
-from tasks.train import loop as train_loop
 from tasks.train import stage as train
 from tasks.train import state as train_state
 from tasks.train.loop import Trainer
@@ -103,7 +103,7 @@ def test_one_bad_batch_sends_the_training_back_with_a_lower_rate_and_is_told(tin
     assert "lower train.lr" in capfd.readouterr().err
     rates = [float(row["lr"]) for row in csv.DictReader(paths.TRAIN_CURVE.open())]
     t = load().train
-    wanted = [t.lr * train_loop.rate_factor(step, t) * factor for step, factor in ((1, 1), (3, 1), (5, 0.5))]
+    wanted = [t.lr * schedules.gan_rate(step, t) * factor for step, factor in ((1, 1), (3, 1), (5, 0.5))]
     assert rates == pytest.approx(wanted, rel=1e-5)  # the table has six digits
 
 
@@ -172,7 +172,7 @@ def test_another_error_of_torch_is_no_lack_of_memory():
 
 def test_the_rate_rises_stays_and_falls_to_a_twentieth():
     t = config.load(ROOT / "params.yaml").train
-    factors = [train_loop.rate_factor(step, t) for step in range(t.num_steps)]
+    factors = [schedules.gan_rate(step, t) for step in range(t.num_steps)]
     assert factors[0] < 0.05 and max(factors) == 1.0
     assert factors[int(t.decay_from * t.num_steps)] == 1.0
     assert 0.05 <= factors[-1] < 0.06
