@@ -1,4 +1,4 @@
-"""A small archive laid out as LRS2's, for the tests: clips, lists, and the tar cut into five parts."""
+"""A small archive in LRS2's layout, for the tests: clips, lists, and the tar cut into five parts."""
 
 import io
 import tarfile
@@ -43,7 +43,7 @@ class Archive:
         return out.getvalue()
 
     def cut(self) -> dict[str, bytes]:
-        """The five parts: cut anywhere, as the real ones are."""
+        """The five parts, cut at arbitrary bytes, as the real ones are."""
         tar = self.tar()
         edges = [0, *(len(tar) * k // 5 + 77 * k for k in range(1, 5)), len(tar)]
         return {name: tar[edges[k] : edges[k + 1]] for k, name in enumerate(PARTS)}
@@ -74,7 +74,7 @@ def member(name: str, content: bytes) -> tarfile.TarInfo:
 
 
 def write_sums(folder: Path, archive: Archive) -> None:
-    """These lists are not the published ones: MD5SUMS says which they are."""
+    """Write MD5SUMS with the hashes of these lists, which are not the published ones."""
     import hashlib
 
     folder.mkdir(exist_ok=True)
@@ -84,29 +84,29 @@ def write_sums(folder: Path, archive: Archive) -> None:
 
 def small(seed: int = 0, num: int = 14, clip_bytes: int = 3000) -> Archive:
     """Clips of noise with everything that LRS2 has: see the lists of names in test_lrs2.py."""
-    rng, made = np.random.default_rng(seed), Archive()
+    rng, archive = np.random.default_rng(seed), Archive()
 
     def noise() -> bytes:
         return rng.bytes(int(rng.integers(clip_bytes // 2, clip_bytes * 2)))
 
-    said = b"Text:  WE KNEW {NS} THAT\nConf:  4\n"
+    text = b"Text:  WE KNEW {NS} THAT\nConf:  4\n"
     table = (
         b"Text:  GO ON\nConf:  2\n\nWORD START END ASDSCORE\nGO 0.10 0.35 8.1\n{NS} 0.35 0.40 1.0\nON 0.40 0.71 7.9\n"
     )
     for k in range(num):
-        made.add("train", f"{video(k % 5)}/{k:05d}", noise(), said)
-    made.add("val", f"{video(20)}/00001", noise(), said)
-    made.add("test", f"{video(21)}/00001", noise(), said)
-    made.add("pretrain", f"{video(0)}/00050", noise(), table)
-    made.add("pretrain", f"{video(21)}/00050", noise(), table)  # its programme is in test
-    made.add("train", f"{video(1)}/00090", None, said)  # no video
-    made.add("train", f"{video(1)}/00091", None, None)  # nothing
-    made.add("train", f"{video(1)}/00092", noise(), None)  # no text
-    made.add("train", f"{video(1)}/00093", b"", said)
-    made.add("train", f"{video(2)}/00094", noise(), "Text:  CAFÉ\nConf: x\n".encode("latin-1"))
-    made.add("none", f"{video(30)}/00001", noise(), said)  # in no list
-    made.files["mvlrs_v1/README"] = b"hello"
-    return made
+        archive.add("train", f"{video(k % 5)}/{k:05d}", noise(), text)
+    archive.add("val", f"{video(20)}/00001", noise(), text)
+    archive.add("test", f"{video(21)}/00001", noise(), text)
+    archive.add("pretrain", f"{video(0)}/00050", noise(), table)
+    archive.add("pretrain", f"{video(21)}/00050", noise(), table)  # its programme is in test
+    archive.add("train", f"{video(1)}/00090", None, text)  # no video
+    archive.add("train", f"{video(1)}/00091", None, None)  # nothing
+    archive.add("train", f"{video(1)}/00092", noise(), None)  # no text
+    archive.add("train", f"{video(1)}/00093", b"", text)
+    archive.add("train", f"{video(2)}/00094", noise(), "Text:  CAFÉ\nConf: x\n".encode("latin-1"))
+    archive.add("none", f"{video(30)}/00001", noise(), text)  # in no list
+    archive.files["mvlrs_v1/README"] = b"hello"
+    return archive
 
 
 def workspace_of(workspace: Path, archive: Archive | None = None, **changes: object):

@@ -1,4 +1,4 @@
-"""A stand-in for the data set's server: HTTP on loopback with basic auth, ranges, ETags, and faults by script."""
+"""A test server for the data set: HTTP on loopback with basic auth, ranges, ETags, and scripted faults."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ FAULTS = ("reset", "stall", "503", "429", "short_body", "small_length", "changed
 
 
 class Server(ThreadingHTTPServer):
-    """files: name -> bytes. `faults` are used up one a request; each is (kind, a number from 0 to 1)."""
+    """files: name -> bytes. each request consumes one of `faults`, (kind, a number from 0 to 1)."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -30,7 +30,7 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request, client_address):
-        pass  # a client that hangs up is what half of the tests are about
+        pass  # clients that hang up are expected
 
 
 @contextmanager
@@ -92,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         claimed = content[first:]
-        if fault == "small_length":  # a lie that the client can only see by asking twice
+        if fault == "small_length":  # a wrong length that the client can only detect with a second request
             claimed = claimed[: int(len(claimed) * size)]
         sent = claimed[: int(len(claimed) * size)] if fault in ("reset", "short_body", "stall") else claimed
         self.send_header("Content-Length", str(len(claimed)))

@@ -1,6 +1,6 @@
-"""User and password of a site: from the environment or netrc, into a request, and nowhere else.
+"""User and password of a site, read from the environment or netrc, used in requests and written nowhere.
 
-LIPGAN_LRS2_USER, LIPGAN_LRS2_PASSWORD   go before ~/.netrc (or the file that NETRC names)
+LIPGAN_LRS2_USER, LIPGAN_LRS2_PASSWORD   take precedence over ~/.netrc (or the file named by NETRC)
 """
 
 import netrc
@@ -16,23 +16,23 @@ USER, PASSWORD = "LIPGAN_LRS2_USER", "LIPGAN_LRS2_PASSWORD"
 
 
 def of(url: str) -> httpx.BasicAuth:
-    """What to log in with at the host of `url`.  Errors: UserError where there is nothing, or half of it."""
+    """The login for the host of `url`.  Errors: UserError if user or password is missing."""
     user, password = os.environ.get(USER, ""), os.environ.get(PASSWORD, "")
     if user and password:
         return httpx.BasicAuth(user, password)
     if user or password:
-        raise UserError(f"{PASSWORD if user else USER} is not set; the other one is, and both are needed")
+        raise UserError(f"{PASSWORD if user else USER} is not set, but the other one is; set both")
     host = urlsplit(url).hostname or ""
     file = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
     try:
-        found = netrc.netrc(file).authenticators(host)
+        login = netrc.netrc(file).authenticators(host)
     except (FileNotFoundError, PermissionError):
-        found = None
-    except netrc.NetrcParseError as error:  # its own words may hold a password
+        login = None
+    except netrc.NetrcParseError as error:  # its own message may contain a password
         raise UserError(f"{file}:{error.lineno}: not a netrc file") from None
-    if not found or not found[0] or not found[2]:
+    if not login or not login[0] or not login[2]:
         raise UserError(
             f"no user and password for {host}: set {USER} and {PASSWORD}, or write "
             f"`machine {host} login ... password ...` into {file}"
         )
-    return httpx.BasicAuth(found[0], found[2])
+    return httpx.BasicAuth(login[0], login[2])

@@ -1,7 +1,7 @@
-"""Corpus `folder`: any folder of videos. One file is one video and one clip; words may lie beside it as .txt.
+"""Corpus `folder`: any folder of videos. One file is one video and one clip; its transcript may be beside it as .txt.
 
-Every file is a clip or a refusal by name, but for hidden files and the .txt of a video. The split is drawn by the
-hash of the video's id, so that one more video moves no other.
+Every file becomes a clip or a refusal, except hidden files and transcripts. The split is chosen by the hash of the
+video's id, so that adding a video moves no other.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ def versions() -> dict[str, Any]:
 
 
 def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What the folder offers: clips (with the `inputs` that decide their bytes) and rows of refused files."""
+    """Clips of the folder (with the `inputs` that decide their bytes), and rows of refused files."""
     folder = Path(p.corpus.folder)
     if not folder.is_dir():
         raise UserError(f"corpus.folder: {folder}: no such folder")
@@ -32,11 +32,11 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         for file in folder.rglob("*")
         if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts)
     )
-    words = {file for file in files if file.suffix.lower() == ".txt" and _videos_beside(file)}
-    if not set(files) - words:
-        raise UserError(f"corpus.folder: {folder} holds no file; put videos there ({', '.join(decode.VIDEO_ENDINGS)})")
+    transcripts = {file for file in files if file.suffix.lower() == ".txt" and _has_video_beside(file)}
+    if not set(files) - transcripts:
+        raise UserError(f"corpus.folder: {folder} has no file; put videos there ({', '.join(decode.VIDEO_ENDINGS)})")
     wanted, refused, seen_bytes, seen_ids = [], [], dict[str, str](), dict[str, str]()
-    for file in progress([file for file in files if file not in words], "hashing", "file"):
+    for file in progress([file for file in files if file not in transcripts], "hashing", "file"):
         name = file.relative_to(folder).as_posix()
         video = video_id(name)
         sha256 = sha256_file(file)
@@ -50,7 +50,7 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             "source_sha256": sha256,
         }
         if reason := _refuse(file, seen_bytes.get(sha256), seen_ids.get(video)):
-            if video in seen_ids:  # two rows of one name would be one row lost
+            if video in seen_ids:  # otherwise two rows would have one name
                 row["clip"] += f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
             refused.append(row | {"status": "refused", "reason": reason[0], "detail": reason[1], "text": ""})
             continue
@@ -60,7 +60,7 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 
 def fetch(clip: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes | shards.FileMember]]:
-    """The clip's row and its members in the raw shard, the video as a file that is checked when it is read."""
+    """The clip's row and its members in the raw shard; the video is a file that is checked when it is read."""
     file = Path(hints["folder"]) / clip["source"]
     members: dict[str, bytes | shards.FileMember] = {
         file.suffix[1:].lower(): shards.FileMember(file, clip["source_sha256"]),
@@ -72,7 +72,7 @@ def fetch(clip: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], 
 
 
 def video_id(name: str) -> str:
-    """An id that is a legal key and, for plain names, the name: "talks/monday.mp4" -> "talks-monday"."""
+    """An id that is a valid key and readable for plain names: "talks/monday.mp4" -> "talks-monday"."""
     stem = name.rsplit(".", 1)[0]
     plain = re.sub(r"[^A-Za-z0-9_-]", "-", stem)
     return plain if plain == stem.replace("/", "-") else f"{plain}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
@@ -87,7 +87,7 @@ def split_of(video: str, p: CorpusParams) -> str:
 
 
 def read_words(file: Path) -> str:
-    """The words of a .txt, LRS2's `Text:` line or the whole file, upper case, one line; "" where there is none."""
+    """The transcript of a .txt: LRS2's `Text:` line or the whole file, upper case, one line; "" without a file."""
     if not file.is_file():
         return ""
     text = file.read_bytes().decode("utf-8", errors="replace")
@@ -95,8 +95,8 @@ def read_words(file: Path) -> str:
     return " ".join(" ".join(lines).split()).upper()
 
 
-def _videos_beside(words: Path) -> bool:
-    return any(words.with_suffix(ending).is_file() for ending in decode.VIDEO_ENDINGS)
+def _has_video_beside(transcript: Path) -> bool:
+    return any(transcript.with_suffix(ending).is_file() for ending in decode.VIDEO_ENDINGS)
 
 
 def _refuse(file: Path, same_bytes: str | None, same_id: str | None) -> tuple[str, str] | None:

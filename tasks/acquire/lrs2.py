@@ -1,11 +1,11 @@
-"""Corpus `lrs2`: Lip Reading Sentences 2, fetched from its makers or taken from a folder, never unpacked.
+"""Corpus `lrs2`: Lip Reading Sentences 2, downloaded from its publishers or read from a folder, never unpacked.
 
 reads   data/agreement.json; the lists and parts (or the tar, or mvlrs_v1/) in corpus.lrs2.folder, which
-        tasks/acquire/lrs2_fetch.py fills where corpus.lrs2.source is https
-writes  .cache/lrs2/: what has been read (tasks/acquire/lrs2_archive.py)
+        tasks/acquire/lrs2_fetch.py downloads if corpus.lrs2.source is https
+writes  .cache/lrs2/: the journal of what has been read (tasks/acquire/lrs2_archive.py)
 
-Every clip of the lists is kept or refused by name, and so is every file that no list names. A clip whose programme is
-in val or test is in no split that is trained on.
+Every clip of the lists is kept or refused, and every file that no list names is refused. A clip whose programme is in
+val or test is not in a training split.
 """
 
 import hashlib
@@ -36,10 +36,10 @@ def versions() -> dict[str, Any]:
 
 
 def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What the lists name and the source holds; the rest is refused by name.
+    """Clips that are in the lists and in the source, and rows of refused clips.
 
-    `inputs` is a line of JSON, the values of ROW: 144,000 clips as dicts would be half a gigabyte.
-    Errors: UserError without an agreement, a list or a part, and where the archive is not LRS2's.
+    `inputs` is a line of JSON, the values of ROW: 144,000 clips as dicts would take half a gigabyte.
+    Errors: UserError if the agreement, a list or a part is missing, or the archive is not LRS2's.
     """
     licence = agreement.demand()
     lrs2_fetch.check_lists(p)
@@ -48,7 +48,7 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     journal.close()
     held_out, members, journal_path = lrs2_lists.held_out_videos(splits), journal.members, str(journal.path)
     wanted, refused = [], []
-    for clip in sorted(splits.keys() | {found[1] for name in members if (found := MEMBER.fullmatch(name))}):
+    for clip in sorted(splits.keys() | {match[1] for name in members if (match := MEMBER.fullmatch(name))}):
         row, words = _row(clip, splits.get(clip, ""), licence, journal)
         if reason := _refuse(row, words, held_out):
             refused.append(row | {"status": "refused", "reason": reason[0], "detail": reason[1]})
@@ -69,7 +69,7 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 def fetch(inputs: str, hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes]]:
     """The clip's row and its members in the raw shard.
 
-    Errors: UserError where the bytes are gone, or are not those that were read.
+    Errors: UserError if the bytes are missing or changed since the archive was read.
     """
     clip = dict(zip((*ROW, "txt_sha256"), json.loads(inputs), strict=True))
     journal, video, words = hints["places"][clip["clip"]]
@@ -84,9 +84,9 @@ def fetch(inputs: str, hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str,
 
 
 def rounds(p: Params) -> Iterator[list[str]]:
-    """What is to be fetched, side by side, before the next is asked for. Between two, what came is read.
+    """Rounds of downloads: names to download in parallel. Between two rounds the finished parts are read.
 
-    Errors: UserError without an agreement, user and password, or enough room.
+    Errors: UserError without an agreement, user and password, or enough disk space.
     """
     if p.corpus.lrs2.source != "https":
         return
@@ -108,22 +108,22 @@ def rounds(p: Params) -> Iterator[list[str]]:
 
 
 def read(p: Params, splits: dict[str, str]) -> Journal:
-    """Read the archive on, to its end.  Errors: UserError where there is none, or a part of it lacks."""
+    """Read the rest of the archive.  Errors: UserError if it or a part of it is missing."""
     files = source(p)
     if len(files) == 1 and files[0].is_dir():
         return lrs2_archive.take_tree(files[0], state(files))
     journal = lrs2_archive.take(files, state(files), spools(p, splits))
     if not journal.whole:
-        lack = [file.name for file in files if not file.is_file() and file.name not in journal.parts]
+        missing = [file.name for file in files if not file.is_file() and file.name not in journal.parts]
         raise UserError(
-            f"{p.corpus.lrs2.folder}: {', '.join(lack)} not there: fetch with `python -m flows acquire` and "
+            f"{p.corpus.lrs2.folder}: {', '.join(missing)} missing: download with `python -m flows acquire` and "
             "corpus.lrs2.source https, or put every part there"
         )
     return journal
 
 
 def source(p: Params) -> list[Path]:
-    """The parts in their order, there or not; else the one tar, or the folder mvlrs_v1."""
+    """The parts in order, present or not; otherwise the only .tar, or the folder mvlrs_v1."""
     folder = Path(p.corpus.lrs2.folder)
     parts = [folder / name for name in p.corpus.lrs2.parts]
     if p.corpus.lrs2.source == "https" or any(part.exists() for part in parts) or state(parts).exists():
@@ -133,19 +133,19 @@ def source(p: Params) -> list[Path]:
     if (folder / TREE).is_dir():
         return [folder / TREE]
     raise UserError(
-        f"corpus.lrs2.folder: {folder} holds neither {p.corpus.lrs2.parts[0]} ..., nor one .tar, nor {TREE}/; "
+        f"corpus.lrs2.folder: {folder} contains neither {p.corpus.lrs2.parts[0]} ..., nor one .tar, nor {TREE}/; "
         "name the folder that does"
     )
 
 
 def state(files: Sequence[Path]) -> Path:
-    """Where it is noted what was read of these files."""
+    """The folder of the journal of these files."""
     about = json.dumps([str(file.resolve()) for file in files])
     return paths.cache() / "lrs2" / hashlib.sha256(about.encode()).hexdigest()[:16]
 
 
 def spools(p: Params, splits: dict[str, str]) -> SpoolOf | None:
-    """With acquire.delete_parts: the spool of a clip is named as its raw shard; clips of no use go to none."""
+    """With acquire.delete_parts: a clip's spool has the name of its raw shard; unusable clips have none."""
     if not p.acquire.delete_parts:
         return None
     held_out = lrs2_lists.held_out_videos(splits)
@@ -162,16 +162,16 @@ def spools(p: Params, splits: dict[str, str]) -> SpoolOf | None:
 
 
 def release(unit: Unit) -> None:
-    """A raw shard is made: its spool is not needed any more."""
+    """Delete the spool of a finished raw shard."""
     assert unit.done
     for journal in {place[0] for place in unit.hints["places"].values()}:
         (Path(journal).parent / "spool" / unit.name).unlink(missing_ok=True)
 
 
 def _row(clip: str, split: str, licence: str, journal: Journal) -> tuple[dict[str, Any], Member | None]:
-    """The clip's row as far as the archive decides it, and its text."""
+    """The clip's row, as far as the archive determines it, and its transcript."""
     name, text = _find(journal, clip, "mp4"), _find(journal, clip, "txt")
-    video, words = (journal.read(found) if found else None for found in (name, text))
+    video, words = (journal.read(member) if member else None for member in (name, text))
     row = {
         "clip": clip,
         "video": clip.split("/")[1] if clip.count("/") == 2 else "",
@@ -191,7 +191,7 @@ def _row(clip: str, split: str, licence: str, journal: Journal) -> tuple[dict[st
 
 
 def _find(journal: Journal, clip: str, ending: str) -> str:
-    """Its name in the archive; "" where it is not there."""
+    """Its name in the archive; "" if it is missing."""
     names = (f"{TREE}/{clip}.{ending}", f"./{TREE}/{clip}.{ending}")
     return next((name for name in names if name in journal.members), "")
 

@@ -1,10 +1,10 @@
-"""Reading LRS2's archive once, start to end, over any number of stops: what is in it, and where its bytes lie.
+"""Reading LRS2's archive once from start to end, resumable at any point: its members and the positions of their bytes.
 
-writes  .cache/lrs2/<source>/journal.jsonl   a line for each part and each file that has been read
+writes  .cache/lrs2/<source>/journal.jsonl   a line for each part and each member that has been read
         .cache/lrs2/<source>/spool/          with acquire.delete_parts: the clips' bytes, a file for each raw shard
 
-A line is written after the bytes it speaks of; a stop at any byte leaves at most half a line or bytes that no line
-names, and both are cut off at the next start. Reading goes on at the member after the last line.
+A line is written after the bytes that it describes. A stop at any byte leaves at most half a line, or bytes without a
+line; both are cut off at the next start. Reading resumes at the member after the last line.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tasks.acquire import lrs2_lists
-from tasks.acquire.lrs2_parts import MEMBER, NotThere, Parts, Segment, entries
+from tasks.acquire.lrs2_parts import MEMBER, PartMissing, Parts, Segment, entries
 from tasks.acquire.lrs2_parts import Entry as ArchiveEntry
 from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing
@@ -27,12 +27,12 @@ from tasks.core.progress import bar
 log = logging.getLogger(__name__)
 CHUNK = 1 << 20
 
-SpoolOf = Callable[[str], str | None]  # clip -> the spool its bytes go to; None: they are not kept
+SpoolOf = Callable[[str], str | None]  # clip -> name of the spool for its bytes; None: they are not kept
 
 
 @dataclass(slots=True)
 class Member:
-    """A file that came in. `at` is where its bytes lie, empty where they were not kept."""
+    """A member that was read. `at`: the positions of its bytes, empty if they were not kept."""
 
     part: str
     size: int
@@ -43,16 +43,16 @@ class Member:
 
 
 class Journal:
-    """What has been read so far. `end` is where reading goes on.
+    """The members read so far. `end` is the byte at which reading resumes.
 
-    Of LRS2's 288,000 members only name and place in the journal are in memory; `read` fetches the rest.
+    Of LRS2's 288,000 members only name and position in the journal are in memory; `read` loads the rest.
     """
 
     def __init__(self, state: Path) -> None:
         self.path, self.spools = state / "journal.jsonl", state / "spool"
         self.parts: dict[str, tuple[int, int]] = {}  # name -> (bytes, mtime in ns)
-        self.members: dict[str, int] = {}  # name in the archive -> where its line begins
-        self.used: dict[str, int] = {}  # file -> where the last byte that a member has in it ends
+        self.members: dict[str, int] = {}  # name in the archive -> start of its line
+        self.used: dict[str, int] = {}  # file -> end of the last byte in it that a member uses
         self.end, self.whole = 0, False
         self._unsynced: set[Path] = set()
         self.spools.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ class Journal:
         self._write({"whole": True})
 
     def spool(self, name: str, pieces: Iterable[bytes]) -> list[tuple[str, int, int]]:
-        """Add bytes to a spool; return where they lie."""
+        """Append bytes to a spool; return their position."""
         path = self.spools / name
         with path.open("ab") as file:
             start = file.tell()
@@ -84,7 +84,7 @@ class Journal:
         return [(str(path), start, size)] if size else []
 
     def sync(self) -> None:
-        """Until here a power cut loses nothing either: called before anything is deleted."""
+        """Flush to disk, so that a power cut loses nothing; called before anything is deleted."""
         for path in self._unsynced:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -128,20 +128,20 @@ class Journal:
 
 
 def read_member(journal: Path, start: int) -> Member:
-    """The member whose line begins there."""
-    with journal.open("rb") as file:
-        file.seek(start)
-        line = json.loads(file.readline())
-    at = [(place[0], place[1], place[2]) for place in line["at"]]
+    """The member whose line starts at a byte of the journal."""
+    with journal.open("rb") as lines:
+        lines.seek(start)
+        line = json.loads(lines.readline())
+    at = [(file, offset, size) for file, offset, size in line["at"]]
     return Member(line["part"], line["size"], line["sha256"], at, line["text"], line["confidence"])
 
 
 def take(files: Sequence[Path], state: Path, spool_of: SpoolOf | None) -> Journal:
-    """Read on, as far as the parts go that have come; `Journal.whole` says whether that was the archive's end.
+    """Read the rest of the parts that are present; `Journal.whole` says whether that was the archive's end.
 
-    With `spool_of` the clips' bytes are copied into spools and the parts deleted once all of their bytes are safe
-    there; without, they stay where they are.
-    Errors: UserError where the archive is broken, is not LRS2's, or changed while its parts were being deleted.
+    With `spool_of` the clips' bytes are copied into spools, and a part is deleted once all of its bytes are there;
+    without it the parts stay.
+    Errors: UserError if the archive is damaged, is not LRS2's, or changed while its parts were being deleted.
     """
     journal = _same_parts(Journal(state), files, state)
     if journal.whole:
@@ -153,16 +153,16 @@ def take(files: Sequence[Path], state: Path, spool_of: SpoolOf | None) -> Journa
     last = max((segment.end for segment in segments), default=0)
     try:
         with bar(last, "reading the archive", "B", initial=min(journal.end, last), scale=True) as shown:
-            here = ""
+            part = ""
             for entry in entries(parts, journal.end):
                 _take_one(entry, parts, journal, spool_of, files)
-                before, here = here, _part_of(entry, files, journal)
-                if spool_of and before not in ("", here):
+                before, part = part, _part_of(entry, files, journal)
+                if spool_of and before not in ("", part):
                     _drop(files, journal, whole=False)
                 shown.update(entry.end - shown.n)
         journal.finish()
-    except NotThere:
-        log.info("%d files read, on to byte %d; waiting for the next part", len(journal.members), journal.end)
+    except PartMissing:
+        log.info("%d members read, up to byte %d; waiting for the next part", len(journal.members), journal.end)
     finally:
         parts.close()
     if spool_of:
@@ -173,7 +173,7 @@ def take(files: Sequence[Path], state: Path, spool_of: SpoolOf | None) -> Journa
 
 
 def needed(files: Sequence[Path], state: Path) -> list[Path]:
-    """The parts that are not there and of which something has not been read."""
+    """The missing parts that have not been read completely."""
     journal = Journal(state)
     journal.close()
     if journal.whole:
@@ -187,12 +187,12 @@ def needed(files: Sequence[Path], state: Path) -> list[Path]:
 
 
 def take_tree(root: Path, state: Path) -> Journal:
-    """The same for an unpacked `mvlrs_v1`: a file that did not change since it was read is not read again."""
+    """`take` for an unpacked `mvlrs_v1`: a file is read again only if it changed."""
     journal = Journal(state)
     names = sorted(path for path in root.rglob("*") if path.is_file())
     total = sum(path.stat().st_size for path in names)
-    there = {path.relative_to(root.parent).as_posix() for path in names}
-    for name in journal.members.keys() - there:
+    present = {path.relative_to(root.parent).as_posix() for path in names}
+    for name in journal.members.keys() - present:
         del journal.members[name]
     with bar(total, "reading the clips", "B", scale=True) as shown:
         for path in names:
@@ -212,16 +212,16 @@ def _take_one(
     entry: ArchiveEntry, parts: Parts, journal: Journal, spool_of: SpoolOf | None, files: Sequence[Path]
 ) -> None:
     if entry.name in journal.members:
-        raise UserError(f"the archive holds {entry.name} twice; are the parts in their order, and each there once?")
+        raise UserError(f"the archive holds {entry.name} twice; are the parts in order, and each present once?")
     parts.seek(entry.start)
     content = parts.read(entry.size)
     if len(content) != entry.size:
-        raise UserError(f"the archive ends within {entry.name}: its last part is not whole")
-    found = MEMBER.fullmatch(entry.name)
+        raise UserError(f"the archive ends within {entry.name}: its last part is incomplete")
+    match = MEMBER.fullmatch(entry.name)
     if spool_of is None:
         at = parts.extents(entry.start, entry.size)
     else:
-        spool = spool_of(found[1]) if found else None
+        spool = spool_of(match[1]) if match else None
         at = journal.spool(spool, [content]) if spool else []
     sha256 = hashlib.sha256(content).hexdigest()
     part = _part_of(entry, files, journal)
@@ -229,12 +229,12 @@ def _take_one(
 
 
 def _member(name: str, part: str, size: int, sha256: str, at: list[tuple[str, int, int]], content: bytes) -> Member:
-    said = lrs2_lists.transcript(content) if name.endswith(".txt") else None
-    return Member(part, size, sha256, at, said.text if said else "", said.confidence if said else None)
+    words = lrs2_lists.transcript(content) if name.endswith(".txt") else None
+    return Member(part, size, sha256, at, words.text if words else "", words.confidence if words else None)
 
 
 def _hash(file: BinaryIO) -> tuple[str, bytes]:
-    """sha256 of a file, and its first megabyte: all of any transcript."""
+    """sha256 of a file, and its first megabyte, which contains any transcript completely."""
     digest, head = hashlib.sha256(), b""
     while chunk := file.read(CHUNK):
         head = head or chunk
@@ -243,7 +243,7 @@ def _hash(file: BinaryIO) -> tuple[str, bytes]:
 
 
 def _part_of(entry: ArchiveEntry, files: Sequence[Path], journal: Journal) -> str:
-    """The part its first byte lies in; without any, the part its header ends in: the next may not have come."""
+    """The part with its first byte; for an empty member that with its header's end, as the next may be missing."""
     position, start = entry.start if entry.size else entry.start - 1, 0
     for file in files:
         start += journal.parts[file.name][0]
@@ -253,16 +253,16 @@ def _part_of(entry: ArchiveEntry, files: Sequence[Path], journal: Journal) -> st
 
 
 def _same_parts(journal: Journal, files: Sequence[Path], state: Path) -> Journal:
-    """The journal, begun anew where a part is not the one that was read."""
+    """The journal; a new one if a part is not the one that was read."""
     for file in files:
         if file.is_file() and file.name in journal.parts:
             stat = file.stat()
             if journal.parts[file.name] != (stat.st_size, stat.st_mtime_ns):
-                gone = [other.name for other in files if other.name in journal.parts and not other.is_file()]
-                if gone:
+                deleted = [other.name for other in files if other.name in journal.parts and not other.is_file()]
+                if deleted:
                     raise UserError(
-                        f"{file} changed since it was read, and {', '.join(gone)}, read with it, is deleted; delete "
-                        f"{state} and all parts, and begin anew"
+                        f"{file} changed since it was read, and {', '.join(deleted)}, read with it, is deleted; "
+                        f"delete {state} and all parts, and start again"
                     )
                 log.warning("%s changed since it was read; the archive is read from its start", file)
                 journal.close()
@@ -272,7 +272,7 @@ def _same_parts(journal: Journal, files: Sequence[Path], state: Path) -> Journal
 
 
 def _segments(files: Sequence[Path], journal: Journal) -> tuple[list[Segment], bool]:
-    """The parts that are there, up to the first that has not come, and the kept ends of deleted ones."""
+    """The parts up to the first missing one, and the kept ends of deleted parts."""
     segments, start, whole = [], 0, True
     for file in files:
         if file.is_file():
@@ -290,19 +290,19 @@ def _segments(files: Sequence[Path], journal: Journal) -> tuple[list[Segment], b
 
 
 def _tails(journal: Journal) -> list[tuple[int, int]]:
-    """The kept ends of parts: a file spool/tail-<first byte>-<last byte> each."""
+    """The kept ends of parts, each a file spool/tail-<first byte>-<last byte>."""
     return sorted(
         (int(first), int(last)) for _, first, last in (tail.name.split("-") for tail in journal.spools.glob("tail-*"))
     )
 
 
 def _safe_to(journal: Journal) -> int:
-    """Up to here no part is needed any more for reading on."""
+    """The byte up to which no part is needed for further reading."""
     return max([journal.end, *(last for first, last in _tails(journal) if first <= journal.end)])
 
 
 def _keep_tail(segments: Sequence[Segment], journal: Journal, last: int) -> None:
-    """Copy the half member at the end of what has come: it ends in the next part."""
+    """Copy the incomplete member at the end of the last part: its rest is in the next part."""
     if not journal.end < last:
         return
     with all_or_nothing(journal.spools / f"tail-{journal.end}-{last}") as partial, partial.open("wb") as file:
@@ -316,7 +316,7 @@ def _keep_tail(segments: Sequence[Segment], journal: Journal, last: int) -> None
 
 
 def _drop(files: Sequence[Path], journal: Journal, whole: bool) -> None:
-    """Delete the parts whose bytes are all safe elsewhere, and kept ends that are read."""
+    """Delete the parts whose bytes are all stored elsewhere, and kept ends that have been read."""
     journal.sync()
     tails, safe_to = _tails(journal), _safe_to(journal)
     start = 0

@@ -1,4 +1,4 @@
-"""Fetching LRS2's lists and parts into corpus.lrs2.folder; and whether they are the ones they should be."""
+"""Downloading LRS2's lists and parts into corpus.lrs2.folder, and checking their md5."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ from tasks.core.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# Source: the page of the data set
+# Source: the web page of the data set
 LIST_MD5 = {
     "train.txt": "ae240cd86c8432afb5a6b8935c863f24",
     "val.txt": "3b7502de5c102519d62477f209c4cd35",
@@ -26,44 +26,44 @@ _sums = threading.Lock()
 
 
 def fetch(p: Params, name: str) -> None:
-    """Fetch one list or part, check it, and give it its name: under it, it is whole.
+    """Download one list or part, check it, and rename it: a file with the final name is complete.
 
-    Its md5 is compared with the known one. Where none is known it is trusted this first time, and recorded in
-    MD5SUMS, which every later download is compared with.
-    Errors: UserError, as tasks/acquire/download.py; and where the md5 is another: the file is kept aside.
+    Its md5 is compared with the known one. If none is known, the first download is trusted, and its md5 is recorded in
+    MD5SUMS for every later download.
+    Errors: UserError, as tasks/acquire/download.py; also for a wrong md5: the file is then kept under another name.
     """
     folder = Path(p.corpus.lrs2.folder)
     out = folder / name
     partial = download.fetch(url(p, name), out, credentials.of(p.corpus.lrs2.host), rules(p))
-    got, wanted = files.md5_file(partial), known_md5(folder).get(name)
-    if wanted and got != wanted:
-        aside = folder / f"{name}.bad-{got[:8]}"
+    md5, expected = files.md5_file(partial), known_md5(folder).get(name)
+    if expected and md5 != expected:
+        aside = folder / f"{name}.bad-{md5[:8]}"
         os.replace(partial, aside)
         download.forget(partial)
-        raise UserError(f"{name}: md5 is {got}, wanted {wanted}; it is kept as {aside}, run again to fetch it anew")
-    if not wanted:
-        log.warning("%s: no md5 is known; trusted at its first download: %s, recorded in %s", name, got, folder / SUMS)
+        raise UserError(f"{name}: md5 is {md5}, expected {expected}; kept as {aside}; run again to download it again")
+    if not expected:
+        log.warning("%s: no md5 is known; trusted at its first download: %s, recorded in %s", name, md5, folder / SUMS)
         with _sums, (folder / SUMS).open("a") as file:
-            file.write(f"# {name}: recorded at its first download, compared with no other source\n{got}  {name}\n")
+            file.write(f"# {name}: recorded at its first download, compared with no other source\n{md5}  {name}\n")
     os.replace(partial, out)
     download.forget(partial)
 
 
 def demand_space(p: Params, parts: Sequence[str]) -> None:
-    """UserError where the disk cannot hold what is to come: the parts, and the raw shards made of them."""
+    """Errors: UserError if the disk has no room for the parts and the raw shards."""
     folder, auth = Path(p.corpus.lrs2.folder), credentials.of(p.corpus.lrs2.host)
     sizes = {name: download.num_bytes(url(p, name), folder / name, auth, rules(p)) for name in parts}
     total = sum(size for size, _ in sizes.values())
-    to_come = total - sum(there for _, there in sizes.values())
+    remaining = total - sum(present for _, present in sizes.values())
     largest = max((size for size, _ in sizes.values()), default=0)
-    thrifty = to_come + p.acquire.parallel * largest
-    needed = thrifty if p.acquire.delete_parts else to_come + total
+    deleting = remaining + p.acquire.parallel * largest
+    needed = deleting if p.acquire.delete_parts else remaining + total
     free = shutil.disk_usage(folder).free
     if free < needed:
-        hint = "" if p.acquire.delete_parts else f", or set acquire.delete_parts, which needs {thrifty / GB:.1f} GB"
+        hint = "" if p.acquire.delete_parts else f", or set acquire.delete_parts, which needs {deleting / GB:.1f} GB"
         raise UserError(
             f"{folder}: {needed / GB:.1f} GB are needed for {len(parts)} parts of {total / GB:.1f} GB and the raw "
-            f"shards, {free / GB:.1f} GB are free; make room{hint}"
+            f"shards, {free / GB:.1f} GB are free; free some space{hint}"
         )
 
 
@@ -76,9 +76,9 @@ def rules(p: Params) -> download.Rules:
 
 
 def known_md5(folder: Path) -> dict[str, str]:
-    """File -> md5: those of MD5SUMS, as `md5sum` writes it, before those that are known here.
+    """File -> md5: those of MD5SUMS, in the format of `md5sum`, take precedence over the published ones.
 
-    Errors: UserError where MD5SUMS has a line of another kind.
+    Errors: UserError for a malformed line of MD5SUMS.
     """
     known = dict(LIST_MD5)
     if (folder / SUMS).is_file():
@@ -87,18 +87,18 @@ def known_md5(folder: Path) -> dict[str, str]:
                 continue
             words = line.split()
             if len(words) != 2 or len(words[0]) != 32 or set(words[0].lower()) - set("0123456789abcdef"):
-                raise UserError(f"{folder / SUMS}:{number}: wanted `<md5> <file>`, as md5sum writes it")
+                raise UserError(f"{folder / SUMS}:{number}: must be `<md5> <file>`, as md5sum writes it")
             known[words[1].lstrip("*")] = words[0].lower()
     return known
 
 
 def check_lists(p: Params) -> None:
-    """UserError where a list is not the published one."""
+    """Errors: UserError if a list is not the published one."""
     folder = Path(p.corpus.lrs2.folder)
     known = known_md5(folder)
     for name in (f"{split}.txt" for split in lrs2_lists.LISTS):
-        if name in known and (folder / name).is_file() and (got := files.md5_file(folder / name)) != known[name]:
+        if name in known and (folder / name).is_file() and (md5 := files.md5_file(folder / name)) != known[name]:
             raise UserError(
-                f"{folder / name}: md5 is {got}, wanted {known[name]}; fetch it again, or, if yours is right, say so "
-                f"in {folder / SUMS}"
+                f"{folder / name}: md5 is {md5}, expected {known[name]}; download it again, or, if yours is right, "
+                f"write its md5 into {folder / SUMS}"
             )

@@ -1,7 +1,7 @@
-"""LRS2's lists and transcripts: which clips there are, in which split, and what is said in them.
+"""LRS2's lists and transcripts: its clips, their splits and their words.
 
-Source: list lines are `<video>/<clip>`, in test.txt a second word (NF, MV) follows; the clips of pretrain.txt lie in
-the part `pretrain`, those of the others in `main`. A transcript: `Text:  WORDS`, `Conf: 4`; in pretrain a table
+Source: list lines are `<video>/<clip>`, followed by a second word (NF, MV) in test.txt; the clips of pretrain.txt are
+in the part `pretrain`, those of the others in `main`. A transcript: `Text:  WORDS`, `Conf: 4`; in pretrain a table
 `WORD START END ASDSCORE` follows, in seconds.
 """
 
@@ -21,22 +21,22 @@ MARK = re.compile(r"\{[^{}]*\}")  # {NS}, {LG}: noise, laughter
 def read(folder: Path, names: Iterable[str] = LISTS) -> dict[str, str]:
     """Clip -> split, of all lists: {"main/5535415699068794046/00001": "test"}.
 
-    Errors: UserError where a list is not there, has a line of another kind, or names a clip a second time.
+    Errors: UserError if a list is missing, has a malformed line, or names a clip twice.
     """
     splits: dict[str, str] = {}
     for split in names:
         path = folder / f"{split}.txt"
         if not path.is_file():
-            raise UserError(f"{path}: no such list; LRS2's lists ({', '.join(LISTS)}) lie beside its parts")
+            raise UserError(f"{path}: no such list; LRS2's lists ({', '.join(LISTS)}) must be beside its parts")
         part = "pretrain" if split == "pretrain" else "main"
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
             if not (words := line.split()):
                 continue
             if not NAME.fullmatch(words[0]):
-                raise UserError(f"{path}:{number}: wanted <video>/<clip>, got {line[:60]!r}")
+                raise UserError(f"{path}:{number}: must be <video>/<clip>, got {line[:60]!r}")
             clip = f"{part}/{words[0]}"
             if clip in splits:
-                raise UserError(f"{path}:{number}: {words[0]} is listed before, in {splits[clip]}.txt")
+                raise UserError(f"{path}:{number}: {words[0]} is listed already in {splits[clip]}.txt")
             splits[clip] = split
     if not splits:
         raise UserError(f"{folder}: the lists are empty")
@@ -50,20 +50,20 @@ def held_out_videos(splits: dict[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """words: of pretrain, (word, start in seconds, end in seconds); empty elsewhere."""
+    """words: (word, start in seconds, end in seconds) for pretrain clips; otherwise empty."""
 
-    text: str  # upper case, one line, without marks; "" where the file has no Text: line
+    text: str  # upper case, one line, without marks; "" if the file has no Text: line
     confidence: float | None
     words: list[tuple[str, float, float]]
 
 
 def transcript(content: bytes) -> Transcript:
-    """A transcript as far as it can be read: nothing in it stops a clip whose picture and sound are good."""
+    """Parse a transcript leniently: a clip with good picture and sound is not refused for its transcript."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         text = content.decode("latin-1")  # a few files are
-    said, confidence, in_table = "", None, False
+    spoken, confidence, in_table = "", None, False
     words: list[tuple[str, float, float]] = []
     for line in text.splitlines():
         name, _, value = line.partition(":")
@@ -71,12 +71,12 @@ def transcript(content: bytes) -> Transcript:
         if in_table and len(columns) >= 3 and (times := _seconds(columns[1], columns[2])):
             words.append((columns[0], times[0], times[1]))
         elif name == "Text":
-            said = " ".join(MARK.sub(" ", value).split()).upper()
+            spoken = " ".join(MARK.sub(" ", value).split()).upper()
         elif name == "Conf":
             confidence = number[0] if (number := _seconds(value.strip())) else None
         elif columns[:3] == ["WORD", "START", "END"]:
             in_table = True
-    return Transcript(said, confidence, [word for word in words if not MARK.fullmatch(word[0])])
+    return Transcript(spoken, confidence, [word for word in words if not MARK.fullmatch(word[0])])
 
 
 def _seconds(*values: str) -> tuple[float, ...] | None:

@@ -1,4 +1,4 @@
-"""LRS2's archive: one tar, cut into parts that are read as one: never unpacked, never held in memory."""
+"""LRS2's archive, a tar cut into parts, read as one file without unpacking it or loading it into memory."""
 
 import os
 import re
@@ -11,19 +11,19 @@ from typing import IO, BinaryIO, cast
 from tasks.core.errors import UserError
 
 BLOCK = tarfile.BLOCKSIZE
-MAX_MEMBER_BYTES = 1 << 28  # no clip of LRS2 is near it: a larger one is a broken header
+MAX_MEMBER_BYTES = 1 << 28  # far above any clip of LRS2: a larger size is a damaged header
 MEMBER = re.compile(r"(?:\./)?mvlrs_v1/((?:main|pretrain)/\d+/\d+)\.(mp4|txt)")
 
 Extent = tuple[str, int, int]  # file, offset, size
 
 
-class NotThere(Exception):
-    """The bytes lie in a part that has not come yet."""
+class PartMissing(Exception):
+    """The bytes are in a part that is not present yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A file that holds the bytes [start, end) of the archive."""
+    """A file with the bytes [start, end) of the archive."""
 
     start: int
     end: int
@@ -31,9 +31,9 @@ class Segment:
 
 
 class Parts:
-    """The parts as one file, for `tarfile`; reading past what has come raises NotThere.
+    """The parts as one file, for `tarfile`; reading beyond the present parts raises PartMissing.
 
-    `whole` says that the last segment ends the archive.
+    `whole`: the last segment is the end of the archive.
     """
 
     def __init__(self, segments: Sequence[Segment], whole: bool) -> None:
@@ -63,15 +63,15 @@ class Parts:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def extents(self, start: int, size: int) -> list[Extent]:
-        """Where these bytes of the archive lie."""
-        found: list[Extent] = []
+        """The positions of a range of the archive's bytes."""
+        extents: list[Extent] = []
         while size > 0:
             segment = self._segment(start)
             assert segment is not None
-            here = min(size, segment.end - start)
-            found.append((str(segment.path), start - segment.start, here))
-            start, size = start + here, size - here
-        return found
+            num = min(size, segment.end - start)
+            extents.append((str(segment.path), start - segment.start, num))
+            start, size = start + num, size - num
+        return extents
 
     def close(self) -> None:
         if self._open:
@@ -86,7 +86,7 @@ class Parts:
                 return segment
         if self._whole and position >= max((segment.end for segment in self._segments), default=0):
             return None
-        raise NotThere(position)
+        raise PartMissing(position)
 
     def _file(self, segment: Segment) -> BinaryIO:
         if not self._open or self._open[0] is not segment:
@@ -97,7 +97,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file of the archive: its bytes are [start, start + size), the next member begins at `end`."""
+    """A file in the archive: its bytes are [start, start + size), the next member begins at `end`."""
 
     name: str
     start: int
@@ -106,17 +106,17 @@ class Entry:
 
 
 def entries(parts: Parts, start: int) -> Iterator[Entry]:
-    """The files of the archive from byte `start`, where a member begins.
+    """The files of the archive from byte `start` on, at which a member begins.
 
-    Errors: UserError for a member that would lie outside the archive's folder, for a link, and for an archive that
-    is broken or ends too early; NotThere where it goes on in a part that has not come yet.
+    Errors: UserError for a member outside the archive's folder, a link, and an archive that is damaged or ends early;
+            PartMissing if it continues in a part that is not present yet.
     """
     parts.seek(start)
     try:
-        # of a file tarfile asks for read, seek and tell
+        # tarfile uses only read, seek and tell
         with tarfile.open(fileobj=cast(IO[bytes], parts), mode="r:") as tar:
             while (member := tar.next()) is not None:
-                tar.members.clear()  # type: ignore[attr-defined]  # 288,000 of them would be half a gigabyte
+                tar.members.clear()  # type: ignore[attr-defined]  # 288,000 of them would take half a gigabyte
                 if not member.isdir():
                     yield _checked(member, tar.offset)
             end = tar.offset
@@ -126,7 +126,7 @@ def entries(parts: Parts, start: int) -> Iterator[Entry]:
     if parts.read(BLOCK) != bytes(BLOCK):
         raise UserError(
             f"the archive is broken or ends early: no member and no end of archive at byte {end}; is a part missing "
-            "or not whole?"
+            "or incomplete?"
         )
 
 
@@ -142,7 +142,7 @@ def _checked(member: tarfile.TarInfo, end: int) -> Entry:
 
 
 def read_extents(extents: Sequence[Extent]) -> bytes:
-    """The bytes that lie there.  Errors: UserError where a file is gone or shorter."""
+    """The bytes at these positions.  Errors: UserError if a file is missing or shorter."""
     pieces = []
     for name, offset, size in extents:
         try:
@@ -150,7 +150,7 @@ def read_extents(extents: Sequence[Extent]) -> bytes:
                 file.seek(offset)
                 piece = file.read(size)
         except FileNotFoundError:
-            raise UserError(f"{name}: was there when the archive was read, and is gone; put it back") from None
+            raise UserError(f"{name}: missing since the archive was read; put it back") from None
         if len(piece) != size:
             raise UserError(f"{name}: became shorter since it was read")
         pieces.append(piece)

@@ -1,10 +1,10 @@
-"""Stage `acquire`: a corpus -> raw shards and a clip table, with a row for everything that came in.
+"""Stage `acquire`: a corpus -> raw shards and a clip table, with a row for every clip and refused file.
 
-reads   the corpus: `synthetic` is made here (tasks/synthetic), `folder` is a folder of videos
-        (tasks/acquire/folder.py), `lrs2` is fetched or taken from a folder (tasks/acquire/lrs2.py); and
-        withdrawals.csv: whom it names is refused, whatever the corpus
-writes  data/raw/<split>-*.tar, data/clips.parquet; where acquire.raw is s3://bucket/folder the raw shards lie there,
-        and in data/raw is a small <shard>.json for each, which DVC tracks in its stead
+reads   the corpus: `synthetic` is rendered here (tasks/synthetic), `folder` is a folder of videos
+        (tasks/acquire/folder.py), `lrs2` is downloaded or read from a folder (tasks/acquire/lrs2.py); and
+        withdrawals.csv: the videos in it are refused
+writes  data/raw/<split>-*.tar, data/clips.parquet; if acquire.raw is s3://bucket/folder the raw shards are there, and
+        data/raw has a small <shard>.json for each, which DVC tracks instead
 
     python -m flows acquire
 """
@@ -29,24 +29,24 @@ CORPORA = {"synthetic": synthetic_clips, "folder": acquire_folder, "lrs2": lrs2}
 
 
 def rounds(p: Params) -> Iterator[list[str]]:
-    """Names of what is to be fetched over the network, those of a list side by side, a list after the other."""
+    """Names to download: those of one list in parallel, one list after the other."""
     if p.corpus.name == "lrs2":
         yield from lrs2.rounds(p)
 
 
 def download(p: Params, name: str) -> None:
-    """Fetch one of them."""
+    """Download one of them."""
     lrs2_fetch.fetch(p, name)
 
 
 def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
-    """One unit a raw shard, and the rows of the clips that are refused without a look inside.
+    """One unit per raw shard, and the rows of the clips that are refused without decoding.
 
-    Errors: UserError where the corpus is not there or nothing of it can be used.
+    Errors: UserError if the corpus is missing or none of its clips can be used.
     """
     wanted, refused = withdrawals.leave_out(*CORPORA[p.corpus.name].clips(p))
     if not wanted:
-        why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(refused).items()) or "there is none"
+        why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(refused).items()) or "it is empty"
         raise UserError(f"corpus {p.corpus.name}: no clip can be used: {why}")
     counts = p.corpus.num_shards
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -77,20 +77,20 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
 def build(unit: Unit, folder: Path) -> None:
     """One raw shard: shard.tar or its pointer, and rows.json with its clips' rows of the table.
 
-    One clip is in memory at a time, of a file a block.
+    Memory holds one clip at a time; files are copied block by block.
     """
     corpus = CORPORA[unit.inputs["corpus"]]
-    made: list[dict[str, Any]] = []
+    fetched: list[dict[str, Any]] = []
 
     def samples() -> Iterator[tuple[str, dict[str, bytes | shards.FileMember]]]:
         for clip in unit.inputs["clips"]:
             row, members = corpus.fetch(clip, unit.hints)
-            made.append(row)
+            fetched.append(row)
             yield row["clip"], members
 
     spans = shards.write(folder / "shard.tar", samples())
     rows = []
-    for row in made:
+    for row in fetched:
         span = spans[row["clip"]]
         place = {"shard": unit.name, "offset": span.offset, "size": span.size, "member_sha256": span.sha256}
         rows.append(row | place | {"status": "kept", "reason": "", "detail": ""})
@@ -100,13 +100,13 @@ def build(unit: Unit, folder: Path) -> None:
 
 
 def release(unit: Unit) -> None:
-    """What was kept for this raw shard alone, and is now in it, may go."""
+    """Delete files that were kept only for this raw shard."""
     if unit.inputs["corpus"] == "lrs2":
         lrs2.release(unit)
 
 
 def collect(planned: Sequence[Unit], refused: list[dict[str, Any]], p: Params) -> str:
-    """Fill data/raw and write the clip table; return one line for people."""
+    """Fill data/raw and write the clip table; return one line to print."""
     ending = "" if p.acquire.raw == LOCAL else POINTER
     unit_cache.collect(planned, f"shard.tar{ending}", paths.RAW, ending)
     num_clips = 0

@@ -1,4 +1,4 @@
-"""Corpus `synthetic`: talking heads made here, in LRS2's layout, with the true mouth opening of every frame."""
+"""Corpus `synthetic`: rendered talking heads in LRS2's layout, with the true mouth opening of every frame."""
 
 import dataclasses
 import hashlib
@@ -9,7 +9,7 @@ from model.params import Params
 from tasks.storage import unit_cache
 from tasks.synthetic.plan import CORPUS_VERSION, ClipSpec, plan
 
-LICENCE = "MIT"  # made by this repository's own code; espeak-ng's licence does not reach the sound it makes
+LICENCE = "MIT"  # rendered by this repository; espeak-ng's licence does not cover the speech it synthesises
 
 
 def versions() -> dict[str, Any]:
@@ -20,7 +20,7 @@ def versions() -> dict[str, Any]:
 
 
 def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The planned clips; none is refused before it is made."""
+    """The planned clips; none is refused here."""
     specs = plan(p.seed, p.corpus.size)
     return [
         {
@@ -36,11 +36,11 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 
 def fetch(inputs: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Make one clip: its row of the clip table and its members in the raw shard."""
-    from tasks.synthetic.clip import render  # 70 MB of scipy, for those who render
+    """Render one clip: its row of the clip table and its members in the raw shard."""
+    from tasks.synthetic.clip import render  # imports scipy, 70 MB: only needed here
 
     spec = ClipSpec(**inputs)
-    made = render(spec)
+    clip = render(spec)
     row = {
         "clip": spec.key,
         "video": spec.video,
@@ -48,8 +48,8 @@ def fetch(inputs: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any]
         "corpus": "synthetic",
         "licence": LICENCE,
         "source": f"tasks/synthetic, {spec.case}",
-        "source_sha256": hashlib.sha256(made.mp4).hexdigest(),
+        "source_sha256": hashlib.sha256(clip.mp4).hexdigest(),
         "text": spec.text.upper(),
     }
-    about = row | {"truth": made.truth}
-    return row, {"mp4": made.mp4, "txt": made.text.encode(), "json": json.dumps(about, sort_keys=True).encode()}
+    about = row | {"truth": clip.truth}
+    return row, {"mp4": clip.mp4, "txt": clip.text.encode(), "json": json.dumps(about, sort_keys=True).encode()}

@@ -31,8 +31,8 @@ FORMATS = (
 )
 FILE_WIDE = ("asf",)  # these give every stream the length of the longest
 WORDS: dict[type[av.FFmpegError], str] = {  # clearer than FFmpeg's own messages
-    av.ArgumentError: "damaged, or of an unsupported format",  # no demuxer of FORMATS knows it
-    av.InvalidDataError: "damaged, or not a video, image or audio file",
+    av.ArgumentError: "damaged, or of a format that is not read here",  # no demuxer of FORMATS knows it
+    av.InvalidDataError: "damaged, or not a video, picture or sound",
     av.EOFError: "it ends before anything can be read",
 }
 JUMP_S = 60.0  # a time stamp further ahead than this is broken: no talking head pauses for longer

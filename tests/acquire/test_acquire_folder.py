@@ -43,7 +43,7 @@ def table():
     return {row["source"]: row for row in index.read(paths.CLIPS)}
 
 
-def test_every_file_is_a_row_kept_or_refused_by_name(videos):
+def test_every_file_has_a_row_kept_or_refused(videos):
     write_video(videos / "a.mp4", 10)
     write_video(videos / "talks/monday one.mp4", 20)
     (videos / "a.txt").write_text("Text:  HELLO there\nConf:  5\n")
@@ -53,7 +53,7 @@ def test_every_file_is_a_row_kept_or_refused_by_name(videos):
     write_video(videos / "talks.mp4", 30)
     (videos / "talks.mkv").write_bytes(b"something else")
     (videos / ".DS_Store").write_bytes(b"x")
-    (videos / "alone.txt").write_text("words of no video")
+    (videos / "alone.txt").write_text("a transcript without a video")
     run_acquire(load())
     rows = table()
     assert {name: row["reason"] for name, row in rows.items()} == {
@@ -81,7 +81,7 @@ def test_the_bytes_in_the_raw_shard_are_the_bytes_of_the_file(videos):
     assert json.loads(members["json"])["clip"] == "folder/a/00000"
 
 
-def test_one_more_video_costs_one_shard(videos):
+def test_adding_a_video_rebuilds_one_shard(videos):
     for k in range(40):
         write_video(videos / f"v{k}.mp4", 5 * k)
     run_acquire(load())
@@ -102,12 +102,12 @@ def test_a_file_that_changes_while_it_is_read_stops_the_stage(videos):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "holds no file; put videos there"),
+        ({}, "has no file; put videos there"),
         ({"x.pdf": b"1"}, "no clip can be used: not_a_video 1"),
         ({"x.mp4": b"", "y.txt": b"1"}, "no clip can be used: empty_file 1, not_a_video 1"),
     ],
 )
-def test_a_folder_with_nothing_to_use_is_an_error_that_says_so(videos, files, message):
+def test_a_folder_without_usable_videos_is_an_error(videos, files, message):
     for name, content in files.items():
         (videos / name).write_bytes(content)
     with pytest.raises(UserError, match=message):
@@ -121,14 +121,14 @@ def test_a_wrong_path_is_an_error_at_once(workspace):
 
 
 @given(st.text(min_size=1, max_size=30), st.text(min_size=1, max_size=30))
-def test_two_names_have_one_id_only_if_they_differ_in_their_ending_alone(one, two):
+def test_two_names_share_an_id_only_if_they_differ_in_the_ending(one, two):
     ids = folder.video_id(f"{one}.mp4"), folder.video_id(f"{two}.mp4")
     if one != two and "/" not in one + two:
         assert ids[0] != ids[1]
     assert all(id and not set(id) & set("./ \0") for id in ids)
 
 
-def test_the_split_is_drawn_by_the_id_in_the_wanted_shares():
+def test_splits_follow_from_the_ids_and_have_the_wanted_shares():
     corpus = config.load(ROOT / "params.yaml").corpus
     drawn = [folder.split_of(f"video{k}", corpus) for k in range(3000)]
     assert drawn == [folder.split_of(f"video{k}", corpus) for k in range(3000)]
@@ -136,7 +136,7 @@ def test_the_split_is_drawn_by_the_id_in_the_wanted_shares():
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real clips in ../shared/real are not here")
-def test_the_real_clips_are_taken_in(videos, workspace):
+def test_the_real_clips_are_acquired(videos, workspace):
     (workspace / "params.yaml").write_text(params_text(FOLDER | {"corpus.folder": str(REAL)}))
     run_acquire(load())
     kept = [row for row in table().values() if row["status"] == "kept"]

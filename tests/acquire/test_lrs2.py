@@ -30,7 +30,7 @@ def everything(folder):
     return fake.shards_in(folder) | {"clips": (folder / paths.CLIPS).read_bytes()}
 
 
-def test_every_clip_of_the_lists_and_of_the_archive_is_a_row(workspace):
+def test_every_clip_of_the_lists_and_of_the_archive_has_a_row(workspace):
     run_acquire(workspace_of(workspace, small()))
     rows = table()
     refused = {clip: row["reason"] for clip, row in rows.items() if row["status"] == "refused"}
@@ -66,33 +66,33 @@ def test_a_pretrain_clip_carries_the_times_of_its_words(workspace):
     assert about["words"] == [["GO", 0.1, 0.35], ["ON", 0.4, 0.71]] and about["text"] == "GO ON"
 
 
-def test_a_text_in_latin_1_is_read_and_one_that_lacks_costs_no_clip(workspace):
+def test_a_latin_1_transcript_is_read_and_a_missing_one_refuses_no_clip(workspace):
     run_acquire(workspace_of(workspace, small()))
     assert table()[f"main/{video(2)}/00094"]["text"] == "CAFÉ"
     assert table()[f"main/{video(1)}/00092"]["text"] == ""
     assert sorted(members_of(table()[f"main/{video(1)}/00092"])) == ["json", "mp4"]
 
 
-def test_a_programme_lies_in_one_shard_of_a_split(workspace):
+def test_a_programme_is_in_one_shard_of_a_split(workspace):
     run_acquire(workspace_of(workspace, small()))
     places = {(row["split"], row["video"], row["shard"]) for row in index.kept(table().values())}
     assert len(places) == len({place[:2] for place in places})
 
 
-def test_parts_and_tar_and_folder_and_any_order_of_the_archive_give_the_same_shards(workspace):
+def test_parts_tar_and_folder_in_any_order_give_the_same_shards(workspace):
     archive = small()
     p = workspace_of(workspace, archive)
     run_acquire(p)
     wanted = fake.shards_in(workspace)
     for part in fake.PARTS:
         (workspace / "lrs2" / part).unlink()
-    acquire_lrs2_state_away(workspace)
+    delete_state(workspace)
     archive.files = dict(reversed(archive.files.items()))
     (workspace / "lrs2/lrs2.tar").write_bytes(archive.tar())
     run_acquire(p)
     assert fake.shards_in(workspace) == wanted
     (workspace / "lrs2/lrs2.tar").unlink()
-    acquire_lrs2_state_away(workspace)
+    delete_state(workspace)
     for name, content in archive.files.items():
         (workspace / "lrs2" / name).parent.mkdir(parents=True, exist_ok=True)
         (workspace / "lrs2" / name).write_bytes(content)
@@ -100,14 +100,14 @@ def test_parts_and_tar_and_folder_and_any_order_of_the_archive_give_the_same_sha
     assert fake.shards_in(workspace) == wanted
 
 
-def acquire_lrs2_state_away(workspace):
+def delete_state(workspace):
     import shutil
 
     shutil.rmtree(workspace / ".cache")
 
 
 @pytest.mark.parametrize("delete", [False, True])
-def test_a_programme_that_was_withdrawn_is_in_the_table_by_name_alone(workspace, delete):
+def test_a_withdrawn_programme_is_only_named_in_the_table(workspace, delete):
     p = workspace_of(workspace, small(), **{"acquire.delete_parts": delete})
     withdrawals.add(video(2), "2026-01-31", "asked for it")
     run_acquire(p)
@@ -119,16 +119,16 @@ def test_a_programme_that_was_withdrawn_is_in_the_table_by_name_alone(workspace,
 
 
 class Killed(BaseException):
-    """Stands for `kill -9`: nothing below catches it."""
+    """Stands for `kill -9`: no code catches it."""
 
 
 @pytest.mark.parametrize("delete", [False, True])
 @pytest.mark.parametrize("line", [0, 1, 2, 7, 20, 33, 10**6])
-def test_reading_goes_on_after_a_stop_in_the_middle_of_a_line(workspace, monkeypatch, delete, line):
+def test_reading_resumes_after_a_stop_in_the_middle_of_a_line(workspace, monkeypatch, delete, line):
     archive = small()
     run_acquire(workspace_of(workspace, archive))
     wanted = everything(workspace)
-    acquire_lrs2_state_away(workspace)
+    delete_state(workspace)
     p = workspace_of(workspace, archive, **{"acquire.delete_parts": delete})
     written = []
     whole = lrs2_archive.Journal._write
@@ -151,7 +151,7 @@ def test_reading_goes_on_after_a_stop_in_the_middle_of_a_line(workspace, monkeyp
     assert any((workspace / "lrs2" / part).exists() for part in fake.PARTS) != delete
 
 
-def test_what_has_been_read_is_not_read_again(workspace, monkeypatch):
+def test_nothing_is_read_twice(workspace, monkeypatch):
     p = workspace_of(workspace, small())
     acquire.plan(p)
     monkeypatch.setattr(lrs2_archive, "entries", None)
@@ -162,7 +162,7 @@ def test_parts_are_deleted_as_they_are_read_and_the_shards_are_the_same(workspac
     archive = small()
     run_acquire(workspace_of(workspace, archive))
     wanted = everything(workspace)
-    acquire_lrs2_state_away(workspace)
+    delete_state(workspace)
     p = workspace_of(workspace, archive, **{"acquire.delete_parts": True})
     served, splits, folder = archive.cut(), lrs2_lists.read(workspace / "lrs2"), workspace / "lrs2"
     for part in fake.PARTS:
@@ -182,7 +182,7 @@ def test_parts_are_deleted_as_they_are_read_and_the_shards_are_the_same(workspac
     assert everything(workspace) == wanted
 
 
-def test_parts_that_are_all_there_are_deleted_one_by_one_while_they_are_read(workspace, monkeypatch):
+def test_present_parts_are_deleted_one_by_one_while_they_are_read(workspace, monkeypatch):
     p = workspace_of(workspace, small(), **{"acquire.delete_parts": True})
     left = []
     drop = lrs2_archive._drop
@@ -196,7 +196,7 @@ def test_parts_that_are_all_there_are_deleted_one_by_one_while_they_are_read(wor
     assert left == [4, 3, 2, 1, 0]
 
 
-def test_a_spool_goes_when_its_shard_is_made(workspace):
+def test_a_spool_is_deleted_when_its_shard_is_built(workspace):
     p = workspace_of(workspace, small(), **{"acquire.delete_parts": True})
     planned, _ = acquire.plan(p)
     spools = {file.name for file in (workspace / ".cache").rglob("spool/*")}
@@ -206,14 +206,14 @@ def test_a_spool_goes_when_its_shard_is_made(workspace):
     assert {file.name for file in (workspace / ".cache").rglob("spool/*")} == spools - {planned[0].name}
 
 
-def plant(info, content=b""):
+def with_member(info, content=b""):
     def build(archive):
         import io
 
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w") as tar:
-            for name, there in archive.files.items():
-                tar.addfile(fake.member(name, there), io.BytesIO(there))
+            for name, data in archive.files.items():
+                tar.addfile(fake.member(name, data), io.BytesIO(data))
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
         return out.getvalue()
@@ -230,19 +230,19 @@ def of_type(name, kind, target=""):
 @pytest.mark.parametrize(
     ("tar", "message"),
     [
-        (plant(tarfile.TarInfo("mvlrs_v1/../../evil.mp4"), b"x"), "evil.mp4', which lies outside its folder"),
-        (plant(tarfile.TarInfo("/etc/passwd"), b"x"), "/etc/passwd', which lies outside its folder"),
-        (plant(of_type("mvlrs_v1/main/1/2.mp4", tarfile.SYMTYPE, "/etc")), "a link or device"),
-        (plant(of_type("mvlrs_v1/main/1/2.mp4", tarfile.LNKTYPE, "mvlrs_v1/README")), "a link or device"),
-        (plant(of_type("mvlrs_v1/main/1/2.mp4", tarfile.FIFOTYPE)), "a link or device"),
-        (plant(tarfile.TarInfo("mvlrs_v1/README"), b"2"), "holds mvlrs_v1/README twice"),
+        (with_member(tarfile.TarInfo("mvlrs_v1/../../evil.mp4"), b"x"), "evil.mp4', which lies outside its folder"),
+        (with_member(tarfile.TarInfo("/etc/passwd"), b"x"), "/etc/passwd', which lies outside its folder"),
+        (with_member(of_type("mvlrs_v1/main/1/2.mp4", tarfile.SYMTYPE, "/etc")), "a link or device"),
+        (with_member(of_type("mvlrs_v1/main/1/2.mp4", tarfile.LNKTYPE, "mvlrs_v1/README")), "a link or device"),
+        (with_member(of_type("mvlrs_v1/main/1/2.mp4", tarfile.FIFOTYPE)), "a link or device"),
+        (with_member(tarfile.TarInfo("mvlrs_v1/README"), b"2"), "holds mvlrs_v1/README twice"),
         (lambda archive: archive.tar()[:20_000], "the archive ends within|ends early|broken"),
         (lambda archive: archive.tar()[:2048] + b"?" * 9000, "broken"),
         (lambda archive: b"<html>not found</html>" * 99, "broken"),
         (lambda archive: b"", "broken"),
     ],
 )
-def test_an_archive_that_is_not_lrs2s_is_one_line_and_nothing_is_written_outside(workspace, tar, message):
+def test_a_foreign_archive_is_one_line_and_nothing_is_written_outside(workspace, tar, message):
     p = workspace_of(workspace)
     archive = small()
     (workspace / "lrs2").mkdir()
@@ -260,12 +260,12 @@ def test_an_archive_that_is_not_lrs2s_is_one_line_and_nothing_is_written_outside
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("val.txt", lambda text: text + text, r"val\.txt:2: .*/00001 is listed before, in val\.txt"),
-        ("val.txt", lambda text: b"../../etc\n", r"val\.txt:1: wanted <video>/<clip>, got '\.\./\.\./etc'"),
-        ("test.txt", lambda text: f"{video(20)}/00001 MV\n".encode(), "listed before, in val.txt"),
+        ("val.txt", lambda text: text + text, r"val\.txt:2: .*/00001 is listed already in val\.txt"),
+        ("val.txt", lambda text: b"../../etc\n", r"val\.txt:1: must be <video>/<clip>, got '\.\./\.\./etc'"),
+        ("test.txt", lambda text: f"{video(20)}/00001 MV\n".encode(), "listed already in val.txt"),
     ],
 )
-def test_a_list_that_cannot_be_right_is_named_by_line(workspace, name, change, message):
+def test_a_malformed_list_is_named_by_line(workspace, name, change, message):
     p = workspace_of(workspace, small())
     (workspace / "lrs2/MD5SUMS").unlink()
     file = workspace / "lrs2" / name
@@ -277,24 +277,24 @@ def test_a_list_that_cannot_be_right_is_named_by_line(workspace, name, change, m
 def test_a_list_that_is_not_the_published_one_is_refused(workspace):
     p = workspace_of(workspace, small())
     (workspace / "lrs2/MD5SUMS").unlink()
-    with pytest.raises(UserError, match=r"train.txt: md5 is \w{32}, wanted ae240cd86c8432afb5a6b8935c863f24"):
+    with pytest.raises(UserError, match=r"train.txt: md5 is \w{32}, expected ae240cd86c8432afb5a6b8935c863f24"):
         acquire.plan(p)
 
 
-def test_a_part_that_lacks_is_named_and_what_was_read_stays(workspace):
+def test_a_missing_part_is_named_and_reading_resumes_with_it(workspace):
     p = workspace_of(workspace, small())
     away = workspace / "away"
     (workspace / "lrs2/lrs2_v1_partad").rename(away)
-    with pytest.raises(UserError, match="lrs2: lrs2_v1_partad not there"):
+    with pytest.raises(UserError, match="lrs2: lrs2_v1_partad missing"):
         acquire.plan(p)
     away.rename(workspace / "lrs2/lrs2_v1_partad")
     assert acquire.plan(p)[0]
 
 
-def test_a_part_that_changed_is_read_anew(workspace):
+def test_a_changed_part_is_read_again(workspace):
     run_acquire(workspace_of(workspace, small(seed=1)))
     wanted = everything(workspace)
-    acquire_lrs2_state_away(workspace)
+    delete_state(workspace)
     run_acquire(workspace_of(workspace, small(seed=0)))
     assert everything(workspace) != wanted
     small(seed=1).write(workspace / "lrs2")
@@ -312,7 +312,7 @@ def test_without_an_agreement_nothing_is_read(workspace):
         acquire.plan(p)
 
 
-def test_agree_records_who_and_the_hash_of_the_paper(workspace, capsys):
+def test_agree_records_the_person_and_the_hash_of_the_document(workspace, capsys):
     (workspace / "signed.pdf").write_bytes(b"%PDF")
     line = ["agree", "--who", "A. Person", "--organisation", "A University", "--signed"]
     assert command.main([*line, "signed.pdf", "--date", "2026-01-31"]) == 0
@@ -321,9 +321,9 @@ def test_agree_records_who_and_the_hash_of_the_paper(workspace, capsys):
     assert about == {name: written[name] for name in ("organisation", "date", "signed_sha256")}
     assert agreement.of(["synthetic"]) == {}
     assert written["date"] == "2026-01-31" and written["signed_sha256"] == sha256_file(Path("signed.pdf"))
-    for bad, what in (["none.pdf"], "no such file"), (["signed.pdf", "--date", "31.1."], "wanted YYYY-MM-DD"):
+    for bad, message in (["none.pdf"], "no such file"), (["signed.pdf", "--date", "31.1."], "wanted YYYY-MM-DD"):
         assert command.main([*line, *bad]) == 2
-        assert what in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("start", [0, 511, 512, 5000, 40_000])
@@ -337,5 +337,5 @@ def test_parts_are_read_as_one_file(tmp_path, start):
     parts.seek(start)
     assert parts.read(10**6) == content[start:]
     assert lrs2_parts.read_extents(parts.extents(start, 700)) == content[start : start + 700]
-    with pytest.raises(lrs2_parts.NotThere):
+    with pytest.raises(lrs2_parts.PartMissing):
         lrs2_parts.Parts(segments[:-1], whole=False).seek(0) + len(lrs2_parts.Parts(segments[:-1], False).read(10**6))

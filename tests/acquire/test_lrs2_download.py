@@ -55,14 +55,14 @@ def acquired(folder):
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """What a run over whole local parts writes: shards and clip table."""
+    """The shards and clip table of a run over complete local parts."""
     folder = tmp_path_factory.mktemp("reference")
     with inside(folder):
         run_acquire(workspace_of(folder, small(), **{"corpus.num_shards": QUICK["corpus.num_shards"]}))
     return acquired(folder)
 
 
-def test_a_fetched_corpus_is_the_one_of_local_parts(workspace, log_in, reference):
+def test_a_downloaded_corpus_equals_that_of_local_parts(workspace, log_in, reference):
     archive = small()
     with serving(archive.served()) as server:
         p = fetching(workspace, server, archive)
@@ -71,11 +71,11 @@ def test_a_fetched_corpus_is_the_one_of_local_parts(workspace, log_in, reference
         assert acquired(workspace) == reference
         num_requests = len(server.log)
         fetch_all(p)
-        assert len(server.log) == num_requests  # nothing is fetched twice
+        assert len(server.log) == num_requests  # nothing is downloaded twice
 
 
-def test_whatever_faults_are_drawn_the_shards_are_the_same(workspace, log_in, reference):
-    """Of every schedule: up to a dozen faults, each at a request of its own; parts kept or deleted by the draw."""
+def test_random_server_faults_do_not_change_the_shards(workspace, log_in, reference):
+    """Each schedule draws up to a dozen faults at random requests, and whether parts are deleted."""
     archive, seen = small(), set()
     with serving(archive.served()) as server:
         for seed in range(NUM_SCHEDULES):
@@ -90,7 +90,7 @@ def test_whatever_faults_are_drawn_the_shards_are_the_same(workspace, log_in, re
                 try:
                     fetch_all(p)
                     break
-                except UserError as error:  # a refused login, a part kept aside: a person runs it again
+                except UserError as error:  # a refused login, a bad part: the user runs it again
                     assert "\n" not in str(error)
             run_acquire(p)
             assert acquired(workspace) == reference, f"schedule {seed}: {faults}"
@@ -107,7 +107,7 @@ def auth():
     return lrs2_fetch.credentials.of("http://127.0.0.1")
 
 
-def test_a_broken_download_goes_on_where_it_stopped(tmp_path, log_in):
+def test_an_interrupted_download_resumes(tmp_path, log_in):
     content = random.Random(0).randbytes(200_000)
     with serving({"x": content}) as server:
         server.faults.extend([("reset", 0.5), ("stall", 0.7), ("503", 0.0), ("short_body", 0.5)])
@@ -118,7 +118,7 @@ def test_a_broken_download_goes_on_where_it_stopped(tmp_path, log_in):
         assert server.bytes_sent <= len(content)
 
 
-def test_a_file_that_changed_is_begun_anew_and_never_spliced(tmp_path, log_in):
+def test_a_changed_file_is_downloaded_from_the_start_and_never_spliced(tmp_path, log_in):
     old, new = (random.Random(seed).randbytes(100_000) for seed in (1, 2))
     with serving({"x": old}) as server:
         server.faults.append(("short_body", 0.6))
@@ -130,14 +130,14 @@ def test_a_file_that_changed_is_begun_anew_and_never_spliced(tmp_path, log_in):
         assert download.fetch(f"{server.host}/x", tmp_path / "x", auth(), rules()).read_bytes() == new
 
 
-def test_a_server_without_ranges_is_fetched_from_the_start(tmp_path, log_in):
+def test_without_range_support_a_download_restarts(tmp_path, log_in):
     content = random.Random(0).randbytes(50_000)
     with serving({"x": content}) as server:
         server.faults.extend([("short_body", 0.5), ("no_range", 0.0)])
         assert download.fetch(f"{server.host}/x", tmp_path / "x", auth(), rules()).read_bytes() == content
 
 
-def test_retry_after_is_obeyed_before_our_own_wait(tmp_path, log_in, monkeypatch):
+def test_retry_after_takes_precedence_over_the_backoff(tmp_path, log_in, monkeypatch):
     waits = []
     monkeypatch.setattr(download.time, "sleep", waits.append)
     with serving({"x": b"1"}) as server:
@@ -150,7 +150,7 @@ def test_retry_after_is_obeyed_before_our_own_wait(tmp_path, log_in, monkeypatch
 
 
 @pytest.mark.parametrize("status", ["401", "403"])
-def test_a_login_that_is_refused_is_one_line_at_once_and_nothing_that_came_is_lost(tmp_path, log_in, status):
+def test_a_refused_login_is_one_line_at_once_and_keeps_the_bytes_so_far(tmp_path, log_in, status):
     content = random.Random(0).randbytes(50_000)
     with serving({"x": content}) as server:
         server.faults.extend([("short_body", 0.5), (status, 0.0)])
@@ -160,20 +160,20 @@ def test_a_login_that_is_refused_is_one_line_at_once_and_nothing_that_came_is_lo
         assert download.fetch(f"{server.host}/x", tmp_path / "x", auth(), rules()).read_bytes() == content
 
 
-def test_a_part_of_another_md5_is_named_and_kept_aside(workspace, log_in):
+def test_a_part_with_a_wrong_md5_is_named_and_kept_under_another_name(workspace, log_in):
     archive = small()
     with serving(archive.served()) as server:
         p = fetching(workspace, server, archive)
         with Path("lrs2/MD5SUMS").open("a") as sums:
             sums.write(f"{'0' * 32} *lrs2_v1_partac\n")
-        with pytest.raises(UserError, match=rf"partac: md5 is \w{{32}}, wanted {'0' * 32}; it is kept as"):
+        with pytest.raises(UserError, match=rf"partac: md5 is \w{{32}}, expected {'0' * 32}; kept as"):
             fetch_all(p)
         [bad] = Path("lrs2").glob("lrs2_v1_partac.bad-*")
         assert bad.read_bytes() == server.files["lrs2_v1_partac"]
         assert not Path("lrs2/lrs2_v1_partac").exists() and Path("lrs2/lrs2_v1_partab").is_file()
 
 
-def test_an_md5_that_nobody_knows_is_recorded_and_holds_from_then_on(workspace, log_in, caplog):
+def test_an_unknown_md5_is_recorded_and_checked_from_then_on(workspace, log_in, caplog):
     archive = small()
     with serving(archive.served()) as server:
         p = fetching(workspace, server, archive)
@@ -186,7 +186,7 @@ def test_an_md5_that_nobody_knows_is_recorded_and_holds_from_then_on(workspace, 
             fetch_all(p)
 
 
-def test_too_small_a_disk_is_named_before_a_part_is_fetched(workspace, log_in, monkeypatch):
+def test_too_little_disk_space_is_an_error_before_any_download(workspace, log_in, monkeypatch):
     archive = small()
     usage = shutil.disk_usage(workspace)._replace(free=10_000)
     monkeypatch.setattr(lrs2_fetch.shutil, "disk_usage", lambda folder: usage)
@@ -198,7 +198,7 @@ def test_too_small_a_disk_is_named_before_a_part_is_fetched(workspace, log_in, m
 
 
 def test_an_unknown_host_and_one_without_https_are_one_line(tmp_path, log_in):
-    with pytest.raises(UserError, match="passwords go over https:// only"):
+    with pytest.raises(UserError, match="passwords are sent only over https://"):
         download.fetch("http://example.org/x", tmp_path / "x", auth(), rules())
     with pytest.raises(UserError, match=r"no-such-host\.invalid: no such host|failures in a row"):
         download.fetch("https://no-such-host.invalid/x", tmp_path / "x", auth(), rules())
@@ -223,8 +223,8 @@ def test_user_and_password_come_from_the_environment_or_netrc(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("delete", [False, True])
-def test_after_kill_9_at_any_moment_the_stage_goes_on(workspace, log_in, reference, delete):
-    """The real command in a process of its own, killed again and again, a little later each time."""
+def test_the_stage_resumes_after_kill_9_at_any_moment(workspace, log_in, reference, delete):
+    """The stage in a process of its own, killed repeatedly, a little later each time."""
     archive = small()
     code = (
         "from tasks.acquire import stage as acquire\nfrom tasks.core import config\n"
@@ -241,7 +241,7 @@ def test_after_kill_9_at_any_moment_the_stage_goes_on(workspace, log_in, referen
         fetching(workspace, server, archive, **{"acquire.delete_parts": delete})
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         for killed_at in itertools.count():
-            # slow bodies, so that a kill finds a download under way
+            # slow bodies, so that the kill interrupts a download
             server.faults.extend([("short_body", 0.5), ("stall", 0.6)] * 3)
             running = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL)
             wanted, deadline = (killed_at + 1) * 4, time.monotonic() + 60
@@ -254,16 +254,16 @@ def test_after_kill_9_at_any_moment_the_stage_goes_on(workspace, log_in, referen
             running.wait()
             server.faults.clear()
             assert not (workspace / "data/raw").exists() or acquired(workspace) == reference
-            if killed_at == 2:  # and at last it is let through
+            if killed_at == 2:  # finally let it finish
                 subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
                 break
     assert acquired(workspace) == reference
 
 
 def test_neither_user_nor_password_is_written_anywhere(workspace, log_in, caplog, capfd):
-    """Logs at their finest, errors with their tracebacks, and every file that acquire leaves."""
+    """Checks debug logs, errors with tracebacks, and every file that acquire writes."""
     caplog.set_level(logging.DEBUG)
-    archive, told = small(), []
+    archive, errors = small(), []
     with serving(archive.served()) as server:
         p = fetching(workspace, server, archive)
         for faults in (
@@ -276,12 +276,12 @@ def test_neither_user_nor_password_is_written_anywhere(workspace, log_in, caplog
             try:
                 fetch_all(p)
             except UserError as error:
-                told.append("".join(traceback.format_exception(error)))
+                errors.append("".join(traceback.format_exception(error)))
             server.faults.clear()
         run_acquire(p)
-    assert len(told) >= 3 and "401" in told[0] and "403" in told[1]
+    assert len(errors) >= 3 and "401" in errors[0] and "403" in errors[1]
     out = capfd.readouterr()
-    texts = {"log": caplog.text, "told": "".join(told), "out": out.out + out.err}
+    texts = {"log": caplog.text, "errors": "".join(errors), "out": out.out + out.err}
     texts |= {str(f): f.read_bytes().decode("latin-1") for f in workspace.rglob("*") if f.is_file()}
     header = lrs2_fetch.credentials.of("http://x")._auth_header.split()[1]
     assert "httpcore" in texts["log"] or "httpx" in texts["log"]
@@ -289,7 +289,7 @@ def test_neither_user_nor_password_is_written_anywhere(workspace, log_in, caplog
         assert not [where for where, text in texts.items() if secret in text], secret
 
 
-def test_a_run_says_its_licence_and_agreement_and_no_secret_is_in_the_mlflow_store(workspace, log_in, monkeypatch):
+def test_a_run_is_tagged_with_licence_and_agreement_and_no_secret(workspace, log_in, monkeypatch):
     from tasks.provenance import agreement
     from tasks.storage import index
     from tasks.tracking import runs as tracking
