@@ -83,14 +83,14 @@ def ours(
     path: Path, p: FaceParams, limits: QualityParams, predictor: landmarks.Predictor, clock: Clock
 ) -> face_track.Track:
     """What stage `preprocess` does with a clip, its steps apart; cropping makes RGB of what it needs."""
-    film = pieces.Film(path, p.max_frames, limits)
+    film = pieces.Video(path, p.max_frames, limits)
     pictures = next(iter(film))
     clock("decode", lambda: sum(1 for _ in pictures))
-    clock("figures", pictures.watch.figures)
+    clock("figures", pictures.statistics.figures)
     followed = clock("detect", face_track.track, pictures, p)
     [(faces_TSS3, _)] = clock("crop", examine.cut, pictures, [followed], p.size, lambda faces_TSS3: faces_TSS3)
     landmarks_T682 = clock("landmarks", predictor, faces_TSS3)
-    sound = clock("sound", pieces.Sound(path, film).span, 0, None)
+    sound = clock("sound", pieces.SoundReader(path, film).span, 0, None)
     num_frames = len(followed.found_T)
     clock("figures", gates.of_sound, sound, num_frames)
     fitted, _ = clock("figures", gates.synchronised, decode.fit(sound, num_frames), landmarks_T682, limits)

@@ -48,7 +48,7 @@ class RawClips:
     def sound(self, clip: str) -> np.ndarray:
         """Shape: -> (samples,) float32, 16 kHz"""
         first, end = self.span(clip) or (0, None)
-        with closing(pieces.Sound(self.video(clip))) as sound:
+        with closing(pieces.SoundReader(self.video(clip))) as sound:
             return sound.span(timing.num_samples(first), None if end is None else timing.num_samples(end))
 
     def words(self, clip: str) -> str:

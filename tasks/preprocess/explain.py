@@ -1,9 +1,9 @@
-"""One clip's way through preprocessing: every figure, every gate, kept or refused, and a strip of its crops.
+"""Why one clip is kept or refused: every measurement, every gate, and a strip of its crops.
 
     python -m flows preprocess --explain main/5535415699068794046/00017
 
 reads   data/clips.parquet, data/raw, models/landmarks.dat
-writes  out/explain/<key>.png, where the clip has a face
+writes  out/explain/<key>.png, if the clip has a face
 """
 
 from pathlib import Path
@@ -17,31 +17,30 @@ from tasks.core import paths
 from tasks.core.errors import Refusal, UserError
 from tasks.core.files import all_or_nothing
 from tasks.core.progress import say
-from tasks.preprocess import gates as quality
-from tasks.preprocess import pieces
+from tasks.preprocess import gates, pieces
 from tasks.preprocess import stage as preprocess
 from tasks.storage import index, shards
 
 FOLDER = Path("out/explain")
 NUM_CROPS = 12
-MAX_NAMED = 3  # keys an error offers
+MAX_NAMED = 3  # keys suggested by an error
 
 
 def run(p: Params, key: str) -> None:
-    """Measure a clip anew and say what becomes of it.  Errors: UserError for a key that did not come in.
+    """Measure a clip again and print the outcome.  Errors: UserError for a key that was not acquired.
 
-    Of a clip in pieces: a line for each, or all of one where the key is a piece's.
+    For a clip in pieces: one line per piece, or everything about one piece if the key is a piece's.
     """
     row = find(key)
     say(f"{row['clip']}: {row['source']}, {row['corpus']}, split {row['split']}")
     if row["status"] == "refused":
-        say(f"refused before, by acquire: {row['reason']}, {row['detail']}")
+        say(f"refused by stage acquire: {row['reason']}, {row['detail']}")
         return
     with shards.opened(paths.RAW / row["shard"], row["offset"], row["size"]) as raw:
         for one in preprocess.read_clip(raw, p.faces, p.quality, preprocess.tools()):
             name = one.about(row)["clip"]
             if name == key:
-                tell(one, name, p)
+                explain(one, name, p)
                 return
             if key == row["clip"]:
                 span = f"{one.part.first} to {one.part.first + one.part.num_frames - 1}"
@@ -50,8 +49,8 @@ def run(p: Params, key: str) -> None:
         raise UserError(f"--explain: {row['clip']} has no piece {key}; `--explain {row['clip']}` names them")
 
 
-def tell(one: preprocess.Measured, key: str, p: Params) -> None:
-    """Every figure of a piece, and a strip of its crops."""
+def explain(one: preprocess.Measured, key: str, p: Params) -> None:
+    """Print every measurement of a piece, and write a strip of its crops."""
     if isinstance(one.clip, Refusal):
         say(f"{verdict(one, p)}; the gates were not reached")
         return
@@ -76,27 +75,27 @@ def find(key: str) -> dict[str, Any]:
             if row["clip"] == name:
                 return row
     near = [row["clip"] for row in rows if key in row["clip"]] or [row["clip"] for row in rows]
-    raise UserError(f"--explain: no clip {key} in {paths.CLIPS}; there are {', '.join(near[:MAX_NAMED])}, ...")
+    raise UserError(f"--explain: no clip {key} in {paths.CLIPS}; for example {', '.join(near[:MAX_NAMED])}, ...")
 
 
 def report(figures: dict[str, Any], p: Params) -> list[str]:
-    """A line for every figure, with its gates if it has some."""
+    """One line per measurement, with its gates if it has any."""
     lines = []
     for name, value in figures.items():
         if isinstance(value, str):
             continue
-        shown = f"{name:15} {value:10.4g}"
-        for gates, verdict in ((quality.GATES, "REFUSED"), (quality.FLAGS, "flagged")):
-            for gate in gates:
+        line = f"{name:15} {value:10.4g}"
+        for checks, failure in ((gates.GATES, "REFUSED"), (gates.FLAGS, "flagged")):
+            for gate in checks:
                 if gate.figure == name:
-                    said = verdict if quality.past(gate, figures, p.quality) else "passed"
-                    shown += f"   {said:8} {gate.word}: quality.{gate.limit} is {getattr(p.quality, gate.limit):g}"
-        lines.append(shown)
+                    result = failure if gates.past(gate, figures, p.quality) else "passed"
+                    line += f"   {result:8} {gate.word}: quality.{gate.limit} is {getattr(p.quality, gate.limit):g}"
+        lines.append(line)
     return lines
 
 
 def strip(clip: shards.Clip, out: Path) -> None:
-    """Crops spread over the clip, side by side, with a bar that says whether the face was found there."""
+    """Crops spread over the clip, side by side, each with a bar whose colour says whether the face was found."""
     at = np.linspace(0, len(clip.faces_TSS3) - 1, NUM_CROPS).round().astype(int)
     pictures = []
     for t in at:

@@ -1,7 +1,7 @@
-"""Is a clip fit to be trained on? Figures of its picture, face and sound, and the gates they must pass.
+"""Quality gates: measurements of a clip's pictures, face and sound, and the limits that they must meet.
 
-Every figure is a column of data/index.parquet, every gate a threshold in `quality` of params.yaml and a word of
-tasks.core.errors.REASONS. A clip that several gates refuse is refused by the first in the order of `GATES`.
+Every measurement is a column of data/index.parquet, every gate a limit in `quality` of params.yaml and a key of
+tasks.core.errors.REASONS. A clip that fails several gates is refused for the first in the order of `GATES`.
 """
 
 import math
@@ -18,16 +18,16 @@ from tasks.features.face_track import Track
 from tasks.media.frame import Picture
 
 THUMB_PX = 32  # pictures are compared at this size
-WATCHED_PX = 128  # of the shorter side, at least, are looked at for that
-BLACK = 26.0  # mean luma of 255 below which a picture shows nothing; most files code black as 16
-SAME = 0.02  # mean change of 255 below which a picture is the one before
-STEADY_FRAMES = 15  # a tone that holds for half of these is steady: notes are, the voice's harmonics glide
+SAMPLED_PX = 128  # large pictures are subsampled to at least this shorter side
+BLACK = 26.0  # mean luma of 255 below which a picture is black; most files code black as 16
+SAME = 0.02  # mean change of 255 below which a picture repeats the one before
+STEADY_FRAMES = 15  # a tone that lasts half of these is steady: a note is, a gliding harmonic of a voice is not
 STEADY_HZ = (100.0, 4000.0)
 SPECTRUM_SAMPLES = 1024
 
 
-class Watch:
-    """Measures the pictures of a piece as they pass by."""
+class PictureStatistics:
+    """Measurements of the pictures of a piece, collected one by one."""
 
     def __init__(self) -> None:
         self.light: list[float] = []
@@ -35,11 +35,11 @@ class Watch:
         self._last: np.ndarray | None = None
 
     def add(self, picture: Picture, max_change: float = math.inf) -> bool:
-        """Whether it belongs to the ones before: behind a larger change than `max_change` of full scale it does not,
-        and is not counted.
+        """Add a picture, unless it differs from the one before by more than `max_change` of full scale: then return
+        False.
         """
         luma_HW = picture.luma()
-        step = max(1, min(luma_HW.shape) // WATCHED_PX)  # of a large picture each so manieth pixel says as much
+        step = max(1, min(luma_HW.shape) // SAMPLED_PX)  # every n-th pixel gives the same figures
         luma_HW = np.ascontiguousarray(luma_HW[::step, ::step])
         thumb = cv2.resize(luma_HW, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA)
         if self._last is not None:
@@ -71,7 +71,7 @@ def of_face(track: Track, landmarks_T682: np.ndarray, yaw_weights: np.ndarray) -
 
 
 def of_sound(sound: np.ndarray, num_frames: int) -> dict[str, float]:
-    """Shape: the sound as decoded, before it is fitted to the frames."""
+    """Shape: (n,) the sound as decoded, before it is fitted to the frames"""
     whole = timing.num_samples(num_frames)
     fitted = np.pad(sound[:whole], (0, max(0, whole - len(sound))))
     levels_T = loudness.frame_levels_db(fitted, num_frames)
@@ -85,19 +85,19 @@ def of_sound(sound: np.ndarray, num_frames: int) -> dict[str, float]:
 
 
 def steady_db(sound: np.ndarray) -> float:
-    """Energy of steady tones in all of the sound: 0 for a chord that is held, about -12 for speech.
+    """Energy of steady tones relative to all of the sound: 0 for a sustained chord, about -12 for speech.
 
     Source: the harmonic half of Fitzgerald's harmonic-percussive separation (2010), as in librosa.decompose.hpss, with
-            a median long enough to let the voice's gliding harmonics go
+            a median long enough to reject the gliding harmonics of a voice
     Shape:  (640 T,) -> dB
     """
     half = SPECTRUM_SAMPLES // 2
     pieces = np.lib.stride_tricks.sliding_window_view(np.pad(sound, half), SPECTRUM_SAMPLES)
     pieces = pieces[:: timing.SAMPLES_PER_FRAME]
     frequency_hz = np.fft.rfftfreq(SPECTRUM_SAMPLES, 1 / timing.SAMPLE_RATE_HZ)
-    heard = (frequency_hz >= STEADY_HZ[0]) & (frequency_hz < STEADY_HZ[1])
-    strength = np.abs(np.fft.rfft(pieces * np.hanning(SPECTRUM_SAMPLES), axis=1))[:, heard].astype(np.float32)
-    half = STEADY_FRAMES // 2  # scipy's median_filter gives the same, six times as slowly
+    band = (frequency_hz >= STEADY_HZ[0]) & (frequency_hz < STEADY_HZ[1])
+    strength = np.abs(np.fft.rfft(pieces * np.hanning(SPECTRUM_SAMPLES), axis=1))[:, band].astype(np.float32)
+    half = STEADY_FRAMES // 2  # scipy's median_filter gives the same and is six times slower
     padded = np.pad(strength, ((half, half), (0, 0)), mode="edge")
     around = np.lib.stride_tricks.sliding_window_view(padded, STEADY_FRAMES, axis=0)
     steady = np.minimum(np.partition(around, half, axis=-1)[..., half], strength)
@@ -108,7 +108,7 @@ def steady_db(sound: np.ndarray) -> float:
 def synchronised(
     sound: np.ndarray, landmarks_T682: np.ndarray, limits: QualityParams
 ) -> tuple[np.ndarray, dict[str, float]]:
-    """The sound, moved to the mouth where it is clearly apart, and what was measured before and after.
+    """The sound, shifted to the mouth if the offset is clear, and the offsets measured before and after.
 
     Shape: (640 T,), (T, 68, 2) -> (640 T,)
     """
@@ -128,9 +128,9 @@ def synchronised(
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One limit: `passed_by` says whether a figure is past it."""
+    """One limit; `past` compares a measurement with it."""
 
-    word: str  # of tasks.core.errors.REASONS, or a flag
+    word: str  # key of tasks.core.errors.REASONS, or a flag
     figure: str
     limit: str  # name in params.yaml's section quality
     past: Callable[[float, float], bool]
@@ -167,19 +167,19 @@ FLAGS = (
     Gate("noise", "spread_db", "flag_spread_db", below),
     Gate("tones", "steady_db", "flag_steady_db", above),
     Gate("moved", "av_moved", "offset_frames", away),
-    Gate("apart", "av_left", "offset_frames", away),  # perhaps: too little confidence to move it, or to refuse
+    Gate("apart", "av_left", "offset_frames", away),  # not confident enough to shift the sound or to refuse
 )
 
 
 def past(gate: Gate, figures: dict[str, float], limits: QualityParams) -> bool:
-    """A figure that is missing was not reached and is past nothing; an offset counts if it is believed."""
+    """Whether a measurement is beyond a limit; not if it is missing, or an offset without enough confidence."""
     if gate.word == "out_of_sync" and figures.get("av_confidence", 0.0) < limits.sync_confidence:
         return False
     return gate.figure in figures and gate.past(figures[gate.figure], float(getattr(limits, gate.limit)))
 
 
 def refusals(figures: dict[str, float], limits: QualityParams) -> list[Refusal]:
-    """Every gate that these figures do not pass."""
+    """A refusal for every gate that these measurements fail."""
     return [
         Refusal(
             gate.word,
@@ -191,6 +191,6 @@ def refusals(figures: dict[str, float], limits: QualityParams) -> list[Refusal]:
 
 
 def flags(figures: dict[str, float], limits: QualityParams) -> str:
-    """What is unusual about a clip that is kept: words with commas between."""
+    """Flags of a kept clip, separated by commas."""
     words = [gate.word for gate in FLAGS if past(gate, figures, limits)]
     return ",".join([*words, *(["several_faces"] if figures.get("num_faces", 1) > 1 else [])])

@@ -1,7 +1,7 @@
-"""reports/preprocess.html: the corpus at a glance, one page that stands alone. Clips that were kept and that were
-refused, each with its reason or flags, and how the measured figures are spread.
+"""reports/preprocess.html: an overview of the corpus in one self-contained page: kept and refused clips, each with its
+flags or reason, and histograms of the measurements.
 
-It shows faces of the corpus: a DVC out, never in git, since many licences let nobody pass them on.
+It shows faces of the corpus: a DVC out, never in git, since many licences forbid redistribution.
 """
 
 import base64
@@ -24,14 +24,14 @@ from tasks.storage import shards
 
 matplotlib.use("Agg")
 
-NUM_KEPT, NUM_REFUSED = 36, 18  # shown; spread over all that there are
+NUM_KEPT, NUM_REFUSED = 36, 18  # clips shown, spread over all
 THUMB_PX = 96
 SPREAD = {
-    "av_offset": "sound later than mouth, frames",
-    "yaw_deg": "yaw (estimate), degrees",
-    "face_px": "width of the face, px",
-    "spread_db": "loud above quiet frames, dB",
-    "steady_db": "steady tones in the sound, dB",
+    "av_offset": "delay of audio behind mouth, frames",
+    "yaw_deg": "yaw (estimated), degrees",
+    "face_px": "face width, px",
+    "spread_db": "loudness, 95th above 10th percentile, dB",
+    "steady_db": "steady tones relative to all audio, dB",
     "duration_s": "duration, s",
 }
 STYLE = (
@@ -41,11 +41,11 @@ STYLE = (
 )
 
 
-def write(rows: Sequence[dict[str, Any]], came_in: Sequence[dict[str, Any]]) -> None:
-    """`rows` of the index; `came_in` of the clip table, where refused clips still have their raw bytes."""
+def write(rows: Sequence[dict[str, Any]], acquired: Sequence[dict[str, Any]]) -> None:
+    """`rows` of the index; `acquired` rows of the clip table, in which refused clips still have their raw bytes."""
     kept = [row for row in rows if row["status"] == "kept"]
     refused = [row for row in rows if row["status"] == "refused"]
-    raw = {row["clip"]: row for row in came_in}
+    raw = {row["clip"]: row for row in acquired}
     reasons = sorted({row["reason"] for row in refused})
     counted = "".join(
         f"<tr><td>{reason}</td><td>{sum(row['reason'] == reason for row in refused)}</td></tr>" for reason in reasons
@@ -53,15 +53,15 @@ def write(rows: Sequence[dict[str, Any]], came_in: Sequence[dict[str, Any]]) -> 
     page = (
         f"<!doctype html><meta charset=utf-8><title>Preprocessing</title><style>{STYLE}</style><h1>Preprocessing</h1>"
         f"<p>{len(kept)} clips kept, {len(refused)} refused, {sum(row['num_frames'] for row in kept)} frames.</p>"
-        f"<table>{counted}</table><h2>Figures of the kept clips</h2>{histograms(kept)}"
-        f"<h2>Refused</h2>{''.join(_shown_refused(row, raw) for row in spread(refused, NUM_REFUSED))}"
-        f"<h2>Kept</h2>{''.join(_shown_kept(row) for row in spread(kept, NUM_KEPT))}"
+        f"<table>{counted}</table><h2>Measurements of the kept clips</h2>{histograms(kept)}"
+        f"<h2>Refused</h2>{''.join(_refused_figure(row, raw) for row in spread(refused, NUM_REFUSED))}"
+        f"<h2>Kept</h2>{''.join(_kept_figure(row) for row in spread(kept, NUM_KEPT))}"
     )
     write_atomic(paths.PREPROCESS_PAGE, page + "\n")
 
 
 def spread(rows: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
-    """At most so many: of every reason, case and set of flags one, then evenly over the rest."""
+    """At most `most` rows: one of every reason, case and set of flags, then evenly over the rest."""
     firsts: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in rows:
         firsts.setdefault((row["reason"], row.get("flags") or "", row.get("case") or ""), row)
@@ -84,38 +84,38 @@ def histograms(kept: Sequence[dict[str, Any]]) -> str:
     return _image(png.getvalue(), "png")
 
 
-def _shown_kept(row: dict[str, Any]) -> str:
+def _kept_figure(row: dict[str, Any]) -> str:
     clip = shards.decode(shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"]))
     flags = f"<br><span class=flag>{row['flags']}</span>" if row["flags"] else ""
     return _figure(clip.faces_TSS3[len(clip.faces_TSS3) // 2], f"{_name(row)}{flags}")
 
 
-def _shown_refused(row: dict[str, Any], raw: dict[str, dict[str, Any]]) -> str:
-    words = f"{_name(row)}<br><span class=refused>{row['reason']}</span> {html.escape(row['detail'])}"
+def _refused_figure(row: dict[str, Any], raw: dict[str, dict[str, Any]]) -> str:
+    caption = f"{_name(row)}<br><span class=refused>{row['reason']}</span> {html.escape(row['detail'])}"
     place = raw.get(row["clip"])
     if not place or not place["shard"]:
-        return _figure(None, words)
+        return _figure(None, caption)
     with shards.opened(paths.RAW / place["shard"], place["offset"], place["size"]) as members:
         [extension] = members.keys() - {"json", "txt"}
         try:
             with contextlib.closing(decode.frames(members[extension]())) as frames:
-                return _figure(next(islice(frames, 1)), words)
+                return _figure(next(islice(frames, 1)), caption)
         except containers.MediaError:
-            return _figure(None, words)
+            return _figure(None, caption)
 
 
 def _name(row: dict[str, Any]) -> str:
     return html.escape(row.get("case") or row["source"] or row["clip"])
 
 
-def _figure(picture_HW3: np.ndarray | None, words: str) -> str:
+def _figure(picture_HW3: np.ndarray | None, caption: str) -> str:
     if picture_HW3 is None:
         picture_HW3 = np.full((THUMB_PX, THUMB_PX, 3), 225, np.uint8)
     scale = THUMB_PX / max(picture_HW3.shape[:2])
     small = cv2.resize(picture_HW3, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     done, jpeg = cv2.imencode(".jpg", small[..., ::-1])
     assert done
-    return f"<figure>{_image(jpeg.tobytes(), 'jpeg')}<br>{words}</figure>"
+    return f"<figure>{_image(jpeg.tobytes(), 'jpeg')}<br>{caption}</figure>"
 
 
 def _image(content: bytes, kind: str) -> str:

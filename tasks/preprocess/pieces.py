@@ -1,10 +1,10 @@
-"""A video in pieces: from cut to cut, and none longer than `faces.max_frames`. Most clips are one piece.
+"""A video split into pieces at cuts, none longer than `faces.max_frames`. Most clips are one piece.
 
-Nothing goes back in the file: each pass over the pictures has a reader of its own that decodes the video once from
-first to last, so that pictures are those of a decoding without cuts, bit for bit, and the work grows with the length
-alone. Memory holds a piece's crops and sound, and its pictures where they are few and small.
+No reader seeks: each pass over the pictures has its own reader, which decodes the video once from start to end, so that
+pictures are bit for bit those of decoding without pieces, and the work grows linearly with the length. Memory holds a
+piece's crops and sound, and its pictures if they are few and small.
 
-A piece of a video that has several is `<clip>-<number>` in the index, and its source `<file>#t=<begin>,<end>` in s.
+A piece of a longer video is `<clip>-<number>` in the index, and its source `<file>#t=<begin>,<end>` in s.
 """
 
 import io
@@ -23,10 +23,10 @@ from tasks.media import decode
 from tasks.media.frame import Picture
 from tasks.preprocess import gates
 
-PIECES_VERSION = 1  # raise it when videos are cut at other places
+PIECES_VERSION = 1  # raise it when videos are split at other places
 
-Source = Path | bytes | Callable[[], BinaryIO]  # the last opens the same bytes anew
-HOLD_BYTES = 256 << 20  # of decoded frames: LRS2's largest clip has a quarter of it, 7 s of 720p all
+Source = Path | bytes | Callable[[], BinaryIO]  # a function opens the same bytes again
+HOLD_BYTES = 256 << 20  # of decoded frames: LRS2's largest clip takes a quarter of it, 7 s of 720p all
 SPAN = re.compile(r"#t=(\d+\.\d\d),(\d+\.\d\d)$")  # W3C Media Fragments, seconds
 
 
@@ -35,7 +35,7 @@ def key_of(clip: str, number: int) -> str:
 
 
 def clip_of(key: str) -> str:
-    """The clip that a piece is of; of a clip that is whole this is another key, so look for that one first."""
+    """The clip of a piece. For the key of a whole clip this is another key, so look up the key itself first."""
     return key.rpartition("-")[0]
 
 
@@ -45,35 +45,35 @@ def source_of(source: str, first: int, num_frames: int) -> str:
 
 def span_of(source: str) -> tuple[int, int] | None:
     """First frame and the one after the last, of a piece's source; None for a whole clip."""
-    said = SPAN.search(source)
-    return (round(float(said[1]) * timing.FPS), round(float(said[2]) * timing.FPS)) if said else None
+    match = SPAN.search(source)
+    return (round(float(match[1]) * timing.FPS), round(float(match[2]) * timing.FPS)) if match else None
 
 
 def open_source(source: Source) -> Path | BinaryIO:
-    """A fresh reader of the same bytes: every pass starts at the beginning."""
+    """A new file object for the same bytes, at their start."""
     if isinstance(source, Path):
         return source
     return io.BytesIO(source) if isinstance(source, bytes) else source()
 
 
-class Reader:
-    """The pictures of a video once through; the next can be looked at before it is taken."""
+class PictureReader:
+    """The pictures of a video in order, with a look-ahead of one."""
 
     def __init__(self, source: Source) -> None:
         self.pictures = decode.Pictures(open_source(source))
-        self._ahead: Picture | None = None
+        self._next: Picture | None = None
         self.at = 0  # number of the next picture
 
     def look(self) -> Picture | None:
-        """The next picture, None behind the last.  Errors: MediaError."""
-        if self._ahead is None:
-            self._ahead = next(self.pictures, None)
-        return self._ahead
+        """The next picture, without advancing; None after the last.  Errors: MediaError."""
+        if self._next is None:
+            self._next = next(self.pictures, None)
+        return self._next
 
     def take(self) -> Picture:
         picture = self.look()
         assert picture is not None, "the same bytes gave fewer pictures than before"
-        self._ahead, self.at = None, self.at + 1
+        self._next, self.at = None, self.at + 1
         return picture
 
     def close(self) -> None:
@@ -81,37 +81,37 @@ class Reader:
 
 
 class Piece:
-    """The pictures of one piece, to be gone through more than once: held up to HOLD_BYTES, else decoded again.
+    """The pictures of one piece, which can be iterated repeatedly: held up to HOLD_BYTES, otherwise decoded again.
 
-    The first pass finds where it ends. Errors: MediaError; Refusal too_slow past `quality.clip_cpu_s` of processor time
-    since it was made. Processor time, because a busy machine must not refuse what an idle one keeps.
+    The first pass finds its end. Errors: MediaError; Refusal too_slow beyond `quality.clip_cpu_s` of processor time
+    since its creation. It is processor time so that a busy machine refuses the same clips as an idle one.
     """
 
-    def __init__(self, film: "Film", number: int) -> None:
-        self.film, self.number, self.first = film, number, film.reader(0).at
+    def __init__(self, video: "Video", number: int) -> None:
+        self.video, self.number, self.first = video, number, video.reader(0).at
         self.num_frames = 0
-        self.ended = False  # its end was found
-        self.last = False  # nothing follows
-        self.watch = gates.Watch()
-        self._until_s = time.thread_time() + film.limits.clip_cpu_s
+        self.ended = False  # the end has been found
+        self.last = False  # no piece follows
+        self.statistics = gates.PictureStatistics()
+        self._until_s = time.thread_time() + video.limits.clip_cpu_s
         self._held: list[Picture] | None = []
         self._passes = 0
 
     def __iter__(self) -> Iterator[Picture]:
         if not self.ended:
-            assert not self._passes, "the first pass broke off"
+            assert not self._passes, "the first pass was interrupted"
             self._passes = 1
-            return self._to_the_end()
+            return self._first_pass()
         if self._held is None:
             self._passes += 1
-            return self._again(self.film.reader(self._passes - 1))
-        return self._kept(self._held)
+            return self._decoded_again(self.video.reader(self._passes - 1))
+        return self._held_pictures(self._held)
 
-    def _to_the_end(self) -> Iterator[Picture]:
-        reader, num_bytes = self.film.reader(0), 0
-        while (picture := reader.look()) is not None and self.num_frames < self.film.max_frames:
+    def _first_pass(self) -> Iterator[Picture]:
+        reader, num_bytes = self.video.reader(0), 0
+        while (picture := reader.look()) is not None and self.num_frames < self.video.max_frames:
             self.demand_time()
-            if not self.watch.add(picture, self.film.limits.max_change):
+            if not self.statistics.add(picture, self.video.limits.max_change):
                 break
             reader.take()
             self.num_frames += 1
@@ -123,32 +123,32 @@ class Piece:
             yield picture
         self.ended, self.last = True, picture is None
 
-    def _kept(self, held: list[Picture]) -> Iterator[Picture]:
+    def _held_pictures(self, held: list[Picture]) -> Iterator[Picture]:
         for picture in held:
             self.demand_time()
             yield picture
 
-    def _again(self, reader: Reader) -> Iterator[Picture]:
+    def _decoded_again(self, reader: PictureReader) -> Iterator[Picture]:
         began_s = time.thread_time()
         while reader.at < self.first:
             reader.take()
-        self._until_s += time.thread_time() - began_s  # pieces before it are not on this one's account
+        self._until_s += time.thread_time() - began_s  # earlier pieces do not count
         for _ in range(self.num_frames):
             self.demand_time()
             yield reader.take()
 
     def demand_time(self) -> None:
         if time.thread_time() > self._until_s:
-            limit_s = self.film.limits.clip_cpu_s
+            limit_s = self.video.limits.clip_cpu_s
             raise Refusal("too_slow", f"more than quality.clip_cpu_s, {limit_s:g} s of processor time")
 
 
-class Film:
-    """A video and its pieces, in order: each is to be gone through before the next is asked for."""
+class Video:
+    """A video and its pieces, in order; each must be iterated before the next is requested."""
 
     def __init__(self, source: Source, max_frames: int, limits: QualityParams) -> None:
         self.source, self.max_frames, self.limits = source, max_frames, limits
-        self._readers: list[Reader] = []
+        self._readers: list[PictureReader] = []
 
     def __iter__(self) -> Iterator[Piece]:
         number = 0
@@ -157,13 +157,13 @@ class Film:
             yield piece
             if piece.last or not piece.ended:
                 return
-            del piece  # and the pictures it holds
+            del piece  # and its pictures
             number += 1
 
-    def reader(self, number: int) -> Reader:
-        """That of a pass; the first pass of every piece has number 0."""
+    def reader(self, number: int) -> PictureReader:
+        """The reader of a pass; the first pass of every piece has number 0."""
         while len(self._readers) <= number:
-            self._readers.append(Reader(self.source))
+            self._readers.append(PictureReader(self.source))
         return self._readers[number]
 
     @property
@@ -183,23 +183,23 @@ class Film:
             reader.close()
 
 
-class Sound:
-    """The sound of a video, span by span, forward. `film`, if there is one of this video, knows where it begins."""
+class SoundReader:
+    """The sound of a video, span by span, forwards. `video`, if given, provides the time stamp of its start."""
 
-    def __init__(self, source: Source, film: Film | None = None) -> None:
-        self._source, self._film = source, film
+    def __init__(self, source: Source, video: Video | None = None) -> None:
+        self._source, self._video = source, video
         self._blocks: Generator[np.ndarray] | None = None
         self._held: list[np.ndarray] = []
-        self._begin = self._end = 0  # of what is held, samples
+        self._begin = self._end = 0  # of the held blocks, samples
 
     def span(self, begin: int, end: int | None) -> np.ndarray:
-        """Samples from `begin` to `end`, or to the last; fewer where there are no more.
+        """Samples from `begin` to `end`, or to the last; fewer at the end of the sound.
 
-        Shape: -> (n,) float32, 16 kHz.  Errors: as media.decode_sound
+        Shape: -> (n,) float32, 16 kHz.  Errors: as decode.decode_sound
         """
         if self._blocks is None:
             source = open_source(self._source)
-            self._blocks = decode.sound_from(source, self._film.start_s) if self._film else decode.mono(source)
+            self._blocks = decode.sound_from(source, self._video.start_s) if self._video else decode.mono(source)
         while end is None or self._end < end:
             block = next(self._blocks, None)
             if block is None:

@@ -23,8 +23,7 @@ from tasks.core.errors import Refusal
 from tasks.core.files import write_atomic
 from tasks.core.progress import doing
 from tasks.features import audio, landmarks, yaw
-from tasks.preprocess import examine, gates, pieces
-from tasks.preprocess import page as contact_sheet
+from tasks.preprocess import examine, gates, page, pieces
 from tasks.storage import index, shards, unit_cache
 from tasks.storage.face_codec import FACE_STORE_VERSION
 from tasks.storage.unit_cache import Unit
@@ -33,7 +32,7 @@ PROVENANCE = ("clip", "video", "split", "corpus", "licence", "source", "source_s
 
 
 def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
-    """One unit a shard of the clip table, and the rows that were refused before."""
+    """One unit per shard of the clip table, and the rows that stage acquire refused."""
     for needed in (paths.LANDMARKS, paths.YAW):
         files.demand_file(needed, "run `dvc repro landmarks`")
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -78,9 +77,9 @@ def tools() -> examine.Tools:
 
 
 def build(unit: Unit, folder: Path) -> None:
-    """One shard: shard.tar with the clips that are kept, rows.json with an index row for every clip.
+    """One shard: shard.tar with the kept clips, rows.json with an index row for every clip.
 
-    A piece of a clip is in memory at a time.
+    Memory holds one piece of a clip at a time.
     """
     p, limits = FaceParams(**unit.inputs["faces"]), QualityParams(**unit.inputs["quality"])
     loaded = tools()
@@ -109,19 +108,19 @@ def build(unit: Unit, folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A piece of a clip: what is stored of it, or why nothing is, and its columns of the index."""
+    """A piece of a clip: the stored clip or the refusal, and its columns of the index."""
 
     part: examine.Part
     clip: shards.Clip | Refusal
     figures: dict[str, Any]
 
-    def about(self, came_in: dict[str, Any]) -> dict[str, Any]:
-        """Its provenance: that of the clip, or which span of it; which of the words are said there is not known."""
+    def about(self, clip: dict[str, Any]) -> dict[str, Any]:
+        """The provenance of the clip; for a piece with its key and span, without text: its words are unknown."""
         if self.part.alone:
-            return came_in
-        return came_in | {
-            "clip": pieces.key_of(came_in["clip"], self.part.number),
-            "source": pieces.source_of(came_in["source"], self.part.first, self.part.num_frames),
+            return clip
+        return clip | {
+            "clip": pieces.key_of(clip["clip"], self.part.number),
+            "source": pieces.source_of(clip["source"], self.part.first, self.part.num_frames),
             "text": "",
         }
 
@@ -135,22 +134,22 @@ def read_clip(
     raw: Mapping[str, bytes | Callable[[], BinaryIO]], p: FaceParams, limits: QualityParams, loaded: examine.Tools
 ) -> Iterator[Measured]:
     """The pieces of a clip, from the members of a raw shard; at least one."""
-    described = raw["json"]
-    about = json.loads(described if isinstance(described, bytes) else described().read())
+    content = raw["json"]
+    about = json.loads(content if isinstance(content, bytes) else content().read())
     [extension] = raw.keys() - {"json", "txt"}
     for part in examine.of_video(raw[extension], p, limits, loaded):
-        if isinstance(part.found, Refusal):
-            yield Measured(part, part.found, {})
+        if isinstance(part.outcome, Refusal):
+            yield Measured(part, part.outcome, {})
             continue
-        # the truth of a synthetic clip is that of all its frames
-        clip = shards.Clip(**part.found.arrays, truth=about.get("truth") if part.alone else None)
-        columns = figures(clip) | part.found.figures | {"flags": gates.flags(part.found.figures, limits)}
+        # the ground truth of a synthetic clip covers all of its frames
+        clip = shards.Clip(**part.outcome.arrays, truth=about.get("truth") if part.alone else None)
+        columns = figures(clip) | part.outcome.figures | {"flags": gates.flags(part.outcome.figures, limits)}
         yield Measured(part, clip, columns)
         del part, clip
 
 
 def figures(clip: shards.Clip) -> dict[str, Any]:
-    """Measured columns of the index."""
+    """Columns of the index that are measured on the stored clip."""
     return {
         "case": (clip.truth or {}).get("case", ""),
         "num_frames": len(clip.faces_TSS3),
@@ -162,9 +161,9 @@ def figures(clip: shards.Clip) -> dict[str, Any]:
 
 
 def collect(planned: Sequence[Unit], refused: list[dict[str, Any]]) -> str:
-    """Fill data/shards, write the index and the report; return one line for people.
+    """Fill data/shards, write the index and the report; return one line to print.
 
-    Errors: UserError where nothing is left, or nothing of a split that training and evaluation need.
+    Errors: UserError if no clip is kept, or none of a split that training and evaluation need.
     """
     rows = [row for unit in planned for row in json.loads((unit.folder / "rows.json").read_text())]
     rows = [row | {name: bytes.fromhex(row[name]) for name in ("found", "closed") if name in row} for row in rows]
@@ -196,7 +195,7 @@ def collect(planned: Sequence[Unit], refused: list[dict[str, Any]]) -> str:
         "hours": round(sum(row["duration_s"] for row in kept) / 3600, 4),
     }
     write_atomic(paths.PREPROCESS_REPORT, json.dumps(report, indent=2) + "\n")
-    contact_sheet.write(sorted(rows, key=lambda row: row["clip"]), index.read(paths.CLIPS))
+    page.write(sorted(rows, key=lambda row: row["clip"]), index.read(paths.CLIPS))
     index.demand_splits(rows, ("train", "val", "test"), paths.INDEX)
     why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(rows).items()) or "none"
     return f"kept {len(kept)} clips, {report['frames']} frames; refused {report['refused']} ({why})"

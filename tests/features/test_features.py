@@ -128,7 +128,7 @@ def test_inference_sees_the_arrays_that_training_stored(tiny):
     mfcc = hear.mfcc(hear.timeline([hear.line(Path("face.mp4"))], 640 * num_frames), num_frames)
     crops = np.stack(list(examine.crops(decode.frames(Path("face.mp4")), followed, p.faces.size)))
     [part] = examine.of_video(raw["mp4"], p.faces, p.quality, preprocess.tools())
-    again = part.found.arrays
+    again = part.outcome.arrays
 
     assert (again["faces_TSS3"] == crops).all() and (again["mfcc_FW"] == mfcc).all()  # before they are stored
     assert (stored.mfcc_FW == mfcc).all() and (stored.found_T == followed.found_T).all()

@@ -99,7 +99,7 @@ def test_black_frozen_and_cut_pictures_are_measured():
             return self.frame[..., 0]
 
     def measured(frames):
-        watch = gates.Watch()
+        watch = gates.PictureStatistics()
         assert all(watch.add(Shown(frame)) for frame in frames)
         return watch.figures()
 

@@ -1,4 +1,4 @@
-"""Damaged files in the whole path of preprocessing: each is refused by name or kept, and nothing hangs or crashes."""
+"""Damaged files through all of preprocessing: each is refused or kept, and nothing hangs or crashes."""
 
 import io
 import time
@@ -55,7 +55,7 @@ def damaged(whole, number):
 
 
 @pytest.mark.parametrize("numbers", [range(60), pytest.param(range(60, NUM_DAMAGED), marks=pytest.mark.slow)])
-def test_every_damaged_file_is_kept_or_refused_by_name_and_none_hangs(small, numbers):
+def test_every_damaged_file_is_kept_or_refused_and_none_hangs(small, numbers):
     whole, loaded = small
     outcomes = dict.fromkeys(("kept", *REASONS), 0)
     for number in numbers:

@@ -1,4 +1,4 @@
-"""What `python -m flows preprocess --explain KEY` says of a clip."""
+"""`python -m flows preprocess --explain KEY`."""
 
 import cv2
 
@@ -12,22 +12,22 @@ def rows(status):
     return [row for row in index.read(paths.INDEX) if row["status"] == status]
 
 
-def test_a_kept_clip_is_told_with_every_gate_and_a_strip_of_its_crops(tiny, capsys):
+def test_a_kept_clip_is_explained_by_every_gate_and_a_strip_of_its_crops(tiny, capsys):
     key = rows("kept")[0]["clip"]
     assert command_line.main(["preprocess", "--explain", key]) == 0
-    told = "".join(capsys.readouterr())
-    assert all(f"quality.{gate.limit} is " in told for gate in gates.GATES)
-    assert "kept" in told and "REFUSED" not in told
+    output = "".join(capsys.readouterr())
+    assert all(f"quality.{gate.limit} is " in output for gate in gates.GATES)
+    assert "kept" in output and "REFUSED" not in output
     picture = cv2.imread(str(tiny / "out/explain" / f"{key.replace('/', '_')}.png"))
     assert picture.shape == (102, 12 * 98, 3)
 
 
-def test_a_refused_clip_is_told_with_the_reason_in_the_index(tiny, capsys):
+def test_a_refused_clip_is_explained_by_the_reason_in_the_index(tiny, capsys):
     row = rows("refused")[0]
     assert command_line.main(["preprocess", "--explain", row["clip"]]) == 0
     assert f"refused: {row['reason']}, {row['detail']}" in "".join(capsys.readouterr())
 
 
-def test_an_unknown_key_names_some_that_are_there(tiny, capsys):
+def test_an_unknown_key_names_some_known_ones(tiny, capsys):
     assert command_line.main(["preprocess", "--explain", "main/none/00001"]) == 2
     assert index.read(paths.CLIPS)[0]["clip"] in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The gates on rendered clips of a seed that no threshold was chosen on."""
+"""The gates on rendered clips of a seed that was not used to choose the limits."""
 
 import io
 
@@ -32,17 +32,17 @@ def examined(tmp_path_factory):
     wanted = ("profile", "offset", "no_face", "two_faces")
     specs = [spec for spec in plan(SEED, "demo") if spec.case in wanted or spec.case == "clean"]
     clean = [spec for spec in specs if spec.case == "clean"][::16][:4]
-    found = {}
+    outcomes = {}
     for spec in [*clean, *(spec for spec in specs if spec.case != "clean")]:
         mp4 = synthetic.render(spec).mp4
         [one] = preprocess.read_clip({"mp4": mp4, "json": b"{}"}, P.faces, P.quality, loaded)
         refusal = one.refusal(P.quality)
         outcome = (refusal.reason if refusal else "", one.figures.get("flags", ""), one.figures, one.clip, mp4)
-        found.setdefault(spec.case, []).append(outcome)
-    return found
+        outcomes.setdefault(spec.case, []).append(outcome)
+    return outcomes
 
 
-def test_clean_clips_are_kept_and_their_sound_stays(examined):
+def test_clean_clips_are_kept_with_their_sound_unshifted(examined):
     assert len(examined["clean"]) == 4
     for reason, flags, figures, _, _ in examined["clean"]:
         assert reason == "" and "moved" not in flags and figures["av_moved"] == 0, (reason, flags, figures)
@@ -54,17 +54,17 @@ def test_a_labelled_case_is_refused_or_flagged(examined, case):
     assert reason or flags, figures
 
 
-def test_the_planted_offset_is_taken_out(examined):
+def test_a_known_offset_is_corrected(examined):
     [(reason, flags, figures, _, _)] = examined["offset"]  # the picture is 5 frames late: the sound is early
     assert reason == "" and flags == "moved" and abs(figures["av_moved"] + 5) <= 1 and abs(figures["av_left"]) <= 1
 
 
-def test_planted_offsets_are_recovered_with_their_sign(examined):
+def test_known_offsets_are_measured_with_their_sign(examined):
     for _, _, _, clip, mp4 in examined["clean"]:
         num_frames = len(clip.faces_TSS3)
         sound = decode.fit(decode.decode_sound(io.BytesIO(mp4)), num_frames)
         mouth_T = faces.aperture(clip.landmarks_T682)
         for late in range(-7, 8):
             later = np.roll(sound, late * timing.SAMPLES_PER_FRAME)
-            found, _ = av_offset.offset(mouth_T, loudness.vowel_levels(later, num_frames))
-            assert abs(found - late) <= 1, (late, found)
+            measured, _ = av_offset.offset(mouth_T, loudness.vowel_levels(later, num_frames))
+            assert abs(measured - late) <= 1, (late, measured)

@@ -1,4 +1,4 @@
-"""LRS2 from a server that fails, to processed shards: the clips are real small videos, in LRS2's layout."""
+"""LRS2 from a faulty server to processed shards; the clips are real small videos in LRS2's layout."""
 
 import random
 
@@ -24,16 +24,16 @@ SPLITS = ("train", "train", "val", "test", "pretrain")
 
 @pytest.fixture(scope="module")
 def archive(tiny_folder):
-    """A clip or two of each split, and one whose mp4 was cut in the middle before it was packed."""
+    """One or two clips of each split, and one with a truncated mp4."""
     with inside(tiny_folder):
         clean = [row for row in index.kept(index.read(paths.CLIPS)) if row["split"] != "hard"]
         rows = sorted(clean, key=lambda row: row["size"])[: len(SPLITS)]
         videos = [shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"] for row in rows]
-    made = Archive()
+    archive = Archive()
     for number, (split, mp4) in enumerate(zip(SPLITS, videos, strict=True)):
-        made.add(split, f"{video(number)}/00001", mp4, SAID)
-    made.add("train", f"{video(7)}/00001", videos[0][: len(videos[0]) // 2], SAID)
-    return made
+        archive.add(split, f"{video(number)}/00001", mp4, SAID)
+    archive.add("train", f"{video(7)}/00001", videos[0][: len(videos[0]) // 2], SAID)
+    return archive
 
 
 def everything(folder):
@@ -41,19 +41,19 @@ def everything(folder):
     return {str(file.relative_to(folder)): file.read_bytes() for file in places}
 
 
-def test_after_faults_the_processed_shards_are_the_same_and_a_truncated_clip_is_refused_by_name(
+def test_server_faults_do_not_change_the_shards_and_a_truncated_clip_is_refused(
     archive, tiny_folder, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("LIPGAN_LRS2_USER", USER)
     monkeypatch.setenv("LIPGAN_LRS2_PASSWORD", PASSWORD)
     drawn = random.Random(3)
     schedules = {"calm": [], "rough": [(drawn.choice(FAULTS), drawn.random()) for _ in range(25)]}
-    found = {}
+    outputs = {}
     for name, faults in schedules.items():
         folder = tmp_path / name
         (folder / "models").mkdir(parents=True)
-        for made in (paths.LANDMARKS, paths.YAW):
-            (folder / made).write_bytes((tiny_folder / made).read_bytes())
+        for model in (paths.LANDMARKS, paths.YAW):
+            (folder / model).write_bytes((tiny_folder / model).read_bytes())
         with inside(folder), serving(archive.served()) as server:
             write_sums(folder / "lrs2", archive)
             p = workspace_of(folder, None, **QUICK, **{"corpus.lrs2.host": server.host})
@@ -70,8 +70,8 @@ def test_after_faults_the_processed_shards_are_the_same_and_a_truncated_clip_is_
             run_preprocess(p)
             assert not server.faults
             rows = index.read(paths.INDEX)
-        found[name] = everything(folder)
-    assert found["rough"] == found["calm"]
+        outputs[name] = everything(folder)
+    assert outputs["rough"] == outputs["calm"]
     refused = [row for row in rows if row["status"] == "refused"]
     assert [(row["clip"], row["source"]) for row in refused] == [(f"main/{video(7)}/00001", "LRS2")]
     assert refused[0]["reason"] in ("truncated", "unreadable") and refused[0]["detail"]

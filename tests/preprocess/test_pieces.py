@@ -1,4 +1,4 @@
-"""Long videos and cuts: pieces that are what the same frames and sound would be as clips of their own."""
+"""Long videos and cuts: a piece equals a clip of the same frames and sound."""
 
 import hashlib
 import io
@@ -28,13 +28,15 @@ def filmed(tiny):
     """Frames and sound of two different clips of the tiny corpus."""
     rows = [row for row in index.kept(index.read(paths.INDEX), "train")][:2]
     came_in = {row["clip"]: row for row in index.read(paths.CLIPS)}
-    found = []
+    clips = []
     for row in (came_in[row["clip"]] for row in rows):
         mp4 = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"]
         frames = list(decode.frames(io.BytesIO(mp4)))
         sound = decode.fit(decode.decode_sound(io.BytesIO(mp4)), len(frames))
-        found.append(([*frames, *frames[::-1]], np.concatenate([sound, sound])))  # back again: longer, without a cut
-    return found
+        clips.append(
+            ([*frames, *frames[::-1]], np.concatenate([sound, sound]))
+        )  # forwards and backwards: longer, without a cut
+    return clips
 
 
 def params(longest=LONGEST, **changes):
@@ -62,41 +64,41 @@ def test_a_long_video_is_cut_and_each_piece_has_its_own_pictures_and_sound(filme
     assert [(part.number, part.first, part.num_frames, part.alone) for part in parts] == [
         (0, 0, 20, False), (1, 20, 20, False), (2, 40, 10, False),
     ]  # fmt: skip
-    assert isinstance(parts[2].found, Refusal) and parts[2].found.reason == "too_short"
+    assert isinstance(parts[2].outcome, Refusal) and parts[2].outcome.reason == "too_short"
     whole = list(decode.frames(video))
-    heard = decode.decode_sound(video)
+    sound = decode.decode_sound(video)
     for part in parts[:2]:
-        arrays, span = part.found.arrays, slice(part.first, part.first + 20)
+        arrays, span = part.outcome.arrays, slice(part.first, part.first + 20)
         track = face_track.track(whole[span], p.faces)
         assert (arrays["boxes_T4"] == track.boxes_T4.astype(np.float32)).all()
         assert (arrays["faces_TSS3"] == np.stack(list(examine.crops(whole[span], track, p.faces.size)))).all()
-        if not part.found.figures["av_moved"]:
-            own = heard[timing.num_samples(part.first) :][: timing.num_samples(20)]
+        if not part.outcome.figures["av_moved"]:
+            own = sound[timing.num_samples(part.first) :][: timing.num_samples(20)]
             assert (arrays["mfcc_FW"] == audio.mfcc(own, 20)).all()
-    monkeypatch.setattr(pieces, "HOLD_BYTES", 0)  # every pass decodes anew
+    monkeypatch.setattr(pieces, "HOLD_BYTES", 0)  # every pass decodes again
     for one, other in zip(parts_of(video.read_bytes(), p)[:2], parts[:2], strict=True):
-        assert all((one.found.arrays[name] == array).all() for name, array in other.found.arrays.items())
+        assert all((one.outcome.arrays[name] == array).all() for name, array in other.outcome.arrays.items())
 
 
-def test_pieces_end_at_cuts_and_a_flash_is_a_piece_too_short(filmed):
+def test_pieces_end_at_cuts_and_a_flash_is_too_short(filmed):
     (frames, sound), (others, other_sound) = filmed
     flash = [np.full_like(frames[0], 250)] * 2
     joined = np.concatenate([sound[: 18 * 640], np.zeros(2 * 640, np.float32), other_sound[: 16 * 640]])
     parts = parts_of(write(Path("v/cut.mp4"), [*frames[:18], *flash, *others[:16]], joined), params(3000))
     assert [(part.first, part.num_frames) for part in parts] == [(0, 18), (18, 2), (20, 16)]
-    assert parts[1].found.reason == "too_short"
-    assert all(part.found.figures["cut_change"] < 0.08 for part in (parts[0], parts[2]))
+    assert parts[1].outcome.reason == "too_short"
+    assert all(part.outcome.figures["cut_change"] < 0.08 for part in (parts[0], parts[2]))
 
 
-def test_a_long_video_that_breaks_off_loses_its_last_piece_alone(filmed):
+def test_a_truncated_long_video_loses_only_its_last_piece(filmed):
     (frames, sound), _ = filmed
     content = write(Path("v/long.mp4"), frames[:50], sound[: timing.num_samples(50)]).read_bytes()
     parts = parts_of(content[: int(len(content) * 0.8)], params())
-    assert len(parts) >= 2 and isinstance(parts[0].found, examine.Examined)
-    assert isinstance(parts[-1].found, Refusal) and parts[-1].found.reason == "truncated"
+    assert len(parts) >= 2 and isinstance(parts[0].outcome, examine.Examined)
+    assert isinstance(parts[-1].outcome, Refusal) and parts[-1].outcome.reason == "truncated"
 
 
-def test_the_index_names_each_piece_with_its_span_and_the_video_withdraws_as_one(filmed, monkeypatch):
+def test_the_index_names_each_piece_with_its_span_and_a_withdrawal_covers_all_of_them(filmed, monkeypatch):
     (frames, sound), (others, other_sound) = filmed
     write(Path("v/long.mp4"), frames[:50], sound[: timing.num_samples(50)])
     write(Path("v/short.mp4"), others[:18], other_sound[: timing.num_samples(18)])
@@ -109,8 +111,8 @@ def test_the_index_names_each_piece_with_its_span_and_the_video_withdraws_as_one
     run_acquire(p)
     run_preprocess(p)
     rows = {row["clip"]: row for row in index.read(paths.INDEX)}
-    told = {key: (row["status"], row["source"], row["video"], row["text"]) for key, row in rows.items()}
-    assert told == {
+    summary = {key: (row["status"], row["source"], row["video"], row["text"]) for key, row in rows.items()}
+    assert summary == {
         "folder/long/00000-0000": ("kept", "long.mp4#t=0.00,0.80", "long", ""),
         "folder/long/00000-0001": ("kept", "long.mp4#t=0.80,1.60", "long", ""),
         "folder/long/00000-0002": ("refused", "long.mp4#t=1.60,2.00", "long", ""),
@@ -120,8 +122,8 @@ def test_the_index_names_each_piece_with_its_span_and_the_video_withdraws_as_one
     stored = shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"])
     assert json.loads(stored["json"])["source"] == row["source"]
     raw = RawClips(paths.CLIPS, paths.RAW)
-    shown = list(raw.frames(row["clip"]))
-    assert len(shown) == 20 and (shown[0] == list(decode.frames(Path("v/long.mp4")))[20]).all()
+    frames = list(raw.frames(row["clip"]))
+    assert len(frames) == 20 and (frames[0] == list(decode.frames(Path("v/long.mp4")))[20]).all()
     assert len(raw.sound(row["clip"])) == timing.num_samples(20) and raw.words(row["clip"]) == ""
     withdrawals.add("long", "2026-11-22", "asked")
     run_acquire(p)
@@ -130,24 +132,24 @@ def test_the_index_names_each_piece_with_its_span_and_the_video_withdraws_as_one
     assert left == {"folder/long/00000": "withdrawn", "folder/short/00000": ""}
 
 
-def test_a_piece_that_takes_too_long_is_refused_by_name_and_ends_the_video(filmed, monkeypatch):
+def test_a_piece_that_takes_too_long_is_refused_and_ends_the_video(filmed, monkeypatch):
     (frames, sound), _ = filmed
     video = write(Path("v/slow.mp4"), frames[:50], sound[: timing.num_samples(50)])
     clock = iter(range(10_000))
     monkeypatch.setattr(pieces.time, "thread_time", lambda: next(clock))  # every picture takes a second
     parts = parts_of(video, params(**{"quality.clip_cpu_s": 5.0}))
-    assert [(part.alone, part.found.reason) for part in parts] == [(True, "too_slow")]
+    assert [(part.alone, part.outcome.reason) for part in parts] == [(True, "too_slow")]
     assert next(clock) < 12
 
 
-def test_a_file_that_changes_while_it_is_stored_is_an_error(tmp_path):
+def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"other bytes than those that were hashed")
     member = shards.FileMember(tmp_path / "a.mp4", "0" * 64)
     with pytest.raises(UserError, match=r"a.mp4 changed while it was read"):
         shards.write(tmp_path / "a.tar", [("folder/a/00000", {"mp4": member})])
 
 
-def test_members_opened_side_by_side_do_not_disturb_each_other(tmp_path):
+def test_members_can_be_read_alternately(tmp_path):
     content = bytes(range(256)) * 3000
     (tmp_path / "a.mp4").write_bytes(content)
     member = shards.FileMember(tmp_path / "a.mp4", hashlib.sha256(content).hexdigest())

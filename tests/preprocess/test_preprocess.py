@@ -38,7 +38,7 @@ def raw_clips():
         yield row["clip"], shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"]
 
 
-def test_every_clip_that_came_in_has_a_row_kept_or_refused(tiny):
+def test_every_acquired_clip_has_a_row_kept_or_refused(tiny):
     came_in = {row["clip"] for row in index.read(paths.CLIPS)}
     rows = index.read(paths.INDEX)
     assert {row["clip"] for row in rows} == came_in and len(rows) == len(came_in)
@@ -61,7 +61,7 @@ def test_the_index_leads_to_every_kept_clip_and_its_hash(tiny):
         assert row["found_share"] >= 0.99 and row["duration_s"] == pytest.approx(num_frames / 25)
 
 
-def test_a_second_build_from_nothing_has_the_same_bytes(tiny, monkeypatch):
+def test_a_rebuild_gives_the_same_bytes(tiny, monkeypatch):
     before = hashes()
     monkeypatch.setenv("LIPGAN_CACHE", str(tiny / "elsewhere"))
     run_acquire(load())
@@ -69,23 +69,23 @@ def test_a_second_build_from_nothing_has_the_same_bytes(tiny, monkeypatch):
     assert hashes() == before
 
 
-def test_what_is_done_is_not_done_again(tiny):
+def test_finished_units_are_not_built_again(tiny):
     planned, _ = preprocess.plan(load())
     assert all(unit.done for unit in planned)
 
 
 @pytest.mark.parametrize("change", [{"faces.smooth_frames": 5}, {"faces.jpeg_quality": 90}, {"faces.storage": "raw"}])
-def test_a_parameter_that_matters_makes_all_shards_anew(tiny, change):
+def test_a_parameter_that_changes_shards_rebuilds_all_of_them(tiny, change):
     planned, _ = preprocess.plan(load(change))
     assert not any(unit.done for unit in planned)
 
 
-def test_a_parameter_that_does_not_matter_makes_none_anew(tiny):
+def test_a_parameter_that_changes_no_shard_rebuilds_none(tiny):
     planned, _ = preprocess.plan(load({"train.lr": 0.5}))
     assert all(unit.done for unit in planned)
 
 
-def test_raw_faces_are_what_the_jpegs_are_made_of(tiny):
+def test_raw_faces_are_those_that_the_jpegs_encode(tiny):
     jpegs = {row["clip"]: read(row) for row in index.kept(index.read(paths.INDEX))}
     run_preprocess(load({"faces.storage": "raw"}))
     for row in index.kept(index.read(paths.INDEX)):
@@ -101,7 +101,7 @@ def read(row):
 
 @pytest.fixture
 def damaged(tiny):
-    """A folder corpus of the tiny clips, some of them spoiled, each in its own way."""
+    """A folder corpus of the tiny clips, some of them damaged in different ways."""
     videos = tiny / "videos"
     videos.mkdir()
     kept = {row["clip"] for row in index.kept(index.read(paths.INDEX))}
@@ -124,10 +124,10 @@ def _as_file(content, folder):
     return folder / "clip.mp4"
 
 
-def test_a_spoiled_file_is_a_row_with_its_reason_and_the_run_goes_on(damaged):
+def test_a_damaged_file_has_a_row_with_its_reason_and_the_run_continues(damaged):
     p = load(FOLDER | {"corpus.val_share": 0.3, "corpus.test_share": 0.3})
     run_acquire(p)
-    with pytest.raises(UserError, match="no clip in split"):  # four good files need not reach all splits
+    with pytest.raises(UserError, match="no clip in split"):  # four good files may not cover all splits
         run_preprocess(p)
         raise UserError("no clip in split: they did reach all")
     reasons = {row["source"]: row["reason"] for row in index.read(paths.INDEX)}
@@ -143,7 +143,7 @@ def test_a_spoiled_file_is_a_row_with_its_reason_and_the_run_goes_on(damaged):
     }
 
 
-def test_all_clips_refused_is_an_error_that_says_so(damaged):
+def test_all_clips_refused_is_an_error(damaged):
     for good in damaged.glob("good*"):
         good.unlink()
     p = load(FOLDER)
@@ -152,14 +152,14 @@ def test_all_clips_refused_is_an_error_that_says_so(damaged):
         run_preprocess(p)
 
 
-def test_an_empty_split_is_an_error_that_says_so(tiny):
+def test_an_empty_split_is_an_error(tiny):
     rows = [row for row in index.read(paths.CLIPS) if row["split"] != "test"]
     index.write(paths.CLIPS, rows, index.CLIPS_SCHEMA)
     with pytest.raises(UserError, match=r"no clip in split test, 5 in others"):
         run_preprocess(load())
 
 
-def test_a_disk_that_fills_up_leaves_nothing_half_written(tiny, monkeypatch):
+def test_a_full_disk_leaves_no_partial_file(tiny, monkeypatch):
     p = load({"faces.jpeg_quality": 80})
     planned, _ = preprocess.plan(p)
 
@@ -174,7 +174,7 @@ def test_a_disk_that_fills_up_leaves_nothing_half_written(tiny, monkeypatch):
     assert not [f for f in planned[0].folder.parent.rglob("*") if f.is_file()]
 
 
-def test_a_missing_predictor_is_told(tiny):
+def test_a_missing_predictor_is_an_error_with_advice(tiny):
     os.unlink(paths.LANDMARKS)
     with pytest.raises(UserError, match="run `dvc repro landmarks`"):
         preprocess.plan(load())
