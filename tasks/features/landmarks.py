@@ -1,10 +1,10 @@
-"""The 68-point landmark predictor for face crops: training, and the class that everything measures mouths with.
+"""The 68-point landmark predictor for face crops: training and prediction; all mouth measurements use it.
 
-It is trained on rendered heads (tasks/landmarks/rendered_heads.py), so nothing is downloaded. It is the measuring
-tool for the embedded corpus; on real faces its points are plausible and no more.
+It is trained on rendered heads (tasks/landmarks/rendered_heads.py), so nothing is downloaded. It is accurate on the
+embedded corpus; on real faces its points are only plausible.
 
-It works on this project's crops, in which the detector's box always lies at the same place: a crop is all it needs,
-and the faces of a generator, which no detector has seen, are measured like any other.
+It works on this project's crops, in which the detector's box is always at the same position: it needs only a crop, so
+that generated faces, for which there is no detection, are measured like any other.
 
 Source: Kazemi and Sullivan (2014), as in dlib's shape_predictor
 """
@@ -28,19 +28,19 @@ log = logging.getLogger(__name__)
 LANDMARKS_VERSION = 3  # raise it when training or prediction changes; it is part of the unit cache's keys
 
 NUM_POINTS = 68
-# dlib rounds its points to whole pixels: crops are enlarged to this, so that rounding stays below 0.2 px of 96
+# dlib rounds its points to whole pixels; crops are enlarged to this, so that rounding stays below 0.2 px of 96
 WORK_PX = 288
-# On clips of unseen people twice the trees are no better; half the oversampling loses whole clips
+# on clips of unseen people twice the trees are no better; half the oversampling fails on whole clips
 CASCADES, TREES, DEPTH = 10, 100, 4
 NU = 0.1  # shrinkage
 OVERSAMPLING = 10  # random starting shapes for each example
-BARE = str.maketrans("(),", "   ", "points[]")  # makes numbers with blanks between of how dlib writes points
-NUM_THREADS = 2  # part of the result: dlib adds up in as many blocks
+BARE = str.maketrans("(),", "   ", "points[]")  # turns dlib's text of points into numbers separated by blanks
+NUM_THREADS = 2  # affects the result: dlib sums in as many blocks
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A face crop as `tasks.features.crop.crop` cuts it, grey, and its landmarks.
+    """A grey face crop of `tasks.features.crop.crop`, and its landmarks.
 
     Shape: grey_SS uint8; points_682 float32, px of the crop (x, y), pixel i covers [i, i + 1)
     """
@@ -50,10 +50,10 @@ class Example:
 
 
 def train(examples: Sequence[Example], out: Path, seed: int) -> None:
-    """Train a predictor and write it, whole or not at all. The same examples and seed give the same bytes.
+    """Train a predictor and write it, all-or-nothing. The same examples and seed give the same bytes.
 
-    dlib reads the examples from files: given arrays, its threads count references to them without the GIL, which
-    numpy reports as "Reference count error detected" and Python may answer with a crash.
+    dlib reads the examples from files: with arrays, its threads count references without holding the GIL, which numpy
+    reports as "Reference count error detected" and which may crash Python.
     """
     options = dlib.shape_predictor_training_options()
     options.random_seed = str(seed)
@@ -68,7 +68,7 @@ def train(examples: Sequence[Example], out: Path, seed: int) -> None:
 
 
 class Predictor:
-    """Landmarks of face crops.  Errors: UserError where the file is missing or is no predictor"""
+    """Landmarks of face crops.  Errors: UserError if the file is missing or not a predictor"""
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
@@ -80,17 +80,17 @@ class Predictor:
 
     def __call__(self, faces_TSS3: np.ndarray) -> np.ndarray:
         """Shape: (T, S, S, 3) uint8 RGB, any S -> (T, 68, 2) float32, px of the crop, pixel i covers [i, i + 1)"""
-        box, found = _rectangle(), []
+        box, texts = _rectangle(), []
         for face_SS3 in faces_TSS3:
             grey_SS = cv2.cvtColor(face_SS3, cv2.COLOR_RGB2GRAY)
-            found.append(str(self._predict(_enlarged(grey_SS), box).parts()))
-        # "points[(x, y), ...]": to read points one by one takes half as long as to find them; they are whole numbers
-        numbers = np.fromstring("".join(found).translate(BARE), np.int32, sep=" ").astype(np.float32)
+            texts.append(str(self._predict(_enlarged(grey_SS), box).parts()))
+        # "points[(x, y), ...]", integers: reading points one by one would take half as long as predicting them
+        numbers = np.fromstring("".join(texts).translate(BARE), np.int32, sep=" ").astype(np.float32)
         return numbers.reshape(-1, NUM_POINTS, 2) * np.float32(faces_TSS3.shape[1] / WORK_PX)
 
 
 def _write_dataset(examples: Sequence[Example], folder: Path) -> Path:
-    """dlib's form of a data set: a list in XML beside its pictures."""
+    """dlib's data set format: a list in XML beside its pictures."""
     box = _rectangle()
     place = f"top='{box.top()}' left='{box.left()}' width='{box.width()}' height='{box.height()}'"
     lines = []

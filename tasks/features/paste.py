@@ -1,4 +1,4 @@
-"""The generated mouth in its place: a soft mask of the lower face, in the colours and the sharpness around it.
+"""Pasting the generated mouth into the frame: a soft mask of the lower face, with matched colours and sharpness.
 
 Outside the mask no value of the frame changes.
 """
@@ -12,19 +12,19 @@ from tasks.features import crop
 from tasks.features.face_track import Frame
 
 JAW, NOSE, LIPS = range(3, 14), (31, 33, 35), range(48, 60)
-JAW_INSET = 0.8  # of the jaw's half width: the background beside a cheek must not lead its colour inwards
-CHIN_ROOM = 0.05  # of the crop: a mouth that opens moves the chin down
-RIM = 0.1  # of the crop: over this width the mask rises to 1
-# nothing outside an oval over mouth, cheeks and chin is changed; all of it where the landmarks are not to be believed
+JAW_INSET = 0.8  # of the jaw's half width: the background beside a cheek must not affect the colours inside
+CHIN_ROOM = 0.05  # of the crop: an opening mouth moves the chin down
+RIM = 0.1  # of the crop: width over which the mask rises to 1
+# only an oval over mouth, cheeks and chin is changed; the whole oval if the landmarks are implausible
 OVAL_CENTRE, OVAL_RADII = (0.5, 0.72), (0.36, 0.27)
-LIPS_X, LIPS_Y = (0.3, 0.7), (0.55, 0.95)  # of the crop: where a mouth can be
-SPREAD = 0.14  # of the crop: how far a colour difference at the rim reaches inwards
-SHARPEN = (0.5, 2.5)  # the generated face's details are weakened or strengthened at most so much
-DETAIL_SIGMA = 1.0  # px of the crop: what is finer is detail
+LIPS_X, LIPS_Y = (0.3, 0.7), (0.55, 0.95)  # of the crop: plausible positions of the mouth
+SPREAD = 0.14  # of the crop: reach of a colour difference at the rim
+SHARPEN = (0.5, 2.5)  # limits of the factor on the generated face's detail
+DETAIL_SIGMA = 1.0  # px of the crop: finer structure is detail
 
 
 def mask(points_682: np.ndarray, size: int) -> np.ndarray:
-    """How much of the generated face is seen at each pixel of the crop.
+    """Weight of the generated face at each pixel of the crop.
 
     Shape: landmarks in px of the crop -> (S, S) float32 in [0, 1], 0 at the crop's edges and in its upper part
     """
@@ -41,7 +41,7 @@ def mask(points_682: np.ndarray, size: int) -> np.ndarray:
         lower = np.zeros((size, size), np.uint8)
         cv2.fillConvexPoly(lower, np.round(hull).astype(np.int32), 1)
         inside &= lower
-    inside[: size // 2] = 0  # the generator is given the upper half
+    inside[: size // 2] = 0  # the generator receives the upper half as input
     inside[[0, -1]] = inside[:, [0, -1]] = 0
     rim = cv2.distanceTransform(inside, cv2.DIST_L2, 3) / (RIM * size)
     share = np.clip(rim, 0, 1)
@@ -49,7 +49,7 @@ def mask(points_682: np.ndarray, size: int) -> np.ndarray:
 
 
 def recoloured(made_SS3: np.ndarray, real_SS3: np.ndarray, mask_SS: np.ndarray) -> np.ndarray:
-    """The generated face with the colours that the real one has at the mask's rim, led inwards smoothly.
+    """The generated face, its colours matched to the real one at the mask's rim, smoothly interpolated inwards.
 
     Shape: (S, S, 3) uint8 twice, (S, S) -> (S, S, 3) float32
     """
@@ -59,12 +59,12 @@ def recoloured(made_SS3: np.ndarray, real_SS3: np.ndarray, mask_SS: np.ndarray) 
     difference = (real_SS3.astype(np.float32) - made_SS3) * rim_SS[..., None]
     sigma = SPREAD * size
     weight_SS = cv2.GaussianBlur(rim_SS, (0, 0), sigma)
-    led = cv2.GaussianBlur(difference, (0, 0), sigma) / np.maximum(weight_SS, 1e-4)[..., None]
-    return made_SS3 + led
+    spread = cv2.GaussianBlur(difference, (0, 0), sigma) / np.maximum(weight_SS, 1e-4)[..., None]
+    return made_SS3 + spread
 
 
 def sharpness(real_SS3: np.ndarray, made_SS3: np.ndarray) -> float:
-    """How much more detail a real face has than its generated twin, where both show the same: the upper half."""
+    """Ratio of the detail of a real face to that of its reconstruction, in the upper half, which both show alike."""
     half = len(real_SS3) // 2
     details = [detail(np.asarray(face[half // 3 : half], np.float32)).std() for face in (real_SS3, made_SS3)]
     return float(np.clip(details[0] / max(details[1], 1e-3), *SHARPEN))
@@ -77,7 +77,7 @@ def detail(face: np.ndarray, sigma: float = DETAIL_SIGMA) -> np.ndarray:
 def paste(
     frame_HW3: Frame, face_SS3: np.ndarray, mask_SS: np.ndarray, box_4: np.ndarray, sharpen: float = 1.0
 ) -> np.ndarray:
-    """The face over the frame, as far as the mask lets it through.
+    """Blend the face over the frame with the mask as weight.
 
     Shape: (H, W, 3) uint8; (S, S, 3) uint8 or float; (S, S) in [0, 1]; box of the crop in the frame -> (H, W, 3) uint8
     """
@@ -91,7 +91,7 @@ def paste(
 
 
 def over(frame_HW3: Frame, face_SS3: np.ndarray, mask_SS: np.ndarray, box_4: np.ndarray, sharpen: float = 1.0) -> Frame:
-    """`paste` into what was decoded, where that can be encoded again: only what changes goes through RGB."""
+    """`paste` into a decoded picture if it can be encoded again: only changed pixels are converted to RGB and back."""
     place = _place(frame_HW3.shape, mask_SS, box_4)
     if isinstance(frame_HW3, np.ndarray) or not frame_HW3.is_coded() or place is None:
         return paste(frame_HW3, face_SS3, mask_SS, box_4, sharpen)
@@ -100,7 +100,7 @@ def over(frame_HW3: Frame, face_SS3: np.ndarray, mask_SS: np.ndarray, box_4: np.
 
 
 def _place(shape: Sequence[int], mask_SS: np.ndarray, box_4: np.ndarray) -> tuple[slice, slice] | None:
-    """Rows and columns of the frame that the mask reaches, from even to even ones; None: none."""
+    """Rows and columns of the frame that the mask covers, with even bounds; None if there are none."""
     rows, columns = (np.flatnonzero(mask_SS.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return None
@@ -119,7 +119,7 @@ def _blended(
     frame_HW3: Frame, face_SS3: np.ndarray, mask_SS: np.ndarray, box_4: np.ndarray, sharpen: float,
     place: tuple[slice, slice],
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """What comes to the place, and which of its pixels change.  Shape: -> (rows, columns, 3) uint8, (rows, columns)"""
+    """Blended pixels of the place, and which of them change.  Shape: -> (rows, columns, 3) uint8, (rows, columns)"""
     size = len(face_SS3)
     real = frame_HW3[place]
     face: np.ndarray = np.asarray(face_SS3, np.float32)
@@ -135,7 +135,7 @@ def _blended(
 
 
 def seam(made_SS3: np.ndarray, real_SS3: np.ndarray, mask_SS: np.ndarray) -> float:
-    """Difference from the real face along the mask's rim, in levels of 255; what the eye sees as an edge.
+    """Difference from the real face along the mask's rim, in levels of 255; a visible edge if large.
 
     Shape: the face before blending and the real one (S, S, 3); mask (S, S)
     """

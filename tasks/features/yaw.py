@@ -1,7 +1,7 @@
-"""models/yaw.json: how far a head is turned, from its landmarks; trained in stage `landmarks`, used by `preprocess`.
+"""models/yaw.json: the yaw of a head, from its landmarks; trained in stage `landmarks`, used by `preprocess`.
 
-The weights of model.head_pose.fit_yaw on rendered heads that the landmark predictor has not seen, and the error on
-heads that the weights have not seen. On real faces it is as good as the landmarks are: an estimate.
+The weights of model.head_pose.fit_yaw on rendered heads that are not in the landmark predictor's training set, and the
+error on heads that are in neither. On real faces it is an estimate, as good as the landmarks.
 """
 
 import json
@@ -17,17 +17,17 @@ FOLDS = 5
 
 
 def train(landmarks_N682: np.ndarray, yaw_N: np.ndarray, person_N: np.ndarray, out: Path) -> None:
-    """Fit and write; the error is measured person by person, each by weights of other people.
+    """Fit and write; the error is cross-validated by person.
 
     Shape: (N, 68, 2) as predicted, (N,) degrees, (N,) number of the person
     """
-    guessed_N = np.zeros(len(yaw_N))
+    estimated_N = np.zeros(len(yaw_N))
     for fold in range(FOLDS):
         unseen = person_N % FOLDS == fold
         if unseen.any() and not unseen.all():
             weights = head_pose.fit_yaw(landmarks_N682[~unseen], yaw_N[~unseen])
-            guessed_N[unseen] = head_pose.yaw_deg(landmarks_N682[unseen], weights)
-    error_N, far = np.abs(guessed_N - yaw_N), np.abs(yaw_N) > 30
+            estimated_N[unseen] = head_pose.yaw_deg(landmarks_N682[unseen], weights)
+    error_N, far = np.abs(estimated_N - yaw_N), np.abs(yaw_N) > 30
     about = {
         "num_heads": len(yaw_N),
         "mean_error_deg": round(float(error_N.mean()), 2),

@@ -1,6 +1,6 @@
-"""Rendered faces with their true landmarks, which the landmark predictor is trained on (tasks/features/landmarks.py).
+"""Rendered faces with their true landmarks, to train the landmark predictor (tasks/features/landmarks.py).
 
-It stands between the renderer and tasks/preprocess/examine.py, so that neither needs the other.
+It connects the renderer with the detector and the crop, so that neither imports the other.
 """
 
 import cv2
@@ -19,21 +19,21 @@ CROP_PX = 96
 FRAMES_OF_ONE = 2
 TURNED_OF_ONE, FURTHEST_DEG = 3, 60.0
 SHIFT, RESIZE = 0.03, 0.07  # deviation of the box, in shares of its width: dlib's boxes come in steps of 6/5 in size
-BLURRED = 0.3  # share of the crops that are blurred, as the faces of a generator are
-TURNED, MOST_YAW_DEG = 0.2, 45  # share of the heads that are turned further; beyond, the detector sees none
+BLURRED = 0.3  # share of the crops that are blurred, like generated faces
+TURNED, MOST_YAW_DEG = 0.2, 45  # share of the heads that are turned further; beyond, the detector finds none
 
 
 def render_examples(seed: int, start: int, count: int) -> list[Example]:
-    """Faces of the people start .. start + count, FRAMES_OF_ONE each, where the detector finds them.
+    """Detected faces of the people start .. start + count, FRAMES_OF_ONE frames each.
 
-    The people are none of the corpus. Examples depend on the seed and the person's number only, so any division of
-    a range into parts gives the same ones.
+    None of the people is in the corpus. Examples depend only on the seed and the person's number, so that any division
+    of a range gives the same ones.
     """
     return [example for number in range(start, start + count) for example in _person(seed, number)]
 
 
 def render_turned(seed: int, start: int, count: int) -> list[tuple[Example, float, int]]:
-    """Faces turned by any angle at which the detector finds them: example, yaw in degrees, number of the person."""
+    """Detected faces, turned by random angles: example, yaw in degrees, number of the person."""
     return [
         (example, yaw_deg, number)
         for number in range(start, start + count)

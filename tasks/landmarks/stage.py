@@ -1,7 +1,7 @@
-"""Stage `landmarks`: rendered heads with known landmarks -> the predictor that finds lips and measures mouths.
+"""Stage `landmarks`: rendered heads with known landmarks -> the landmark predictor and the yaw estimator.
 
-reads   nothing: the heads are drawn by tasks/synthetic, and are people of no corpus
-writes  models/landmarks.dat, models/yaw.json: how far a head is turned
+reads   nothing: the heads are rendered by tasks/synthetic, and are not in the corpus
+writes  models/landmarks.dat, models/yaw.json
 
     python -m flows landmarks
 """
@@ -23,11 +23,11 @@ from tasks.storage.unit_cache import Unit
 from tasks.synthetic.plan import CORPUS_VERSION
 
 HEADS_PER_UNIT = 25
-TURNED_SHARE = 4  # one head in so many more, turned by any angle: the yaw is learnt from people the predictor never saw
+TURNED_SHARE = 4  # one more, turned head for every so many, to learn the yaw from people unknown to the predictor
 
 
 def plan(p: Params) -> tuple[list[Unit], Unit]:
-    """Units that render heads, and the one that trains on all of them."""
+    """Units that render heads, and the unit that trains on all of them."""
     versions = {
         "corpus_version": CORPUS_VERSION,
         "landmarks_version": landmarks.LANDMARKS_VERSION,
@@ -80,15 +80,15 @@ def render(unit: Unit, folder: Path) -> None:
 
 def train(unit: Unit, folder: Path) -> None:
     examples = []
-    *heads_of_all, turned = unit.hints["folders"]
-    for heads in heads_of_all:
+    *folders, turned = unit.hints["folders"]
+    for heads in folders:
         with np.load(Path(heads) / "examples.npz") as stored:
             examples += [Example(*pair) for pair in zip(stored["grey"], stored["points"], strict=True)]
     landmarks.train(examples, folder / "landmarks.dat", unit.inputs["seed"])
     predictor = landmarks.Predictor(folder / "landmarks.dat")
     with np.load(Path(turned) / "turned.npz") as stored:
-        found_N682 = predictor(np.repeat(stored["grey"][..., None], 3, axis=-1))
-        yaw.train(found_N682, stored["yaw"], stored["person"], folder / "yaw.json")
+        landmarks_N682 = predictor(np.repeat(stored["grey"][..., None], 3, axis=-1))
+        yaw.train(landmarks_N682, stored["yaw"], stored["person"], folder / "yaw.json")
 
 
 def collect(rendering: Sequence[Unit], training: Unit) -> str:

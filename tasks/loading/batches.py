@@ -1,10 +1,10 @@
 """Clips from shards, and batches of training samples from clips.
 
-Clips are found through the index. Of their faces only those that are drawn are decoded, and kept while memory allows:
-a corpus that fits is decoded once in all. tasks.loading.resident holds a whole split ready for a GPU.
+Clips are found through the index. Only faces that are drawn are decoded, and kept while memory allows: a corpus that
+fits into memory is decoded only once. tasks.loading.resident holds a whole split for a GPU.
 
 LIPGAN_CLIP_MEMORY_MB   for decoded clips; default 2048
-LIPGAN_PREFETCH         batches made ahead of the training; default 4
+LIPGAN_PREFETCH         batches prepared ahead of the training; default 4
 """
 
 import math
@@ -28,12 +28,12 @@ from tasks.loading.clips import Clips
 
 
 def batches_per_epoch(num_clips: int, p: TrainParams) -> int:
-    """Full batches only: what is left over at the end of an epoch is not drawn."""
+    """Full batches only; the rest of an epoch is not drawn."""
     return max(1, num_clips * p.windows_per_clip // p.batch_size)
 
 
 class Epoch:
-    """What an epoch's batches are made of: `train.num_runs` runs of frames first in each, then single frames."""
+    """The samples of an epoch. Each batch has `train.num_runs` runs of frames first, then single frames."""
 
     def __init__(
         self,
@@ -57,84 +57,84 @@ class Epoch:
                 self.parts.append((drawn, num_rows))
 
     def rows(self, number: int, rank: int = 0, num_ranks: int = 1) -> Draws:
-        """Of batch `number`, or of a rank's part of it: as many runs and as many single frames on every rank."""
-        taken = []
+        """The samples of batch `number`, or a rank's part, with as many runs and single frames as any other's."""
+        parts = []
         for drawn, num in self.parts:
             part = num // num_ranks
             start = number * num + rank * part
-            taken.append(drawn.take(np.arange(start, start + part)))
-        return taken[0] if len(taken) == 1 else taken[0].join(taken[1])
+            parts.append(drawn.take(np.arange(start, start + part)))
+        return parts[0] if len(parts) == 1 else parts[0].join(parts[1])
 
 
 def batch_of(clips: Clips, rows: Draws, change_of: Callable[[int], Change] | None = None) -> Batch:
-    """The samples of some rows of an epoch, as uint8 pictures: the device makes floats of them.
+    """The samples of some rows of an epoch, with uint8 pictures, which the device converts to floats.
 
-    change_of: what to change of each clip, by its number; a foreign sound is changed as its face's own
+    change_of: the augmentation of each clip, by its number; sound of another clip gets that of the face's clip
     """
     changes = [change_of(int(clip)) for clip in rows.clip_N] if change_of else []
     size, num = clips.stored(int(rows.clip_N[0])).faces.size, len(rows)
     identity_BSS3, target_BSS3 = (np.empty((num, size, size, 3), np.uint8) for _ in range(2))
     mouth_B4 = np.empty((num, 4), np.int16)
     columns = [part.tolist() for part in (rows.clip_N, rows.target_N, rows.identity_N, rows.flip_N)]
-    for k, (clip_number, t, i, flip) in enumerate(zip(*columns, strict=True)):  # numpy's numbers one by one are slow
+    for k, (clip_number, t, i, flip) in enumerate(zip(*columns, strict=True)):  # iterating over numpy numbers is slow
         clip = clips.stored(clip_number)
         box_4 = clip.mouths_T4[t]
-        shown = [clip.faces[i], clip.faces[t]]
+        pair = [clip.faces[i], clip.faces[t]]
         if changes:
-            shown, box_4 = list(augment.faces(np.stack(shown), changes[k])), augment.box(box_4, changes[k], size)
-        for picture_SS3, out_BSS3 in zip(shown, (identity_BSS3, target_BSS3), strict=True):
-            if flip:  # numpy's [:, ::-1] takes ten times as long
+            pair, box_4 = list(augment.faces(np.stack(pair), changes[k])), augment.box(box_4, changes[k], size)
+        for picture_SS3, out_BSS3 in zip(pair, (identity_BSS3, target_BSS3), strict=True):
+            if flip:  # numpy's [:, ::-1] is ten times slower
                 cv2.flip(picture_SS3, 1, dst=out_BSS3[k])
             else:
                 out_BSS3[k] = picture_SS3
         mouth_B4[k] = (size - box_4[2], box_4[1], size - box_4[0], box_4[3]) if flip else box_4
-    right_BFW = _heard(clips, rows.clip_N, rows.target_N, changes, rows.silent_N)
-    wrong_BFW = _heard(clips, rows.negative_clip_N, rows.negative_frame_N, changes, np.zeros(num, bool))
+    right_BFW = _windows(clips, rows.clip_N, rows.target_N, changes, rows.silent_N)
+    wrong_BFW = _windows(clips, rows.negative_clip_N, rows.negative_frame_N, changes, np.zeros(num, bool))
     parts = (identity_BSS3, target_BSS3, np.stack(right_BFW), np.stack(wrong_BFW), mouth_B4)
     return Batch(*(torch.from_numpy(part) for part in parts))
 
 
-def _heard(
+def _windows(
     clips: Clips, clip_B: np.ndarray, frame_B: np.ndarray, changes: Sequence[Change], silent_B: np.ndarray
 ) -> list[np.ndarray]:
-    """The sounds of frames of clips, each changed; without changes as they are.  Shape: -> (12, 35) each"""
+    """The sound windows of frames of clips, augmented if there are changes.  Shape: -> (12, 35) each"""
     sources = [clips.stored(clip) for clip in clip_B.tolist()]
     windows = [window(of.mfcc_FW, frame) for of, frame in zip(sources, frame_B.tolist(), strict=True)]
     if not changes:
         return windows
     if len(at := disturbances.affected(changes, silent_B)):
         columns_BW = timing.window_columns(frame_B[at], np.array([sources[k].mfcc_FW.shape[1] for k in at]))
-        found_BFW = disturbances.disturbed_cepstra(
+        disturbed_BFW = disturbances.disturbed_cepstra(
             torch.from_numpy(np.stack([sources[k].mel_CM[W] for k, W in zip(at, columns_BW, strict=True)])),
             columns_BW,
             [changes[k] for k in at],
             silent_B[at],
         )
-        for k, found_FW in zip(at, found_BFW.numpy(), strict=True):
-            windows[k] = found_FW
+        for k, disturbed_FW in zip(at, disturbed_BFW.numpy(), strict=True):
+            windows[k] = disturbed_FW
     return [augment.sound(sound_FW, change) for sound_FW, change in zip(windows, changes, strict=True)]
 
 
 def window(mfcc_FW: np.ndarray, frame: int) -> np.ndarray:
-    """The sound a frame is generated from.  Shape: (12, columns) -> (12, 35)"""
+    """The sound window of a frame.  Shape: (12, columns) -> (12, 35)"""
     first = timing.first_column(frame)
-    if 0 <= first <= mfcc_FW.shape[1] - timing.WINDOW:  # most frames: nothing to repeat at an edge
+    if 0 <= first <= mfcc_FW.shape[1] - timing.WINDOW:  # most frames need no padding
         return mfcc_FW[:, first : first + timing.WINDOW]
     return mfcc_FW[:, timing.window_columns(np.array([frame]), mfcc_FW.shape[1])[0]]
 
 
 class MakeBatch(Protocol):
-    """Rows of an epoch -> their samples, each clip changed as `change_of` says."""
+    """Rows of an epoch -> their samples, each clip augmented by `change_of`."""
 
     def __call__(self, rows: Draws, change_of: Callable[[int], Change] | None = None) -> Batch: ...
 
 
 class Batches:
-    """Endless batches in an order that (seed, step) decides; a second thread prepares the next ones.
+    """Endless batches in an order given by (seed, step); a second thread prepares the next ones.
 
     make                how rows of an epoch become a batch; default: `batch_of` these clips
-    rank, num_ranks     which part of each batch this process trains on; all ranks together have the whole batch
-    pin                 for a GPU: in memory from which copies do not make the processor wait
+    rank, num_ranks     which part of each batch this process trains on; all ranks together get the whole batch
+    pin                 for a GPU: in pinned memory, so that copies are asynchronous
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class Batches:
         self._make_batch: MakeBatch = make or (lambda rows, change_of=None: batch_of(clips, rows, change_of))
         self._share = rank, num_ranks
         self._pin = pin
-        self._made = ahead(self._make(start_step), num_ahead())
+        self._batches = ahead(self._make(start_step), num_ahead())
 
     def _make(self, step: int) -> Iterator[Batch]:
         while True:
@@ -175,21 +175,21 @@ class Batches:
                 step += 1
 
     def __next__(self) -> Batch:
-        return next(self._made)
+        return next(self._batches)
 
     def close(self) -> None:
-        self._made.close()
+        self._batches.close()
 
 
 def num_ahead() -> int:
-    given = os.environ.get("LIPGAN_PREFETCH", "4")
-    if not given.isdigit() or int(given) < 1:
-        raise UserError(f"LIPGAN_PREFETCH must be a whole number from 1, got {given!r}")
-    return int(given)
+    value = os.environ.get("LIPGAN_PREFETCH", "4")
+    if not value.isdigit() or int(value) < 1:
+        raise UserError(f"LIPGAN_PREFETCH must be a whole number from 1, got {value!r}")
+    return int(value)
 
 
 def fixed_batches(clips: Clips, p: TrainParams, num_samples: int, seed: int) -> list[Batch]:
-    """Whole batches of the same samples at every call, spread over all clips: comparable from step to step."""
+    """Full batches of the same samples at every call, spread over all clips, to compare training steps."""
     num = max(1, num_samples // p.batch_size)
     per_clip = -(-num * p.batch_size // len(clips))
     epoch = Epoch(clips, p, seed=seed, epoch="fixed", per_clip=per_clip, flip=False)
@@ -197,7 +197,7 @@ def fixed_batches(clips: Clips, p: TrainParams, num_samples: int, seed: int) -> 
 
 
 def fixed_runs(clips: Clips, p: TrainParams, num_runs: int, num_frames: int, seed: int) -> list[Batch]:
-    """Runs of frames that follow one another, the same at every call: one run a batch, from clips far apart."""
+    """Runs of consecutive frames, the same at every call; one run per batch, from clips spread over the split."""
     draws = clips.draw(p, seed=seed, epoch="runs", per_clip=1, flip=False)
     runs = []
     for k in np.linspace(0, len(draws) - 1, min(num_runs, len(draws))).astype(int):

@@ -16,7 +16,7 @@ from tasks.storage.shards import Clip
 
 
 class Clips:
-    """The kept clips of one split, in the order of the index; what was decoded is remembered, the oldest forgotten."""
+    """The kept clips of one split, in the order of the index, with an LRU cache of decoded clips."""
 
     def __init__(self, table: Path, folder: Path, split: str) -> None:
         self.folder = folder
@@ -33,11 +33,11 @@ class Clips:
         return len(self.rows)
 
     def __getitem__(self, number: int) -> Clip:
-        """The whole clip; training takes what it needs from `stored`."""
+        """The whole clip, decoded; training reads only parts, through `stored`."""
         return self.stored(number).clip
 
     def stored(self, number: int) -> StoredClip:
-        """A clip of which only what is asked for is decoded."""
+        """A clip that is decoded on demand."""
         if number in self._held:
             self._held.move_to_end(number)
             return self._held[number]
@@ -45,22 +45,22 @@ class Clips:
         stored = StoredClip(self._shards.members(row), row, self._took)
         self._held[number] = stored
         while self._held_bytes > self._limit_bytes and len(self._held) > 1:
-            _, forgotten = self._held.popitem(last=False)
-            self._held_bytes -= forgotten.num_bytes
+            _, oldest = self._held.popitem(last=False)
+            self._held_bytes -= oldest.num_bytes
         return stored
 
     def _took(self, num_bytes: int) -> None:
         self._held_bytes += num_bytes
 
     def forget(self) -> None:
-        """Let go of the decoded clips."""
+        """Drop the decoded clips."""
         self._held.clear()
         self._held_bytes = 0
 
     def check(self) -> None:
-        """Read the first clip of every shard, and see that no shard is too short for what the index says is in it.
+        """Read the first clip of every shard, and check that no shard is shorter than the index says.
 
-        Errors: UserError. What this finds at the start would otherwise stop a training hours later.
+        Errors: UserError, at the start rather than after hours of training.
         """
         ends: dict[str, int] = {}
         firsts: dict[str, int] = {}
@@ -86,7 +86,7 @@ class Clips:
         run: int = 1,
         silent: float = 0.0,
     ) -> Draws:
-        """An epoch over these clips.  Errors: UserError where a clip cannot give a sample."""
+        """Draw an epoch over these clips.  Errors: UserError if a clip cannot give a sample."""
         try:
             return sampling.draw(
                 self.keys, self.found(), seed=seed, epoch=epoch, per_clip=per_clip, in_flight=p.clips_in_flight,
@@ -101,7 +101,7 @@ class Clips:
         return self._bits("found")
 
     def closed(self) -> list[np.ndarray]:
-        """Per clip, the frames whose mouth is the most closed: see model.faces.closed.  Shape: (T,) bool each"""
+        """Per clip, the frames with the most closed mouth: see model.faces.closed.  Shape: (T,) bool each"""
         return self._bits("closed")
 
     def _bits(self, column: str) -> list[np.ndarray]:

@@ -1,7 +1,8 @@
-"""A whole split as bytes in the memory of this machine or of a GPU: batches are gathered, nothing is decoded again.
+"""A whole split, decoded once, in the memory of this machine or of a GPU; batches are gathered from it.
 
-LIPGAN_DATA   disk (default): see tasks.loading.batches | ram: in this machine's memory | device: where the training
-runs LRS2's main part at 96 x 96 is 72 GB, so it fits an H200 beside a batch of 1,024.
+LIPGAN_DATA   disk (default): see tasks.loading.batches | ram: in this machine's memory | device: where training runs
+
+LRS2's main part at 96 x 96 is 72 GB, so it fits into an H200 beside a batch of 1,024.
 """
 
 import os
@@ -23,14 +24,14 @@ from tasks.loading.batches import MakeBatch
 from tasks.loading.clips import Clips
 
 PLACES = ("disk", "ram", "device")
-SPARE = 0.9  # of the free memory; the networks need some as well
+USABLE = 0.9  # share of the free memory; the networks need some too
 
 
 def place() -> str:
-    given = os.environ.get("LIPGAN_DATA", "disk")
-    if given not in PLACES:
-        raise UserError(f"LIPGAN_DATA must be one of {', '.join(PLACES)}, got {given!r}")
-    return given
+    value = os.environ.get("LIPGAN_DATA", "disk")
+    if value not in PLACES:
+        raise UserError(f"LIPGAN_DATA must be one of {', '.join(PLACES)}, got {value!r}")
+    return value
 
 
 def on_device() -> bool:
@@ -38,21 +39,21 @@ def on_device() -> bool:
 
 
 def maker(clips: Clips, device: torch.device) -> MakeBatch | None:
-    """How batches are made; None: from the disk.  Errors: UserError where LIPGAN_DATA does not fit."""
+    """How batches are made; None: from disk.  Errors: UserError if the data does not fit."""
     if place() == "disk":
         return None
     return Resident(clips, device if on_device() else torch.device("cpu")).batch
 
 
 class Resident:
-    """All frames of a split one after another. The same draws give the same bytes as `loader.batch_of`."""
+    """All frames of a split, concatenated. The same draws give the same bytes as `batches.batch_of`."""
 
     def __init__(self, clips: Clips, device: torch.device) -> None:
         lengths_C = np.array([row["num_frames"] for row in clips.rows])
         total, size = int(lengths_C.sum()), clips[0].faces_TSS3.shape[1]
         _demand_room(num_bytes(total, size), device)
         self.device, self.size = device, size
-        self.first_C = np.concatenate([[0], np.cumsum(lengths_C)[:-1]])  # of each clip: where its frames begin
+        self.first_C = np.concatenate([[0], np.cumsum(lengths_C)[:-1]])  # first frame of each clip
         self.num_columns_C = lengths_C * timing.COLUMNS_PER_FRAME
         self.starts_T = np.array([timing.first_column(t) for t in range(int(lengths_C.max()))])
         self.faces_NSS3 = torch.empty(total, size, size, 3, dtype=torch.uint8, device=device)
@@ -73,13 +74,13 @@ class Resident:
     def batch(self, rows: Draws, change_of: Callable[[int], Change] | None = None) -> Batch:
         """The samples of some rows of an epoch, on the device where the frames are.
 
-        change_of: what to change of each clip, by its number; a foreign sound is changed as its face's own
+        change_of: the augmentation of each clip, by its number; sound of another clip gets that of the face's clip
         """
         target_B, identity_B = (self._at(self.first_C[rows.clip_N] + of) for of in (rows.target_N, rows.identity_N))
         changes = [change_of(int(clip)) for clip in rows.clip_N] if change_of else []
         sounds = [
-            self._heard(rows.clip_N, rows.target_N, changes, rows.silent_N),
-            self._heard(rows.negative_clip_N, rows.negative_frame_N, changes, np.zeros(len(rows), bool)),
+            self._windows(rows.clip_N, rows.target_N, changes, rows.silent_N),
+            self._windows(rows.negative_clip_N, rows.negative_frame_N, changes, np.zeros(len(rows), bool)),
         ]
         pictures, mouth_B4 = [self.faces_NSS3[at_B] for at_B in (identity_B, target_B)], self.mouth_N4[target_B]
         if changes:
@@ -97,26 +98,26 @@ class Resident:
         right, wrong = sounds
         return Batch(identity, target, right, wrong, torch.where(flip_B[:, None], mirrored_B4, mouth_B4))
 
-    def _heard(
+    def _windows(
         self, clip_B: np.ndarray, frame_B: np.ndarray, changes: Sequence[Change], silent_B: np.ndarray
     ) -> torch.Tensor:
-        """The sounds of frames of clips, with what is under them.  Shape: -> (B, 12, 35)"""
+        """The sound windows of frames of clips, with any disturbances added.  Shape: -> (B, 12, 35)"""
         columns_BW = self.starts_T[frame_B][:, None] + np.arange(timing.WINDOW)
         inside_BW = np.clip(columns_BW, 0, self.num_columns_C[clip_B][:, None] - 1)
         at_BW = self.first_C[clip_B][:, None] * timing.COLUMNS_PER_FRAME + inside_BW
-        heard_BFW = self.mfcc_CF[self._at(at_BW)].transpose(1, 2).contiguous()
+        windows_BFW = self.mfcc_CF[self._at(at_BW)].transpose(1, 2).contiguous()
         if changes and len(at := disturbances.affected(changes, silent_B)):
-            heard_BFW[self._at(at)] = disturbances.disturbed_cepstra(
+            windows_BFW[self._at(at)] = disturbances.disturbed_cepstra(
                 self.mel_CM[self._at(at_BW[at])], inside_BW[at], [changes[k] for k in at], silent_B[at]
             )
-        return heard_BFW
+        return windows_BFW
 
     def _at(self, numbers: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(numbers)).to(self.device, non_blocking=True)
 
 
 def _moved(pictures_BSS3: torch.Tensor, by_B2: torch.Tensor) -> torch.Tensor:
-    """model.augment.faces's shift, right and down: what comes in at an edge repeats it."""
+    """The shift of model.augment.faces, right and down; edge pixels are repeated."""
     num, size = pictures_BSS3.shape[:2]
     at_S, of_B = torch.arange(size, device=by_B2.device), torch.arange(num, device=by_B2.device)
     column_BS, row_BS = ((at_S - by_B2[:, k, None]).clamp(0, size - 1) for k in (0, 1))
@@ -124,30 +125,30 @@ def _moved(pictures_BSS3: torch.Tensor, by_B2: torch.Tensor) -> torch.Tensor:
 
 
 def _recoloured(pictures_BSS3: torch.Tensor, table_B3V: torch.Tensor) -> torch.Tensor:
-    """What each value of each colour becomes, as in model.augment.faces."""
+    """The colour table of model.augment.faces applied to each channel."""
     num, size = pictures_BSS3.shape[:2]
     values_B3P = pictures_BSS3.permute(0, 3, 1, 2).reshape(num, 3, -1).long()
-    found_B3P = torch.gather(table_B3V, 2, values_B3P)
-    return found_B3P.view(num, 3, size, size).permute(0, 2, 3, 1).contiguous()
+    mapped_B3P = torch.gather(table_B3V, 2, values_B3P)
+    return mapped_B3P.view(num, 3, size, size).permute(0, 2, 3, 1).contiguous()
 
 
 def _moved_boxes(box_B4: torch.Tensor, by_B2: torch.Tensor, size: int) -> torch.Tensor:
-    """model.augment.box for many."""
+    """model.augment.box for a batch."""
     moved_B4 = (box_B4 + by_B2.repeat(1, 2)).clamp(0, size)
     low_B2 = moved_B4[:, :2].clamp_max(size - 1)
     return torch.cat([low_B2, torch.maximum(moved_B4[:, 2:], low_B2 + 1)], dim=1).to(box_B4.dtype)
 
 
 def num_bytes(num_frames: int, size: int) -> int:
-    """What a split takes: pictures, mouth boxes, sound features and mel power."""
+    """Memory of a split: pictures, mouth boxes, sound features and mel power."""
     return num_frames * (size * size * 3 + 4 * 2 + timing.COLUMNS_PER_FRAME * (NUM_MFCC * 4 + MEL_BANDS * 2))
 
 
 def _demand_room(needed: int, device: torch.device) -> None:
-    """UserError where a split does not fit, before anything is read. The ranks of a machine share its memory."""
-    there = memory.free_bytes(device) // (1 if device.type == "cuda" else ranks.num_here())
-    if needed > SPARE * there:
+    """Errors: UserError if a split does not fit, before anything is read. The ranks of a machine share its memory."""
+    free = memory.free_bytes(device) // (1 if device.type == "cuda" else ranks.num_here())
+    if needed > USABLE * free:
         raise UserError(
-            f"LIPGAN_DATA={place()}: the split takes {needed / 1e9:.1f} GB, {there / 1e9:.1f} GB are free on "
+            f"LIPGAN_DATA={place()}: the split takes {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free on "
             f"{device.type}: set LIPGAN_DATA=disk"
         )

@@ -1,4 +1,4 @@
-"""Key frames find what a search of every frame finds; identity, memory and the reference mode."""
+"""Tracking by key frames against a search of every frame; identity, memory and the reference mode."""
 
 import dataclasses
 import io
@@ -27,10 +27,10 @@ def clip(tiny):
 
 @pytest.fixture
 def scans(monkeypatch):
-    """How many pictures the detector got, and how large."""
-    seen, scan = [], face_track.scan
-    monkeypatch.setattr(face_track, "scan", lambda grey, upsample: (seen.append(grey.shape), scan(grey, upsample))[1])
-    return seen
+    """Sizes of the pictures that the detector searched."""
+    sizes, scan = [], face_track.scan
+    monkeypatch.setattr(face_track, "scan", lambda grey, upsample: (sizes.append(grey.shape), scan(grey, upsample))[1])
+    return sizes
 
 
 def overlap(one, other):
@@ -39,7 +39,7 @@ def overlap(one, other):
     return np.mean([faces.iou(a, b[None])[0] for a, b in pairs])
 
 
-def test_key_frames_find_the_boxes_of_every_frame_with_an_eighth_of_the_searches(clip, scans):
+def test_key_frames_need_an_eighth_of_the_searches_of_every_frame(clip, scans):
     reference = face_track.track(clip, REFERENCE)
     assert len(scans) == len(clip)
     scans.clear()
@@ -49,11 +49,11 @@ def test_key_frames_find_the_boxes_of_every_frame_with_an_eighth_of_the_searches
     assert overlap(reference, sparse) > 0.85
 
 
-def test_a_face_that_comes_and_goes_between_key_frames_is_found_where_it_is(clip):
+def test_a_face_that_appears_between_key_frames_is_found_in_its_frames(clip):
     frames = clip.copy()
     frames[:13], frames[24:] = 128, 128
-    found = face_track.track(frames, P).found_T
-    assert found.tolist() == [13 <= t < 24 for t in range(len(frames))]
+    found_T = face_track.track(frames, P).found_T
+    assert found_T.tolist() == [13 <= t < 24 for t in range(len(frames))]
 
 
 def test_a_jump_is_found_to_the_frame(clip):
@@ -64,14 +64,14 @@ def test_a_jump_is_found_to_the_frame(clip):
     assert moved[16] == pytest.approx(160, abs=20) and np.abs(np.delete(moved, 16)).max() < 20
 
 
-def test_a_search_near_a_box_finds_it_where_the_whole_search_does(clip):
+def test_a_search_near_a_box_agrees_with_a_whole_search(clip):
     for frame in clip[::10]:
         [whole] = face_track.detect(frame, 640)
         [near] = face_track.detect_near(frame, whole)
         assert np.abs(near - whole).max() < 1.5  # a search off dlib's grid is off by 4 px
 
 
-def test_the_search_near_the_last_box_finds_what_a_whole_search_finds_in_a_smaller_picture(clip, scans):
+def test_a_search_near_the_last_box_finds_the_same_face_in_a_smaller_picture(clip, scans):
     frame = np.pad(clip[0], [(200, 200), (200, 280), (0, 0)], constant_values=128)
     [whole] = face_track.detect(frame, 640)
     [near] = face_track.detect_near(frame, whole)
@@ -86,7 +86,7 @@ def test_the_search_near_a_box_outside_the_picture_finds_nothing():
 
 
 def test_another_larger_face_does_not_take_over(clip):
-    """Side by side, the second one larger, and first to be chosen anew in every frame by size alone."""
+    """Side by side; by size alone, the second one would be chosen in every frame."""
     large = np.stack([face_track.cv2.resize(frame, (240, 240)) for frame in clip])
     small = np.pad(clip, [(0, 0), (0, 80), (0, 0), (0, 0)], constant_values=128)
     frames = np.concatenate([small, large], axis=2)

@@ -1,4 +1,4 @@
-"""Faces and sound of a clip, and that training and inference get the same."""
+"""Faces and sound features of a clip, equal in training and inference."""
 
 import io
 import threading
@@ -28,15 +28,15 @@ def click(at_s, num_frames=25):
 
 
 @pytest.mark.parametrize("at_s", [0.1, 0.333, 0.5, 0.87])
-def test_a_click_lies_in_the_mfcc_column_of_its_time(at_s):
+def test_a_click_is_in_the_mfcc_column_of_its_time(at_s):
     mfcc = audio.mfcc(click(at_s), 25)
     energy = np.abs(mfcc - mfcc[:, :1]).sum(axis=0)
-    heard = np.flatnonzero(energy > 1e-3)
-    assert abs(heard.mean() * timing.COLUMN_S - at_s) <= timing.COLUMN_S / 2 + 1e-9
+    columns = np.flatnonzero(energy > 1e-3)
+    assert abs(columns.mean() * timing.COLUMN_S - at_s) <= timing.COLUMN_S / 2 + 1e-9
 
 
 @pytest.mark.parametrize("frame", [5, 12, 20])
-def test_the_window_of_a_frame_is_centred_on_what_sounds_in_its_middle(frame):
+def test_the_window_of_a_frame_is_centred_on_its_middle(frame):
     mfcc = audio.mfcc(click((frame + 0.5) / timing.FPS), 25)
     window = mfcc[:, timing.window_columns(np.array([frame]), mfcc.shape[1])[0]]
     energy = np.abs(window - mfcc[:, :1]).sum(axis=0)
@@ -55,12 +55,12 @@ def test_mfccs_have_four_columns_a_frame_whatever_the_sound(samples):
 
 
 def test_mfccs_are_those_of_the_golden_version():
-    """Changed on purpose? Then raise features.MFCC_VERSION, or finished shards of the old kind stay in use."""
+    """Changed on purpose? Then raise audio.MFCC_VERSION; otherwise old finished shards stay in use."""
     times = np.arange(timing.num_samples(10)) / RATE
     sound = (0.3 * np.sin(2 * np.pi * 440 * times) + 0.1 * np.sin(2 * np.pi * 2200 * times**2)).astype(np.float32)
-    found = audio.mfcc(sound, 10)
+    mfcc = audio.mfcc(sound, 10)
     assert audio.MFCC_VERSION == 1
-    assert np.allclose(found[[0, 3, 11], 20], GOLDEN_MFCC, atol=0.01), found[[0, 3, 11], 20]
+    assert np.allclose(mfcc[[0, 3, 11], 20], GOLDEN_MFCC, atol=0.01), mfcc[[0, 3, 11], 20]
 
 
 GOLDEN_MFCC = [74.835, -12.604, -27.278]
@@ -72,14 +72,14 @@ def test_a_crop_of_a_box_with_whole_pixels_is_those_pixels():
     assert (cut == frame[10:106, 20:116]).all()
 
 
-def test_a_crop_near_the_edge_is_that_of_a_frame_that_goes_on_as_its_edge():
+def test_a_crop_near_the_edge_equals_that_of_a_frame_padded_with_its_edge():
     rng = np.random.default_rng(0)
     frame = rng.integers(0, 256, (160, 170, 3), dtype=np.uint8)
     wide = np.pad(frame, ((50, 50), (50, 50), (0, 0)), "edge")
-    for side in (40, 96, 150):  # where nothing of the border is seen, it is left out of the work
+    for side in (40, 96, 150):  # without the border where it is not needed
         for left, top in rng.uniform(-20, 40, (40, 2)):
             box = np.array([left, top, left + side, top + side])
-            near, far = (crop.crop(*given, 96).astype(int) for given in ((frame, box), (wide, box + 50)))
+            near, far = (crop.crop(*inputs, 96).astype(int) for inputs in ((frame, box), (wide, box + 50)))
             assert np.abs(near - far).max() <= 1, box
 
 
@@ -89,20 +89,20 @@ def test_a_crop_outside_the_frame_repeats_its_edge():
 
 
 def test_every_thread_has_a_detector_of_its_own():
-    seen = []
+    detectors = []
     barrier = threading.Barrier(3)
 
     def work(_):
         barrier.wait()
-        seen.append(face_track.detector())
+        detectors.append(face_track.detector())
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(work, range(3)))
-    assert len({id(found) for found in seen}) == 3
+    assert len({id(detector) for detector in detectors}) == 3
 
 
-def test_threads_find_the_boxes_that_one_thread_finds(tiny):
-    """dlib lets go of the GIL while it searches: a shared detector returns wrong boxes in 15-45 % of calls."""
+def test_several_threads_find_the_boxes_of_one_thread(tiny):
+    """dlib releases the GIL while it searches: a shared detector returns wrong boxes in 15-45 % of calls."""
     row = index.kept(index.read(paths.CLIPS), "train")[0]
     raw = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])
     frames = [f for f in decode.frames(io.BytesIO(raw["mp4"]))][:12]
@@ -112,7 +112,7 @@ def test_threads_find_the_boxes_that_one_thread_finds(tiny):
     assert all((a == b).all() for a, b in zip(alone * 4, together, strict=True))
 
 
-def test_inference_sees_the_arrays_that_training_stored(tiny):
+def test_inference_gets_the_arrays_that_training_stored(tiny):
     """Dubbing a clip with its own sound feeds the network the crops and windows of the training shard."""
     p = config.load(Path("params.yaml"))
     row = index.kept(index.read(paths.INDEX), "train")[0]

@@ -1,4 +1,4 @@
-"""The landmark predictor, trained small: 60 people instead of 500."""
+"""The landmark predictor, trained on 60 people instead of 500."""
 
 import hashlib
 from pathlib import Path
@@ -51,19 +51,19 @@ def speaker():
     return crops, truth, openings
 
 
-def test_the_measured_opening_follows_the_true_one_on_an_unseen_person(predictor, speaker):
+def test_the_measured_opening_correlates_with_the_true_one_on_an_unseen_person(predictor, speaker):
     crops, _, openings = speaker
     assert np.corrcoef(faces.aperture(predictor(crops)), openings)[0, 1] > 0.9
 
 
-def test_points_lie_near_the_true_ones(predictor, speaker):
+def test_points_are_near_the_true_ones(predictor, speaker):
     crops, truth, _ = speaker
-    found = predictor(crops)
-    assert found.shape == truth.shape and found.dtype == np.float32
-    assert np.linalg.norm(found - truth, axis=-1).mean() < 0.05 * SIZE
+    points = predictor(crops)
+    assert points.shape == truth.shape and points.dtype == np.float32
+    assert np.linalg.norm(points - truth, axis=-1).mean() < 0.05 * SIZE
 
 
-def test_a_crop_twice_the_size_has_the_points_at_twice_the_distance(predictor, speaker):
+def test_points_scale_with_the_crop(predictor, speaker):
     crops = speaker[0][:3]
     large = np.stack([cv2.resize(crop, (2 * SIZE, 2 * SIZE)) for crop in crops])
     assert np.abs(predictor(large) / 2 - predictor(crops)).mean() < 0.5

@@ -80,7 +80,7 @@ def test_validation_samples_are_the_same_at_every_call(clips, p):
     assert all(same(a, b) for a, b in zip(one, two, strict=True))
 
 
-def test_the_index_tells_in_which_frames_the_face_was_found(clips):
+def test_the_index_has_the_frames_in_which_the_face_was_found(clips):
     for number, found in enumerate(clips.found()):
         assert (found == clips[number].found_T).all()
 
@@ -92,7 +92,7 @@ def test_an_empty_split_is_an_error_at_once(tiny):
         Clips(paths.INDEX, paths.SHARDS, "val")
 
 
-def test_shards_that_do_not_fit_the_index_are_an_error_and_no_hang(tiny, p):
+def test_missing_shards_are_an_error_and_do_not_hang(tiny, p):
     for shard in paths.SHARDS.glob("train-*.tar"):
         shard.unlink()
     batches = Batches(Clips(paths.INDEX, paths.SHARDS, "train"), p.train, 0, 0)
@@ -100,7 +100,7 @@ def test_shards_that_do_not_fit_the_index_are_an_error_and_no_hang(tiny, p):
         next(batches)
 
 
-def test_a_shard_of_another_making_is_found_at_the_start(tiny):
+def test_a_wrong_shard_is_found_at_the_start(tiny):
     clips = Clips(paths.INDEX, paths.SHARDS, "train")
     clips.check()
     last = max(clips.rows, key=lambda row: (row["shard"], row["offset"]))
@@ -132,7 +132,7 @@ def test_sound_features_that_are_not_finite_name_their_clip(tiny):
         Clips(paths.INDEX, paths.SHARDS, "train")[0]
 
 
-def test_equal_faces_train_alike_however_they_are_stored(tiny, clips, p):
+def test_both_storages_of_equal_faces_give_equal_batches(tiny, clips, p):
     rows = []
     for row in index.kept(index.read(paths.INDEX), "train"):
         members = shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"])
@@ -157,7 +157,7 @@ def test_training_decodes_no_face_that_is_not_drawn(clips, p):
     assert sum(clips.stored(number).faces.num_bytes for number in range(len(clips))) == len(drawn) * 96 * 96 * 3
 
 
-def test_what_is_resident_gives_the_bytes_of_what_is_decoded(clips, p):
+def test_resident_batches_equal_decoded_batches(clips, p):
     draws = clips.draw(p.train, seed=3, epoch=0, per_clip=12, flip=True)
     assert draws.flip_N.any() and not draws.flip_N.all()
     ends = [clip for clip in range(len(clips)) for _ in range(2)]  # first and last frame: windows that are padded
@@ -169,7 +169,7 @@ def test_what_is_resident_gives_the_bytes_of_what_is_decoded(clips, p):
         assert same(whole.batch(rows), loader.batch_of(clips, rows))
 
 
-def test_what_is_resident_is_changed_as_model_augment_changes_it(clips, p):
+def test_resident_batches_are_augmented_by_model_augment(clips, p):
     strong = dataclasses.replace(p.train.augment, colour=0.4, shift_px=16, microphone=0.5, disturbed=0.0)
     draws = clips.draw(p.train, seed=3, epoch=0, per_clip=12, flip=False)
     plain = loader.batch_of(clips, draws)
@@ -190,7 +190,7 @@ def test_what_is_resident_is_changed_as_model_augment_changes_it(clips, p):
         assert np.array_equal(changed.mouth_B4[k].numpy(), augment.box(plain.mouth_B4[k].numpy(), change, 96))
 
 
-def test_what_is_resident_hears_the_sounds_that_what_is_decoded_hears(clips, p):
+def test_resident_and_decoded_batches_have_the_same_disturbed_sounds(clips, p):
     loud = dataclasses.replace(p.train.augment, disturbed=0.5, silent=0.5)
     draws = clips.draw(p.train, seed=3, epoch=0, per_clip=12, flip=False, silent=loud.silent)
     assert draws.silent_N.any() and not draws.silent_N.all()
@@ -204,7 +204,7 @@ def test_what_is_resident_hears_the_sounds_that_what_is_decoded_hears(clips, p):
         assert torch.allclose(one, other, atol=1e-4)
 
 
-def test_an_epoch_shows_closed_mouths_to_silence_in_single_frames_only(clips, p):
+def test_silent_samples_are_single_frames_with_closed_mouths(clips, p):
     t = dataclasses.replace(p.train, batch_size=8, num_runs=1)
     epoch = loader.Epoch(clips, t, seed=0, epoch=0, per_clip=64, flip=True, silent=0.5)
     rows = epoch.rows(0).join(epoch.rows(1)).join(epoch.rows(2))
@@ -216,7 +216,7 @@ def test_an_epoch_shows_closed_mouths_to_silence_in_single_frames_only(clips, p)
     assert rows.silent_N.any()
 
 
-def test_data_that_does_not_fit_is_refused_before_it_is_read(clips, monkeypatch):
+def test_data_that_does_not_fit_is_an_error_before_it_is_read(clips, monkeypatch):
     monkeypatch.setenv("LIPGAN_DATA", "ram")
     monkeypatch.setattr(memory, "free_bytes", lambda device: 1_000_000)
     frames = sum(row["num_frames"] for row in clips.rows)
@@ -224,7 +224,7 @@ def test_data_that_does_not_fit_is_refused_before_it_is_read(clips, monkeypatch)
         resident.maker(clips, torch.device("cpu"))
 
 
-def test_more_ranks_than_clips_all_have_as_many_batches(clips, p):
+def test_more_ranks_than_clips_get_equal_batches(clips, p):
     many = dataclasses.replace(p.train, batch_size=64)
     assert len(clips) < 64
     parts = [Batches(clips, many, 0, 0, rank=rank, num_ranks=64) for rank in (0, 63)]

@@ -33,9 +33,8 @@ def filmed(tiny):
         mp4 = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"]
         frames = list(decode.frames(io.BytesIO(mp4)))
         sound = decode.fit(decode.decode_sound(io.BytesIO(mp4)), len(frames))
-        clips.append(
-            ([*frames, *frames[::-1]], np.concatenate([sound, sound]))
-        )  # forwards and backwards: longer, without a cut
+        # forwards and backwards: longer, without a cut
+        clips.append(([*frames, *frames[::-1]], np.concatenate([sound, sound])))
     return clips
 
 
