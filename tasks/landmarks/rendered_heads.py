@@ -63,7 +63,7 @@ def _film(seed: int, number: int, num_frames: int, furthest_deg: float | None = 
     return examples
 
 
-def _example(filmed: picture.Picture, box_4: np.ndarray, rng: np.random.Generator) -> Example:
+def _example(filmed: picture.RenderedFrame, box_4: np.ndarray, rng: np.random.Generator) -> Example:
     width = box_4[2] - box_4[0]
     grow = rng.normal(0, RESIZE) / 2 * np.array([-1, -1, 1, 1])
     moved_4 = box_4 + width * (grow + np.tile(rng.normal(0, SHIFT, 2), 2))

@@ -1,4 +1,4 @@
-"""One clip of the corpus: its mp4, its text in LRS2's form, and the truth about every frame."""
+"""One clip of the corpus: its mp4, its transcript in LRS2's format, and the ground truth of every frame."""
 
 import io
 from collections.abc import Iterator
@@ -20,21 +20,21 @@ from tasks.synthetic.plan import ClipSpec
 SIZE = 160  # px, as LRS2's frames
 PX_PER_UNIT = 48.0  # head about 80 px wide
 SMILE, SMILE_OPENING = 0.9, 0.035
-DARKNESS, DARK_NOISE = 0.28, 4.0  # share of the light that is left; deviation, of 255
+DARKNESS, DARK_NOISE = 0.28, 4.0  # remaining share of the light; standard deviation, of 255
 MICROPHONE = (40, 38, 36)  # RGB
-BESIDE = (0.82, -26.0), (0.66, 44.0)  # of two faces: size and place (px) of the speaker and of the other
+BESIDE = (0.82, -26.0), (0.66, 44.0)  # of two faces: scale and position (px) of the speaker and of the other
 
 
 @dataclass(frozen=True, slots=True)
 class SyntheticClip:
-    """A clip as bytes, and what is true of it.
+    """A clip as bytes, and its ground truth.
 
     mp4    160 x 160, 25 frames/s, H.264, AAC 16 kHz mono; the same for the same ClipSpec
     text   LRS2's .txt: "Text:  WORDS", "Conf:  5"
-    truth  JSON values only. Lists with an entry for each frame: aperture (opening of the mouth that the frame shows,
-           head units, 0 closed to about 0.3; 0 where nobody is), yaw_deg. Lists of [label, start_s, end_s] in the
-           sound's time: phones (espeak's mnemonics), words. And: case, offset_frames (the picture is late), num_frames,
-           speaker, voice.
+    truth  JSON values only. Lists with an entry per frame: aperture (opening of the mouth in the frame, head units, 0
+           closed to about 0.3; 0 without a person), yaw_deg. Lists of [label, start_s, end_s] in the time of the sound:
+           phones (espeak's mnemonics), words. And: case, offset_frames (delay of the video), num_frames, speaker,
+           voice.
     """
 
     mp4: bytes
@@ -43,11 +43,11 @@ class SyntheticClip:
 
 
 def render(spec: ClipSpec) -> SyntheticClip:
-    """Make a clip.  Errors: UserError where espeak-ng is not installed"""
+    """Render a clip.  Errors: UserError if espeak-ng is not installed"""
     rng = seeds.generator(spec.seed, "clip", spec.key)
     speech, amplitude = _speak(spec)
     num_frames = num_frames_of_sound(len(speech.sound))
-    mouths = _shown(visemes.mouths(speech.phones, num_frames, amplitude), spec, rng)
+    mouths = _delayed(visemes.mouths(speech.phones, num_frames, amplitude), spec, rng)
     poses = motion.poses(rng, num_frames, spec.case)
     sound = backgrounds.add_background(speech.sound, spec.case, rng)
     out = io.BytesIO()
@@ -72,7 +72,7 @@ def _rounded(spans: espeak.Spans) -> list[list[Any]]:
 
 
 def _speak(spec: ClipSpec) -> tuple[espeak.Speech, float]:
-    """The clip's speech, and how wide its speaker opens the mouth."""
+    """The clip's speech, and the amplitude of its speaker's mouth."""
     rng = seeds.generator(spec.seed, "speaker", spec.speaker)
     words_per_minute, liveliness = int(rng.integers(145, 195)), int(rng.integers(35, 75))
     pitch = int(np.clip(rng.normal(50, 14), 15, 90))
@@ -84,8 +84,8 @@ def _speak(spec: ClipSpec) -> tuple[espeak.Speech, float]:
     return speech, amplitude
 
 
-def _shown(mouths: list[Mouth], spec: ClipSpec, rng: np.random.Generator) -> list[Mouth]:
-    """The mouths in the order in which frames show them, with the clip's expression."""
+def _delayed(mouths: list[Mouth], spec: ClipSpec, rng: np.random.Generator) -> list[Mouth]:
+    """The mouth in each frame, delayed by the clip's offset, with the clip's expression."""
     at = np.clip(np.arange(len(mouths)) - spec.offset_frames, 0, len(mouths) - 1)
     smiling = spec.case == "smile"
     smile, wider = (SMILE, SMILE_OPENING) if smiling else (max(0.0, rng.normal(0.05, 0.12)), 0.0)
@@ -114,19 +114,19 @@ def _frames(spec: ClipSpec, mouths: list[Mouth], poses: list[Pose], rng: np.rand
             cast.insert(0, (other, Mouth(), beside))
         if spec.case == "no_face":
             cast = []
-        filmed = picture.render(take, cast, noise)
-        lips_px = filmed.landmarks[-1][48:68].mean(axis=0) if cast else None
-        yield _spoilt(filmed.rgb_HW3, spec.case, lips_px, frame, rng)
+        rendered = picture.render(take, cast, noise)
+        lips_px = rendered.landmarks[-1][48:68].mean(axis=0) if cast else None
+        yield _disturbed(rendered.rgb_HW3, spec.case, lips_px, frame, rng)
 
 
 def _person(spec: ClipSpec, number: int) -> int:
     return seeds.derive(spec.seed, "person", spec.speaker, number)
 
 
-def _spoilt(
+def _disturbed(
     rgb_HW3: np.ndarray, case: str, lips_px: np.ndarray | None, frame: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """What goes wrong in front of the camera, or in it."""
+    """The frame with the disturbance of its case: darkness, or a microphone in front of the lips."""
     if case == "dark":
         rgb_HW3 = np.clip(rgb_HW3 * DARKNESS + rng.normal(0, DARK_NOISE, rgb_HW3.shape), 0, 255).astype(np.uint8)
     if case == "occluded" and lips_px is not None:

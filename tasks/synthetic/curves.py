@@ -1,4 +1,4 @@
-"""The functions that faces are made of: a step, a bump, one colour over another, smooth noise."""
+"""Basic functions of the renderer: a smooth step, a bump, alpha blending, smooth noise."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ Array = np.ndarray
 
 
 def step(low: float | Array, high: float | Array, x: Array | float) -> Array:
-    """0 at `low`, 1 at `high`, smooth (3t^2 - 2t^3) between; falls where low > high.  Shape: any, broadcast"""
+    """0 at `low`, 1 at `high`, smooth (3t^2 - 2t^3) between; falling if low > high.  Shape: any, broadcast"""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
@@ -18,12 +18,14 @@ def bump(x: Array, width: float | Array) -> Array:
 
 
 def over(under: Array, colour: Array | float, mask: Array) -> Array:
-    """Paint `colour` where `mask` (0..1) says so.  Shape: under (..., 3), colour (3,) or as under, mask (...)"""
+    """Blend `colour` over `under` with weight `mask` (0..1).  Shape: under (..., 3), colour (3,) or as under, mask
+    (...)
+    """
     return under + (colour - under) * mask[..., None]
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float | tuple[float, float]) -> Array:
-    """Noise of mean near 0 and deviation 1, smoothed over `sigma` cells (down the rows, along the columns).
+    """Noise of mean near 0 and standard deviation 1, smoothed over `sigma` cells (down the rows, along the columns).
 
     Shape: -> (R, C) float32
     """

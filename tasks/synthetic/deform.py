@@ -1,6 +1,6 @@
-"""How the skin of the lower face follows a mouth: lips, corners, jaw, and the lips' depth.
+"""Deformation of the lower face with the mouth: lips, corners, jaw, and the lips' depth.
 
-All movement is a sum of bumps around the seam of the lips, faded out by `front`, so the back of the head keeps still.
+All movement is a sum of bumps around the seam of the lips, weighted by `front`, so the back of the head does not move.
 """
 
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from tasks.synthetic.grid import Grid
 from tasks.synthetic.identity import Identity
 from tasks.synthetic.mouth import Mouth
 
-TOP = 0.66  # above the mouth nothing moves from here up
+TOP = 0.66  # height above the mouth from which nothing moves
 
 
 @dataclass(frozen=True, slots=True)
 class Muscles:
-    """What does not depend on the mouth's state, for the rows from `first` down.  Shape: all (R', C)"""
+    """Weights that do not depend on the mouth's state, for the rows from `first` down.  Shape: all (R', C)"""
 
     first: int
     x: Array
     over: Array  # height above the seam
     across_sq: Array  # 0 at the middle, 1 at the corners and outside, squared
     lower: Array  # True on the lower sheet
-    still: Array  # 1 where the face moves, 0 at the back: the grid's `front`
+    moving: Array  # 1 where the face moves, 0 at the back: the grid's `front`
     near: Array  # around the mouth, wide
     band: Array  # around the seam, narrow
     wing: Array  # 1 over the lips' width, with a soft end
-    jaw_skin: Array  # share of the jaw's movement that the skin takes, lips apart
-    jaw_lip: Array  # 1 at the lower lip: there the lips' own shape decides
+    jaw_skin: Array  # share of the jaw's movement that the skin follows, without the lips
+    jaw_lip: Array  # 1 at the lower lip, which follows the shape of the opening
 
 
 def prepare(person: Identity, grid: Grid) -> Muscles:
@@ -43,7 +43,7 @@ def prepare(person: Identity, grid: Grid) -> Muscles:
         first=first, x=x, over=over,
         across_sq=np.clip((x / width) ** 2, 0, 1),
         lower=np.broadcast_to(grid.lower_RC[first:], x.shape),
-        still=grid.front_RC[first:],
+        moving=grid.front_RC[first:],
         near=bump(over, 0.26) * np.exp(-((x / (2.0 * width)) ** 4)),
         band=bump(over, 0.14),
         wing=np.exp(-((x / width) ** 4)),
@@ -62,7 +62,7 @@ def offsets(person: Identity, m: Muscles, mouth: Mouth) -> Array:
     upper_y = raised * arch * m.band - 0.020 * mouth.press * m.wing * bump(m.over - person.lip_upper, 0.05)
     lower_y = 0.03 * mouth.press * m.wing * bump(m.over + person.lip_lower, 0.06)
     lower_y -= jaw * (m.jaw_lip * arch + m.jaw_skin)
-    if opening > 0:  # what jaw and upper lip leave of the opening is the lower lip's
+    if opening > 0:  # the lower lip makes the rest of the opening
         lower_y -= (opening - raised - jaw) * arch * bump(m.over, 0.16)
     lower_y += 0.030 * mouth.tuck * arch * bump(m.over, 0.10)
     y = np.where(m.lower, lower_y, upper_y)
@@ -78,4 +78,4 @@ def offsets(person: Identity, m: Muscles, mouth: Mouth) -> Array:
         y += smile * 0.055 * bump(corner, 0.14) * bump(m.over, 0.16)
         x += smile * 0.04 * np.sign(m.x) * bump(corner, 0.13) * bump(m.over, 0.18)
         z -= 0.05 * smile * bump(corner, 0.1) * bump(m.over, 0.1)
-    return np.stack([x * m.still, y * m.still * person.height, z * m.still], axis=-1).astype(np.float32)
+    return np.stack([x * m.moving, y * m.moving * person.height, z * m.moving], axis=-1).astype(np.float32)

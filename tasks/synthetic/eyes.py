@@ -1,4 +1,4 @@
-"""Eyes are painted on the head's points for each frame: white, iris, pupil, glint, lids, lashes."""
+"""Eyes, painted on the head's points for each frame: white, iris, pupil, glint, lids, lashes."""
 
 from dataclasses import dataclass
 

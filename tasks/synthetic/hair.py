@@ -1,4 +1,4 @@
-"""What grows on, hangs from or sticks out of a head: hair, a scarf, the curtain of long hair, ears."""
+"""Hair, scarf, the curtain of long hair, and ears."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from tasks.synthetic.curves import Array, bump, smooth_noise, step
 from tasks.synthetic.grid import Grid
 from tasks.synthetic.identity import CURTAINED, Identity
 
-# style -> how low it reaches at the sides and back (y), its thickness: a fixed part, and shares of the person's volume
+# style -> lower end at the sides and back (y); thickness: a constant, and a factor of the person's hair volume
 STYLES = {
     "bald": (9.0, 0.0, 0.0),
     "crop": (0.02, 0.02, 0.0),
@@ -24,7 +24,7 @@ CURTAIN_END = {"long": -1.75, "medium": -0.95, "scarf": -1.7}  # y where the cur
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A sheet of its own beside the head's two.  Shape: (R, C, 3) both, colours RGB in [0, 1]"""
+    """A sheet in addition to the head's two.  Shape: (R, C, 3) both, colours RGB in [0, 1]"""
 
     points_RC3: Array
     colour_RC3: Array
@@ -32,8 +32,8 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Hair:
-    cover_RC: Array  # 1 where hair (or a scarf) covers the skin, 0 where it does not
-    offset_RC3: Array  # how far it stands off the skull, to add to the rest positions
+    cover_RC: Array  # 1 where hair or a scarf covers the skin, otherwise 0
+    offset_RC3: Array  # its offset from the skull, to add to the rest positions
 
 
 def grow(person: Identity, grid: Grid, rng: np.random.Generator) -> Hair:

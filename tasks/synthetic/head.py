@@ -1,4 +1,4 @@
-"""One person's head as a mesh that can speak: everything that can be worked out before the first frame.
+"""One person's head as a mesh: everything that can be computed before the first frame.
 
 Shape letters: R rows of both sheets, C columns, N triangles
 """
@@ -51,7 +51,9 @@ class Head:
 
     def normals(self, positions_RC3: Array) -> Array:
         """Outward normals of the sheets' points, length 1.  Shape: -> (R, C, 3)"""
-        first = self.muscles.first - 1  # a normal looks one row up and down, so the first row sliced has no whole one
+        first = (
+            self.muscles.first - 1
+        )  # a normal depends on the rows above and below, so the first row of the slice has no valid one
         out_RC3 = self._rest_normals_RC3.copy()
         out_RC3[first:] = self._sheet_normals(positions_RC3, first - 1)[1:]
         return out_RC3
@@ -67,7 +69,7 @@ class Head:
     def _sheet_normals(self, positions_RC3: Array, first: int) -> Array:
         upper, lower = positions_RC3[first : self.grid.num_upper], positions_RC3[self.grid.num_upper :]
         above, below = grid.normals(upper), grid.normals(lower)
-        both = above[-1] + below[0]  # beside the mouth the sheets are one skin: no crease there
+        both = above[-1] + below[0]  # beside the mouth the two sheets are one skin, without a crease
         above[-1] += (both - above[-1]) * self._closed_C1
         below[0] += (both - below[0]) * self._closed_C1
         out_RC3 = np.concatenate([above, below])

@@ -1,6 +1,6 @@
-"""What one synthetic person is like: colours, proportions, hair, glasses. Numbers only; grid.py makes a head of them.
+"""The parameters of one synthetic person: colours, proportions, hair, glasses. grid.py builds a head from them.
 
-Lengths are in head units: the half width of an average head is 0.75, the eyes lie near y = 0.2, the mouth near -0.55.
+Lengths are in head units: the half width of an average head is 0.75, the eyes are near y = 0.2, the mouth near -0.55.
 """
 
 from dataclasses import dataclass, replace
@@ -134,7 +134,7 @@ def _skin(rng: np.random.Generator, tone: float) -> np.ndarray:
 
 
 def _hair_colour(rng: np.random.Generator, dark: float, age: float) -> np.ndarray:
-    light = 1 - dark  # fair and red hair are rare on dark skin, grey and white come with age
+    light = 1 - dark  # fair and red hair are rare with dark skin, grey and white hair depend on age
     odds = np.array([3, 3, 2, 2 * light, 1.5 * light**2 + 0.05, 1.2 * light**2 + 0.02, 0.6 * light + 0.02,
                      age * 1.5, age * 1.2])  # fmt: skip
     hair = HAIRS[rng.choice(len(HAIRS), p=odds / odds.sum())]

@@ -1,7 +1,7 @@
-"""The corpus as a tree on disk, laid out as LRS2 is when unpacked, to try out what reads LRS2.
+"""The corpus as files in the layout of unpacked LRS2, to test code that reads LRS2.
 
 writes  OUT/mvlrs_v1/main/<19 digits>/<5 digits>.mp4 and .txt, OUT/mvlrs_v1/pretrain/... likewise
-        OUT/{train,val,test,hard,pretrain}.txt   a clip a line, `<19 digits>/<5 digits>`; more words may follow
+        OUT/{train,val,test,hard,pretrain}.txt   one clip per line, `<19 digits>/<5 digits>`; more words may follow
         OUT/truth/{main,pretrain}/<19 digits>/<5 digits>.json   see clip.SyntheticClip
 
     python -m tasks.synthetic.layout --out out/lrs2 --size tiny
@@ -25,18 +25,18 @@ log = logging.getLogger(__name__)
 
 
 def write_tree(root: Path, specs: Sequence[ClipSpec]) -> None:
-    """Render `specs` into a new folder, whole or not at all.
+    """Render `specs` into a new folder, all-or-nothing.
 
-    Errors: UserError where the folder exists and is not empty.
+    Errors: UserError if the folder exists and is not empty.
     """
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise UserError(f"{root}: exists and is not empty; name a new folder")
     with all_or_nothing(root) as partial:
         for number, spec in enumerate(specs, 1):
-            made = clip.render(spec)
-            _write(partial / "mvlrs_v1" / f"{spec.key}.mp4", made.mp4)
-            _write(partial / "mvlrs_v1" / f"{spec.key}.txt", _text(spec, made).encode())
-            truth = json.dumps(made.truth, sort_keys=True) + "\n"
+            rendered = clip.render(spec)
+            _write(partial / "mvlrs_v1" / f"{spec.key}.mp4", rendered.mp4)
+            _write(partial / "mvlrs_v1" / f"{spec.key}.txt", _text(spec, rendered).encode())
+            truth = json.dumps(rendered.truth, sort_keys=True) + "\n"
             _write(partial / "truth" / f"{spec.key}.json", truth.encode())
             log.info("clip %d of %d: %s, %s", number, len(specs), spec.key, spec.case)
         for split in sorted({spec.split for spec in specs}):
@@ -50,24 +50,24 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _line(spec: ClipSpec) -> str:
-    """LRS2's test list has a second word, NF or MV, in every line; here the hard list has its case."""
+    """A line of a list. LRS2's test list has a second word, NF or MV; here the hard list has the case."""
     name = spec.key.split("/", 1)[1]
     if spec.split == "test":
         return f"{name} {'NF' if spec.female else 'MV'}"
     return f"{name} {spec.case}" if spec.split == "hard" else name
 
 
-def _text(spec: ClipSpec, made: SyntheticClip) -> str:
-    """Clips of the part `pretrain` carry a time for each word."""
+def _text(spec: ClipSpec, rendered: SyntheticClip) -> str:
+    """The transcript; in the part `pretrain` with the times of each word."""
     if spec.split != "pretrain":
-        return made.text
-    rows = [f"{word} {start_s:.2f} {end_s:.2f} 9.0\n" for word, start_s, end_s in made.truth["words"]]
-    return f"{made.text}\nWORD START END ASDSCORE\n{''.join(rows)}"
+        return rendered.text
+    rows = [f"{word} {start_s:.2f} {end_s:.2f} 9.0\n" for word, start_s, end_s in rendered.truth["words"]]
+    return f"{rendered.text}\nWORD START END ASDSCORE\n{''.join(rows)}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    parser.add_argument("--out", type=Path, required=True, help="new folder")
     parser.add_argument("--size", choices=sorted(plans.SIZES), default="tiny", help="default: %(default)s")
     parser.add_argument("--pretrain", type=int, default=0, help="clips of the part `pretrain`; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")

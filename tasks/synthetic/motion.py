@@ -1,4 +1,4 @@
-"""What moves besides the mouth: a head sways, eyes blink and wander."""
+"""Movement besides the mouth: sway of the head, blinks and gaze."""
 
 import numpy as np
 
@@ -6,12 +6,12 @@ from model.timing import FPS
 from tasks.synthetic.picture import Pose
 
 BLINK = (0.5, 1.0, 0.9, 0.4)  # lid, frame by frame
-GAZE_FRAMES = 20  # eyes rest this long
+GAZE_FRAMES = 20  # duration of each gaze direction
 TURNED_DEG, PROFILE_DEG, AWAY_DEG = 38.0, 70.0, 75.0
 
 
 def poses(rng: np.random.Generator, num_frames: int, case: str) -> list[Pose]:
-    """A natural, small movement, around the direction that the case asks for."""
+    """A small, natural movement around the direction of the case."""
     side = 1.0 if rng.random() < 0.5 else -1.0
     yaw = side * _direction(case, num_frames) + rng.uniform(-8, 8) + _sway(rng, num_frames, 4)
     pitch = rng.uniform(-4, 4) + _sway(rng, num_frames, 2.5)

@@ -1,6 +1,6 @@
-"""The state of a mouth, and what is inside it: palate, teeth, tongue, as patches behind the lips.
+"""The state of a mouth, and its inside: palate, teeth, tongue, as patches behind the lips.
 
-They are geometry, so which teeth show, and whether the tongue does, follows from the lips.
+They are geometry, so the visible part of teeth and tongue follows from the lips.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ import numpy as np
 from tasks.synthetic.curves import Array
 from tasks.synthetic.identity import Identity
 
-JAW_SHARE = 0.78  # of the opening is the jaw's drop, the rest is the lips'
+JAW_SHARE = 0.78  # share of the opening that is the jaw's drop; the rest is the lips'
 
 
 class Mouth(NamedTuple):
-    """Lips, jaw and tongue in one frame. All 0: closed and at ease."""
+    """Lips, jaw and tongue in one frame. All 0: closed and relaxed."""
 
     opening: float = 0.0  # gap of the inner lips at the middle, head units, 0 .. 0.34
     width: float = 0.0  # -1 narrow .. 1 spread
@@ -39,9 +39,9 @@ class Part:
     columns: int
     points_N3: Array
     colour_N3: Array
-    jaw_N3: Array  # movement for each unit of the jaw's drop
-    tongue_3: Array  # movement for each unit of the tongue
-    lit: tuple[float, float]  # share of the light that reaches it: mouth closed, mouth wide open
+    jaw_N3: Array  # movement per unit of the jaw's drop
+    tongue_3: Array  # movement per unit of the tongue
+    lit: tuple[float, float]  # share of the light that reaches it, with the mouth closed and wide open
 
     def at(self, person: Identity, mouth: Mouth) -> tuple[Array, Array]:
         """Points and colours in one frame.  Shape: -> (N, 3), (N, 3)"""

@@ -1,4 +1,4 @@
-"""The camera: heads in a scene -> one frame, with the landmarks' true places in it.
+"""The camera: heads in a scene -> one frame, with the true positions of the landmarks.
 
 Source: cv2.triangleRasterize, which OpenCV has from version 5 on
 """
@@ -20,8 +20,8 @@ from tasks.synthetic.scene import Scene
 SUPERSAMPLE = 2
 CAMERA_Z = 9.0  # head units from the head's middle
 FAR = 40.0
-PIVOT = np.array([0, -0.9, -0.15], np.float32)  # a head turns on its neck
-LOOK_UP = -0.12  # the frame's middle lies this much above the head's origin, head units
+PIVOT = np.array([0, -0.9, -0.15], np.float32)  # pivot of the head's rotation, in the neck
+LOOK_UP = -0.12  # vertical offset of the head from the frame's centre, head units
 NOISE_SIDE = 400
 
 
@@ -47,20 +47,20 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class RenderedFrame:
     """Shape: rgb_HW3 uint8, landmarks: for each actor (68, 2) float px (x, y)"""
 
     rgb_HW3: Array
     landmarks: list[Array]
 
 
-def render(scene: Scene, cast: Sequence[tuple[Actor, Mouth, Pose]], noise: np.random.Generator | None) -> Picture:
-    """Film the actors, the last one in front. Without `noise` the sensor has none."""
+def render(scene: Scene, cast: Sequence[tuple[Actor, Mouth, Pose]], noise: np.random.Generator | None) -> RenderedFrame:
+    """Render the actors, the last one in front; with sensor noise if `noise` is given."""
     landmarks = []
     picture_HW3: Array = scene.background_HW3
     for actor, mouth, pose in cast:
         picture_HW3 = _with_shoulders(picture_HW3, actor, pose)
-        front_HW3, alpha_HW, landmarks_682 = _film_head(scene, actor, mouth, pose)
+        front_HW3, alpha_HW, landmarks_682 = _render_head(scene, actor, mouth, pose)
         picture_HW3 = front_HW3 + picture_HW3 * (1 - alpha_HW[..., None])
         landmarks.append(landmarks_682)
     picture_HW3 = cv2.GaussianBlur(picture_HW3.astype(np.float32), (0, 0), scene.blur_px)
@@ -69,7 +69,7 @@ def render(scene: Scene, cast: Sequence[tuple[Actor, Mouth, Pose]], noise: np.ra
         grain_HW3 = _sensor_noise()[y : y + scene.size, x : x + scene.size]
         picture_HW3 = picture_HW3 + grain_HW3 * np.float32(scene.noise)
     levels = np.clip(picture_HW3 * 1023, 0, 1023).astype(np.int16)
-    return Picture(_tone_curve()[levels], landmarks)
+    return RenderedFrame(_tone_curve()[levels], landmarks)
 
 
 def turn(pose: Pose) -> Array:
@@ -102,7 +102,7 @@ def _with_shoulders(back_HW3: Array, actor: Actor, pose: Pose) -> Array:
     return back_HW3 * (1 - layers[1][..., None]) + layers[0]
 
 
-def _film_head(scene: Scene, actor: Actor, mouth: Mouth, pose: Pose) -> tuple[Array, Array, Array]:
+def _render_head(scene: Scene, actor: Actor, mouth: Mouth, pose: Pose) -> tuple[Array, Array, Array]:
     """Shape: -> (S, S, 3) float32 colours times alpha, (S, S) alpha, (68, 2) landmarks px"""
     head, turn_33 = actor.head, turn(pose)
     offset_3 = np.array([pose.shift_x_px, pose.shift_y_px, 0], np.float32) / np.float32(actor.px_per_unit)
@@ -134,7 +134,7 @@ def _film_head(scene: Scene, actor: Actor, mouth: Mouth, pose: Pose) -> tuple[Ar
 
 
 def _lit_points(scene: Scene, head: Head, mouth: Mouth, pose: Pose, turn_33: Array) -> tuple[Array, Array]:
-    """All points of a head, sheets first, then parts, then patches, with the colours a camera sees."""
+    """All points of a head, sheets first, then parts, then patches, and their lit colours."""
     flat = head.person.cartoon
     sheets_RC3 = head.positions(mouth)
     colours_RC3 = head.colours(pose.blink, pose.gaze)
@@ -152,7 +152,7 @@ def _lit_points(scene: Scene, head: Head, mouth: Mouth, pose: Pose, turn_33: Arr
 
 
 def _rasterise(head: Head, placed_N3: Array, colours_N3: Array, size: int, focal_px: float) -> tuple[Array, Array]:
-    """Shape: -> (S', S', 3) float32, (S', S') float32 depth with FAR where nothing is; S' = size x SUPERSAMPLE"""
+    """Shape: -> (S', S', 3) float32, (S', S') float32 depth, FAR where there is no surface; S' = size x SUPERSAMPLE"""
     side = size * SUPERSAMPLE
     colour_HW3, depth_HW = np.zeros((side, side, 3), np.float32), np.full((side, side), FAR, np.float32)
     camera_44 = np.eye(4, dtype=np.float32)
@@ -162,7 +162,11 @@ def _rasterise(head: Head, placed_N3: Array, colours_N3: Array, size: int, focal
     settings.setShadingType(cv2.RASTERIZE_SHADING_SHADED)  # Python's default is plain white
     num_shell = head.rest_RC3.size // 3
     for triangles_N3, points, culling in (
-        (head.shell_N3, slice(0, num_shell), cv2.RASTERIZE_CULLING_CW),  # no backs: saves a quarter of the time
+        (
+            head.shell_N3,
+            slice(0, num_shell),
+            cv2.RASTERIZE_CULLING_CW,
+        ),  # culling back faces saves a quarter of the time
         (head.detail_N3, slice(num_shell, None), cv2.RASTERIZE_CULLING_NONE),
     ):
         settings.setCullingMode(culling)
@@ -174,7 +178,7 @@ def _rasterise(head: Head, placed_N3: Array, colours_N3: Array, size: int, focal
 
 
 def _outline(depth_HW: Array) -> Array:
-    """Lines where the depth jumps, as drawn by an inker.  Shape: -> (S', S') in [0, 1]"""
+    """Outlines where the depth jumps.  Shape: -> (S', S') in [0, 1]"""
     near, kernel = np.minimum(depth_HW, 12.0), np.ones((3, 3))
     jump = cv2.dilate(near, kernel) - cv2.erode(near, kernel)
     return np.clip(cv2.GaussianBlur(step(0.10, 0.22, jump).astype(np.float32), (0, 0), 0.8), 0, 1)

@@ -1,4 +1,4 @@
-"""Which points of the mesh are the 68 landmarks of iBUG's scheme, so that every frame has true ones.
+"""The points of the mesh that are the 68 landmarks of iBUG's scheme: the ground truth of every frame.
 
 0-16 jaw, 17-26 brows, 27-35 nose, 36-47 eyes, 48-59 outer lips, 60-67 inner lips
 """
@@ -46,13 +46,13 @@ def _brows_and_nose(person: Identity, grid: Grid) -> list[int]:
 
 
 def _eyes(person: Identity, grid: Grid) -> list[int]:
-    found = []
+    indices = []
     for side in (-1, 1):
         for across, up in EYE_RING:
             tilt = person.eye_tilt * across * side * person.eye_width
             x = side * person.eye_x + across * person.eye_width
-            found.append(_nearest(grid, x, person.eye_y + up * person.eye_height + tilt))
-    return found
+            indices.append(_nearest(grid, x, person.eye_y + up * person.eye_height + tilt))
+    return indices
 
 
 def _lips(person: Identity, grid: Grid) -> list[int]:

@@ -1,4 +1,4 @@
-"""Where a clip is filmed: light, background, clothes, and the camera's own faults."""
+"""The scene of a clip: light, background, clothes, and the camera's imperfections."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from model import seeds
 from tasks.synthetic.curves import Array, smooth_noise
 from tasks.synthetic.identity import Identity
 
-MARGIN = 20  # px around the shoulders' picture, so that they can move with the head
+MARGIN = 20  # px around the picture of the shoulders, so that they can move with the head
 # right half of neck and shoulders, head units
 SHOULDERS = ((0.40, -1.28), (0.62, -1.42), (1.1, -1.60), (1.75, -1.86), (2.6, -2.6), (2.6, -5.0))
 
@@ -27,17 +27,17 @@ class Scene:
     ambient: float
     ambient_colour_3: Array
     exposure: float
-    noise: float  # deviation of the sensor's noise, share of full scale
+    noise: float  # standard deviation of the sensor noise, share of full scale
     blur_px: float
     background_HW3: Array
 
     def shade(
         self, normals: Array, colours: Array, shine: Array | None, turn_33: Array, *, flat: bool = False
     ) -> Array:
-        """Light on points: soft key light, fill, a brighter sky than floor, and a highlight.
+        """Shade points: soft key light, fill light, ambient light brighter from above, and a highlight.
 
-        turn_33  rotation of the head; light is brought into its coordinates, which is cheaper than turning normals
-        flat     three tones instead of shading, as in a cartoon
+        turn_33  rotation of the head; the lights are rotated into its coordinates, which is cheaper than rotating
+        normals flat     three tones instead of shading, as in a cartoon
         Shape: normals (..., 3), colours (..., 3), shine (...) -> (..., 3)
         """
         half_3 = self.key_3 + np.array([0, 0, 1], np.float32)
@@ -59,7 +59,7 @@ class Scene:
 
     @property
     def indoors(self) -> float:
-        """Light on what is too deep inside the mouth to be lit from anywhere in particular."""
+        """Undirected light, for the inside of the mouth."""
         return self.key * 0.75 + self.ambient + self.fill * 0.5
 
 
@@ -114,7 +114,7 @@ def _paint_box(rng: np.random.Generator) -> Array:
 
 
 def _background(rng: np.random.Generator, size: int) -> Array:
-    """Something out of focus.  Shape: -> (size, size, 3) float32 in [0, 1]"""
+    """A blurred background.  Shape: -> (size, size, 3) float32 in [0, 1]"""
     kind = str(rng.choice(["gradient", "shelf", "lights", "panels", "wall"]))
     top, bottom = _paint_box(rng), _paint_box(rng)
     down = np.linspace(0, 1, size)[:, None, None]

@@ -1,7 +1,7 @@
-"""What is said and by which voices. Each split has its own: no sentence, no part of one, and no voice is shared.
+"""The sentences and voices of each split: splits share no sentence, no part of one, and no voice.
 
-A voice is an accent and, after the plus, espeak's variant, which makes the timbre. Splits share no variant either, so
-an unseen voice is a new throat and not only a new accent.
+A voice is an accent and, after the plus, espeak's variant, which sets the timbre. Splits share no variant either, so
+that an unseen voice has a new timbre and not only a new accent.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A split's voices, whole short sentences, and the parts of which longer ones are put together."""
+    """A split's voices, complete short sentences, and the parts of longer ones."""
 
     men: tuple[str, ...]
     women: tuple[str, ...]

@@ -1,6 +1,6 @@
-"""The colours of a head at rest: skin with its age, brows, lips, beard, hair; and how much each point shines.
+"""The colours of a head at rest: skin with signs of age, brows, lips, beard, hair; and the shine of each point.
 
-Every layer is painted over the ones before it.
+Each layer is painted over the earlier ones.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from tasks.synthetic.identity import Identity
 
 
 def paint(person: Identity, grid: Grid, cover_RC: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Colours and shine of all points, hair where `cover_RC` says so.
+    """Colours and shine of all points, with hair where `cover_RC` is 1.
 
     Shape: -> (R, C, 3) float32 RGB in [0, 1], (R, C) float32
     """

@@ -1,7 +1,7 @@
-"""Phonemes -> visemes -> the curves of a mouth, with co-articulation: a sound shapes its neighbours.
+"""Phonemes -> visemes -> the curves of a mouth, with co-articulation: each sound affects its neighbours.
 
-Each viseme pulls the mouth towards its shape with a strength that fades away from its middle; the mouth is the
-weighted mean. Lips that must close pull hardest, so m, b and p close whatever stands beside them.
+Each viseme has a target shape and a weight that decreases from its middle; the mouth is the weighted mean. Visemes with
+closed lips have the largest weight, so that m, b and p close in any context.
 
 Source: dominance functions after Cohen and Massaro (1993)
 """
@@ -15,14 +15,14 @@ from model.timing import FPS
 from tasks.media.espeak import Spans
 from tasks.synthetic.mouth import Mouth
 
-STEPS = 8  # a frame: the curves are worked out this fine, and averaged over each frame as a shutter does
+STEPS = 8  # per frame: resolution of the curves, which are averaged over each frame as by a shutter
 STOPS = set("pbtdkg")
-RELEASE_S = 0.025  # espeak counts a stop's release to the stop: lips part this long before its end
+RELEASE_S = 0.025  # espeak includes a stop's release in the stop: lips part this long before its end
 STRESS = 1.15  # stressed vowels open further
 
 
 class Viseme(NamedTuple):
-    """A mouth's target (see mouth.Mouth) and how hard it is pulled to it."""
+    """A target shape (see mouth.Mouth) and its weights."""
 
     opening: float
     width: float
@@ -30,8 +30,8 @@ class Viseme(NamedTuple):
     press: float
     tuck: float
     tongue: float
-    hold: float  # strength of opening, press and tuck
-    spread: float  # strength of width, rounding and tongue
+    hold: float  # weight of opening, press and tuck
+    spread: float  # weight of width, rounding and tongue
 
 
 VISEMES = {
@@ -53,9 +53,9 @@ VISEMES = {
     "ou": Viseme(0.070, -0.35, 1.00, 0.0, 0.0, 0.0, 1.2, 1.5),  # two, we
     "ax": Viseme(0.085, 0.05, 0.00, 0.0, 0.0, 0.0, 0.5, 0.3),  # about
 }
-FIRM = np.array([True, False, False, True, True, False])  # which shapes `hold` pulls; the others follow `spread`
+FIRM = np.array([True, False, False, True, True, False])  # components weighted by `hold`; the others by `spread`
 
-# espeak's mnemonics by how they begin; the first that fits counts, vowels before consonants, long before short
+# prefixes of espeak's mnemonics; the first match counts: vowels before consonants, long before short
 VOWELS = {
     "aI@": "aa ih ax", "aU@": "aa ou ax", "aI": "aa ih", "aU": "aa ou", "eI": "eh ih", "OI": "oh ih", "oU": "oh ou",
     "e@": "eh ax", "i@": "ih ax", "U@": "ou ax", "o@": "oh", "O@": "oh", "A@": "aa", "@L": "ax LL", "VR": "ah RR",
@@ -72,7 +72,7 @@ BEGINNINGS = [(start, names.split()) for table in (VOWELS, CONSONANTS) for start
 
 
 def visemes_of(phone: str) -> list[str]:
-    """Visemes of an espeak phoneme, stress marks allowed: `'aI` -> aa, ih. Pauses are sil, what is unknown is ax."""
+    """Visemes of an espeak phoneme, stress marks allowed: `'aI` -> aa, ih. Pauses are sil, unknown ones ax."""
     bare = _bare(phone)
     if not bare or bare.startswith("_"):
         return ["sil"]
@@ -95,7 +95,7 @@ def mouths(phones: Spans, num_frames: int, amplitude: float = 1.0) -> list[Mouth
         weighted_N6 += pull_N6 * np.array([target.opening * stress, *target[1:6]])
         weight_N6 += pull_N6
     shape_N6 = weighted_N6 / weight_N6
-    window = np.hanning(7) / np.hanning(7).sum()  # lips have mass
+    window = np.hanning(7) / np.hanning(7).sum()  # smooths over lip inertia
     smooth_N6 = np.stack([np.convolve(np.pad(c, 3, mode="edge"), window, "valid") for c in shape_N6.T], axis=1)
     shape_T6 = smooth_N6.reshape(num_frames, STEPS, 6).mean(axis=1)
     shape_T6[:, 0] *= amplitude * (1 - 0.92 * np.clip(shape_T6[:, 3], 0, 1))  # pressed lips are closed lips

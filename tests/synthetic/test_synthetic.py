@@ -1,4 +1,4 @@
-"""The embedded corpus: what is promised about its clips holds for the clips as they are encoded."""
+"""The embedded corpus, checked on the encoded clips."""
 
 import dataclasses
 import hashlib
@@ -33,8 +33,8 @@ def rendered():
     return {spec.key: clip.render(spec) for spec in TINY}
 
 
-def frames_of(made: clip.SyntheticClip) -> np.ndarray:
-    return np.stack(list(decode.frames(io.BytesIO(made.mp4))))
+def frames_of(rendered: clip.SyntheticClip) -> np.ndarray:
+    return np.stack(list(decode.frames(io.BytesIO(rendered.mp4))))
 
 
 def sha256_of_clip(spec: plan.ClipSpec) -> str:
@@ -87,14 +87,14 @@ def test_an_unknown_size_is_refused_by_name():
 # speech
 
 
-def test_the_same_text_is_the_same_sound_whatever_was_said_before():
+def test_the_same_text_gives_the_same_sound_after_other_texts():
     first = espeak.say("Mary bought four apples", "en+f2")
     espeak.say("something else", "en-us+m3")
     again = espeak.say("Mary bought four apples", "en+f2")
     assert np.array_equal(first.sound, again.sound) and first.phones == again.phones
 
 
-def test_phones_follow_one_another_inside_the_sound_and_silence_lies_around_them():
+def test_phones_are_contiguous_and_surrounded_by_silence():
     speech = espeak.say("the painter has moved to a small village")
     starts, ends = np.array([phone[1:] for phone in speech.phones]).T
     assert np.all(starts < ends + 1e-9) and np.allclose(starts[1:], ends[:-1])
@@ -104,7 +104,7 @@ def test_phones_follow_one_another_inside_the_sound_and_silence_lies_around_them
     assert len(speech.sound) % SAMPLES_PER_FRAME == 0
 
 
-def test_the_sound_of_an_s_lies_at_its_phones_time():
+def test_the_sound_of_an_s_is_at_the_time_of_its_phone():
     speech = espeak.say("a sausage, a season, a saucer", "en-us")
     crossings = np.abs(np.diff(np.signbit(speech.sound).astype(int)))  # hissing crosses zero most often
 
@@ -115,7 +115,7 @@ def test_the_sound_of_an_s_lies_at_its_phones_time():
     assert hissing("s") > 3 * hissing("@")
 
 
-def test_every_word_of_the_text_has_a_time_though_espeak_merges_some():
+def test_every_word_has_a_time_although_espeak_merges_some():
     text = "The man in the moon, isn't he 2024 years of age?"
     speech = espeak.say(text)
     assert [word for word, _, _ in speech.words] == "THE MAN IN THE MOON ISN'T HE 2024 YEARS OF AGE".split()
@@ -123,7 +123,7 @@ def test_every_word_of_the_text_has_a_time_though_espeak_merges_some():
     assert bounds == sorted(bounds)
 
 
-def test_an_unknown_voice_and_an_empty_text_are_the_users_to_mend():
+def test_an_unknown_voice_and_an_empty_text_are_user_errors():
     with pytest.raises(UserError, match="no voice 'xx'"):
         espeak.say("hello", "xx")
     with pytest.raises(UserError, match="nothing to say"):
@@ -145,30 +145,30 @@ def test_lips_are_closed_in_the_middle_of_every_m_b_and_p():
         speech = espeak.say(text)
         mouths = visemes.mouths(speech.phones, len(speech.sound) // SAMPLES_PER_FRAME)
         for phone, start_s, end_s in speech.phones:
-            shown = mouths[int((start_s + end_s) / 2 * 25)].opening
-            (closed if visemes.visemes_of(phone) == ["PP"] else opened).append(shown)
+            opening = mouths[int((start_s + end_s) / 2 * 25)].opening
+            (closed if visemes.visemes_of(phone) == ["PP"] else opened).append(opening)
     assert len(closed) > 20 and max(closed) < 0.03 < np.median(opened)
 
 
 @pytest.mark.parametrize(
     "phone, names", [("'aI", ["aa", "ih"]), ("tS", ["CH"]), ("t", ["DD"]), ("_:", ["sil"]), ("¤", ["ax"])]
 )
-def test_a_phoneme_is_read_by_its_longest_known_beginning(phone, names):
+def test_a_phoneme_is_matched_by_its_longest_known_prefix(phone, names):
     assert visemes.visemes_of(phone) == names
 
 
-def test_the_true_landmarks_show_the_opening_that_was_asked_for():
+def test_the_true_landmarks_have_the_requested_opening():
     take = scene.draw(1, 160)
     actor = picture.Actor(Head(identity.draw(1)), take, 48.0)
-    asked = np.linspace(0, 0.25, 6)
-    seen = [picture.render(take, [(actor, Mouth(opening=x), picture.Pose())], None).landmarks[0] for x in asked]
-    measured = faces.aperture(np.stack(seen))
-    assert np.corrcoef(asked, measured)[0, 1] > 0.999
+    openings = np.linspace(0, 0.25, 6)
+    landmarks = [picture.render(take, [(actor, Mouth(opening=x), picture.Pose())], None).landmarks[0] for x in openings]
+    measured = faces.aperture(np.stack(landmarks))
+    assert np.corrcoef(openings, measured)[0, 1] > 0.999
     assert measured[0] < 0.02 < 0.2 < measured[-1]
 
 
 @pytest.mark.parametrize("landmark", [8, 33, 51, 57], ids=["chin", "nose", "upper lip", "lower lip"])
-def test_a_landmark_is_where_its_point_of_the_mesh_is_seen(landmark):
+def test_a_landmark_is_at_the_rendered_position_of_its_mesh_point(landmark):
     take, head = scene.draw(7, 160), Head(identity.draw(7))
     cast = [(picture.Actor(head, take, 48.0), Mouth(), picture.Pose(yaw_deg=6, pitch_deg=2, shift_x_px=3))]
     before = picture.render(take, cast, None)
@@ -189,7 +189,7 @@ def test_a_clip_is_the_same_to_the_byte_in_a_fresh_process():
         assert sha256_of_clip(TINY[0]) == elsewhere.result()
 
 
-def test_every_clip_has_a_truth_and_640_samples_for_each_of_its_frames(rendered):
+def test_every_clip_has_a_truth_and_640_samples_per_frame(rendered):
     for made in rendered.values():
         num_frames = len(frames_of(made))
         assert num_frames == made.truth["num_frames"] == len(made.truth["aperture"]) == len(made.truth["yaw_deg"]) < 38
@@ -199,31 +199,31 @@ def test_every_clip_has_a_truth_and_640_samples_for_each_of_its_frames(rendered)
         assert json.loads(json.dumps(made.truth)) == made.truth
 
 
-def test_dlib_finds_one_face_in_all_clean_frames_and_none_where_nobody_is(rendered):
+def test_dlib_finds_one_face_in_clean_frames_and_none_without_a_person(rendered):
     for spec in TINY:
         frames = frames_of(rendered[spec.key])[::3]
-        found = [len(face_track.detect(frame, 160)) for frame in frames]
-        assert np.mean(np.array(found) == (0 if spec.case == "no_face" else 1)) >= 0.99, spec.case
+        counts = [len(face_track.detect(frame, 160)) for frame in frames]
+        assert np.mean(np.array(counts) == (0 if spec.case == "no_face" else 1)) >= 0.99, spec.case
 
 
-def test_the_picture_of_an_offset_clip_is_late_by_that_many_frames():
+def test_the_video_of_an_offset_clip_is_delayed_by_that_many_frames():
     spec = TINY[1]
 
     def film(offset_frames):
         made = clip.render(dataclasses.replace(spec, offset_frames=offset_frames))
         return frames_of(made).astype(float), np.array(made.truth["aperture"])
 
-    still, _ = film(1000)  # never begins to speak
+    still, _ = film(1000)  # does not begin to speak
     (on_time, opening), (late, opening_late) = film(0), film(plan.LATE_FRAMES)
     assert np.array_equal(opening_late[plan.LATE_FRAMES :], opening[: -plan.LATE_FRAMES])
-    # only lips differ by more than 30 of 255; what is below is the codec's
+    # only lips differ by more than 30 of 255; smaller differences are the codec's
     moved, moved_late = (np.maximum(np.abs(f - still) - 30, 0).mean(axis=(1, 2, 3)) for f in (on_time, late))
     lags = range(10)
     alike = [np.corrcoef(moved[: len(moved) - lag], moved_late[lag:])[0, 1] for lag in lags]
     assert lags[int(np.argmax(alike))] == plan.LATE_FRAMES and max(alike) > 0.95
 
 
-def test_every_hard_case_can_be_drawn_and_changes_the_picture_or_the_sound():
+def test_every_hard_case_renders_and_changes_the_clip():
     speaker = dataclasses.replace(TINY[1], text="hm")
     clean = clip.render(speaker)
     for case in plan.HARD_CASES:
@@ -265,8 +265,8 @@ def test_pretrain_texts_have_a_row_for_every_word(tree):
     assert all(float(start) < float(end) for _, start, end, _ in map(str.split, rows))
 
 
-def test_a_folder_with_something_in_it_is_not_overwritten(tmp_path, capsys):
-    (tmp_path / "mine").write_text("dear to me")
+def test_a_folder_that_is_not_empty_is_not_overwritten(tmp_path, capsys):
+    (tmp_path / "mine").write_text("my file")
     assert layout.main(["--out", str(tmp_path)]) == 2
     assert "exists and is not empty" in capsys.readouterr().err
-    assert (tmp_path / "mine").read_text() == "dear to me"
+    assert (tmp_path / "mine").read_text() == "my file"
