@@ -1,5 +1,6 @@
 """The command line itself: its help, what reading it imports, its version and its completion."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -89,3 +90,15 @@ def test_the_old_name_of_an_option_is_still_read():
 
 def test_every_package_says_that_it_is_typed():
     assert all((ROOT / package / "py.typed").is_file() for package in ("flows", "tasks", "model"))
+
+
+def test_a_package_holds_every_file_that_its_folder_holds():
+    """What `pip install .` copies: modules, and files by the patterns of pyproject.toml; and what it starts."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = [*project["tool"]["setuptools"]["package-data"]["*"], "*.py"]
+    names = subprocess.run(["git", "ls-files", "flows", "tasks", "model"], cwd=ROOT, capture_output=True, text=True)
+    files = [ROOT / name for name in names.stdout.split()]
+    assert [file for file in files if not any(file.match(pattern) for pattern in patterns)] == []
+    assert [file for file in files if not (file.parent / "__init__.py").is_file()] == []
+    module, _, name = project["project"]["scripts"]["lipgan"].partition(":")
+    assert getattr(importlib.import_module(module), name) is cli.main
