@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-RUN_FRAMES = 5  # frames in a row that the sync expert sees, see model.expert
+RUN_FRAMES = 5  # consecutive frames that the sync expert takes: see model.expert
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Smallest and largest allowed value, both included; `step` demands a multiple."""
+    """Smallest and largest allowed value, both included; the value must be a multiple of `step`."""
 
     low: float
     high: float
@@ -19,12 +19,12 @@ Count = Annotated[int, Range(1, 10**9)]
 Share = Annotated[float, Range(0, 1)]
 Rate = Annotated[float, Range(0, 1)]
 Weight = Annotated[float, Range(0, 1e6)]
-LOCAL = "local"  # acquire.raw: raw shards lie in data/raw
+LOCAL = "local"  # acquire.raw: raw shards are in data/raw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumShards:
-    """Shards each split is spread over by the hash of the video id; changing one rebuilds that split."""
+    """Shards per split, chosen by the hash of the video id; changing a number rebuilds that split."""
 
     train: Annotated[int, Range(1, 10_000)]
     val: Annotated[int, Range(1, 10_000)]
@@ -35,7 +35,7 @@ class NumShards:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lrs2Params:
-    """Where LRS2 is. The parts, in their order, are one tar."""
+    """Where LRS2 is. The parts, in order, form one tar."""
 
     source: Literal["https", "folder"]
     host: str
@@ -45,22 +45,22 @@ class Lrs2Params:
 
     def __post_init__(self) -> None:
         if not self.parts or len(set(self.parts)) < len(self.parts):
-            raise ValueError("corpus.lrs2.parts must name each part once, in their order")
+            raise ValueError("corpus.lrs2.parts must name each part once, in order")
         if bad := [part for part in self.parts if "/" in part or part.startswith(".") or not part]:
-            raise ValueError(f"corpus.lrs2.parts: {bad[0]!r} is no name of a file")
+            raise ValueError(f"corpus.lrs2.parts: {bad[0]!r} is not a file name")
         if "@" in self.host:
-            raise ValueError("corpus.lrs2.host must hold no user or password: they come from the environment or netrc")
+            raise ValueError("corpus.lrs2.host must contain no user or password; the environment or netrc has them")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcquireParams:
-    """How a corpus is fetched and where its raw shards lie; nothing here changes what comes of it."""
+    """How a corpus is downloaded and where its raw shards are stored; nothing here changes a result."""
 
-    raw: str  # "local": data/raw; s3://bucket/folder: there, and data/raw holds a pointer to each
+    raw: str  # "local": data/raw; s3://bucket/folder: there, with a pointer to each in data/raw
     delete_parts: bool
-    parallel: Annotated[int, Range(1, 16)]  # parts fetched side by side
-    stall_s: Annotated[float, Range(0.05, 3600)]  # this long without a byte: begin again where it stopped
-    max_failures: Annotated[int, Range(1, 1000)]  # in a row, without a byte of progress
+    parallel: Annotated[int, Range(1, 16)]  # parts downloaded in parallel
+    stall_s: Annotated[float, Range(0.05, 3600)]  # without data for this long, the download reconnects and resumes
+    max_failures: Annotated[int, Range(1, 1000)]  # in a row without progress
     backoff_s: Annotated[float, Range(0, 3600)]  # after the first failure; doubles up to 10 minutes
 
     def __post_init__(self) -> None:
@@ -112,15 +112,15 @@ class FaceParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityParams:
-    """Limits of what a clip may be; tasks/preprocess/gates.py measures and compares. Past `max_`, `min_` a clip is
-    refused, past `flag_` it is kept and flagged.
+    """Quality limits, checked by tasks/preprocess/gates.py. Beyond a `max_` or `min_` a clip is refused, beyond a
+    `flag_` it is kept and flagged.
     """
 
-    min_face_px: Annotated[int, Range(0, 10_000)]  # width of the detector's box in the frame
-    max_jump: Annotated[float, Range(0, 1000)]  # of the box in one frame, in widths of it
+    min_face_px: Annotated[int, Range(0, 10_000)]  # width of the detected box in the frame
+    max_jump: Annotated[float, Range(0, 1000)]  # of the box from one frame to the next, in box widths
     max_yaw_deg: Annotated[float, Range(0, 180)]  # median over the clip, estimated
     flag_yaw_deg: Annotated[float, Range(0, 180)]
-    max_change: Share  # mean change of a pixel from frame to frame, of full scale: a cut
+    max_change: Share  # mean change of a pixel from frame to frame, as a share of full scale: a cut
     max_black: Share  # of the frames
     max_frozen: Share  # of the frames; 0.5 is a video of half the rate
     min_sound_db: Annotated[float, Range(-90, 0)]  # 95th percentile of the frames' loudness
@@ -128,11 +128,11 @@ class QualityParams:
     max_length_diff_s: Annotated[float, Range(0, 10_000)]
     min_spread_db: Annotated[float, Range(0, 90)]  # 95th above 10th percentile of loudness
     flag_spread_db: Annotated[float, Range(0, 90)]
-    max_steady_db: Annotated[float, Range(-90, 0)]  # steady tones in all of the sound: music
+    max_steady_db: Annotated[float, Range(-90, 0)]  # steady tones relative to all of the audio: music
     flag_steady_db: Annotated[float, Range(-90, 0)]
-    sync_confidence: Annotated[float, Range(0, 2)]  # from here on an offset of sound and mouth is believed
-    offset_frames: Annotated[int, Range(1, 12)]  # an offset from here on is corrected
-    clip_cpu_s: Annotated[float, Range(0.1, 100_000)]  # processor time one clip may take
+    sync_confidence: Annotated[float, Range(0, 2)]  # a measured offset with less confidence is ignored
+    offset_frames: Annotated[int, Range(1, 12)]  # an offset of at least this is corrected
+    clip_cpu_s: Annotated[float, Range(0.1, 100_000)]  # limit of processor time per clip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,29 +142,29 @@ class ModelParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmParams:
-    """When a training is called ill, and what is then done: see model.alarms."""
+    """Training-health checks and their consequences: see model.alarms."""
 
-    grace_steps: Annotated[int, Range(0, 10**9)]  # the mouth wakes up late: before, it may be still
-    patience: Annotated[int, Range(1, 1000)]  # rows of the log in a row
-    divergence: Annotated[float, Range(1, 1000)]  # L1 over the lowest so far
-    min_spread: Annotated[float, Range(0, 2)]  # between the discriminator's mean distances; 0 is never
-    min_motion: Share  # of the real mouth's; 0 is never
-    min_audio_effect: Share  # 0 is never
-    lr_factor: Annotated[float, Range(0.01, 1)]  # of both rates, each time it goes back
+    grace_steps: Annotated[int, Range(0, 10**9)]  # before this step the mouth may be still: its motion emerges late
+    patience: Annotated[int, Range(1, 1000)]  # consecutive rows of the log
+    divergence: Annotated[float, Range(1, 1000)]  # L1 relative to the lowest so far
+    min_spread: Annotated[float, Range(0, 2)]  # between the discriminator's mean distances; 0: off
+    min_motion: Share  # relative to the real mouth; 0: off
+    min_audio_effect: Share  # relative to the mouth's error; 0: off
+    lr_factor: Annotated[float, Range(0.01, 1)]  # for both learning rates, at each rollback
     max_rollbacks: Annotated[int, Range(0, 1000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentParams:
-    """What is changed of a clip each time it is drawn, by (seed, epoch, clip); 0 is nothing."""
+    """Augmentation of a clip, drawn from (seed, epoch, clip); 0: none."""
 
     flip: bool
-    colour: Annotated[float, Range(0, 0.9)]  # largest share by which brightness, contrast and each channel change
+    colour: Annotated[float, Range(0, 0.9)]  # largest relative change of brightness, contrast and each channel
     shift_px: Annotated[int, Range(0, 16)]  # of the whole clip's box, up, down and sideways
     microphone: Annotated[float, Range(0, 10)]  # spread of a constant added to the cepstra: another room and microphone
-    disturbed: Share  # of the clips, those with music or noise under the voice
-    snr_db: list[Annotated[float, Range(-20, 60)]]  # dB, lowest and highest, of the voice over it
-    silent: Share  # of the single frames, those that are a closed mouth of the clip, to silence
+    disturbed: Share  # of clips with music or noise under the voice
+    snr_db: list[Annotated[float, Range(-20, 60)]]  # lowest and highest SNR of the voice
+    silent: Share  # of single frames with a closed mouth of the clip and silence
 
     def __post_init__(self) -> None:
         if len(self.snr_db) != 2 or self.snr_db[0] > self.snr_db[1]:
@@ -173,17 +173,17 @@ class AugmentParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpertParams:
-    """The sync expert. Its width is model.width, so that the generator may begin with its hearing."""
+    """The sync expert. Its width is model.width, so that the generator can reuse its audio encoder."""
 
     num_steps: Count
     clips_per_batch: Annotated[int, Range(1, 4096)]
-    runs_per_clip: Annotated[int, Range(2, 4096)]  # of 5 frames, in a batch; negatives of one another
+    runs_per_clip: Annotated[int, Range(2, 4096)]  # runs of 5 frames in a batch; negatives of one another
     lr: Rate
     warmup_steps: Annotated[int, Range(0, 10**9)]
     weight_decay: Share
     negative_min_frames: Annotated[int, Range(2, 1000)]  # within a clip
     other_clip_share: Share  # of the negatives' weight
-    ranking_weight: Weight  # of the ranking loss, beside the pair loss
+    ranking_weight: Weight  # of the ranking loss, besides the pair loss
     augment: AugmentParams
     precision: Literal["bf16", "fp32"]
     max_offset: Annotated[int, Range(3, 50)]  # frames, of the validation
@@ -199,24 +199,24 @@ class ExpertParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermParams:
-    """One term of the generator's loss: its weight, and when it counts. See model.schedules."""
+    """One term of the generator's loss: its weight and schedule. See model.schedules."""
 
-    weight: Weight  # 0: the term is not there
+    weight: Weight  # 0: the term is left out
     begin: Share  # of the steps; before it the weight is 0
-    ramp: Share  # of the steps, in which the weight rises in a line
-    metric: Literal["none", "val_mouth_l1", "val_expert_loss", "val_sync_loss"]  # begins when this has come down ...
+    ramp: Share  # of the steps, during which the weight rises linearly
+    metric: Literal["none", "val_mouth_l1", "val_expert_loss", "val_sync_loss"]  # wait until it has fallen ...
     below: Annotated[float, Range(0, 100)]  # ... to this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermsParams:
-    """The terms of the generator's loss beside L1."""
+    """The terms of the generator's loss besides L1."""
 
     sync: TermParams  # contrastive, of the co-trained sync discriminator
     expert: TermParams  # -log probability of "in sync", of the frozen expert
-    quality: TermParams  # deceit of the visual-quality discriminator
+    quality: TermParams  # adversarial, of the visual-quality discriminator
     temporal: TermParams  # L1 of the change from frame to frame
-    perceptual: TermParams  # L1 in the expert's eyes
+    perceptual: TermParams  # L1 of the expert's features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,20 +229,18 @@ class TrainParams:
     decay_from: Share
     lip_alpha: Annotated[float, Range(1, 1000)]
     terms: TermsParams
-    num_runs: Annotated[int, Range(0, 10_000)]  # of 5 frames in a row, in a batch; expert and temporal terms see them
-    audio_from_expert: Literal["never", "first", "frozen"]  # the generator's hearing: its own, begins so, stays so
-    average: Annotated[
-        float, Range(0, 0.99999)
-    ]  # of the weights that are shown and saved, share kept in a step; 0: off
+    num_runs: Annotated[int, Range(0, 10_000)]  # runs of 5 frames in a batch, for the expert and temporal terms
+    audio_from_expert: Literal["never", "first", "frozen"]  # its audio encoder: its own, initialised from, frozen
+    average: Annotated[float, Range(0, 0.99999)]  # decay of the moving average of the weights that is saved; 0: off
     margin: Annotated[float, Range(0.1, 2)]  # distances on the unit sphere end at 2
     identity_min_frames: Annotated[int, Range(1, 1000)]
-    negative_min_frames: Annotated[int, Range(2, 1000)]  # 1 would be the neighbour: nearly in sync
+    negative_min_frames: Annotated[int, Range(2, 1000)]  # 1 would be the adjacent frame: nearly in sync
     windows_per_clip: Annotated[int, Range(1, 10_000)]  # samples drawn from a clip each time it is decoded
     clips_in_flight: Annotated[int, Range(1, 10_000)]  # clips whose samples are mixed with one another
     augment: AugmentParams
     precision: Literal["bf16", "fp32"]
     separate_fakes: bool
-    time_limit_s: Annotated[float, Range(0, 1e9)]  # 0 is none; changes nothing of the result
+    time_limit_s: Annotated[float, Range(0, 1e9)]  # 0: no limit; changes no result
     log_every: Count
     val_every: Count
     val_samples: Annotated[int, Range(1, 100_000)]
@@ -252,17 +250,17 @@ class TrainParams:
     def __post_init__(self) -> None:
         if self.num_runs * RUN_FRAMES > self.batch_size:
             raise ValueError(
-                f"train.num_runs is {self.num_runs}: {self.num_runs * RUN_FRAMES} frames, train.batch_size is "
+                f"train.num_runs is {self.num_runs}: {self.num_runs * RUN_FRAMES} frames, but train.batch_size is "
                 f"{self.batch_size}"
             )
-        needy = ("expert", "temporal", "perceptual")
-        if not self.num_runs and (idle := [name for name in needy if getattr(self.terms, name).weight]):
-            raise ValueError(f"train.terms.{idle[0]} sees runs of frames, but train.num_runs is 0")
+        need_runs = ("expert", "temporal", "perceptual")
+        if not self.num_runs and (idle := [name for name in need_runs if getattr(self.terms, name).weight]):
+            raise ValueError(f"train.terms.{idle[0]} needs runs of frames, but train.num_runs is 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightParams:
-    """Files of published networks that evaluation uses where it has them; "" for none."""
+    """Files of published networks for evaluation; "" for none."""
 
     syncnet: str
     inception: str
@@ -275,9 +273,9 @@ class EvaluateParams:
     max_lag: Annotated[int, Range(1, 50)]  # frames
     num_pairs: Annotated[int, Range(2, 1_000_000)]
     num_bootstrap: Annotated[int, Range(10, 1_000_000)]
-    strips: Annotated[int, Range(0, 100)]  # clips shown as pictures
+    strips: Annotated[int, Range(0, 100)]  # clips shown in the report
     noise_clips: Annotated[int, Range(0, 100_000)]
-    noise_snr_db: list[Annotated[float, Range(-20, 60)]]  # dB; of music and of noise under the sound
+    noise_snr_db: list[Annotated[float, Range(-20, 60)]]  # SNR with music or noise under the audio
     weights: WeightParams
 
     def __post_init__(self) -> None:
@@ -287,7 +285,7 @@ class EvaluateParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrainParams:
-    """When a new checkpoint takes the place of the one that serves."""
+    """When a new checkpoint replaces the one that serves."""
 
     metric: Literal["aperture_corr", "aperture_best_corr"]
     promote: Literal["better", "not_worse"]
@@ -319,5 +317,5 @@ class Params:
         if 2 * self.train.identity_min_frames > self.faces.min_frames:
             raise ValueError(
                 f"train.identity_min_frames is {self.train.identity_min_frames}; at most half of faces.min_frames "
-                f"({self.faces.min_frames}), or short clips have no identity frame"
+                f"({self.faces.min_frames}), otherwise short clips have no identity frame"
             )

@@ -45,8 +45,9 @@ def test_files_that_are_named_exist(name):
     assert (ROOT / name).exists()
 
 
-def test_links_within_the_page_lead_somewhere():
+def test_links_lead_somewhere():
     text = PAGES["CONTRIBUTING.md"]
+    assert all((ROOT / name).is_file() for name in re.findall(r"\]\((?!https?:|#)([^)#]+)", text))
     titles = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)$", text, re.M)}
     assert set(re.findall(r"\]\(#([\w-]+)\)", text)) <= titles
 

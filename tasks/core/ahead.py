@@ -1,4 +1,4 @@
-"""An iterator that is worked ahead of its reader by a thread: decoding, generating and encoding at the same time."""
+"""A thread that prepares items before they are read, so that decoding, generating and encoding overlap."""
 
 import queue
 import threading
@@ -6,34 +6,34 @@ from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
-WAIT_S = 0.2  # how often a thread looks whether it is still wanted
+WAIT_S = 0.2  # how often the thread checks whether the reader has closed
 
 
-def ahead(things: Iterable[T], num: int) -> Generator[T]:
-    """The same things in the same order, `num` of them ready at most; errors arrive where they would have.
+def ahead(items: Iterable[T], num: int) -> Generator[T]:
+    """The same items in the same order, at most `num` of them ready; an error is raised at its item's place.
 
-    What is read no further is ended: the thread stops and `things` is closed, in that thread.
+    Closing the generator stops the thread, which closes `items`.
     """
     ready: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(num)
-    unwanted = threading.Event()
+    closed = threading.Event()
 
-    def put(item: tuple[bool, T | BaseException | None]) -> None:
-        while not unwanted.is_set():
+    def put(entry: tuple[bool, T | BaseException | None]) -> None:
+        while not closed.is_set():
             try:
-                ready.put(item, timeout=WAIT_S)
+                ready.put(entry, timeout=WAIT_S)
                 return
             except queue.Full:
                 continue
 
     def work() -> None:
-        source = iter(things)
+        source = iter(items)
         try:
-            for thing in source:
-                put((True, thing))
-                if unwanted.is_set():
+            for item in source:
+                put((True, item))
+                if closed.is_set():
                     return
             put((False, None))
-        except BaseException as error:  # noqa: BLE001 - it is raised again where the things are read
+        except BaseException as error:  # noqa: BLE001 - raised again in the reading thread
             put((False, error))
         finally:
             if hasattr(source, "close"):
@@ -43,12 +43,12 @@ def ahead(things: Iterable[T], num: int) -> Generator[T]:
     thread.start()
     try:
         while True:
-            more, thing = ready.get()
-            if isinstance(thing, BaseException):
-                raise thing
+            more, item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
             if not more:
                 return
-            yield thing  # type: ignore[misc]
+            yield item  # type: ignore[misc]
     finally:
-        unwanted.set()
+        closed.set()
         thread.join()

@@ -1,6 +1,6 @@
 """params.yaml -> model.params.Params. A wrong name, type or range is one line that names the key.
 
-python -m tasks.core.config [params.yaml]        checks it, prints its hash
+python -m tasks.core.config [params.yaml]        check the file, print its hash
 """
 
 import dataclasses
@@ -20,13 +20,13 @@ from tasks.core.errors import UserError
 def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check every section, used or not: a bad value stops the first stage, not the last."""
     try:
-        given = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run from the repository root") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     try:
-        params: Params = _build(Params, given, "")
+        params: Params = _build(Params, values, "")
     except ValueError as error:
         raise UserError(f"{path}: {error}") from None
     return params
@@ -45,21 +45,21 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def digest(*sections: Any) -> str:
-    """sha256 of the values of some sections, whatever the comments and order in the file."""
+    """sha256 of the values of some sections; comments and the order in the file do not matter."""
     text = json.dumps([as_dict(section) for section in sections], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _build(schema: type, given: object, where: str) -> Any:
-    if not isinstance(given, dict):
-        raise ValueError(f"{where.rstrip('.') or 'the file'} must be a section of parameters, got {given!r}")
+def _build(schema: type, values: object, where: str) -> Any:
+    if not isinstance(values, dict):
+        raise ValueError(f"{where.rstrip('.') or 'the file'} must be a section of parameters, got {values!r}")
     hints = get_type_hints(schema, include_extras=True)
     known = ", ".join(sorted(hints))
-    if unknown := sorted(str(key) for key in given.keys() - hints.keys()):
+    if unknown := sorted(str(key) for key in values.keys() - hints.keys()):
         raise ValueError(f"{where}{unknown[0]} is not a parameter; known: {known}")
-    if missing := sorted(hints.keys() - given.keys()):
+    if missing := sorted(hints.keys() - values.keys()):
         raise ValueError(f"{where}{missing[0]} is missing")
-    return schema(**{name: _check(hint, given[name], where + name) for name, hint in hints.items()})
+    return schema(**{name: _check(hint, values[name], where + name) for name, hint in hints.items()})
 
 
 def _check(hint: Any, value: Any, where: str) -> Any:
@@ -76,8 +76,8 @@ def _check(hint: Any, value: Any, where: str) -> Any:
     kind, limits = hint, None
     if get_origin(hint) is Annotated:
         kind, limits = get_args(hint)
-    right = isinstance(value, kind) or (kind is float and isinstance(value, int))
-    if not right or (isinstance(value, bool) and kind is not bool):
+    right_type = isinstance(value, kind) or (kind is float and isinstance(value, int))
+    if not right_type or (isinstance(value, bool) and kind is not bool):
         hint_text = "; YAML reads 1e-3 as text, write 1.0e-3" if kind is float and isinstance(value, str) else ""
         raise ValueError(f"{where} must be {kind.__name__}, got {value!r}{hint_text}")
     if isinstance(limits, Range):

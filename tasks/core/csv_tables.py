@@ -1,4 +1,4 @@
-"""Small CSV tables that `dvc plots` and people read."""
+"""Small CSV tables, for `dvc plots` and for reading."""
 
 import csv
 import io
@@ -12,12 +12,12 @@ from tasks.core.files import write_atomic
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """`csv_text` in a file, whole or not at all."""
+    """Write `csv_text` to a file, all or nothing."""
     write_atomic(path, csv_text(rows))
 
 
 def csv_text(rows: Sequence[dict[str, Any]]) -> str:
-    """A column a name, in the order they first appear; floats with six digits; empty where a row lacks one."""
+    """One column per name, in the order they first appear; floats with six digits; empty if a row lacks the name."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     table = csv.DictWriter(text, names, lineterminator="\n")
@@ -28,7 +28,7 @@ def csv_text(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def read_csv(path: Path) -> list[dict[str, float | str]]:
-    """The inverse of `write_csv`: numbers as floats, what is empty as ""."""
+    """The inverse of `write_csv`: numbers as floats, empty cells as ""."""
     with path.open(newline="") as file:
         return [{name: _number(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
@@ -41,7 +41,7 @@ def _number(text: str) -> float | str:
 
 
 def rounded(value: Any) -> Any:
-    """Six digits: the same on machines whose last bits differ."""
+    """Round to six digits, so that machines whose last bits differ agree."""
     if isinstance(value, dict):
         return {name: rounded(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The device that networks run on: LIPGAN_DEVICE, read here alone."""
+"""The device that networks run on: LIPGAN_DEVICE is read only here."""
 
 import os
 
@@ -8,18 +8,18 @@ from tasks.core.errors import UserError
 
 
 def choose_device() -> torch.device:
-    """LIPGAN_DEVICE: cpu, cuda or cuda:N; without it CUDA where there is one.
+    """LIPGAN_DEVICE: cpu, cuda or cuda:N; by default CUDA if there is a GPU.
 
-    Errors: UserError for another name, or a GPU that is not here.
+    Errors: UserError for another name, or if there is no GPU.
     """
-    given = os.environ.get("LIPGAN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
-    wrong = f"LIPGAN_DEVICE must be cpu or cuda, got {given!r}"
+    name = os.environ.get("LIPGAN_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    wrong = f"LIPGAN_DEVICE must be cpu or cuda, got {name!r}"
     try:
-        device = torch.device(given)
+        device = torch.device(name)
     except RuntimeError as error:
         raise UserError(wrong) from error
     if device.type not in ("cpu", "cuda"):
         raise UserError(wrong)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"LIPGAN_DEVICE is {given}, but torch {torch.__version__} sees no GPU here")
+        raise UserError(f"LIPGAN_DEVICE is {name}, but torch {torch.__version__} finds no GPU")
     return device

@@ -1,10 +1,10 @@
-"""The processes of one training: started by torchrun, or the only one.
+"""The processes of one training run: those that torchrun starts, or a single one.
 
     torchrun --nproc-per-node 2 -m tasks.train
 
-torchrun sets RANK, WORLD_SIZE, LOCAL_RANK and where to meet; each process takes the GPU of its LOCAL_RANK, or a share
-of the CPU. Only the first writes files, tracks and shows. What must not wait for a GPU (stop now? which state?) goes
-through gloo, gradients on GPUs through nccl.
+torchrun sets RANK, WORLD_SIZE, LOCAL_RANK and the rendezvous address; each process takes the GPU of its LOCAL_RANK, or
+a share of the CPU. Only the first rank writes files, logs and shows progress. Decisions that must not wait for a GPU
+(whether to stop, which state to load) go through gloo, gradients on GPUs through nccl.
 """
 
 import os
@@ -20,12 +20,12 @@ from model.distributed import num_ranks, rank
 from tasks.core.errors import UserError
 
 T = TypeVar("T")
-WAIT = timedelta(minutes=30)  # for a rank that writes or reads a state; then the others stop with an error
+WAIT = timedelta(minutes=30)  # for a rank that writes or reads a state; after that the others stop with an error
 
 
 @contextmanager
 def together(device: torch.device) -> Iterator[torch.device]:
-    """Meet the other ranks, if there are any; yields this rank's device."""
+    """Join the process group, if there are other ranks; yields this rank's device."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield device
         return
@@ -34,7 +34,7 @@ def together(device: torch.device) -> Iterator[torch.device]:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         if device.index >= torch.cuda.device_count():
             raise UserError(
-                f"rank {os.environ['RANK']} wants GPU {device.index}, there are {torch.cuda.device_count()} here: "
+                f"rank {os.environ['RANK']} needs GPU {device.index}, this machine has {torch.cuda.device_count()}: "
                 "lower torchrun's --nproc-per-node"
             )
         torch.cuda.set_device(device)
@@ -47,12 +47,12 @@ def together(device: torch.device) -> Iterator[torch.device]:
 
 
 def first() -> bool:
-    """Whether this process is the one that writes, tracks and shows."""
+    """Whether this rank writes files, logs and shows progress."""
     return rank() == 0
 
 
-def first_of_all() -> bool:
-    """The same before the ranks have met and after they parted."""
+def first_process() -> bool:
+    """`first`, outside the process group: before `together` and after it."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -62,7 +62,7 @@ def num_here() -> int:
 
 
 def from_first(make: Callable[[], T]) -> T:
-    """What the first rank's `make` gives, on every rank. Its UserError is every rank's."""
+    """The result of the first rank's `make`, on every rank. Its UserError is raised on every rank."""
     if num_ranks() == 1:
         return make()
     box: list[Any] = [None, None]
@@ -78,17 +78,17 @@ def from_first(make: Callable[[], T]) -> T:
     return value
 
 
-def any_of(word: str) -> str:
-    """What some rank has to say, the same answer on all; "" where none says anything.
+def any_of(text: str) -> str:
+    """The text of a rank whose text is not empty, the same on all ranks; "" if there is none.
 
-    Asked at every step, and one small message of the CPU's: no rank waits for its GPU.
+    Called at every step. It costs one small message on the CPU: no rank waits for its GPU.
     """
     if num_ranks() == 1:
-        return word
-    asked = torch.tensor([bool(word)], dtype=torch.int32)
-    dist.all_reduce(asked, op=dist.ReduceOp.MAX)
-    if not asked.item():
+        return text
+    any_text = torch.tensor([bool(text)], dtype=torch.int32)
+    dist.all_reduce(any_text, op=dist.ReduceOp.MAX)
+    if not any_text.item():
         return ""
-    words: list[Any] = [None] * num_ranks()
-    dist.all_gather_object(words, word)
-    return max(words)
+    texts: list[Any] = [None] * num_ranks()
+    dist.all_gather_object(texts, text)
+    return max(texts)

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and their hashes."""
+"""Writing files all-or-nothing, hashing them, and demanding that they exist."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from tasks.core.errors import UserError
 
 @contextmanager
 def all_or_nothing(out: Path) -> Iterator[Path]:
-    """Yield a path beside `out` (a file or a folder to make) that takes its place only if the block ends well."""
+    """Yield a path beside `out` (a file or a folder) that is moved to `out` only if the block succeeds."""
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     partial = scratch / out.name
@@ -49,11 +49,11 @@ def sha256_file(path: Path) -> str:
 
 
 def md5_file(path: Path) -> str:
-    """The hash DVC writes into dvc.lock, so that MLflow and dvc.lock can be matched."""
+    """The hash that dvc.lock has for a file, so that MLflow and dvc.lock can be matched."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def md5_bytes(content: bytes) -> str:
-    """The same, of bytes that lie in no file."""
+    """`md5_file` of bytes in memory."""
     return hashlib.md5(content).hexdigest()

@@ -1,4 +1,4 @@
-"""How much memory there is, and one line instead of a traceback where there is too little."""
+"""How much memory is free, and one line instead of a traceback when it runs out."""
 
 import ctypes
 import ctypes.util
@@ -15,7 +15,7 @@ MESSAGES = ("can't allocate memory", "not enough memory", "out of memory")  # of
 
 
 def free_bytes(device: torch.device) -> int:
-    """What can still be taken: of a GPU's memory, or of this machine's."""
+    """Free memory of a GPU, or available memory of this machine."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     meminfo = Path("/proc/meminfo")
@@ -26,8 +26,8 @@ def free_bytes(device: torch.device) -> int:
 
 
 @contextmanager
-def told_when_short(device: torch.device, settings: str) -> Iterator[None]:
-    """UserError that names the settings to lower, where memory runs out within the block."""
+def explain_out_of_memory(device: torch.device, settings: str) -> Iterator[None]:
+    """Running out of memory within the block becomes a UserError that names the settings to lower."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -40,8 +40,8 @@ def told_when_short(device: torch.device, settings: str) -> Iterator[None]:
 
 
 def give_back() -> None:
-    """glibc keeps what several threads free in pieces, frames of megabytes among them: a film of ten minutes would end
-    with twice the memory it needs. Where there is no glibc nothing is done.
+    """Return freed memory to the system. glibc keeps what several threads free in pieces, frames of megabytes among
+    them: a video of ten minutes would end with twice the memory it needs. Does nothing without glibc.
     """
     libc = ctypes.CDLL(ctypes.util.find_library("c"))
     if hasattr(libc, "malloc_trim"):

@@ -37,7 +37,7 @@ DEMO_FACE = Path("out/demo-face.mp4")
 
 
 def main_repository() -> Path:
-    """The repository whose caches and MLflow store are used: of a git worktree, the one it was made from."""
+    """The repository whose caches and MLflow store are used: for a git worktree, the one it was created from."""
     here = Path.cwd()
     git = here / ".git"
     if git.is_file():  # a worktree: "gitdir: <main>/.git/worktrees/<name>"
@@ -46,5 +46,5 @@ def main_repository() -> Path:
 
 
 def cache() -> Path:
-    """Unit cache and training state: outside DVC's outs, shared by the worktrees of a repository."""
+    """The folder of the unit cache and training states: outside DVC's outs, shared by a repository's worktrees."""
     return Path(os.environ.get("LIPGAN_CACHE") or main_repository() / ".cache")

@@ -1,4 +1,4 @@
-"""Other programs: the one module that starts any. Arguments are lists; nothing passes through a shell."""
+"""The only module that starts other programs. Arguments are lists; nothing goes through a shell."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from tasks.core.errors import UserError
 
 
 def git(*arguments: str, folder: Path | None = None) -> str | None:
-    """What git prints, None where this is no repository or there is no git."""
+    """The output of git; None if it fails, is not installed, or this is not a repository."""
     try:
         return demand_git(*arguments, folder=folder)
     except UserError:
@@ -18,7 +18,7 @@ def git(*arguments: str, folder: Path | None = None) -> str | None:
 
 
 def demand_git(*arguments: str, folder: Path | None = None) -> str:
-    """What git prints.  Errors: UserError with what it says where it fails."""
+    """The output of git.  Errors: UserError with git's own message."""
     try:
         done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=600)
     except FileNotFoundError:
@@ -29,22 +29,24 @@ def demand_git(*arguments: str, folder: Path | None = None) -> str:
 
 
 def git_contents(names: Sequence[str]) -> list[bytes | None]:
-    """Contents of the repository's objects, by hash or as `<commit>:<path>`, in one call; None for what is none."""
-    asked = "".join(f"{name}\n" for name in names).encode()
+    """Contents of git objects, by hash or as `<commit>:<path>`, in one call; None for an object that does not exist."""
+    request = "".join(f"{name}\n" for name in names).encode()
     try:
-        done = subprocess.run(["git", "cat-file", "--batch"], input=asked, capture_output=True, check=True, timeout=600)
+        done = subprocess.run(
+            ["git", "cat-file", "--batch"], input=request, capture_output=True, check=True, timeout=600
+        )
     except (FileNotFoundError, subprocess.CalledProcessError) as error:
         raise UserError("git cannot read its objects here; run in a git repository, from its root") from error
-    found: list[bytes | None] = []
+    contents: list[bytes | None] = []
     rest = memoryview(done.stdout)
     for _ in names:
         end = bytes(rest[:1024]).index(b"\n")  # "<hash> <kind> <size>", or "<name> missing"
         head = bytes(rest[:end]).decode().rsplit(" ", 2)
         size = int(head[-1]) if head[-1].isdigit() else None
         start = end + 1
-        found.append(None if size is None else bytes(rest[start : start + size]))
+        contents.append(None if size is None else bytes(rest[start : start + size]))
         rest = rest[start:] if size is None else rest[start + size + 1 :]
-    return found
+    return contents
 
 
 def dvc(
@@ -53,20 +55,20 @@ def dvc(
     folder: Path | None = None,
     keep_open: Sequence[int] = (),
 ) -> None:
-    """Run a dvc command that talks to the person at the terminal; it inherits the files `keep_open`.
+    """Run a dvc command whose output goes to the terminal; it inherits the open files `keep_open`.
 
-    Errors: UserError where it fails.
+    Errors: UserError if it fails.
     """
-    _talk("dvc", arguments, variables, folder, keep_open)
+    _run_module("dvc", arguments, variables, folder, keep_open)
 
 
 def train(*, variables: Mapping[str, str], folder: Path) -> None:
-    """Stage `train` in another project folder, by itself.  Errors: UserError where it fails."""
+    """Run stage `train` alone in another project folder.  Errors: UserError if it fails."""
     root = str(Path(__file__).parents[2])
-    _talk("tasks.train", (), {"PYTHONPATH": root, **variables}, folder, ())
+    _run_module("tasks.train", (), {"PYTHONPATH": root, **variables}, folder, ())
 
 
-def _talk(
+def _run_module(
     module: str,
     arguments: Sequence[str],
     variables: Mapping[str, str] | None,
@@ -78,29 +80,29 @@ def _talk(
         subprocess.run(command, check=True, env=environment, cwd=folder, pass_fds=keep_open)
     except subprocess.CalledProcessError as error:
         raise UserError(
-            f"{module} {' '.join(arguments)} ended with status {error.returncode}; its lines above say why"
+            f"{module} {' '.join(arguments)} ended with status {error.returncode}; see its output above"
         ) from error
 
 
-def run(arguments: list[str], whose: str, timeout_s: float = 600) -> None:
-    """A program that the user named.  Errors: UserError where it is missing, fails, or does not end in time."""
+def run(arguments: list[str], setting: str, timeout_s: float = 600) -> None:
+    """Run a program that the user named.  Errors: UserError if it is missing, fails, or does not end in time."""
     try:
         subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=timeout_s)
     except FileNotFoundError as error:
-        raise UserError(f"{whose}: there is no program {arguments[0]}") from error
+        raise UserError(f"{setting}: there is no program {arguments[0]}") from error
     except subprocess.TimeoutExpired as error:
-        raise UserError(f"{whose}: {arguments[0]} did not end within {timeout_s:.0f} s") from error
+        raise UserError(f"{setting}: {arguments[0]} did not end within {timeout_s:.0f} s") from error
     except subprocess.CalledProcessError as error:
-        said = " ".join(str(error.stderr).split())[-200:]
-        raise UserError(f"{whose}: {arguments[0]} ended with status {error.returncode}: {said}") from error
+        message = " ".join(str(error.stderr).split())[-200:]
+        raise UserError(f"{setting}: {arguments[0]} ended with status {error.returncode}: {message}") from error
 
 
 def ask_dvc(*arguments: str, folder: Path | None = None) -> str:
-    """What a dvc command prints.  Errors: UserError with its last line where it fails."""
+    """The output of a dvc command.  Errors: UserError with its last line of error output."""
     command = [sys.executable, "-m", "dvc", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
     except subprocess.CalledProcessError as error:
-        said = error.stderr.strip().splitlines() or ["no reason given"]
-        raise UserError(f"dvc {' '.join(arguments)}: {said[-1]}") from error
+        lines = error.stderr.strip().splitlines() or ["no reason given"]
+        raise UserError(f"dvc {' '.join(arguments)}: {lines[-1]}") from error
     return done.stdout

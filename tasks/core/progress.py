@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 Report = Callable[[str, int, int], None]  # of a bar: what it counts, how many are done, of how many
 
-_notes: Path | None = None  # where this process says what it is at
+_notes: Path | None = None  # folder in which this process notes its current work
 _report: Report | None = None  # gets the state of every bar, in place of the terminal
 
 
@@ -40,14 +40,14 @@ def reported(report: Report) -> Iterator[None]:
 def bar(
     total: int, what: str, unit: str, initial: int = 0, scale: bool = False, hidden: bool = False
 ) -> "Iterator[tqdm[Any]]":
-    """A bar to be advanced by hand: `with bar(10, "training", "step") as b: b.update()`.
+    """A bar that the caller advances: `with bar(10, "training", "step") as b: b.update()`.
 
-    It shows that time goes on also while nothing is done: every second on a terminal, every ten in a log.
+    The elapsed time is refreshed between updates too: every second on a terminal, every ten in a log.
     `scale`: large numbers as 1.2G, and the rate also in a log.
     """
     on_terminal = sys.stderr.isatty() or _report is not None
     rate = ", {rate_fmt}" if scale else ""
-    line = "{desc}: {n_fmt}/{total_fmt}{unit}, {elapsed} gone, {remaining} left" + rate + "{postfix}"
+    line = "{desc}: {n_fmt}/{total_fmt}{unit}, {elapsed} elapsed, {remaining} left" + rate + "{postfix}"
     shown = (_ReportedBar if _report else tqdm)(
         total=total, initial=initial, desc=what, unit=f" {unit}", file=sys.stderr, unit_scale=scale,
         mininterval=0.2 if on_terminal else 5, maxinterval=1e9, ascii=None if on_terminal else True,
@@ -69,8 +69,9 @@ def bar(
         shown.close()
 
 
-def progress(things: Iterable[T], what: str, unit: str) -> Iterator[T]:
-    items = list(things)
+def progress(iterable: Iterable[T], what: str, unit: str) -> Iterator[T]:
+    """The items, with a bar that counts them as they are read."""
+    items = list(iterable)
     with bar(len(items), what, unit) as b:
         for item in items:
             yield item
@@ -78,24 +79,24 @@ def progress(things: Iterable[T], what: str, unit: str) -> Iterator[T]:
 
 
 def say(line: str) -> None:
-    """One line for the person at the terminal, beside any bar."""
+    """Print one line on standard error, above any bar."""
     tqdm.write(line, file=sys.stderr)
 
 
 def note_in(folder: Path | None) -> None:
-    """From now on `doing` is noted in a folder; for a worker process, whose parent asks with `noted`."""
+    """Let `doing` write into a folder from now on; for a worker process, whose parent reads with `noted`."""
     global _notes
     _notes = folder
 
 
 def doing(what: str) -> None:
-    """Note what this process is at, for the case that it dies or hangs; "" is nothing."""
+    """Note the current work of this process, in case it dies or hangs; "" for none."""
     if _notes:
         (_notes / str(os.getpid())).write_text(what)
 
 
 def noted(folder: Path, pid: int) -> str:
-    """What a process is at as far as it said, "" where it said nothing."""
+    """The last note of a process; "" if there is none."""
     try:
         return (folder / str(pid)).read_text()
     except FileNotFoundError:

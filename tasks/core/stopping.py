@@ -1,6 +1,6 @@
-"""How a long stage is asked to stop where it can go on: SIGTERM, one Ctrl-C, or a limit of time.
+"""Requests that a long stage stop at a point from which it can resume: SIGTERM, one Ctrl-C, or a time limit.
 
-Machines that may be taken away send SIGTERM some seconds before. A second Ctrl-C ends the process at once.
+Preemptible machines send SIGTERM some seconds before they stop. A second Ctrl-C ends the process at once.
 """
 
 import signal
@@ -12,7 +12,7 @@ from types import FrameType
 
 
 class Stop:
-    """`why` is "" until there is a reason to stop."""
+    """A pending request. `why` is "" until there is a reason to stop."""
 
     def __init__(self, time_limit_s: float, what_limits: str) -> None:
         self._began_s, self._limit_s, self._what = time.monotonic(), time_limit_s, what_limits
@@ -32,9 +32,9 @@ class Stop:
 
 @contextmanager
 def stoppable(time_limit_s: float = 0.0, what_limits: str = "the time limit") -> Iterator[Stop]:
-    """Signals ask for a stop within the block, and mean what they did after it. 0 s: no limit.
+    """Within the block, signals request a stop; afterwards their handlers are restored. 0 s: no time limit.
 
-    Outside the main thread, where Python knows no signals, only the limit counts.
+    Outside the main thread Python cannot handle signals, and only the time limit counts.
     """
     stop = Stop(time_limit_s, what_limits)
     if threading.current_thread() is not threading.main_thread():

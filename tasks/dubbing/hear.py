@@ -15,7 +15,7 @@ from tasks.core.errors import UserError
 from tasks.dubbing import separate
 from tasks.features import audio
 from tasks.media import containers, decode, native_rate
-from tasks.media.native_rate import Sound
+from tasks.media.native_rate import SoundFormat
 
 PIECE_FRAMES = 60 * timing.FPS  # of sound features made at a time
 CONTEXT_FRAMES = 2  # on either side: longer than any window of the features
@@ -54,7 +54,7 @@ def line(path: Path, start_s: float = 0.0, way: str = "raw") -> Line:
 
 def demand_whole(path: Path, heard_s: float) -> None:
     """The rule of pictures: what loses a tenth of its promised length is not dubbed in silence.  Errors: UserError"""
-    promised_s = native_rate.sound(path).duration_s
+    promised_s = native_rate.sound_format(path).duration_s
     if heard_s >= decode.WHOLE * promised_s or decode.guesses_length(path):
         return
     all_s = sum(len(block) for block in decode.sound_from(path, None)) / timing.SAMPLE_RATE_HZ  # before the picture too
@@ -138,12 +138,14 @@ def mfcc(blocks: Iterable[np.ndarray], num_frames: int) -> np.ndarray:
     return np.concatenate(made, axis=1)
 
 
-def soundtrack(lines: Sequence[Line], original: Path | None, duration_s: float) -> tuple[Iterator[np.ndarray], Sound]:
+def soundtrack(
+    lines: Sequence[Line], original: Path | None, duration_s: float
+) -> tuple[Iterator[np.ndarray], SoundFormat]:
     """What people hear: the lines, between them the sound of `original` or silence; in its format or the first line's.
 
     Shape: yields (channels, n) float32, cut to the duration
     """
-    like = native_rate.sound(original or lines[0].path)
+    like = native_rate.sound_format(original or lines[0].path)
     new = placed(
         lines, round(duration_s * like.rate_hz), like.rate_hz, (like.num_channels,),
         lambda line: native_rate.channels(line.path, like),
@@ -152,7 +154,7 @@ def soundtrack(lines: Sequence[Line], original: Path | None, duration_s: float) 
 
 
 def mixed(
-    original: Iterator[np.ndarray], new: Iterator[np.ndarray], lines: Sequence[Line], like: Sound
+    original: Iterator[np.ndarray], new: Iterator[np.ndarray], lines: Sequence[Line], like: SoundFormat
 ) -> Iterator[np.ndarray]:
     """The original sound, faded to `new` within the lines."""
     pending = np.zeros((like.num_channels, 0), np.float32)

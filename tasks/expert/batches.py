@@ -14,7 +14,7 @@ from tasks.core import paths
 from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
 from tasks.loading.clips import Clips
-from tasks.storage.shard_reader import Stored
+from tasks.storage.shard_reader import StoredClip
 
 
 def usable(clips: Clips) -> list[int]:
@@ -60,7 +60,7 @@ def batch_of(clips: Clips, numbers: list[int], drawn: frame_runs.Runs, p: Params
     )
 
 
-def _heard(clip: Stored, frames_N: np.ndarray, change: Change) -> np.ndarray:
+def _heard(clip: StoredClip, frames_N: np.ndarray, change: Change) -> np.ndarray:
     """The sounds of frames of a clip, with what is under them.  Shape: (N,) -> (N, 12, 35)"""
     if not np.isfinite(change.snr_db):
         return samples.windows(clip.mfcc_FW, frames_N)

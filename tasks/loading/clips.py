@@ -11,7 +11,7 @@ from model.params import TrainParams
 from model.sampling import Draws
 from tasks.core.errors import UserError
 from tasks.storage import index
-from tasks.storage.shard_reader import Shards, Stored
+from tasks.storage.shard_reader import Shards, StoredClip
 from tasks.storage.shards import Clip
 
 
@@ -26,7 +26,7 @@ class Clips:
         self.keys = [row["clip"] for row in self.rows]
         self._shards = Shards(folder)
         self._limit_bytes = int(os.environ.get("LIPGAN_CLIP_MEMORY_MB", "2048")) << 20
-        self._held: OrderedDict[int, Stored] = OrderedDict()
+        self._held: OrderedDict[int, StoredClip] = OrderedDict()
         self._held_bytes = 0
 
     def __len__(self) -> int:
@@ -36,13 +36,13 @@ class Clips:
         """The whole clip; training takes what it needs from `stored`."""
         return self.stored(number).clip
 
-    def stored(self, number: int) -> Stored:
+    def stored(self, number: int) -> StoredClip:
         """A clip of which only what is asked for is decoded."""
         if number in self._held:
             self._held.move_to_end(number)
             return self._held[number]
         row = self.rows[number]
-        stored = Stored(self._shards.members(row), row, self._took)
+        stored = StoredClip(self._shards.members(row), row, self._took)
         self._held[number] = stored
         while self._held_bytes > self._limit_bytes and len(self._held) > 1:
             _, forgotten = self._held.popitem(last=False)

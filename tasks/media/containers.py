@@ -1,6 +1,6 @@
-"""A video, picture or sound file opened by PyAV, and its streams. Nothing else is ever opened: no address, no playlist,
-no picture sequence. tasks/media/decode.py makes arrays of it, tasks/media/native_rate.py pictures and sound as they
-came.
+"""Opening a video, image or audio file with PyAV, and its streams. Nothing else is opened: no address, no playlist, no
+image sequence. tasks/media/decode.py makes arrays of the streams, tasks/media/native_rate.py reads them at their own
+rate.
 """
 
 import contextlib
@@ -24,18 +24,18 @@ log = logging.getLogger(__name__)
 
 Source = Path | str | BinaryIO
 
-# demuxers; the others play text, or open further files and addresses
+# allowed demuxers; the others play text, or open further files and addresses
 FORMATS = (
     "mov,mp4,matroska,webm,mpeg,mpegvideo,mpegts,avi,flv,asf,gif,wav,mp3,flac,ogg,aac,aiff,caf,amr,"
     "png_pipe,jpeg_pipe,bmp_pipe,webp_pipe,tiff_pipe"
 )
-FILE_WIDE = ("asf",)  # these tell every stream's length as that of the longest
-WORDS: dict[type[av.FFmpegError], str] = {  # where FFmpeg's own tell a person nothing
-    av.ArgumentError: "damaged, or of a format that is not read here",  # no demuxer of FORMATS knows it
-    av.InvalidDataError: "damaged, or not a video, picture or sound",
+FILE_WIDE = ("asf",)  # these give every stream the length of the longest
+WORDS: dict[type[av.FFmpegError], str] = {  # clearer than FFmpeg's own messages
+    av.ArgumentError: "damaged, or of an unsupported format",  # no demuxer of FORMATS knows it
+    av.InvalidDataError: "damaged, or not a video, image or audio file",
     av.EOFError: "it ends before anything can be read",
 }
-JUMP_S = 60.0  # a time stamp further ahead than this is broken: no talking head stands still so long
+JUMP_S = 60.0  # a time stamp further ahead than this is broken: no talking head pauses for longer
 
 
 class MediaError(Exception):
@@ -49,17 +49,17 @@ class MediaError(Exception):
 
 @contextlib.contextmanager
 def opened(source: Source) -> Iterator[InputContainer]:
-    """The file as a container; every error of FFmpeg inside the block is a MediaError."""
+    """Open a file as a container; errors of FFmpeg inside the block become MediaErrors."""
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(Path(source).open("rb")) if isinstance(source, str | Path) else source
         file.seek(0)
         if not file.read(1):
             raise MediaError("empty_file", "the file has no bytes")
         file.seek(0)
-        nameless = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)  # the bytes say what it is
+        unnamed = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)  # without a name the bytes decide
         try:
             options = {"format_whitelist": FORMATS}
-            yield stack.enter_context(av.open(nameless, "r", options=options, metadata_errors="replace"))
+            yield stack.enter_context(av.open(unnamed, "r", options=options, metadata_errors="replace"))
         except av.FFmpegError as error:
             raise MediaError("unreadable", WORDS.get(type(error), f"FFmpeg says: {error.strerror}")) from error
 
@@ -74,7 +74,7 @@ def readable(path: Path | str, problem: str = "no picture can be read") -> Itera
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
-    """The first one of moving pictures that has a decoder: the cover of an album is not a video."""
+    """The first video stream that has a decoder and is not the cover image of an album."""
     moving = (s for s in container.streams.video if not s.disposition & Disposition.attached_pic)
     return next((s for s in moving if s.codec_context), None)
 
@@ -84,12 +84,12 @@ def audio_stream(container: InputContainer) -> AudioStream | None:
 
 
 def length_s(container: InputContainer, stream: VideoStream | AudioStream | None) -> float:
-    """Length of one stream as the container tells it; 0 where it does not, as in live recordings."""
+    """Length of one stream as the container declares it; 0 if it does not, as in live recordings."""
     if stream is None:
         return 0.0
     if stream.duration and stream.time_base and container.format.name not in FILE_WIDE:
         return float(stream.duration * stream.time_base)
-    end_s = 0.0  # the length of the whole file may be that of the other stream
+    end_s = 0.0  # the file's own length may be that of the other stream
     if tag := re.fullmatch(r"(\d\d):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", "")):  # Matroska
         end_s = int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
     elif len(container.streams) == 1 and container.duration:
@@ -99,12 +99,12 @@ def length_s(container: InputContainer, stream: VideoStream | AudioStream | None
 
 
 def decoded(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Any]:
-    """Frames of one stream in the order they are shown, to the end or to where the file breaks off.
+    """Frames of one stream in display order, to the end or to where the file breaks off.
 
-    What cannot be decoded before the first frame is passed over: a recording may start between key frames.
-    Later, pictures end at the first failure, since the next are built on it; sound goes on behind the gap.
+    Undecodable packets before the first frame are skipped: a recording may start between key frames. Later, video
+    ends at the first failure, since the next frames depend on it; audio continues after the gap.
     """
-    stream.codec_context.thread_count = 1  # a damaged file gives the same frames each time
+    stream.codec_context.thread_count = 1  # so that a damaged file gives the same frames each time
     packets = container.demux(stream)
     any_yet = False
     while True:
@@ -123,7 +123,7 @@ def decoded(container: InputContainer, stream: VideoStream | AudioStream) -> Ite
 
 
 def timed_pictures(pictures: Iterable[av.VideoFrame], stream: VideoStream) -> Iterator[tuple[av.VideoFrame, float]]:
-    """Decoded pictures with their start in s after the first one's, never falling."""
+    """Decoded pictures with their start in s after the first one's, never decreasing."""
     usual_s = float(1 / (stream.average_rate or FPS))
     first_s, last_s = None, -usual_s
     for frame in pictures:

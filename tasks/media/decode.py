@@ -1,9 +1,9 @@
-"""Video and sound files as arrays. They are opened by tasks/media/containers.py.
+"""Video and audio files as arrays. tasks/media/containers.py opens them.
 
-Pictures are RGB uint8 (H, W, 3) at 25 frames/s whatever the file's rate is; sound is float32 mono, 16 kHz.
-Picture 0 and sample 0 are the same moment: the time of the first picture that can be decoded.
-A source is a path or a binary file object that can seek (read from its start each time).
-Pixels are taken as square; interlaced pictures stay as they are.
+Pictures are RGB uint8 (H, W, 3) at 25 frames/s, whatever the file's rate; sound is float32 mono, 16 kHz.
+Picture 0 and sample 0 are at the same time: that of the first picture that can be decoded.
+A source is a path or a seekable binary file object, which is read from its start each time.
+Pixels are assumed to be square; interlaced pictures stay interlaced.
 """
 
 import contextlib
@@ -39,44 +39,38 @@ Block = tuple[np.ndarray, float | None, int]  # float32 (channels, n) or mono (n
 
 VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".avi")
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
-GUESSED = ("mp3", "aac", "amr")  # their length is the file's by the rate of its beginning, unless a header tells it
-WHOLE = 0.9  # of the promised length: a file that gives less is truncated
-GAP_S = 0.04  # sound is moved to its time stamp when it is further off than this (stamps are rounded)
-RATES_HZ = range(4_000, 384_001)  # others are damage; to change them takes gigabytes
+GUESSED = ("mp3", "aac", "amr")  # without a header, FFmpeg guesses their length from the first frames' bit rate
+WHOLE = 0.9  # share of the declared length; a file that decodes to less is truncated
+GAP_S = 0.04  # sound further than this from its time stamp is moved there (time stamps are rounded)
+RATES_HZ = range(4_000, 384_001)  # other rates are damage, and resampling from them takes gigabytes
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What the container promises; nothing is decoded. 0 stands where it does not say."""
+    """What the container declares; nothing is decoded. 0 if it does not say."""
 
     has_video: bool
     has_sound: bool
-    duration_s: float  # of the pictures, or of the sound where there are none
+    duration_s: float  # of the video stream, or of the audio stream if there is none
     fps: float
     width: int  # as stored, before any rotation
     height: int
     num_frames: int  # at 25 frames/s
 
 
-@dataclass(frozen=True, slots=True)
-class Video:
-    frames: np.ndarray  # RGB uint8 (T, H, W, 3), T >= 1, 25 frames/s
-    num_promised: int  # frames at 25 frames/s that the container promises, 0 where it does not say
-
-
 def is_image(path: Path | str) -> bool:
-    """Whether the name is a picture's; `frames` gives it as one frame."""
+    """Whether the name is an image file's; `frames` reads it as one frame."""
     return Path(path).suffix.lower() in IMAGE_ENDINGS
 
 
 def read_image(source: Source) -> np.ndarray:
-    """One picture, upright.  Shape: -> (H, W, 3) uint8 RGB.  Errors: MediaError."""
-    with contextlib.closing(frames(source)) as shown:
-        return next(shown)
+    """The first picture, upright.  Shape: -> (H, W, 3) uint8 RGB.  Errors: MediaError."""
+    with contextlib.closing(frames(source)) as pictures:
+        return next(pictures)
 
 
 def probe(source: Source) -> Probe:
-    """What the file says of itself. Errors: MediaError unreadable, empty_file."""
+    """Read the container's header.  Errors: MediaError unreadable, empty_file."""
     with opened(source) as container:
         video, audio = video_stream(container), audio_stream(container)
         duration_s = length_s(container, video or audio)
@@ -92,102 +86,92 @@ def probe(source: Source) -> Probe:
 
 
 def guesses_length(source: Source) -> bool:
-    """Whether `probe` may err in the length of a whole file.  Errors: MediaError unreadable, empty_file."""
+    """Whether `probe` may misstate the length of an undamaged file.  Errors: MediaError unreadable, empty_file."""
     with opened(source) as container:
         return container.format.name in GUESSED
 
 
 def tags(source: Source) -> dict[str, str]:
-    """The container's own words: title, comment, ...  Errors: MediaError unreadable, empty_file."""
+    """The container's metadata: title, comment, ...  Errors: MediaError unreadable, empty_file."""
     with opened(source) as container:
         return dict(container.metadata)
 
 
 def frames(source: Source) -> Generator[np.ndarray]:
-    """The pictures at 25 frames/s as arrays of their own.  Shape: yields (H, W, 3) uint8 RGB.  Else as Pictures."""
-    with contextlib.closing(Pictures(source)) as shown:
-        for picture in shown:
+    """`Pictures` as arrays that the caller may change.  Shape: yields (H, W, 3) uint8 RGB.  Errors: as Pictures."""
+    with contextlib.closing(Pictures(source)) as pictures:
+        for picture in pictures:
             yield picture.rgb()
 
 
 class Pictures(Iterator[Picture]):
-    """The pictures at 25 frames/s, one at a time: each the last one on screen at the middle of its frame.
+    """The pictures at 25 frames/s, one at a time: for each frame the source picture on screen at its middle.
 
-    This is `model.timing.source_frames` applied while decoding. Rotation in the file is applied; a later
-    change of size is scaled to the first size.
+    This is `model.timing.source_frames`, applied while decoding. Rotation in the file is applied; pictures of
+    another size than the first are scaled to it.
     Errors: MediaError unreadable, empty_file before the first picture; truncated after the last one that
-            could be decoded, where these are less than 90 % of those promised.
+            could be decoded, if these are less than 90 % of the declared number.
     """
 
-    start_s: float | None = None  # known from the first picture on: its time stamp, for `sound_from`
-    has_sound = False  # likewise
+    start_s: float | None = None  # time stamp of the first picture, for `sound_from`; set once that is decoded
+    has_sound = False  # set at the same time
 
     def __init__(self, source: Source) -> None:
-        self._shown = self._show(source)
+        self._pictures = self._decode(source)
 
     def __next__(self) -> Picture:
-        return next(self._shown)
+        return next(self._pictures)
 
     def close(self) -> None:
-        self._shown.close()
+        self._pictures.close()
 
-    def _show(self, source: Source) -> Generator[Picture]:
+    def _decode(self, source: Source) -> Generator[Picture]:
         with opened(source) as container:
             stream = video_stream(container)
             if stream is None:
                 raise MediaError("unreadable", "there is no video stream that can be decoded")
             self.has_sound = audio_stream(container) is not None
-            promised_s = length_s(container, stream)
-            shown: av.VideoFrame | None = None
+            declared_s = length_s(container, stream)
+            current: av.VideoFrame | None = None
             times_s: list[float] = []
             size, num_out = (0, 0), 0
             for frame, time_s in timed_pictures(decoded(container, stream), stream):
-                while shown and (num_out + 0.5) / FPS + 1e-9 < time_s:
-                    yield Picture(shown, size)
+                while current and (num_out + 0.5) / FPS + 1e-9 < time_s:
+                    yield Picture(current, size)
                     num_out += 1
-                if not shown:
+                if not current:
                     size, self.start_s = (frame.width, frame.height), frame.time
-                shown = frame
+                current = frame
                 times_s.append(time_s)
-            if shown is None:
+            if current is None:
                 raise MediaError("unreadable", "no video frame could be decoded")
             usual_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1 / FPS
             num_frames = max(1, round((times_s[-1] + usual_s) * FPS))
             for _ in range(num_out, num_frames):
-                yield Picture(shown, size)
-            num_promised = round(promised_s * FPS)
-            if num_frames < WHOLE * num_promised:
-                raise MediaError("truncated", f"{num_frames} of {num_promised} frames could be decoded")
-
-
-def decode_video(source: Source, max_frames: int) -> Video:
-    """The first `max_frames` pictures at 25 frames/s in one array. Errors: as `frames`.
-
-    To refuse a clip as too long, ask for one frame more than it may have.
-    """
-    promised = probe(source).num_frames
-    with contextlib.closing(frames(source)) as shown:
-        return Video(np.stack(list(itertools.islice(shown, max_frames))), promised)
+                yield Picture(current, size)
+            num_declared = round(declared_s * FPS)
+            if num_frames < WHOLE * num_declared:
+                raise MediaError("truncated", f"{num_frames} of {num_declared} frames could be decoded")
 
 
 def decode_sound(source: Source) -> np.ndarray:
-    """The sound of a video or sound file; sample 0 is the time of the first picture, if there is one.
+    """The sound of a video or audio file; sample 0 is at the time of the first picture, if there is one.
 
-    Sound before it is cut, a later start and gaps are filled with silence. Channels are averaged before the
-    rate is changed: FFmpeg's own stereo-to-mono mix in float gives peaks of 1.4.
+    Earlier sound is cut; a later start and gaps are filled with silence. Channels are averaged before the rate
+    is changed: FFmpeg's own stereo-to-mono mix in float gives peaks of 1.4.
     Shape: -> (samples,) float32, about [-1, 1], 16 kHz; as long as the file's sound: see `fit`
-    Errors: MediaError unreadable, empty_file, no_sound. Damage leaves a gap or an early end, not an error.
+    Errors: MediaError unreadable, empty_file, no_sound. Damage causes a gap or an early end, not an error.
     """
     return np.concatenate(list(mono(source)))
 
 
 def mono(source: Source) -> Generator[np.ndarray]:
-    """`decode_sound` piece by piece, at least one.  Shape: yields (n,) float32, 16 kHz.  Errors: as decode_sound"""
+    """`decode_sound` in blocks, at least one.  Shape: yields (n,) float32, 16 kHz.  Errors: as decode_sound"""
     return sound_from(source, first_picture_s(source))
 
 
 def sound_from(source: Source, start_s: float | None) -> Generator[np.ndarray]:
-    """`mono` where the first picture's time stamp is known."""
+    """`mono`, given the first picture's time stamp."""
     with opened(source) as container:
         stream = audio_stream(container)
         if stream is None:
@@ -201,10 +185,10 @@ def sound_from(source: Source, start_s: float | None) -> Generator[np.ndarray]:
 
 
 def fit(sound: np.ndarray, num_frames: int) -> np.ndarray:
-    """Cut, or padded with silence, to the 640 samples of each frame.  Shape: (n,) -> (num_frames * 640,)"""
+    """Cut to, or padded with silence to, 640 samples per frame.  Shape: (n,) -> (num_frames * 640,)"""
     whole = np.zeros(num_samples(num_frames), sound.dtype)
-    given = sound[: len(whole)]
-    whole[: len(given)] = given
+    cut = sound[: len(whole)]
+    whole[: len(cut)] = cut
     return whole
 
 
@@ -221,7 +205,7 @@ def _mono_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Blo
 
 
 def sound_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Block]:
-    """All channels as they are decoded, no infinite sample among them."""
+    """All channels as decoded, every sample finite."""
     for frame in decoded(container, stream):
         if frame.sample_rate not in RATES_HZ:
             continue
@@ -229,7 +213,7 @@ def sound_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Blo
 
 
 def floats(frame: av.AudioFrame) -> np.ndarray:
-    """Decoded sound of any form, no infinite sample in it.  Shape: -> (channels, n) float32"""
+    """Decoded sound of any sample format, every sample finite.  Shape: -> (channels, n) float32"""
     samples: Any = frame.to_ndarray()
     if frame.format.is_packed:
         samples = samples.reshape(-1, len(frame.layout.channels)).T
@@ -242,7 +226,7 @@ def floats(frame: av.AudioFrame) -> np.ndarray:
 
 
 def placed(blocks: Iterable[Block], start_s: float | None) -> Iterator[tuple[np.ndarray, int]]:
-    """(sound, rate) without a gap or an overlap from `start_s` on; None: from the first block on."""
+    """(sound, rate) without gaps and overlaps from `start_s` on; None: from the first block on."""
     end_s, aligned = start_s, False
     for block, time_s, rate_hz in blocks:
         end_s = (time_s or 0.0) if end_s is None else end_s
@@ -262,7 +246,7 @@ def placed(blocks: Iterable[Block], start_s: float | None) -> Iterator[tuple[np.
 def resampled(
     blocks: Iterable[tuple[np.ndarray, int]], wanted_hz: int = SAMPLE_RATE_HZ, layout: str = "mono"
 ) -> Iterator[np.ndarray]:
-    """Sound at one rate; without a change of rate, the samples as they are.  Shape: yields (channels, n) float32"""
+    """Sound at one rate; samples that already have it stay unchanged.  Shape: yields (channels, n) float32"""
     for rate_hz, group in itertools.groupby(blocks, key=lambda block: block[1]):
         if rate_hz == wanted_hz:
             yield from (np.atleast_2d(block) for block, _ in group)

@@ -1,4 +1,4 @@
-"""Writing video files. Reading them is tasks/media/decode.py, which passes `encode_video` on."""
+"""Writing video files. tasks/media/decode.py reads them."""
 
 import itertools
 from collections.abc import Iterable, Mapping
@@ -14,11 +14,11 @@ from av.video.reformatter import Colorspace, Interpolation
 from model.timing import FPS, SAMPLE_RATE_HZ
 from tasks.core.files import all_or_nothing
 
-REPRODUCIBLE = "no-mbtree=1:rc-lookahead=0"  # x264's look-ahead gives other bytes from run to run
+REPRODUCIBLE = "no-mbtree=1:rc-lookahead=0"  # with its look-ahead x264's bytes differ from run to run
 AAC_BLOCK = 1024  # samples
-HD_ROWS = 720  # players take a picture that does not say for BT.709 from here on, for BT.601 below
+HD_ROWS = 720  # players assume BT.709 from this height on and BT.601 below, if the file does not say
 BT709, BT601, LIMITED = 1, 6, 1  # the numbers of ISO/IEC 23091-2, as written in the file
-# swscale's default conversion darkens by 1 of 255 and doubles the error of colours; BITEXACT: same on any CPU
+# swscale's default conversion darkens by 1 of 255 and doubles the colour error; BITEXACT: the same on any CPU
 ACCURATE = int(
     Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
 )
@@ -37,12 +37,12 @@ def encode_video(
 ) -> None:
     """Write an mp4, H.264 yuv420p and AAC 64 kbit/s mono; the same input gives the same bytes.
 
-    A path is whole or absent, with the index in front (players start before all is loaded); a binary file
-    object gets the index at its end. Odd heights and widths are made even, as H.264 wants them, by repeating
-    the last row or column. Pictures are taken one by one as they are encoded, all of one size. `tags` are the
-    container's own words: title, comment, ...
-    Shape: pictures (H, W, 3) uint8 RGB, at least one; sound (samples,) float, clipped to [-1, 1], any length
-    Errors: ValueError for no picture, or one of another size or type.
+    A path is written all-or-nothing, with the index in front (players start before the file is loaded); a binary
+    file object gets the index at its end. Odd heights and widths are made even, as H.264 requires, by repeating
+    the last row or column. Pictures are read one by one as they are encoded. `tags` are metadata of the
+    container: title, comment, ...
+    Shape: pictures (H, W, 3) uint8 RGB, at least one, all of one size; sound (samples,) float, clipped to [-1, 1]
+    Errors: ValueError if there is no picture, or one of another size or type.
     """
     coding = {"crf": str(crf), "preset": preset, "threads": "1", "x264-params": REPRODUCIBLE}
     if isinstance(out, str | Path):
@@ -60,7 +60,7 @@ def encode_video(
 
 
 def colour_matrix(num_rows: int) -> Colorspace:
-    """How a picture of this height is coded where its file does not say."""
+    """The colour matrix of a picture of this height whose file does not name one."""
     return Colorspace.ITU709 if num_rows >= HD_ROWS else Colorspace.ITU601
 
 
@@ -86,14 +86,14 @@ def _encode(
     for index, picture in enumerate(itertools.chain([first], pictures)):
         if picture.shape != first.shape or picture.dtype != np.uint8:
             got = f"{picture.dtype} {picture.shape}"
-            raise ValueError(f"picture {index} is {got}, wanted uint8 {first.shape}")
+            raise ValueError(f"picture {index} is {got}, must be uint8 {first.shape}")
         even = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
         frame = av.VideoFrame.from_ndarray(even, format="rgb24").reformat(
             format="yuv420p", dst_colorspace=colour_matrix(height), interpolation=ACCURATE, threads=1
         )
         frame.pts, frame.time_base = index, Fraction(1, fps)
         mp4.mux(video.encode(frame))
-        # sound in step with the pictures: the muxer keeps in memory what is ahead
+        # interleaved with the pictures: the muxer holds in memory whatever is ahead
         while audio and sound is not None and num_sent < min(len(sound), (index + 1) * rate_hz // fps):
             mp4.mux(audio.encode(_aac_block(sound, num_sent, rate_hz)))
             num_sent += AAC_BLOCK

@@ -1,9 +1,9 @@
 """Text -> speech with the time of every phoneme, by espeak-ng, loaded at run time from the wheel `espeakng-loader`.
 
-espeak-ng is GPLv3 and therefore an optional extra; nothing of it is part of this project. It keeps the state of its
-synthesis in C statics that no call resets, so the same text said twice sounds different. Each utterance gets a
-library of its own: a private copy of the shared object (0.7 MB, some 7 ms), unloaded afterwards. That makes speech a
-pure function of its arguments.
+espeak-ng is GPLv3 and therefore an optional extra; no part of it belongs to this project. It keeps the state of its
+synthesis in C statics that no call resets, so the same text spoken twice sounds different. Therefore each utterance
+loads a private copy of the shared object (0.7 MB, about 7 ms) and unloads it afterwards: speech is a pure function of
+its arguments.
 
 Source: espeak-ng's speak_lib.h (functions, event types), 1.52
 """
@@ -32,7 +32,7 @@ RATE, PITCH, RANGE = 1, 3, 4
 LIST_END, WORD, PHONEME = 0, 1, 7
 UTF8 = 1
 
-LOUDNESS = 0.12  # root mean square of all speech, so that voices are equally loud
+LOUDNESS = 0.12  # root mean square of every utterance, so that voices are equally loud
 LEAD_S, TAIL_S = 0.12, 0.16  # silence before and after
 _speaking = threading.Lock()
 
@@ -73,7 +73,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """An event: what begins at a sample."""
+    """An event of the synthesis and the sample at which it begins."""
 
     type: int
     sample: int
@@ -87,9 +87,9 @@ def say(text: str, voice: str = "en", *, words_per_minute: int = 165, pitch: int
 
     voice       an espeak voice, with a variant after a plus: "en", "en-us+f3", "en-gb-x-rp+m2", "de"
     pitch       0 .. 100; `liveliness` is the range of the pitch, 0 .. 100
-    Errors:     UserError where espeak-ng is missing, the voice is unknown, or there is nothing to say.
+    Errors:     UserError if espeak-ng is missing, the voice is unknown, or there is nothing to say.
     """
-    with _speaking:  # not thread-safe, even with libraries of its own: they share the folder of their data
+    with _speaking:  # private copies are not thread-safe either: they share their data folder
         pcm, marks, rate_hz = _synthesise(text, voice, words_per_minute, pitch, liveliness, seed)
     if not pcm.any() or not any(mark.type == PHONEME for mark in marks):
         raise UserError(f"there is nothing to say in {text!r}")
@@ -133,7 +133,7 @@ def _synthesise(
             index += 1
         return 0
 
-    callback = _Callback(receive)  # kept alive by this name until the sound is made
+    callback = _Callback(receive)  # this reference keeps it alive during the synthesis
     library.espeak_SetSynthCallback(callback)
     try:
         if library.espeak_SetVoiceByName(voice.encode()) != 0:
@@ -160,28 +160,30 @@ def _private_copy(library: Path) -> ctypes.CDLL:
 
 
 def _mark(event: _Event) -> _Mark:
-    raw = ctypes.string_at(ctypes.addressof(event) + _Event.id.offset, 8)  # 8 bytes, ended by a zero only if shorter
+    raw = ctypes.string_at(ctypes.addressof(event) + _Event.id.offset, 8)  # 8 bytes, with a final zero only if shorter
     phoneme = raw.split(b"\0")[0].decode("utf8", "replace") if event.type == PHONEME else ""
     return _Mark(event.type, event.sample, event.text_position, phoneme)
 
 
 def _phones(marks: list[_Mark], num_pcm: int, rate_hz: int) -> Spans:
-    begun = [(mark.phoneme, mark.sample) for mark in marks if mark.type == PHONEME]
-    ends = [sample for _, sample in begun[1:]] + [num_pcm]
+    starts = [(mark.phoneme, mark.sample) for mark in marks if mark.type == PHONEME]
+    ends = [sample for _, sample in starts[1:]] + [num_pcm]
     return [
         (phoneme, LEAD_S + start / rate_hz, LEAD_S + end / rate_hz)
-        for (phoneme, start), end in zip(begun, ends, strict=True)
+        for (phoneme, start), end in zip(starts, ends, strict=True)
         if not phoneme.startswith("(")  # "(en)": a change of language, not a sound
     ]
 
 
 def _words(text: str, marks: list[_Mark], num_pcm: int, rate_hz: int) -> Spans:
-    """Every word of the text once. espeak merges short ones ("in the"): their time is shared out by their letters."""
-    begun = {mark.position - 1: mark.sample for mark in reversed(marks) if mark.type == WORD}
-    groups: list[tuple[list[str], int]] = []  # words that begin at one known sample
+    """Every word of the text once. espeak merges short ones ("in the"): their time is divided in proportion to their
+    letters.
+    """
+    starts = {mark.position - 1: mark.sample for mark in reversed(marks) if mark.type == WORD}
+    groups: list[tuple[list[str], int]] = []  # words that begin at the same known sample
     for match in re.finditer(r"\S+", text):
         word = re.sub(r"[^\w']", "", match.group()).upper()
-        sample = next((begun[at] for at in range(*match.span()) if at in begun), None)
+        sample = next((starts[at] for at in range(*match.span()) if at in starts), None)
         if sample is not None:
             groups.append(([], sample))
         if word and groups:

@@ -1,7 +1,7 @@
-"""A decoded picture that becomes RGB only where it is looked at: most of a frame is neither face nor searched.
+"""A decoded picture that is converted to RGB only where it is read: most of a frame is neither face nor searched.
 
-`Picture` is read as the array (H, W, 3) it stands for, `picture.shape`, `picture[top:bottom, left:right]`, and gives
-the same bytes: what takes a slice works on pictures and arrays alike.
+`Picture` is read like the array (H, W, 3) it stands for, with `picture.shape` and `picture[top:bottom, left:right]`,
+and gives the same bytes: code that takes slices works on pictures and arrays alike.
 """
 
 from typing import Any
@@ -10,21 +10,21 @@ import av
 import cv2
 import numpy as np
 
-from tasks.media.encode import ACCURATE, colour_matrix
+from tasks.media.encode import ACCURATE, BT601, colour_matrix
 
 UNSPECIFIED = 2  # matrix coefficients in ISO/IEC 23091-2
-REACH_PX = 8  # the filter of the colour planes looks this far; even, so that it looks at the same phase
+REACH_PX = 8  # the reach of the colour planes' filter; even, so that the filter keeps its phase
 PLANAR = "yuv420p"
-BT601, FULL_RANGE = (5, 6), 2  # matrices, and the range, in ISO/IEC 23091-2
-# BT.601 as video has it, stretched to JPEG's YCbCr, which OpenCV turns into RGB three times as fast as swscale
+LIKE_BT601, FULL_RANGE = (5, BT601), 2  # matrices that are BT.601's, and the range, in ISO/IEC 23091-2
+# limited range stretched to JPEG's YCbCr, which OpenCV converts to RGB three times as fast as swscale does BT.601
 LUMA = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 COLOUR = np.clip(np.round((np.arange(256) - 128) * 255 / 224 + 128), 0, 255).astype(np.uint8)
 
 
 class Picture:
-    """One frame of a video as the decoder gave it.
+    """One frame of a video, as decoded.
 
-    size: (width, height) as stored to be scaled to, before any rotation
+    size: (width, height) to scale to, as stored, before any rotation
     """
 
     def __init__(self, frame: av.VideoFrame, size: tuple[int, int]) -> None:
@@ -35,11 +35,11 @@ class Picture:
 
     @property
     def nbytes(self) -> int:
-        """What holding it costs."""
+        """Memory that the picture takes."""
         return sum(plane.line_size * plane.height for plane in self._frame.planes)
 
     def __getitem__(self, at: tuple[slice, slice]) -> np.ndarray:
-        """Rows and columns.  Shape: -> (rows, columns, 3) uint8 RGB, the caller's own"""
+        """Rows and columns, as a copy.  Shape: -> (rows, columns, 3) uint8 RGB"""
         frame = self._frame
         (top, bottom, _), (left, right, _) = (cut.indices(n) for cut, n in zip(at, self.shape, strict=False))
         if frame.format.name != PLANAR or self._turns or self._size != (frame.width, frame.height):
@@ -53,12 +53,12 @@ class Picture:
         return np.ascontiguousarray(part[top - low_y : bottom - low_y, left - low_x : right - low_x])
 
     def luma(self) -> np.ndarray:
-        """How light it is, as stored; a view, to be read at once.  Shape: -> (H, W) uint8; black is 16 in most files"""
+        """Luminance as stored; a view that must be read at once.  Shape: -> (H, W) uint8; black is 16 in most files"""
         frame = self._frame
         return _rows(frame.planes[0])[:, : frame.width] if frame.format.name == PLANAR else self.rgb()[..., 1]
 
     def rgb(self) -> np.ndarray:
-        """All of it, upright.  Shape: -> (H, W, 3) uint8"""
+        """The whole picture, upright.  Shape: -> (H, W, 3) uint8"""
         frame = self._frame
         if self._is_usual() and self._size == (frame.width, frame.height):
             whole = _of_planes(frame, 0, frame.height, 0, frame.width)
@@ -69,7 +69,9 @@ class Picture:
         return np.ascontiguousarray(np.rot90(whole, self._turns))
 
     def is_coded(self) -> bool:
-        """Whether its planes are as `coded` makes them of RGB: shown as they are, nothing is lost by a conversion."""
+        """Whether its planes have the form that `coded` gives to RGB: encoded as they are, no conversion loses
+        anything.
+        """
         frame = self._frame
         matrix = colour_matrix(frame.height)
         return (
@@ -78,17 +80,17 @@ class Picture:
             and self._size == (frame.width, frame.height)
             and frame.width % 2 == frame.height % 2 == 0
             and frame.color_range != FULL_RANGE
-            and (frame.colorspace in (UNSPECIFIED, matrix) or {frame.colorspace, matrix} <= set(BT601))
+            and (frame.colorspace in (UNSPECIFIED, matrix) or {frame.colorspace, matrix} <= set(LIKE_BT601))
         )
 
     def frame(self) -> av.VideoFrame:
-        """Its planes as a frame of their own, to be encoded."""
+        """A copy of its planes, to be encoded."""
         return _cut(self._frame, 0, self._frame.height, 0, self._frame.width)
 
     def patched(self, left: int, top: int, patch_HW3: np.ndarray, changed_HW: np.ndarray) -> "Picture":
-        """This picture with some pixels replaced; of a picture that `is_coded`, all else keeps its very values.
+        """This picture with some pixels replaced; if it `is_coded`, all other pixels keep their exact values.
 
-        Shape: left, top even; patch (H, W, 3) uint8 RGB and (H, W) bool: which of its pixels count, H and W even
+        Shape: left, top even; patch (H, W, 3) uint8 RGB and (H, W) bool: which of its pixels to use, H and W even
         """
         whole = self.frame()
         height, width = changed_HW.shape
@@ -102,7 +104,7 @@ class Picture:
         return Picture(whole, self._size)
 
     def small(self, width: int, height: int) -> np.ndarray:
-        """All of it in grey, very small, as stored.  Shape: -> (height, width) uint8"""
+        """A grey thumbnail, as stored.  Shape: -> (height, width) uint8"""
         return self._frame.reformat(width, height, format="gray", interpolation="AREA", threads=1).to_ndarray()
 
     def _rgb(self, frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
@@ -115,24 +117,24 @@ class Picture:
 
     def _is_usual(self) -> bool:
         frame = self._frame
-        unnamed = frame.colorspace == UNSPECIFIED and colour_matrix(frame.height) in BT601
-        bt601 = unnamed or frame.colorspace in BT601
+        unnamed = frame.colorspace == UNSPECIFIED and colour_matrix(frame.height) in LIKE_BT601
+        bt601 = unnamed or frame.colorspace in LIKE_BT601
         return frame.format.name == PLANAR and bt601 and frame.color_range != FULL_RANGE
 
 
 def coded(picture_HW3: np.ndarray, num_rows: int) -> av.VideoFrame:
-    """RGB as yuv420p, in the colours usual for a picture of `num_rows`.  Shape: (H, W, 3) uint8, H and W even"""
+    """RGB as yuv420p, with the usual colour matrix of a picture of `num_rows`.  Shape: (H, W, 3) uint8, H and W even"""
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture_HW3), format="rgb24").reformat(
         format=PLANAR, dst_colorspace=colour_matrix(num_rows), interpolation=ACCURATE, threads=1
     )
 
 
 def _of_planes(frame: av.VideoFrame, top: int, bottom: int, left: int, right: int) -> np.ndarray:
-    """RGB of a part of a BT.601 picture, colour planes enlarged bilinearly.  Shape: -> (rows, columns, 3) uint8"""
+    """RGB of a part of a BT.601 picture; colour planes are enlarged bilinearly.  Shape: -> (rows, columns, 3) uint8"""
     if top == bottom or left == right:
         return np.empty((bottom - top, right - left, 3), np.uint8)
     luma, *colours = (_rows(plane) for plane in frame.planes)
-    low_y, low_x = max(0, top // 2 - 1), max(0, left // 2 - 1)  # a sample beyond is what enlarging looks at
+    low_y, low_x = max(0, top // 2 - 1), max(0, left // 2 - 1)  # enlarging reads one sample further
     num_rows, num_columns = (frame.height + 1) // 2, (frame.width + 1) // 2
     high_y, high_x = min(num_rows, (bottom + 1) // 2 + 1), min(num_columns, (right + 1) // 2 + 1)
     size = (2 * (high_x - low_x), 2 * (high_y - low_y))
@@ -146,10 +148,10 @@ def _of_planes(frame: av.VideoFrame, top: int, bottom: int, left: int, right: in
 
 
 def _cut(frame: av.VideoFrame, top: int, bottom: int, left: int, right: int) -> av.VideoFrame:
-    """A part of a yuv420p frame, whose corners lie on even pixels (or on the frame's edge), or a copy of all of it.
+    """A copy of a part of a yuv420p frame, whose corners are at even pixels or at the frame's edge, or of all of it.
 
-    PyAV cannot say where a new frame's colour samples lie, so parts and wholes are read as if it were not said, which
-    is also how tasks/media/encode.py writes them.
+    PyAV cannot set the position of a new frame's colour samples, so all copies are read with an unspecified position,
+    which is also how tasks/media/encode.py writes them.
     """
     part = av.VideoFrame(right - left, bottom - top, PLANAR)
     part.colorspace, part.color_range = frame.colorspace, frame.color_range

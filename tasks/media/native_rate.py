@@ -1,5 +1,5 @@
 """A video at its own rate, for dubbing: every picture with its time, forwards and backwards, and the sound in all its
-channels. `tasks.media` gives the same file as training sees it, at 25 frames/s and 16 kHz.
+channels. tasks/media/decode.py reads the same file as training sees it, at 25 frames/s and 16 kHz.
 """
 
 import contextlib
@@ -17,26 +17,26 @@ from tasks.media import containers, decode
 from tasks.media.containers import MediaError
 from tasks.media.frame import Picture
 
-SAME_S = 1e-4  # pictures nearer in time than this are one: the later is shown never
+SAME_S = 1e-4  # of two pictures nearer in time than this, the later one is dropped as a duplicate
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ISO/IEC 23091-2
-LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}  # by channels; other numbers become mono
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}  # by number of channels; other numbers become mono
 AAC_RATES_HZ = (8_000, 11_025, 12_000, SAMPLE_RATE_HZ, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
 USUAL_HZ = 48_000
 
 
 def pictures(source: Path, first: int = 0) -> Generator[tuple[Picture, float]]:
-    """Every picture from number `first` on and its start in s after picture 0's, upright, progressive.
+    """Every picture from number `first` on, upright and progressive, with its start in s after picture 0.
 
-    Yields (picture, s), times rise
-    Errors: MediaError as `media.frames`; unreadable also for HDR, whose colours would come out washed.
+    Yields (picture, s), times increase
+    Errors: MediaError as `decode.frames`; unreadable also for HDR, whose colours would look washed out.
     """
     with containers.opened(source) as container:
         stream = demand_video(container)
         stream_s = containers.length_s(container, stream)
         size: tuple[int, int] | None = None
         number, last_s, usual_s = 0, -1.0, float(1 / (stream.average_rate or FPS))
-        shown = progressive(containers.decoded(container, stream), stream)
-        for frame, time_s in containers.timed_pictures(shown, stream):
+        frames = progressive(containers.decoded(container, stream), stream)
+        for frame, time_s in containers.timed_pictures(frames, stream):
             if size is None:
                 size = (frame.width, frame.height)
                 demand_sdr(frame)
@@ -55,7 +55,7 @@ def pictures(source: Path, first: int = 0) -> Generator[tuple[Picture, float]]:
 def backwards(source: Path, times_s: np.ndarray, num_held: int) -> Iterator[Picture]:
     """The pictures of `pictures` from the last to the first, `num_held` in memory at a time.
 
-    Each batch is reached through the key frame before it, or from the file's start where its index leads astray.
+    Each batch is reached by seeking to the key frame before it, or from the file's start if its index is wrong.
     """
     for high in range(len(times_s), 0, -num_held):
         low = max(0, high - num_held)
@@ -67,7 +67,7 @@ def backwards(source: Path, times_s: np.ndarray, num_held: int) -> Iterator[Pict
 
 
 def _between(source: Path, times_s: np.ndarray, low: int, high: int, seek: bool) -> list[Picture] | None:
-    """Pictures low .. high - 1, None where seeking did not lead to exactly these."""
+    """Pictures low .. high - 1; None if seeking did not find exactly these."""
     if not seek:
         with contextlib.closing(pictures(source, low)) as forwards:
             return [picture for picture, _ in itertools.islice(forwards, high - low)]
@@ -76,7 +76,7 @@ def _between(source: Path, times_s: np.ndarray, low: int, high: int, seek: bool)
         stream = demand_video(container)
         assert stream.time_base is not None
         container.seek(int((first_s + times_s[low]) / stream.time_base), stream=stream)
-        found: dict[int, Picture] = {}
+        batch: dict[int, Picture] = {}
         for frame in progressive(containers.decoded(container, stream), stream):
             if frame.time is None:
                 return None
@@ -85,8 +85,8 @@ def _between(source: Path, times_s: np.ndarray, low: int, high: int, seek: bool)
             if number >= high:
                 break
             if low <= number and abs(times_s[number] - time_s) < SAME_S:
-                found.setdefault(number, Picture(frame, (stream.width, stream.height)))
-    return [found[number] for number in range(low, high)] if len(found) == high - low else None
+                batch.setdefault(number, Picture(frame, (stream.width, stream.height)))
+    return [batch[number] for number in range(low, high)] if len(batch) == high - low else None
 
 
 def demand_video(container: av.container.InputContainer) -> VideoStream:
@@ -102,15 +102,15 @@ def demand_sdr(frame: av.VideoFrame) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """What a file's sound is in full."""
+class SoundFormat:
+    """The format of a file's sound, as it is dubbed."""
 
     rate_hz: int
     num_channels: int  # 1, 2 or 6
-    duration_s: float  # 0 where the file does not say
+    duration_s: float  # 0 if the file does not say
 
 
-def sound(source: Path) -> Sound:
+def sound_format(source: Path) -> SoundFormat:
     """Errors: MediaError no_sound."""
     with containers.opened(source) as container:
         stream = containers.audio_stream(container)
@@ -118,13 +118,13 @@ def sound(source: Path) -> Sound:
             raise MediaError("no_sound", "there is no sound stream that can be decoded")
         rate_hz = stream.rate if stream.rate in AAC_RATES_HZ else USUAL_HZ
         num_channels = stream.channels if stream.channels in LAYOUTS else 1
-        return Sound(rate_hz, num_channels, containers.length_s(container, stream))
+        return SoundFormat(rate_hz, num_channels, containers.length_s(container, stream))
 
 
-def channels(source: Path, like: Sound) -> Generator[np.ndarray]:
-    """The sound from the first picture's time on, at the rate and in the channels of `like`.
+def channels(source: Path, like: SoundFormat) -> Generator[np.ndarray]:
+    """The sound from the first picture's time on, with the rate and channels of `like`.
 
-    One channel goes to both of stereo, and to the centre of 5.1.
+    A mono source goes to both channels of stereo, and to the centre of 5.1.
     Shape: yields (channels, n) float32
     """
     start_s = decode.first_picture_s(source)
@@ -152,7 +152,7 @@ def spread(block: np.ndarray, num_channels: int) -> np.ndarray:
 
 
 def progressive(pictures: Iterable[av.VideoFrame], stream: VideoStream) -> Iterator[av.VideoFrame]:
-    """Interlaced pictures made whole, one for each, at their times; others as they are."""
+    """Interlaced pictures deinterlaced, one for each, at their times; others unchanged."""
     graph: av.filter.Graph | None = None
     for number, frame in enumerate(pictures):
         if number == 0 and frame.interlaced_frame:

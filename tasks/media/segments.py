@@ -1,4 +1,4 @@
-"""Writing a long video in pieces: each is whole or absent, so a killed run goes on, and joined they are one file."""
+"""Writing a long video in segments, each all-or-nothing, so that a killed run can resume, and joining them."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ class Coding:
 
 @contextlib.contextmanager
 def writing() -> Iterator[None]:
-    """FFmpeg's errors of writing (a full disk) as those of any other file.  Errors: OSError"""
+    """FFmpeg's write errors (a full disk) become OSErrors, like those of any other file."""
     try:
         yield
     except av.FFmpegError as error:
@@ -40,11 +40,11 @@ def writing() -> Iterator[None]:
 
 
 def write_segment(out: Path, pictures: Iterable[np.ndarray | Picture], ticks: np.ndarray, coding: Coding) -> None:
-    """One piece of a video, which `join` puts together with others; whole or absent.
+    """Write one segment of a video, all-or-nothing; `join` puts segments together.
 
-    Each piece starts with a key frame, and no picture refers to a later one, so pieces follow each other seamlessly.
-    Shape: pictures (H, W, 3) uint8 RGB, or as decoded; as many as ticks (N,) int, rising, in 1 / TICKS_HZ s from the
-           piece's start
+    Each segment starts with a key frame and no picture refers to a later one, so segments follow each other seamlessly.
+    Shape: pictures (H, W, 3) uint8 RGB, or as decoded; as many as ticks (N,) int, increasing, in 1 / TICKS_HZ s from
+           the segment's start
     """
     with writing(), all_or_nothing(out) as partial, av.open(str(partial), "w", format="mp4") as piece:
         stream: VideoStream | None = None
@@ -58,7 +58,7 @@ def write_segment(out: Path, pictures: Iterable[np.ndarray | Picture], ticks: np
 
 
 def _frame(picture: np.ndarray | Picture, coding: Coding) -> av.VideoFrame:
-    """As the encoder takes it; a picture whose planes are already so is not converted to RGB and back."""
+    """A picture in the encoder's format; one that is decoded in that format is not converted to RGB and back."""
     if isinstance(picture, Picture):
         if picture.is_coded() and not coding.lossless:
             return picture.frame()
@@ -95,7 +95,7 @@ def join(
     metadata: Mapping[str, str],
     lossless: bool = False,
 ) -> None:
-    """Pieces of `write_segment` one after the other, with sound: mp4, or mkv with FLAC; whole or absent.
+    """Join segments of `write_segment` and add sound: mp4, or mkv with FLAC; all-or-nothing.
 
     Shape: ticks (N,) int of all pictures, from 0; sound yields (channels, n) float32, clipped to [-1, 1]
     """
@@ -110,20 +110,20 @@ def join(
         audio = whole.add_stream("flac" if lossless else "aac", rate=rate_hz, layout=layout)
         if not lossless:
             audio.bit_rate = AAC_BITS_PER_CHANNEL * audio.channels
-        heard = _SoundTrack(whole, audio, sound, rate_hz, layout)
+        track = _SoundTrack(whole, audio, sound, rate_hz, layout)
         for number, packet in enumerate(_packets(pieces)):
             tick = int(ticks[number])
             packet.stream, packet.time_base = video, Fraction(1, TICKS_HZ)
             packet.pts = packet.dts = tick
             packet.duration = int(ticks[number + 1] if number + 1 < len(ticks) else end_tick) - tick
             whole.mux(packet)
-            heard.until(tick / TICKS_HZ)  # in step: the muxer keeps in memory what is ahead
-        heard.until(float("inf"))
+            track.write_until(tick / TICKS_HZ)  # interleaved: the muxer holds in memory whatever is ahead
+        track.write_until(float("inf"))
         whole.mux(audio.encode(None))
 
 
 class _SoundTrack:
-    """Sound given in blocks of any length, encoded in blocks as the codec wants them, up to a time."""
+    """Encodes sound that comes in blocks of any length in the codec's blocks, up to a given time."""
 
     def __init__(
         self, whole: OutputContainer, audio: AudioStream, sound: Iterable[np.ndarray], rate_hz: int, layout: str
@@ -134,7 +134,7 @@ class _SoundTrack:
         whole.start_encoding()
         self.block = audio.codec_context.frame_size or AAC_BLOCK
 
-    def until(self, time_s: float) -> None:
+    def write_until(self, time_s: float) -> None:
         while self.num_sent < time_s * self.rate_hz:
             block = next(self.blocks, None)
             if block is None:

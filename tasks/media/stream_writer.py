@@ -1,4 +1,4 @@
-"""Writing pictures and sound while they are made: each frame is on its way before the next one is."""
+"""Writing a live stream: each frame is encoded and sent before the next one exists."""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -13,11 +13,11 @@ from model.timing import FPS, SAMPLE_RATE_HZ
 from tasks.media import decode
 from tasks.media.encode import AAC_BLOCK, ACCURATE, BT601, BT709, HD_ROWS, LIMITED, colour_matrix
 
-CODING = {"preset": "ultrafast", "tune": "zerolatency", "crf": "20", "threads": "1"}  # no frame waits for a later one
+CODING = {"preset": "ultrafast", "tune": "zerolatency", "crf": "20", "threads": "1"}  # no look-ahead
 
 
 def video_frame(picture_HW3: np.ndarray, matrix: Colorspace, number: int = 0) -> av.VideoFrame:
-    """Frame `number` of a stream, as encoders want it.  Shape: (H, W, 3) uint8 RGB, both even"""
+    """Frame `number` of a stream, in the encoder's format.  Shape: (H, W, 3) uint8 RGB, both even"""
     frame = av.VideoFrame.from_ndarray(picture_HW3, format="rgb24").reformat(
         format="yuv420p", dst_colorspace=matrix, interpolation=ACCURATE, threads=1
     )
@@ -25,10 +25,10 @@ def video_frame(picture_HW3: np.ndarray, matrix: Colorspace, number: int = 0) ->
     return frame
 
 
-class Heard:
-    """Sound frames of any one rate and layout, one after the other, -> 16 kHz mono; under a millisecond stays inside.
+class MonoResampler:
+    """Audio frames of one rate and layout -> 16 kHz mono, frame by frame; it holds back less than a millisecond.
 
-    Channels are averaged before the rate is changed, as `tasks.media` does it.
+    Channels are averaged before the rate is changed, as in tasks/media/decode.py.
     """
 
     def __init__(self) -> None:
@@ -37,26 +37,28 @@ class Heard:
     def __call__(self, frame: av.AudioFrame) -> np.ndarray:
         """Shape: -> (n,) float32, n >= 0"""
         mono_1N = decode.floats(frame).mean(axis=0, keepdims=True, dtype=np.float32)
-        given = av.AudioFrame.from_ndarray(mono_1N, format="fltp", layout="mono")
-        given.sample_rate = frame.sample_rate
-        made = [out.to_ndarray()[0] for out in self._resampler.resample(given)]
-        return np.concatenate(made) if made else np.zeros(0, np.float32)
+        mono = av.AudioFrame.from_ndarray(mono_1N, format="fltp", layout="mono")
+        mono.sample_rate = frame.sample_rate
+        blocks = [out.to_ndarray()[0] for out in self._resampler.resample(mono)]
+        return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 
 def silence_like(frame: av.AudioFrame, num: int) -> av.AudioFrame:
-    """`num` samples of it, in the form of another frame."""
+    """`num` samples of silence, in the format of another frame."""
     like = frame.to_ndarray()
     shape = (1, num * len(frame.layout.channels)) if frame.format.is_packed else (len(like), num)
-    made = av.AudioFrame.from_ndarray(np.zeros(shape, like.dtype), format=frame.format.name, layout=frame.layout.name)
-    made.sample_rate = frame.sample_rate
-    return made
+    silence = av.AudioFrame.from_ndarray(
+        np.zeros(shape, like.dtype), format=frame.format.name, layout=frame.layout.name
+    )
+    silence.sample_rate = frame.sample_rate
+    return silence
 
 
 class Writer:
     """H.264 and AAC at 25 frames/s and 16 kHz mono.
 
     kind     "mp4" into a file that can seek, or "matroska", also into a pipe
-    size_hw  of all pictures; odd ones are made even by repeating the last row or column
+    size_hw  of all pictures; odd heights and widths are made even by repeating the last row or column
     """
 
     def __init__(self, out: BinaryIO, kind: str, size_hw: tuple[int, int], tags: Mapping[str, str]) -> None:
@@ -87,7 +89,7 @@ class Writer:
         self._whole.close()
 
     def write(self, picture_HW3: np.ndarray, sound: np.ndarray) -> None:
-        """Shape: (H, W, 3) uint8 RGB; (640,) float, clipped to [-1, 1], the sound of this very frame"""
+        """Shape: (H, W, 3) uint8 RGB; (640,) float, clipped to [-1, 1], the sound of this frame"""
         frame = video_frame(np.pad(picture_HW3, self._even, "edge"), self._matrix, self._num_frames)
         self._num_frames += 1
         self._whole.mux(self._video.encode(frame))

@@ -1,4 +1,4 @@
-"""The agreement a corpus is held under: data/agreement.json, written once by a person, never committed.
+"""The agreement under which a corpus is used: data/agreement.json, written once by hand, never committed.
 
 python -m flows agree --who "A. Person" --organisation "A University" --signed agreement.pdf
 """
@@ -17,9 +17,9 @@ FIELDS = ("corpus", "who", "organisation", "date", "signed_sha256", "licence")
 
 
 def write(who: str, organisation: str, signed: Path, day: str) -> str:
-    """Record who agreed, for whom, when, and the hash of the signed paper; return one line for people.
+    """Record who agreed, for which organisation, when, and the hash of the signed document; return one line to print.
 
-    Errors: UserError where a field is empty, the date is none, or the paper is not there.
+    Errors: UserError for an empty field, a bad date, or a missing document.
     """
     for name, value in (("--who", who), ("--organisation", organisation)):
         if not value.strip():
@@ -38,23 +38,23 @@ def write(who: str, organisation: str, signed: Path, day: str) -> str:
 
 
 def of(corpora: Iterable[str]) -> dict[str, str]:
-    """What a model of these corpora says of the agreement it was trained under: organisation, date and the paper's
-    hash, but not who signed. Empty where none is needed, or none is on this machine (the index came from another).
+    """What a model of these corpora states about its agreement: organisation, date and the document's hash, but not
+    who signed. Empty if none is needed, or none is on this machine (the index came from another).
     """
     if "lrs2" not in corpora or not paths.AGREEMENT.is_file():
         return {}
     try:
-        given = json.loads(paths.AGREEMENT.read_text())
-        return {name: str(given[name]) for name in ("organisation", "date", "signed_sha256")}
+        fields = json.loads(paths.AGREEMENT.read_text())
+        return {name: str(fields[name]) for name in ("organisation", "date", "signed_sha256")}
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{paths.AGREEMENT}: not an agreement; write it with `python -m flows agree`") from None
 
 
 def demand() -> str:
-    """The licence every row of LRS2 carries.  Errors: UserError without a whole data/agreement.json."""
+    """The licence that every row of LRS2 carries.  Errors: UserError without a complete data/agreement.json."""
     try:
-        given = json.loads(paths.AGREEMENT.read_text())
-        missing = [name for name in FIELDS if not given.get(name)]
+        fields = json.loads(paths.AGREEMENT.read_text())
+        missing = [name for name in FIELDS if not fields.get(name)]
     except FileNotFoundError:
         raise UserError(
             f"{paths.AGREEMENT}: no such file; LRS2 needs an agreement signed with the BBC. Once you have it, run "
@@ -62,7 +62,7 @@ def demand() -> str:
         ) from None
     except (ValueError, AttributeError):
         raise UserError(f"{paths.AGREEMENT}: not an agreement; write it with `python -m flows agree`") from None
-    if missing or given["corpus"] != "lrs2":
-        lack = ", ".join(missing) or f"corpus lrs2, it is for {given['corpus']}"
-        raise UserError(f"{paths.AGREEMENT} lacks {lack}; write it with `python -m flows agree`")
-    return str(given["licence"])
+    if missing or fields["corpus"] != "lrs2":
+        problem = f"lacks {', '.join(missing)}" if missing else f"is for corpus {fields['corpus']}, not lrs2"
+        raise UserError(f"{paths.AGREEMENT} {problem}; write it with `python -m flows agree`")
+    return str(fields["licence"])

@@ -1,12 +1,12 @@
-"""The mark of a generated video: a signed C2PA manifest, and a plain tag that outlives what strips the manifest.
+"""The mark of a generated video: a signed C2PA manifest, and a plain tag that remains if the manifest is stripped.
 
-Manifest   C2PA, bound to the bytes: what made it (checkpoint, index, code, by hash), from what (face and sound, by
-           hash), under which licences; signed by tasks/provenance/signing.py's key
-Tag        the container's `comment`, unsigned: "AI-generated ... checkpoint <md5> ..."; copying streams into another
-           file keeps it and loses the manifest
+Manifest   C2PA, bound to the bytes: what made the video (checkpoint, index, code, by hash), from which face and sound
+           (by hash), under which licences; signed with the key of tasks/provenance/signing.py
+Tag        the container's `comment`, unsigned: "AI-generated ... checkpoint <md5> ..."; copying the streams into
+           another file keeps the tag and loses the manifest
 
-Neither survives a recording of the screen: there is no invisible watermark. The libraries that need no downloaded
-weights call themselves experimental and unreliable on plain video, so none is used; README names the gap.
+Neither survives a screen recording: there is no invisible watermark. The libraries that need no downloaded weights
+call themselves experimental and unreliable on plain video, so none is used; the documentation names the gap.
 """
 
 import contextlib
@@ -29,22 +29,22 @@ SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrain
 TAG = "AI-generated: the lips were made by a machine to fit the sound (LipGAN pipeline)"
 TAG_PATTERN = re.compile(r"AI-generated: .*?; checkpoint ([0-9a-f]{32}), index ([0-9a-f]{32}|unknown), code (\w+)")
 STATES = {
-    "valid": "the manifest is whole, fits the bytes, and is signed by a key this machine trusts or holds",
-    "untrusted": "the manifest is whole and fits the bytes; no one vouches for its signer, so it proves no origin",
-    "altered": "there is a manifest, but the bytes or the manifest were changed after it was signed",
-    "stripped": "there is no manifest; the plain tag says what made the video, and anyone can write such a tag",
-    "unmarked": "there is neither manifest nor tag; that proves neither that a machine made it nor that none did",
+    "valid": "the manifest is complete, matches the bytes, and is signed by a key that this machine trusts or owns",
+    "untrusted": "the manifest is complete and matches the bytes; its signer is not trusted, so it proves no origin",
+    "altered": "there is a manifest, but it or the bytes were changed after signing",
+    "stripped": "there is no manifest; a plain tag says what made the video, but anyone can write such a tag",
+    "unmarked": "there is neither manifest nor tag; it may or may not be generated",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a file says of itself. `state` is a word of STATES; `about` as `about()` made it, None where it is lost."""
+    """The mark read from a file. `state` is a key of STATES; `about` is the result of `about()`, None if lost."""
 
     state: str
-    signer: str  # who the certificate names; empty without a manifest
+    signer: str  # the name in the certificate; empty without a manifest
     about: dict[str, Any] | None
-    findings: list[str]  # what the reader of C2PA holds against it, in its words
+    findings: list[str]  # codes of the C2PA reader: why the manifest is not valid
 
     @property
     def line(self) -> str:
@@ -52,7 +52,7 @@ class Mark:
 
 
 def about(checkpoint: Path, description: Mapping[str, Any], sources: Mapping[str, Path]) -> dict[str, Any]:
-    """What a generated video came from. `sources`: what each is ("face", "sound") -> its file."""
+    """What a generated video was made from. `sources`: role ("face", "sound") -> file."""
     lineage = description.get("lineage", {})
     return {
         "checkpoint": {
@@ -69,20 +69,20 @@ def about(checkpoint: Path, description: Mapping[str, Any], sources: Mapping[str
             "git_commit": git_revision.commit() or "unknown",
             "git_dirty": bool(git_revision.changed()),
         },
-        "sources": {what: {"name": file.name, "sha256": files.sha256_file(file)} for what, file in sources.items()},
+        "sources": {role: {"name": file.name, "sha256": files.sha256_file(file)} for role, file in sources.items()},
     }
 
 
 def tags(about: Mapping[str, Any]) -> dict[str, str]:
-    """The plain tag, for the container's metadata."""
+    """The plain tag, as metadata of the container."""
     made_by = f"checkpoint {about['checkpoint']['md5']}, index {about['data']['index_md5']}"
     return {"comment": f"{TAG}; {made_by}, code {about['code']['git_commit']}"}
 
 
 def mark(path: Path, about: Mapping[str, Any], sources: Mapping[str, Path] | None = None) -> None:
-    """Sign an mp4 in its place. `sources` become ingredients; those of a kind that C2PA cannot read, by name and hash.
+    """Sign an mp4 in place. `sources` become ingredients; formats that C2PA cannot read are named with their hash.
 
-    Errors: UserError where the key cannot be used; OSError where nothing can be written.
+    Errors: UserError if the key cannot be used; OSError if the file cannot be written.
     """
     import c2pa
 
@@ -91,8 +91,8 @@ def mark(path: Path, about: Mapping[str, Any], sources: Mapping[str, Path] | Non
     signed = path.with_name(f".{path.stem}.signed.mp4")
     try:
         with c2pa.Builder.from_json(_manifest(path, about)) as builder, c2pa.Signer.from_info(info) as signer:
-            for what, file in (sources or {}).items():
-                _add_ingredient(builder, what, file, about["sources"][what]["sha256"])
+            for role, file in (sources or {}).items():
+                _add_ingredient(builder, role, file, about["sources"][role]["sha256"])
             builder.sign_file(path, signed, signer)
         os.replace(signed, path)
     except c2pa.C2paError as error:
@@ -116,21 +116,19 @@ def _manifest(path: Path, about: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _add_ingredient(builder: Any, what: str, file: Path, sha256: str) -> None:
+def _add_ingredient(builder: Any, role: str, file: Path, sha256: str) -> None:
     import c2pa
 
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    words = {"title": f"{what}: {file.name}", "relationship": "inputTo", "instance_id": f"sha256:{sha256}"}
-    if kind in builder.get_supported_mime_types():  # its own manifest, if it has one, comes along
-        with (
-            file.open("rb") as stream,
-            contextlib.suppress(c2pa.C2paError),
-        ):  # damaged, or of another kind than its name
-            builder.add_ingredient(words, kind, stream)
+    ingredient = {"title": f"{role}: {file.name}", "relationship": "inputTo", "instance_id": f"sha256:{sha256}"}
+    if kind in builder.get_supported_mime_types():  # its own manifest, if it has one, is included
+        # an error: the file is damaged, or not of the type that its name says
+        with file.open("rb") as stream, contextlib.suppress(c2pa.C2paError):
+            builder.add_ingredient(ingredient, kind, stream)
 
 
 def read(path: Path) -> Mark:
-    """What `path` says of itself.  Errors: UserError where it is no video."""
+    """The mark of a file.  Errors: UserError if it is not a video."""
     import c2pa
 
     files.demand_file(path)
@@ -142,19 +140,19 @@ def read(path: Path) -> Mark:
         if reader is None:
             return _from_tag(path, [])
         with reader:
-            found = json.loads(reader.json())
+            store = json.loads(reader.json())
             state = reader.get_validation_state()
-    manifest = found["manifests"][found["active_manifest"]]
-    told = [a["data"] for a in manifest["assertions"] if a["label"] == ASSERTION]
-    wrong = [status["code"] for status in found.get("validation_status", [])]
+    manifest = store["manifests"][store["active_manifest"]]
+    lineage = [a["data"] for a in manifest["assertions"] if a["label"] == ASSERTION]
+    codes = [status["code"] for status in store.get("validation_status", [])]
     signer = manifest.get("signature_info", {})
     name = signer.get("common_name") or signer.get("issuer") or "a signer without a name"
-    word = {"Trusted": "valid", "Valid": "untrusted"}.get(state or "", "altered")
-    return Mark(word, name, told[0] if told else None, sorted(set(wrong)))
+    mark_state = {"Trusted": "valid", "Valid": "untrusted"}.get(state or "", "altered")
+    return Mark(mark_state, name, lineage[0] if lineage else None, sorted(set(codes)))
 
 
 def _trust() -> dict[str, Any]:
-    """Trusted is who the C2PA list names, and the key of this machine: the reader would not know it else."""
+    """Settings of the reader: it trusts the C2PA list and, in addition, the key of this machine."""
     own = signing.config_folder() / "c2pa" / "chain.pem"
     anchors = {"user_anchors": own.read_text()} if own.is_file() else {}
     return {"version": 1, "trust": anchors, "verify": {"verify_trust": True, "remote_manifest_fetch": False}}
@@ -165,23 +163,23 @@ def _from_tag(path: Path, findings: list[str]) -> Mark:
         comment = decode.tags(path).get("comment", "")
     if not (tag := TAG_PATTERN.search(comment)):
         return Mark("unmarked", "", None, findings)
-    told = {"checkpoint": {"md5": tag[1]}, "data": {"index_md5": tag[2]}, "code": {"git_commit": tag[3]}}
-    return Mark("stripped", "", told, findings)
+    about = {"checkpoint": {"md5": tag[1]}, "data": {"index_md5": tag[2]}, "code": {"git_commit": tag[3]}}
+    return Mark("stripped", "", about, findings)
 
 
-def text(found: Mark) -> str:
-    """What the mark says, in lines."""
-    lines = [f"  signed by {found.signer}"] if found.signer else []
-    for name, facts in (found.about or {}).items():
-        lines.append(f"  {name}: {'; '.join(f'{key} {_words(value)}' for key, value in facts.items())}")
-    return "\n".join(lines) or "  it says nothing of what made it"
+def text(mark: Mark) -> str:
+    """The mark's content, as lines to print."""
+    lines = [f"  signed by {mark.signer}"] if mark.signer else []
+    for name, facts in (mark.about or {}).items():
+        lines.append(f"  {name}: {'; '.join(f'{key} {_as_text(value)}' for key, value in facts.items())}")
+    return "\n".join(lines) or "  it does not say what made the video"
 
 
-def _words(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_words(part)}" for key, part in value.items())
+        return ", ".join(f"{key} {_as_text(part)}" for key, part in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def as_dict(found: Mark) -> dict[str, Any]:
-    return asdict(found) | {"means": STATES[found.state]}
+def as_dict(mark: Mark) -> dict[str, Any]:
+    return asdict(mark) | {"means": STATES[mark.state]}

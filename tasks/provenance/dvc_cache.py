@@ -32,7 +32,7 @@ MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 @dataclass(frozen=True)
 class DvcStore:
-    """`name` for people: cache, or the remote's name. `root` is the folder above files/ and runs/."""
+    """`name` is shown to the user: the cache, or the remote's name. `root` is the folder above files/ and runs/."""
 
     name: str
     fs: Any
@@ -44,16 +44,16 @@ class DvcStore:
 
     def objects(self) -> dict[str, str]:
         """md5 (with .dir) -> path, of every object."""
-        found: dict[str, str] = {}
-        for top in (f"{self.root}/{OBJECTS}", self.root):  # the second: as DVC 2 laid it out
+        paths: dict[str, str] = {}
+        for top in (f"{self.root}/{OBJECTS}", self.root):  # the second is the layout of DVC 2
             for path in self._find(top):
                 parts = PurePosixPath(path).parts
                 if MD5.fullmatch(md5 := "".join(parts[-2:])) and len(parts[-2]) == 2:
-                    found.setdefault(md5, path)
-        return found
+                    paths.setdefault(md5, path)
+        return paths
 
     def runs(self) -> dict[str, dict[str, Any]]:
-        """Path of an entry of the run-cache -> what it says."""
+        """Path of an entry of the run-cache -> its content."""
         return {path: yaml.safe_load(self.fs.cat_file(path)) for path in self._find(f"{self.root}/runs")}
 
     def open(self, path: str) -> io.BufferedIOBase:
@@ -63,7 +63,7 @@ class DvcStore:
         return int(self.fs.size(path) or 0)
 
     def delete(self, path: str) -> None:
-        """An object and, where the store keeps old versions of it, every version."""
+        """Delete an object and, if the store keeps old versions of it, every version."""
         versions = self._versions(path)
         self.fs.rm_file(path)
         if versions:
@@ -77,8 +77,8 @@ class DvcStore:
             return []
         bucket, _, key = path.partition("/")
         listed = self.fs.call_s3("list_object_versions", Bucket=bucket, Prefix=key)
-        marks = [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]
-        return [each["VersionId"] for each in marks if each["Key"] == key and each["VersionId"] != "null"]
+        versions = [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]
+        return [each["VersionId"] for each in versions if each["Key"] == key and each["VersionId"] != "null"]
 
     def _find(self, top: str) -> list[str]:
         return list(self.fs.find(top)) if self.fs.isdir(top) else []
@@ -151,24 +151,24 @@ def has_remote(folder: Path) -> bool:
 
 
 def remotes() -> list[DvcStore]:
-    """Every remote of the project's settings.  Errors: UserError, by name, for one that cannot be reached."""
+    """Every remote in DVC's settings.  Errors: UserError that names a remote that cannot be reached."""
     settings: dict[str, dict[str, str]] = {}
     for line in programs.ask_dvc("config", "--list").splitlines():
-        if found := re.fullmatch(r"remote\.(.+?)\.(\w+)=(.*)", line):
-            settings.setdefault(found[1], {})[found[2]] = found[3]
+        if match := re.fullmatch(r"remote\.(.+?)\.(\w+)=(.*)", line):
+            settings.setdefault(match[1], {})[match[2]] = match[3]
     stores = []
     for name, options in sorted(settings.items()):
         url = options["url"]
-        chosen: dict[str, Any] = {}
+        kwargs: dict[str, Any] = {}
         if url.startswith("s3://"):
-            chosen = {ours: options[theirs] for theirs, ours in S3_OPTIONS.items() if theirs in options}
-            chosen["client_kwargs"] = {
+            kwargs = {ours: options[theirs] for theirs, ours in S3_OPTIONS.items() if theirs in options}
+            kwargs["client_kwargs"] = {
                 ours: options[theirs]
                 for theirs, ours in {"endpointurl": "endpoint_url", "region": "region_name"}.items()
                 if theirs in options
             }
         try:
-            fs, root = fsspec.core.url_to_fs(url, **chosen)
+            fs, root = fsspec.core.url_to_fs(url, **kwargs)
             fs.exists(root)
         except (ImportError, ValueError, OSError) as error:
             raise UserError(f"remote {name} ({url}) cannot be reached: {error}") from error
@@ -177,6 +177,6 @@ def remotes() -> list[DvcStore]:
 
 
 def bucket(name: str, url: str) -> DvcStore:
-    """A folder of object storage that is not DVC's."""
+    """A folder of object storage without DVC's layout."""
     fs, root = fsspec.core.url_to_fs(url)
     return DvcStore(name, fs, root.rstrip("/"), plain=True)

@@ -1,24 +1,24 @@
-"""Which code runs: the commit, and whether the work tree differs from it in what decides a result."""
+"""Which code is running: the commit, and whether files that decide a result differ from it."""
 
 import datetime
 
 from tasks.core import programs
 
-# a lock or report that the run itself has just written makes no work tree dirty
+# a lock or report that the run itself has just written does not make the work tree dirty
 DECIDING = ("flows", "tasks", "model", "params.yaml", "dvc.yaml", "requirements.lock")
 
 
 def commit() -> str:
-    """Empty where this is no repository."""
+    """The current commit; empty outside a repository."""
     return programs.git("rev-parse", "HEAD") or ""
 
 
 def date(commit: str) -> datetime.datetime:
-    """When a commit was made."""
+    """The date of a commit."""
     return datetime.datetime.fromisoformat(programs.git("show", "-s", "--format=%cI", commit) or "")
 
 
 def changed() -> list[str]:
-    """What decides a result and differs from the commit: as `git status` tells it, "M tasks/train/stage.py" say."""
+    """Files that decide a result and differ from the commit, as `git status` prints them: "M tasks/train/stage.py"."""
     lines = (programs.git("status", "--porcelain", "--", *DECIDING) or "").splitlines()
     return [line.strip() for line in lines]

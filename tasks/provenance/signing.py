@@ -1,9 +1,9 @@
-"""The key that signs what this project gives out: the user's own, or a self-made one, kept in the user's config folder.
+"""The key that signs generated videos: the user's own, or a self-made one in the user's config folder.
 
 LIPGAN_C2PA_CERT, LIPGAN_C2PA_KEY   PEM files: a chain that begins with the signer's certificate, and its private key
 LIPGAN_CONFIG                       where a self-made pair is kept; default: lipgan/ in the user's config folder
 
-A self-made certificate says "the same key as before", not "who": no one vouches for it, and readers call it untrusted.
+A self-made certificate only proves that the key is the same as before: readers call its signer untrusted.
 """
 
 import datetime
@@ -27,7 +27,7 @@ ALGORITHMS = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A signer: its certificate, with those above it, and its key, both PEM."""
+    """A signer: its certificate chain and its key, both PEM."""
 
     chain: bytes
     key: bytes
@@ -37,7 +37,7 @@ class Credentials:
     def private_key(self) -> ec.EllipticCurvePrivateKey:
         key = serialization.load_pem_private_key(self.key, password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name not in ALGORITHMS:
-            raise UserError(f"{KEY}: wanted an elliptic curve key, P-256, P-384 or P-521; got another kind")
+            raise UserError(f"{KEY}: must be an elliptic curve key, P-256, P-384 or P-521; got another kind")
         return key
 
     @property
@@ -52,15 +52,15 @@ class Credentials:
 
 
 def credentials() -> Credentials:
-    """The user's own, else the self-made pair, made on first use.
+    """The user's own pair, or else the self-made one, created on first use.
 
-    Errors: UserError where only one of the two variables is set, or what they name is no such pair.
+    Errors: UserError if only one of the two variables is set, or the files are not such a pair.
     """
     cert, key = os.environ.get(CERT), os.environ.get(KEY)
     if cert and key:
         return _checked(Path(cert), Path(key), self_made=False)
     if cert or key:
-        raise UserError(f"{KEY if cert else CERT} is not set; the other one is, and both are needed")
+        raise UserError(f"{KEY if cert else CERT} is not set, but the other one is; set both")
     folder = config_folder() / "c2pa"
     if not (folder / "chain.pem").is_file() or not (folder / "key.pem").is_file():
         _make_pair(folder)
@@ -68,8 +68,8 @@ def credentials() -> Credentials:
 
 
 def config_folder() -> Path:
-    if given := os.environ.get("LIPGAN_CONFIG"):
-        return Path(given)
+    if folder := os.environ.get("LIPGAN_CONFIG"):
+        return Path(folder)
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "lipgan"
 
 
@@ -77,17 +77,17 @@ def _checked(cert: Path, key: Path, *, self_made: bool) -> Credentials:
     for path in (cert, key):
         demand_file(path, f"{CERT} and {KEY} name PEM files")
     try:
-        found = Credentials(cert.read_bytes(), key.read_bytes(), self_made)
-        public = x509.load_pem_x509_certificate(found.chain).public_key()
-        if public != found.private_key.public_key():
+        credentials = Credentials(cert.read_bytes(), key.read_bytes(), self_made)
+        public = x509.load_pem_x509_certificate(credentials.chain).public_key()
+        if public != credentials.private_key.public_key():
             raise UserError(f"{key}: not the key of {cert}")
-    except (ValueError, TypeError) as error:  # TypeError: the key wants a password
+    except (ValueError, TypeError) as error:  # TypeError: the key has a password
         raise UserError(f"{cert}, {key}: not a PEM certificate and its key without a password: {error}") from error
-    return found
+    return credentials
 
 
 def _make_pair(folder: Path) -> None:
-    """A certificate authority that signs one certificate and is then forgotten; C2PA takes no self-signed signer."""
+    """Create an authority that signs one certificate; its key is not kept. C2PA accepts no self-signed signer."""
     authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = _name("LipGAN pipeline self-made authority")
     top = _certificate(issuer, issuer, authority, authority, top=True)
@@ -100,7 +100,7 @@ def _make_pair(folder: Path) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Readable by its owner alone from the first byte on, which a chmod afterwards would not be."""
+    """Only the owner can read the file from the first byte on; with a chmod afterwards others could for a moment."""
     handle, partial = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(handle, "wb") as file:
         file.write(content)
@@ -127,7 +127,7 @@ def _certificate(
         digital_signature=not top, content_commitment=False, key_encipherment=False, data_encipherment=False,
         key_agreement=False, key_cert_sign=top, crl_sign=top, encipher_only=False, decipher_only=False,
     )  # fmt: skip
-    made = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
@@ -141,5 +141,5 @@ def _certificate(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
     if not top:
-        made = made.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
-    return made.sign(signer, hashes.SHA256())
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+    return builder.sign(signer, hashes.SHA256())

@@ -1,7 +1,7 @@
 """The code that each stage of dvc.yaml depends on: the import closure of its flow.
 
-`python -m flows deps --write` writes it, and tests/test_dag.py checks it: a stage that lacks a dependency would not run
-again when that code changes, and one with a dependency too many would run again for nothing.
+`python -m flows deps --write` writes it and tests/test_dag.py checks it: a stage that lacks a dependency would not
+rerun when that code changes, and a stage with one too many would rerun for nothing.
 """
 
 import ast
@@ -11,22 +11,22 @@ from pathlib import Path
 DVC_YAML = Path("dvc.yaml")
 ROOMS = ("flows", "tasks", "model")
 
-# Modules that change no byte of a stage's outs, each with the reason. They are no dependencies, and neither is what
-# only they import: editing a progress bar must not train the GAN again.
+# Modules that change no byte of a stage's outs, each with the reason. Neither they nor what only they import are
+# dependencies: editing a progress bar must not retrain the GAN.
 RESULT_NEUTRAL = {
     "flows/engine.py": "which Prefect task builds a unit; the bytes of a unit come from the unit alone",
     "flows/pools.py": "which process or cluster builds a unit",
-    "flows/watch.py": "ends workers that hang",
-    "tasks/core/memory.py": "how much memory is free, and the message where it is too little",
+    "flows/watch.py": "kills workers that hang",
+    "tasks/core/memory.py": "how much memory is free, and the message if it runs out",
     "tasks/core/progress.py": "what the terminal shows",
     "tasks/core/stopping.py": "when a run stops; it resumes bit for bit",
-    "tasks/tracking/registry.py": "what MLflow is told",
-    "tasks/tracking/runs.py": "what MLflow is told",
+    "tasks/tracking/registry.py": "what is logged to MLflow",
+    "tasks/tracking/runs.py": "what is logged to MLflow",
 }
 
 
 def imports(file: Path, root: Path) -> set[str]:
-    """Files of this repository that a file imports, relative to `root`; not the __init__ files, which hold no code."""
+    """Files of this repository that a file imports, relative to `root`; not __init__ files, which contain no code."""
     names = set()
     for node in ast.walk(ast.parse((root / file).read_text())):
         if isinstance(node, ast.Import):
@@ -38,7 +38,7 @@ def imports(file: Path, root: Path) -> set[str]:
 
 
 def closure(stage: str, root: Path = Path()) -> list[str]:
-    """What the flow of a stage imports, directly or not, less RESULT_NEUTRAL; sorted."""
+    """All files that the flow of a stage imports, directly or not, without RESULT_NEUTRAL; sorted."""
     seen, todo = set[str](), [f"flows/{stage}.py"]
     while todo:
         if (file := todo.pop()) not in seen and file not in RESULT_NEUTRAL:
@@ -48,11 +48,11 @@ def closure(stage: str, root: Path = Path()) -> list[str]:
 
 
 def written(text: str, root: Path = Path()) -> str:
-    """A dvc.yaml with the code dependencies of every stage as they should be; all other lines stay as they are."""
+    """A dvc.yaml with the right code dependencies for every stage; all other lines stay as they are."""
     lines, stage, inside = [], "", False
     for line in text.splitlines():
-        if found := re.fullmatch(r"  (\w+):", line):
-            stage = found[1]
+        if match := re.fullmatch(r"  (\w+):", line):
+            stage = match[1]
         if inside and not line.startswith("      - "):
             lines += [f"      - {file}" for file in closure(stage, root)]
             inside = False
@@ -64,7 +64,7 @@ def written(text: str, root: Path = Path()) -> str:
 
 
 def changes(text: str, root: Path = Path()) -> list[str]:
-    """One line for each dependency that `text` lacks ("train: + model/gan.py") or has too many ("-")."""
+    """One line for each dependency that `text` lacks ("train: + model/gan.py") or should not have ("-")."""
     before, after = (set(_pairs(one)) for one in (text, written(text, root)))
     return sorted(
         [f"{stage}: + {file}" for stage, file in after - before]
@@ -75,8 +75,8 @@ def changes(text: str, root: Path = Path()) -> list[str]:
 def _pairs(text: str) -> list[tuple[str, str]]:
     pairs, stage = [], ""
     for line in text.splitlines():
-        if found := re.fullmatch(r"  (\w+):", line):
-            stage = found[1]
+        if match := re.fullmatch(r"  (\w+):", line):
+            stage = match[1]
         if line.startswith("      - ") and line.endswith(".py"):
             pairs.append((stage, line.removeprefix("      - ")))
     return pairs

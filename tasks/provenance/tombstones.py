@@ -1,7 +1,7 @@
-"""Tombstones: what a withdrawal deleted, when and by whom, signed; tombstones/<video>.json, tracked by git.
+"""Tombstones: signed records of what a withdrawal deleted, when and by whom; tombstones/<video>.json, tracked by git.
 
-A tombstone names objects by their hashes and shows nothing of the person but the video's id. The signature is by an
-ed25519 key of this machine's user, made on first use: it proves that nobody else changed the text afterwards.
+A tombstone names objects by their hashes and contains nothing about the person but the video's id. It is signed with
+an ed25519 key of this machine's user, made on first use: this proves that nobody else changed the text afterwards.
 """
 
 import json
@@ -23,7 +23,7 @@ SIGNATURE = "signature"
 
 
 def write(video: str, about: dict[str, Any]) -> Path:
-    """Sign and write; a second tombstone of a video stands beside the first."""
+    """Sign and write; a second tombstone of a video gets a number and leaves the first."""
     key = _key()
     public = key.public_key().public_bytes_raw().hex()
     text = {"video": video, **about, "public_key": public}
@@ -37,13 +37,13 @@ def write(video: str, about: dict[str, Any]) -> Path:
 
 
 def read(video: str) -> list[dict[str, Any]]:
-    """Every tombstone of a video, in their order, with `valid`: whether the signature fits the text."""
-    found = []
+    """Every tombstone of a video, in order, with `valid`: whether the signature matches the text."""
+    stones = []
     for path in sorted(paths.TOMBSTONES.glob("*.json")):
         text = json.loads(path.read_text())
         if text.get("video") == video:
-            found.append(text | {"valid": valid(text), "file": str(path)})
-    return found
+            stones.append(text | {"valid": valid(text), "file": str(path)})
+    return stones
 
 
 def valid(text: dict[str, Any]) -> bool:
@@ -67,11 +67,11 @@ def _key() -> Ed25519PrivateKey:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, partial = tempfile.mkstemp(dir=path.parent)  # readable by its owner alone from the first byte on
+        handle, partial = tempfile.mkstemp(dir=path.parent)  # only its owner can read it, from the first byte on
         with os.fdopen(handle, "wb") as file:
             file.write(secret)
         os.replace(partial, path)
     key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     if not isinstance(key, Ed25519PrivateKey):
-        raise UserError(f"{path}: not an ed25519 key; move it away, and a new one is made")
+        raise UserError(f"{path}: not an ed25519 key; move it away, then a new one is made")
     return key

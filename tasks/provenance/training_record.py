@@ -1,8 +1,9 @@
-"""What a training run leaves behind for an auditor: reports/train.json and the tags of its MLflow run.
+"""The record of a training run, for audits: reports/train.json and the tags of its MLflow run.
 
-The checkpoint's own JSON is an out of DVC: same training, same bytes, so it cannot hold what differs from run to run
-(commit, machine, time, run id). The record can: git tracks it, DVC does not hash it, and it names the checkpoint by
-its md5. So from any commit: dvc.lock -> md5 of the checkpoint <- record -> MLflow run -> tags -> md5, commit.
+The checkpoint's own JSON is an out of DVC: the same training gives the same bytes, so it cannot contain what differs
+from run to run (commit, machine, time, run id). The record can: git tracks it, DVC does not hash it, and it names the
+checkpoint by its md5. So from any commit: dvc.lock -> md5 of the checkpoint <- record -> MLflow run -> tags -> md5,
+commit.
 """
 
 import datetime
@@ -28,12 +29,12 @@ TAGS = {"dvc.generator.md5": str(paths.GENERATOR), "dvc.discriminators.md5": str
 
 
 def session(step: int) -> dict[str, Any]:
-    """A piece of a training that was stopped and gone on with: from which step, by which code."""
+    """One session of a training that may be interrupted and resumed: its first step, and its code."""
     return {"from_step": step, "git_commit": git_revision.commit(), "changed": git_revision.changed()}
 
 
 def record_training(p: Params, sessions: Sequence[dict[str, Any]], run_id: str) -> dict[str, str]:
-    """Write the record of the checkpoint that lies in models/; return the tags for its MLflow run."""
+    """Write the record of the checkpoint in models/; return the tags for its MLflow run."""
     outs = [paths.GENERATOR, paths.DISCRIMINATORS]
     outs += [path.with_suffix(".json") for path in outs]
     md5s = {str(path): files.md5_file(path) for path in sorted(outs)}
@@ -54,7 +55,7 @@ def record_training(p: Params, sessions: Sequence[dict[str, Any]], run_id: str) 
 
 
 def machine() -> dict[str, Any]:
-    """The kind of machine, without its name or its user's."""
+    """The kind of machine, without its name or its user's name."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {"system": f"{platform.system()} {platform.machine()}", "cpu": _cpu(), "cores": cores, "gpu": gpu}
@@ -76,7 +77,7 @@ def _installed(name: str) -> bool:
 
 
 def load(text: str | bytes) -> dict[str, Any]:
-    """The record as text -> as written.  Errors: ValueError where it is none."""
+    """Parse a record.  Errors: ValueError if the text is not one."""
     record = json.loads(text)
     if not isinstance(record, dict) or not {"outs", "data", "sessions", "mlflow_run"} <= record.keys():
         raise ValueError("not the record of a training")

@@ -1,10 +1,10 @@
-"""Who has withdrawn: withdrawals.csv, tracked by git and read by stage `acquire`, which lets none of them in again.
+"""Withdrawn videos: withdrawals.csv, tracked by git and read by stage `acquire`, which refuses their clips.
 
     video,date,reason,source_sha256
 
-A row says that every clip of a video (a programme, a speaker, a file) must go. The hashes are of the bytes as they
-came, so that the same file under another name stays out too. What the rows of every branch say counts, not those of
-the work tree alone: who checks out an old commit does not forget a withdrawal.
+A row withdraws every clip of a video (a programme, a speaker, a file). The hashes are of the original bytes, so that
+the same file under another name is refused too. The rows of every branch count, not only those of the work tree:
+checking out an old commit does not undo a withdrawal.
 """
 
 import csv
@@ -23,47 +23,47 @@ from tasks.core.files import write_atomic
 class Withdrawal:
     video: str
     date: str  # YYYY-MM-DD
-    reason: str  # as the person gave it; nobody needs to give one
-    source_sha256: str = ""  # of the video's clips, separated by a space, as far as they were known
+    reason: str  # as the person gave it; none is required
+    source_sha256: str = ""  # of the video's clips, separated by spaces, as far as known
 
 
 COLUMNS = [field.name for field in fields(Withdrawal)]
 
 
 def read() -> dict[str, Withdrawal]:
-    """By video: what the work tree's file says, and before it those of all branches."""
-    found = {row.video: row for row in _parse(_of_branches(), "withdrawals.csv of a branch")}
+    """Rows by video: of the work tree's file, and of all branches for videos that it does not name."""
+    rows = {row.video: row for row in _parse(_of_branches(), "withdrawals.csv of a branch")}
     if paths.WITHDRAWALS.is_file():
-        found |= {row.video: row for row in _parse(paths.WITHDRAWALS.read_text(), str(paths.WITHDRAWALS))}
-    return found
+        rows |= {row.video: row for row in _parse(paths.WITHDRAWALS.read_text(), str(paths.WITHDRAWALS))}
+    return rows
 
 
 def add(video: str, date: str, reason: str, hashes: Iterable[str] = ()) -> Withdrawal:
-    """Write the row of a video; one that is there keeps its date and reason and learns new hashes."""
-    there = read()
-    known = there.get(video) or Withdrawal(video, date, " ".join(reason.split()))
+    """Write the row of a video; an existing row keeps its date and reason and gets the new hashes."""
+    rows = read()
+    known = rows.get(video) or Withdrawal(video, date, " ".join(reason.split()))
     merged = sorted({*known.source_sha256.split(), *hashes} - {""})
     row = Withdrawal(known.video, known.date, known.reason, " ".join(merged))
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    for each in sorted({**there, video: row}.values(), key=lambda row: row.video):
+    for each in sorted({**rows, video: row}.values(), key=lambda row: row.video):
         table.writerow([getattr(each, name) for name in COLUMNS])
     write_atomic(paths.WITHDRAWALS, text.getvalue())
     return row
 
 
 def redacted(md5: str) -> Path:
-    """A table whose object had to go, without the words and sources of the withdrawn: old commits stay explainable."""
+    """The copy of a deleted table, without texts and sources of withdrawn clips; it keeps old commits explainable."""
     return paths.cache() / "redacted" / f"{md5}.parquet"
 
 
 def leave_out(
     wanted: list[dict[str, Any]], refused: list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Clips to acquire and rows of those refused, without the withdrawn among the first.
+    """Clips to acquire and rows of refused clips, with withdrawn clips moved from the first to the second.
 
-    A withdrawn clip stays in the table by name and hash; nothing it says or shows does.
+    A withdrawn clip stays in the table by name and hash, without its text and source.
     """
     rows = read()
     if not rows:
@@ -85,12 +85,12 @@ def leave_out(
 
 
 def _blank(clip: dict[str, Any], row: Withdrawal) -> dict[str, Any]:
-    said = {"text": "", "source": "", "status": "refused", "reason": "withdrawn", "detail": f"withdrawn {row.date}"}
-    return clip | said
+    blank = {"text": "", "source": "", "status": "refused", "reason": "withdrawn", "detail": f"withdrawn {row.date}"}
+    return clip | blank
 
 
 def _of_branches() -> str:
-    """The lines of withdrawals.csv at the tip of every branch, "" where there is no git."""
+    """The lines of withdrawals.csv at the tip of every branch; "" outside a git repository."""
     names = programs.git("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
     if not names:
         return ""

@@ -129,7 +129,7 @@ class Stream:
         self.delay: Delay[Any] = Delay()
         self.live = Live(portrait, lambda: self.delay.heard_s)
         portrait.say(np.zeros((NUM_MFCC, WINDOW), np.float32))  # the first one takes longest
-        self.heard, self.work_s = stream_writer.Heard(), deque[float](maxlen=REMEMBERED)
+        self.heard, self.work_s = stream_writer.MonoResampler(), deque[float](maxlen=REMEMBERED)
         self.to_hear: asyncio.Queue[np.ndarray] = asyncio.Queue()
         self.sound_out, self.picture_out = Outgoing("audio"), Outgoing("video")
         self.num_samples = 0  # sent

@@ -1,9 +1,9 @@
-"""How a clip's faces are stored (`faces.storage`): as a JPEG of which any face can be decoded alone, or as they are.
+"""Storage of a clip's faces (`faces.storage`): as a JPEG from which any face can be decoded alone, or uncompressed.
 
-jpeg   faces.jpg: the faces below one another, 4:4:4, a restart marker behind each. Nothing between two markers depends
-       on what comes before: any choice of faces, under the same header, is a JPEG again, with the pixels that the
-       whole has. More faces than the 65,535 rows of a JPEG hold are further JPEGs behind the first.
-raw    faces.npy: (T, S, S, 3) uint8, not copied until they are used where the shard is mapped into memory
+jpeg   faces.jpg: the faces in one column, 4:4:4, with a restart marker after each. Nothing between two markers depends
+       on earlier data: any selection of faces after the same header is a JPEG too, with exactly the pixels of the
+       whole. If the faces exceed the 65,535 rows of a JPEG, more JPEGs follow the first.
+raw    faces.npy: (T, S, S, 3) uint8; in a memory-mapped shard they are not copied until they are used
 """
 
 import io
@@ -18,16 +18,16 @@ FACE_STORE_VERSION = 1  # raise it when the bytes of stored faces change; it is 
 
 Content = bytes | memoryview
 
-MAX_ROWS = 65_500  # of a JPEG, as far as OpenCV goes
+MAX_ROWS = 65_500  # of a JPEG, OpenCV's limit
 BLOCK_PX = 8
-START, END, FRAME, SCAN = 0xD8, 0xD9, 0xC0, 0xDA  # markers of a JPEG, behind an 0xFF
-RESTARTS = [bytes([0xFF, 0xD0 + k]) for k in range(8)]  # go round
+START, END, FRAME, SCAN = 0xD8, 0xD9, 0xC0, 0xDA  # markers of a JPEG, after a byte 0xFF
+RESTARTS = [bytes([0xFF, 0xD0 + k]) for k in range(8)]  # used in turn
 
 
 def encode(faces_TSS3: np.ndarray, storage: str, quality: int) -> dict[str, bytes]:
-    """The member of a shard that holds a clip's faces, by its extension.
+    """The member of a shard with a clip's faces, by extension.
 
-    Shape: (T, S, S, 3) uint8 RGB, S a multiple of 8: no face bleeds into its neighbour
+    Shape: (T, S, S, 3) uint8 RGB, S a multiple of 8, so that JPEG blocks do not cross from face to face
     """
     if storage == "raw":
         header = io.BytesIO()
@@ -50,10 +50,10 @@ def encode(faces_TSS3: np.ndarray, storage: str, quality: int) -> dict[str, byte
 
 
 class Faces:
-    """The faces of a stored clip, each decoded when it is first asked for, and kept.
+    """The faces of a stored clip, each decoded at its first use, and kept.
 
-    took: called with the bytes of memory that more of them take
-    Errors: UserError where they are not `num_frames` faces, or cannot be decoded
+    took: called with the number of bytes whenever more memory is used
+    Errors: UserError if there are not `num_frames` faces, or they cannot be decoded
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Faces:
             self._faces_TSS3 = np.empty((len(self._strip), size, size, 3), np.uint8)  # takes no memory until filled
         self._known = [self._strip is None] * len(self._faces_TSS3)
         if len(self) != num_frames:
-            raise UserError(f"{len(self)} faces are stored where the index says {num_frames}; run `dvc repro`")
+            raise UserError(f"{len(self)} faces are stored, the index says {num_frames}; run `dvc repro`")
 
     def __len__(self) -> int:
         return len(self._known)
@@ -80,7 +80,7 @@ class Faces:
 
     @property
     def num_bytes(self) -> int:
-        """In memory."""
+        """Memory used by decoded faces."""
         return sum(self._known) * self.size**2 * 3
 
     def __getitem__(self, frame: int) -> np.ndarray:
@@ -110,7 +110,7 @@ class Faces:
 
 
 class Strip:
-    """A `faces.jpg`, taken apart at its restart markers."""
+    """A `faces.jpg`, split at its restart markers."""
 
     def __init__(self, jpeg: Content) -> None:
         self._jpeg = jpeg
@@ -157,7 +157,7 @@ class Strip:
 
 
 def _header(jpeg: Content, start: int) -> tuple[bytes, int]:
-    """All before the first face, and where the height stands in it, the width behind it."""
+    """Everything before the first face, and the position in it of the height, which the width follows."""
     at, height_at = start + 2, None
     while at + 4 <= len(jpeg):
         marker, length = jpeg[at + 1], int.from_bytes(jpeg[at + 2 : at + 4], "big")

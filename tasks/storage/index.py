@@ -1,6 +1,7 @@
-"""The two tables: data/clips.parquet (what came in) and data/index.parquet (what became of it).
+"""The two tables: data/clips.parquet (acquired clips) and data/index.parquet (preprocessed clips).
 
-One row for every clip that came in, kept or refused by name. Sorted by clip, zstd, no dates: same rows, same bytes.
+Each acquired clip has a row in both, kept or refused. Sorted by clip, zstd, no dates: the same rows give the same
+bytes.
 """
 
 import itertools
@@ -20,17 +21,17 @@ import pyarrow.parquet as pq
 from tasks.core.errors import REASONS, UserError
 from tasks.core.files import all_or_nothing
 
-CAME_IN = [
+COMMON = [  # columns of both tables
     ("clip", pa.string()),  # <part>/<video>/<clip>
-    ("video", pa.string()),  # what is withdrawn or split as one: a programme, a speaker, a file
+    ("video", pa.string()),  # unit of splits and withdrawals: a programme, a speaker, a file
     ("split", pa.string()),
     ("corpus", pa.string()),
     ("licence", pa.string()),
-    ("source", pa.string()),  # where it came from: file in the folder, or how it was made
-    ("source_sha256", pa.string()),  # of the bytes of the video as it came
-    ("text", pa.string()),  # words, upper case, if known
+    ("source", pa.string()),  # file in the folder, or how it was rendered
+    ("source_sha256", pa.string()),  # of the original video
+    ("text", pa.string()),  # transcript, upper case, if known
     ("status", pa.string()),  # kept | refused
-    ("reason", pa.string()),  # a word of tasks.core.errors.REASONS, or empty
+    ("reason", pa.string()),  # a key of tasks.core.errors.REASONS, or empty
     ("detail", pa.string()),
     ("shard", pa.string()),  # file name; empty when refused
     ("offset", pa.int64()),
@@ -39,64 +40,69 @@ CAME_IN = [
 ]
 CLIPS_SCHEMA = pa.schema(
     [
-        *CAME_IN,
-        ("part", pa.string()),  # of a corpus that comes in parts: the one the clip's video begins in
+        *COMMON,
+        ("part", pa.string()),  # of a corpus in parts: the part in which the clip's video begins
         ("member", pa.string()),  # the video's name in the archive
         ("bytes", pa.int64()),  # of the video
-        ("confidence", pa.float64()),  # of the text, as the corpus gives it
+        ("confidence", pa.float64()),  # of the transcript, as given by the corpus
     ]
 )
 INDEX_SCHEMA = pa.schema(
     [
-        *CAME_IN,
+        *COMMON,
         ("case", pa.string()),  # label of a synthetic clip: clean, music, profile, ...
         ("num_frames", pa.int64()),
         ("duration_s", pa.float64()),
-        ("found_share", pa.float64()),  # of the frames, those in which the detector saw the face
-        ("found", pa.binary()),  # T bits, numpy.packbits: those frames, so that an epoch is drawn without a shard read
-        ("closed", pa.binary()),  # likewise, those of them in which the mouth is the most closed
+        ("found_share", pa.float64()),  # share of the frames in which the detector found the face
+        ("found", pa.binary()),  # T bits, numpy.packbits: those frames, so that drawing an epoch reads no shard
+        ("closed", pa.binary()),  # likewise: the frames among them with the most closed mouth
         ("face_px", pa.float64()),  # median width of the detector's box in the frame
-        ("num_faces", pa.int64()),  # in the first frame that has one
-        ("jump", pa.float64()),  # furthest move of the box in one frame, in its widths
-        ("yaw_deg", pa.float64()),  # median of how far the head is turned, to either side: an estimate
-        ("black_share", pa.float64()),  # of the frames, those that show nothing
-        ("frozen_share", pa.float64()),  # of the frames, those that are the one before
+        ("num_faces", pa.int64()),  # in the first frame with a face
+        ("jump", pa.float64()),  # largest move of the box from one frame to the next, in box widths
+        ("yaw_deg", pa.float64()),  # median absolute yaw of the head, estimated
+        ("black_share", pa.float64()),  # share of the frames that show nothing
+        ("frozen_share", pa.float64()),  # share of the frames that repeat the one before
         ("cut_change", pa.float64()),  # largest mean change from frame to frame, of full scale
         ("sound_db", pa.float64()),  # 95th percentile of the frames' loudness, dB of full scale
-        ("spread_db", pa.float64()),  # 95th above 10th percentile of it: low with music or noise
-        ("steady_db", pa.float64()),  # steady tones in all of the sound: 0 is music alone, speech about -12
-        ("clipped_share", pa.float64()),  # of the samples, those at full scale
-        ("length_diff_s", pa.float64()),  # sound longer than pictures
-        ("av_offset", pa.int64()),  # frames the sound came later than the mouth, as measured
-        ("av_confidence", pa.float64()),  # of that: below quality.sync_confidence it says nothing
-        ("av_moved", pa.int64()),  # frames the sound was moved forward to mend it
-        ("av_left", pa.int64()),  # av_offset measured again after that
-        ("flags", pa.string()),  # words of tasks.preprocess.gates.FLAGS, with commas between
-        ("algorithms", pa.string()),  # versions of ours that decide the bytes
+        ("spread_db", pa.float64()),  # difference of its 95th and 10th percentiles: low with music or noise
+        (
+            "steady_db",
+            pa.float64(),
+        ),  # steady tones relative to all audio: 0 for music alone, about -12 for speech
+        ("clipped_share", pa.float64()),  # share of the samples at full scale
+        ("length_diff_s", pa.float64()),  # audio longer than video
+        ("av_offset", pa.int64()),  # measured delay of the audio behind the mouth, in frames
+        ("av_confidence", pa.float64()),  # of av_offset; below quality.sync_confidence it is ignored
+        ("av_moved", pa.int64()),  # frames by which the audio was moved earlier to correct it
+        ("av_left", pa.int64()),  # av_offset measured again afterwards
+        ("flags", pa.string()),  # keys of tasks.preprocess.gates.FLAGS, separated by commas
+        ("algorithms", pa.string()),  # versions of our algorithms that decide the bytes
     ]
 )
 
 
-ROW_GROUP = 1 << 13  # rows; larger ones take more memory, smaller ones more readings of what waits on disk
-AT_ONCE = 1000  # rows that are in memory as dicts
+ROW_GROUP = 1 << 13  # rows; larger groups take more memory, smaller ones more passes over the spilled rows
+AT_ONCE = 1000  # rows in memory as dicts
 
 
 def write(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None:
-    """Rows may come one by one, in any order: a row group is in memory and the names of all; the rest waits on disk."""
+    """Write a table of rows in any order. Memory holds one row group and the names of all rows; the rest spills to
+    disk.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _freed_at_once(), tempfile.TemporaryFile(dir=path.parent) as waiting:
-        order = _spill(waiting, rows, schema)
+    with _system_allocator(), tempfile.TemporaryFile(dir=path.parent) as spill:
+        order = _spill(spill, rows, schema)
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
-        came = pa.ipc.open_file(waiting)
+        spilled = pa.ipc.open_file(spill)
         with all_or_nothing(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as file:
             for start in range(0, max(1, len(order)), ROW_GROUP):
-                file.write_table(_ranked(came, rank, start))
+                file.write_table(_row_group(spilled, rank, start))
 
 
 @contextmanager
-def _freed_at_once() -> Iterator[None]:
-    """Arrow's own allocator would keep what was freed: 30 MB more for a table of 144,000 rows."""
+def _system_allocator() -> Iterator[None]:
+    """Arrow's own allocator keeps freed memory: 30 MB more for a table of 144,000 rows."""
     usual = pa.default_memory_pool()
     pa.set_memory_pool(pa.system_memory_pool())
     try:
@@ -105,25 +111,25 @@ def _freed_at_once() -> Iterator[None]:
         pa.set_memory_pool(usual)
 
 
-def _spill(waiting: IO[bytes], rows: Iterable[dict[str, Any]], schema: pa.Schema) -> np.ndarray:
-    """Write the rows as they come; return the order of their names."""
+def _spill(file: IO[bytes], rows: Iterable[dict[str, Any]], schema: pa.Schema) -> np.ndarray:
+    """Write the rows in their given order; return the order of their names."""
     names = [pa.array([], pa.string())]
-    coming = iter(rows)
-    with pa.ipc.new_file(waiting, schema) as file:
-        while some := list(itertools.islice(coming, AT_ONCE)):
+    rows = iter(rows)
+    with pa.ipc.new_file(file, schema) as writer:
+        while some := list(itertools.islice(rows, AT_ONCE)):
             for row in some:
                 assert (row["status"] == "refused") == (row["reason"] in REASONS), row
             batch = pa.RecordBatch.from_pylist(some, schema)
             names.append(batch["clip"])
-            file.write_batch(batch)
+            writer.write_batch(batch)
     return pa.compute.sort_indices(pa.chunked_array(names)).to_numpy()
 
 
-def _ranked(came: pa.ipc.RecordBatchFileReader, rank: np.ndarray, start: int) -> pa.Table:
-    """The rows of one row group, in order. Every batch may hold some of them: the rows come sorted by shard."""
-    parts, ranks, first = [came.schema.empty_table()], [], 0
-    for number in range(came.num_record_batches):
-        batch = came.get_batch(number)
+def _row_group(spilled: pa.ipc.RecordBatchFileReader, rank: np.ndarray, start: int) -> pa.Table:
+    """The rows of one row group, in order. Any batch may contain some of them, since rows arrive sorted by shard."""
+    parts, ranks, first = [spilled.schema.empty_table()], [], 0
+    for number in range(spilled.num_record_batches):
+        batch = spilled.get_batch(number)
         of_batch = rank[first : first + len(batch)]
         chosen = np.flatnonzero((of_batch >= start) & (of_batch < start + ROW_GROUP))
         parts.append(pa.Table.from_batches([batch.take(pa.array(chosen))]))
@@ -143,7 +149,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def values(path: Path, column: str) -> list[str]:
-    """What a column of text holds, each once, sorted; nothing where there is no such table."""
+    """The distinct values of a text column, sorted; empty if the table does not exist."""
     if not path.is_file():
         return []
     return sorted(pa.compute.unique(pq.read_table(path, columns=[column])[column]).to_pylist())
@@ -158,10 +164,10 @@ def refused_by_reason(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
 
 
 def demand_splits(rows: list[dict[str, Any]], splits: Iterable[str], where: Path) -> None:
-    """UserError where nothing, or nothing of a needed split, is left."""
+    """Errors: UserError if no clip, or no clip of a required split, is kept."""
     why = ", ".join(f"{reason} {n}" for reason, n in refused_by_reason(rows).items())
     if not kept(rows):
-        raise UserError(f"{where}: all {len(rows)} clips refused ({why}); `data/index.parquet` has a line for each")
+        raise UserError(f"{where}: all {len(rows)} clips refused ({why}); `data/index.parquet` has a row for each")
     for split in splits:
         if not kept(rows, split):
             raise UserError(

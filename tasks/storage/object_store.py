@@ -1,8 +1,8 @@
-"""Object storage, the one owner of fsspec: a folder of a bucket, `s3://bucket/folder`.
+"""Object storage: a folder of a bucket, `s3://bucket/folder`. The only module that uses s3fs.
 
-An object is whole or absent: S3 shows it when its last byte is there. Who may, and where it is, s3fs takes from where
-every AWS tool does: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE, AWS_ENDPOINT_URL, ~/.aws; nothing of it is
-written anywhere. What may pass is tried again, for about a minute at most.
+An object is whole or absent: S3 shows it once its last byte has arrived. Credentials and endpoint come from the
+standard AWS sources (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE, AWS_ENDPOINT_URL, ~/.aws) and are not
+written anywhere. Transient errors are retried for about a minute at most.
 """
 
 import functools
@@ -13,72 +13,72 @@ from typing import Any
 
 from tasks.core.errors import UserError
 
-CONNECT_S, SILENT_S = 5, 60  # until a server answers at all; until it says its next word
+CONNECT_S, SILENT_S = 5, 60  # until a server answers at all; between two parts of its answer
 TRIES = 3  # of the S3 client, and again of s3fs around it
 
 
 @functools.cache
-def at(url: str, whose: str) -> "Store":
-    """The store at `url`; `whose` names the setting it comes from.  Errors: UserError where it is no such address."""
+def at(url: str, setting: str) -> "ObjectStore":
+    """The store at `url`, which comes from `setting`.  Errors: UserError if it is not such an address."""
     bucket = url.removeprefix("s3://").split("/")[0]
     if not url.startswith("s3://") or not bucket or "@" in url:
-        raise UserError(f"{whose}: wanted s3://bucket/folder, without user or password, got {_without_user(url)!r}")
-    return Store(url.rstrip("/"), whose)
+        raise UserError(f"{setting}: must be s3://bucket/folder, without user or password, got {_without_user(url)!r}")
+    return ObjectStore(url.rstrip("/"), setting)
 
 
-class Store:
-    """Names are below `url`, as "acquire/0a1b.tar"."""
+class ObjectStore:
+    """Objects below `url`, by name: "acquire/0a1b.tar"."""
 
-    def __init__(self, url: str, whose: str) -> None:
-        self.url, self.whose = url, whose
+    def __init__(self, url: str, setting: str) -> None:
+        self.url, self.setting = url, setting
 
     def sizes(self, under: str) -> dict[str, int]:
-        """Name -> bytes, of the objects whose names begin with the folder `under`."""
-        with self._told(f"{self.url}/{under}") as fs:
-            if not (found := fs.find(f"{self.url}/{under}", detail=True)):
+        """Name -> size in bytes, of the objects in the folder `under`."""
+        with self._file_system(f"{self.url}/{under}") as fs:
+            if not (objects := fs.find(f"{self.url}/{under}", detail=True)):
                 fs.call_s3("head_bucket", Bucket=self.url.removeprefix("s3://").split("/")[0])
         start = len(self.url.removeprefix("s3://")) + 1
-        return {name[start:]: int(about["size"]) for name, about in found.items()}
+        return {name[start:]: int(about["size"]) for name, about in objects.items()}
 
     def put(self, file: Path, name: str) -> None:
-        with self._told(f"{self.url}/{name}") as fs:
+        with self._file_system(f"{self.url}/{name}") as fs:
             fs.put_file(str(file), f"{self.url}/{name}", max_concurrency=2)
 
     def get(self, name: str, out: Path) -> None:
-        with self._told(f"{self.url}/{name}") as fs:
+        with self._file_system(f"{self.url}/{name}") as fs:
             fs.get_file(f"{self.url}/{name}", str(out), max_concurrency=2)
 
     def read(self, name: str, offset: int, size: int) -> bytes:
-        """These bytes of an object in one request; fewer where it ends before."""
-        with self._told(f"{self.url}/{name}") as fs:
+        """A range of an object's bytes, in one request; fewer if the object ends earlier."""
+        with self._file_system(f"{self.url}/{name}") as fs:
             content: bytes = fs.cat_file(f"{self.url}/{name}", start=offset, end=offset + size)
         return content
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[Any]:
-        """The file system; what goes wrong with it is one line that names the object and what to do."""
-        fs = _file_system()
+    def _file_system(self, address: str) -> Iterator[Any]:
+        """The file system; its errors become UserErrors that name the object and what to do."""
+        fs = _connected()
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
         try:
             yield fs
         except NoCredentialsError:
             raise UserError(
-                f"{what}: no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write ~/.aws/credentials"
+                f"{address}: no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws/credentials"
             ) from None
         except PermissionError as error:
-            raise UserError(f"{what}: refused: {_line(error)}; check your credentials, and what they may") from None
+            raise UserError(f"{address}: refused: {_line(error)}; check your credentials and permissions") from None
         except FileNotFoundError:
-            raise UserError(f"{what}: no such object or bucket; check {self.whose}") from None
+            raise UserError(f"{address}: no such object or bucket; check {self.setting}") from None
         except (OSError, BotoCoreError, ClientError) as error:
             raise UserError(
-                f"{what}: {_line(error)}; check {self.whose}, AWS_ENDPOINT_URL and the network, then run again: what "
-                "is done stays"
+                f"{address}: {_line(error)}; check {self.setting}, AWS_ENDPOINT_URL and the network, then run again: "
+                "finished work is kept"
             ) from None
 
 
 @functools.cache
-def _file_system() -> Any:
+def _connected() -> Any:
     try:
         import s3fs
     except ImportError:

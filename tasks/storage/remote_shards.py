@@ -1,7 +1,7 @@
-"""Shards that lie in object storage: here is only a pointer, `<shard>.json`, which says where, how large, and which.
+"""Shards in object storage: the local folder holds a pointer, `<shard>.json`, with the address, size and hash.
 
-An object is named by its shard and its content, so it never changes: the pointers of an old commit stay right.
-Nothing here deletes objects.
+Objects are named by shard and content, so they never change: the pointers of an old commit stay valid. Nothing here
+deletes objects.
 """
 
 import json
@@ -16,20 +16,20 @@ POINTER = ".json"
 
 
 def send(shard: Path, name: str, url: str) -> None:
-    """Put a shard into object storage, and its pointer into its place.  Errors: UserError; the shard then stays."""
+    """Move a shard to object storage and leave a pointer.  Errors: UserError; the shard then stays."""
     sha256, num_bytes = files.sha256_file(shard), shard.stat().st_size
-    place, there = f"{name.removesuffix('.tar')}-{sha256[:16]}.tar", object_store.at(url, "acquire.raw")
-    if there.sizes(place).get(place) != num_bytes:
-        there.put(shard, place)
-    about = {"url": f"{there.url}/{place}", "bytes": num_bytes, "sha256": sha256}
+    key, store = f"{name.removesuffix('.tar')}-{sha256[:16]}.tar", object_store.at(url, "acquire.raw")
+    if store.sizes(key).get(key) != num_bytes:
+        store.put(shard, key)
+    about = {"url": f"{store.url}/{key}", "bytes": num_bytes, "sha256": sha256}
     write_atomic(shard.with_name(shard.name + POINTER), json.dumps(about, sort_keys=True) + "\n")
     shard.unlink()
 
 
 def read(shard: Path, offset: int, size: int) -> bytes:
-    """These bytes of the shard whose pointer is here.
+    """A range of bytes of the shard, through its pointer.
 
-    Errors: FileNotFoundError where there is no pointer either; UserError where the object is gone or another one.
+    Errors: FileNotFoundError if there is no pointer; UserError if the object is missing or too short.
     """
     pointer = shard.with_name(shard.name + POINTER)
     try:

@@ -1,6 +1,6 @@
-"""Clips as they lie in shards: their sound and landmarks, and of their faces those that are asked for.
+"""Reading clips from shards: their sound features and landmarks, and those of their faces that are requested.
 
-A shard of this machine is mapped into memory; nothing of it is read or copied that is not used.
+A local shard is mapped into memory; only the parts that are used are read.
 """
 
 import io
@@ -20,8 +20,8 @@ from tasks.storage.face_codec import Content, Faces
 from tasks.storage.shards import Clip
 
 
-class Stored:
-    """One clip.  Errors: UserError where it is not the clip of the index, or holds what is not finite"""
+class StoredClip:
+    """One clip.  Errors: UserError if it is not the clip of the index, or contains values that are not finite"""
 
     def __init__(self, members: Mapping[str, Content], row: Mapping[str, Any], took: Callable[[int], None]) -> None:
         self._members = members
@@ -42,7 +42,7 @@ class Stored:
 
     @property
     def num_bytes(self) -> int:
-        """In memory, as `took` was told."""
+        """Memory used, the sum of what was passed to `took`."""
         return self._num_bytes + (self.faces.num_bytes if "faces" in self.__dict__ else 0)
 
     @cached_property
@@ -56,14 +56,14 @@ class Stored:
 
     @cached_property
     def clip(self) -> Clip:
-        """The whole of it, every face decoded."""
+        """The whole clip, with every face decoded."""
         return shards.decode(self._members, self.faces.all())
 
 
 class Shards:
-    """A folder of shards, each mapped into memory when it is first read; one in object storage is read from there.
+    """A folder of shards, each mapped into memory at its first read; shards in object storage are read from there.
 
-    What a process reads for the first time is held against its hash.
+    The first read of each clip by a process checks its hash.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -72,7 +72,7 @@ class Shards:
         self._seen: set[tuple[str, int]] = set()
 
     def members(self, row: Mapping[str, Any]) -> dict[str, Content]:
-        """The members of the clip of a row of the index, by extension.  Errors: UserError, as shards.read"""
+        """The members of the clip of an index row, by extension.  Errors: UserError, as shards.read"""
         path, offset, size = self.folder / row["shard"], row["offset"], row["size"]
         if not path.is_file():
             return dict(shards.read(path, offset, size, row["member_sha256"]))
@@ -84,7 +84,7 @@ class Shards:
         at = 0
         while at < size:
             header = bytes(region[at : at + tarfile.BLOCKSIZE])
-            if header[156:157] != tarfile.REGTYPE:  # a name too long for a header, or no tar
+            if header[156:157] != tarfile.REGTYPE:  # a name too long for a header, or not a tar
                 return dict(shards.read(path, offset, size))
             extension = header[:100].rstrip(b"\0").decode().rsplit("/", 1)[-1].split(".", 1)[1]
             start, num = at + tarfile.BLOCKSIZE, int(header[124:135], 8)

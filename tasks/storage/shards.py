@@ -1,14 +1,14 @@
-"""Shards: WebDataset tars of clips, byte for byte the same for the same clips, and the way back to one clip.
+"""Shards: WebDataset tars of clips; the same clips give the same bytes, and one clip can be read alone.
 
 Names      <split>-<shard>-of-<shards>.tar, a clip goes to sha256(video id) % shards of its split
-Raw        <key>.<mp4, mov, ...>, <key>.txt (words, may lack), <key>.json (provenance; truth of synthetic clips)
+Raw        <key>.<mp4, mov, ...>, <key>.txt (transcript, optional), <key>.json (provenance; ground truth if synthetic)
 Processed  <key>.faces.jpg     S x S face crops, or <key>.faces.npy: see tasks/storage/face_codec.py
            <key>.landmarks.npy float16 (T, 68, 2), pixels in the crop
            <key>.mel.npy       int16 (4 T, 40), mel power: see model.mfcc.levelled
            <key>.mfcc.npy      float32 (12, 4 T)
            <key>.json          clip, video, split, num_frames, found (T of 0 and 1), boxes (T x 4, px), truth if known
-A shard may lie in object storage; in its place is then a pointer (tasks/storage/remote_shards.py), and it is read
-from there. Keys are <part>/<video>/<clip>; a dot in the last part would end WebDataset's key early and is refused.
+A shard may be in object storage; a pointer then takes its place (tasks/storage/remote_shards.py), and it is read from
+there. Keys are <part>/<video>/<clip>; a dot in the last part would end WebDataset's key early and is refused.
 """
 
 import hashlib
@@ -30,11 +30,11 @@ from tasks.storage import face_codec, remote_shards
 from tasks.storage.face_codec import Content
 
 SHARDS_VERSION = 2  # raise it when the layout above changes
-BLOCK = 1 << 20  # bytes of a file that are in memory at once
+BLOCK = 1 << 20  # bytes of a file in memory at a time
 
 
 def shard_of(video: str, num_shards: int) -> int:
-    """Stable: one more video, or one less, moves no other."""
+    """Stable: adding or removing a video moves no other."""
     return int(hashlib.sha256(video.encode()).hexdigest(), 16) % num_shards
 
 
@@ -43,8 +43,8 @@ def shard_name(split: str, shard: int, num_shards: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Where a clip's members lie in its shard, and their hash."""
+class ClipSpan:
+    """The position of a clip's members in its shard, and their hash."""
 
     offset: int
     size: int
@@ -53,20 +53,20 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class FileMember:
-    """A member that is a file, and too large to be held; `sha256` is what it must be when it is read."""
+    """A member that is a file, too large for memory; `sha256` is checked when it is read."""
 
     path: Path
     sha256: str
 
 
-def write(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes | FileMember]]]) -> dict[str, Span]:
-    """Write (key, {extension: bytes}) samples, a sample's members in the order of their names; return where each lies.
+def write(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes | FileMember]]]) -> dict[str, ClipSpan]:
+    """Write (key, {extension: bytes}) samples, members sorted by name; return each sample's position.
 
     The bytes are those of webdataset.TarWriter(mtime=0, user="", group=""), without dates and PAX headers; it is not
-    called because it reads and hashes nothing, and its import takes seconds and 180 MB.
-    Errors: UserError where a file changed since it was hashed.
+    used because it neither reads nor hashes files, and its import takes seconds and 180 MB.
+    Errors: UserError if a file changed since it was hashed.
     """
-    spans: dict[str, Span] = {}
+    spans: dict[str, ClipSpan] = {}
     with path.open("wb") as file:
         for key, members in samples:
             assert "." not in key.rsplit("/", 1)[-1], f"{key}: a dot in a key's last part"
@@ -75,7 +75,7 @@ def write(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes | FileMemb
                 for piece in _tar_member(f"{key}.{extension}", members[extension]):
                     sha256.update(piece)
                     file.write(piece)
-            spans[key] = Span(start, file.tell() - start, sha256.hexdigest())
+            spans[key] = ClipSpan(start, file.tell() - start, sha256.hexdigest())
         end = 2 * tarfile.BLOCKSIZE
         file.write(bytes(end + -(file.tell() + end) % tarfile.RECORDSIZE))
     return spans
@@ -105,10 +105,10 @@ def _blocks(member: FileMember, size: int) -> Iterator[bytes]:
 
 
 def read(path: Path, offset: int, size: int, sha256: str = "") -> dict[str, bytes]:
-    """One clip's members, by extension, in one read of the shard, here or where its pointer says.
+    """One clip's members, by extension, in one read of the local or remote shard.
 
-    Errors: UserError where the bytes at the place the index names are no clip, or not those of a `sha256` that is
-            given: shard and index do not fit.
+    Errors: UserError if the bytes at this position are not a clip, or do not have the given `sha256`: shard and index
+            do not match.
     """
     try:
         region = _region(path, offset, size)
@@ -124,32 +124,30 @@ def read(path: Path, offset: int, size: int, sha256: str = "") -> dict[str, byte
                 members[member.name.rsplit("/", 1)[-1].split(".", 1)[1]] = body.read()
     except (tarfile.TarError, IndexError, AssertionError) as error:
         raise UserError(
-            f"{path}: no clip at byte {offset} ({error}): not the shard the index was made with; "
+            f"{path}: no clip at byte {offset} ({error}): not the shard of this index; "
             "run `dvc checkout` or `dvc repro`"
         ) from error
     return members
 
 
 def check(region: Content, path: Path, offset: int, size: int, sha256: str = "") -> None:
-    """UserError where these are not the bytes that the index tells of."""
+    """Errors: UserError if these are not the bytes of the index."""
     if len(region) != size:
         raise UserError(f"{path}: ends before byte {offset + size}; run `dvc checkout` or `dvc repro`")
     if sha256 and hashlib.sha256(region).hexdigest() != sha256:
-        raise UserError(
-            f"{path}: other bytes at {offset} than the index was made with; run `dvc checkout` or `dvc repro`"
-        )
+        raise UserError(f"{path}: other bytes at {offset} than in the index; run `dvc checkout` or `dvc repro`")
 
 
 @contextmanager
 def opened(path: Path, offset: int, size: int) -> Iterator[Mapping[str, Callable[[], BinaryIO]]]:
-    """One clip's members, by extension, each a function that opens it anew; nothing but what is read is in memory.
+    """One clip's members, by extension, each as a function that opens it; only what is read is in memory.
 
-    All of them share the shard's file: not for several threads. A shard in object storage is read whole, as by `read`.
+    They share one open file and are not thread-safe. From object storage the whole clip is read, as by `read`.
     Errors: as `read`
     """
     if not path.is_file():
-        held = read(path, offset, size)
-        yield {extension: partial(io.BytesIO, content) for extension, content in held.items()}
+        contents = read(path, offset, size)
+        yield {extension: partial(io.BytesIO, content) for extension, content in contents.items()}
         return
     with path.open("rb") as file:
         file.seek(offset)
@@ -161,7 +159,7 @@ def opened(path: Path, offset: int, size: int) -> Iterator[Mapping[str, Callable
                 members[extension] = partial(_member, tar, member)
         except (tarfile.TarError, IndexError) as error:
             raise UserError(
-                f"{path}: no clip at byte {offset} ({error}): not the shard the index was made with; "
+                f"{path}: no clip at byte {offset} ({error}): not the shard of this index; "
                 "run `dvc checkout` or `dvc repro`"
             ) from error
         if not members:
@@ -186,15 +184,15 @@ def _region(path: Path, offset: int, size: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What training and evaluation see of a clip."""
+    """A preprocessed clip, for training and evaluation."""
 
     faces_TSS3: np.ndarray  # uint8 RGB
     mfcc_FW: np.ndarray  # float32 (12, 4 T)
-    mel_CM: np.ndarray  # int16 (4 T, 40): what the cepstra are of, for another sound to be laid under
+    mel_CM: np.ndarray  # int16 (4 T, 40): mel power of the cepstra, to which another sound can be added
     landmarks_T682: np.ndarray  # float32, px in the crop
-    found_T: np.ndarray  # bool: the detector saw the face itself in this frame
+    found_T: np.ndarray  # bool: the detector found the face in this frame
     boxes_T4: np.ndarray  # float32, px in the frame: the detector's box, smoothed
-    truth: dict | None  # of synthetic clips: see tasks.synthetic.clip
+    truth: dict | None  # ground truth of synthetic clips: see tasks.synthetic.clip
 
 
 def encode(clip: Clip, provenance: Mapping[str, object], storage: str, jpeg_quality: int) -> dict[str, bytes]:
@@ -218,7 +216,7 @@ def encode(clip: Clip, provenance: Mapping[str, object], storage: str, jpeg_qual
 
 
 def decode(members: Mapping[str, Content], faces_TSS3: np.ndarray | None = None) -> Clip:
-    """The clip of a processed shard; of faces that are decoded already, the rest."""
+    """The clip of a processed shard; without `faces_TSS3` all faces are decoded."""
     about = json.loads(bytes(members["json"]))
     if faces_TSS3 is None:
         faces_TSS3 = face_codec.Faces(members, about["num_frames"]).all()

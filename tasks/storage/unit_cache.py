@@ -1,11 +1,11 @@
-"""The unit cache: finished pieces of a stage (a shard, say), keyed by everything that decides their bytes.
+"""The unit cache: finished pieces of a stage (for example a shard), keyed by everything that decides their bytes.
 
-A stage plans units, builds the ones that are missing, and collects all of them into its outs. DVC deletes outs
-before a run and Prefect forgets; units lie outside both (`LIPGAN_CACHE`, default .cache/), so one more clip costs
-one shard, and a killed run goes on where it stopped. A unit is a folder that is whole or absent.
+A stage plans units, builds the missing ones, and collects all of them into its outs. DVC deletes outs before a run and
+Prefect keeps no results; units are outside both (`LIPGAN_CACHE`, default .cache/), so one more clip costs one shard,
+and a killed run resumes where it stopped. A unit is a folder that is whole or absent.
 
-LIPGAN_UNITS   s3://bucket/folder: finished units are shared there, one object each; what one machine has made, no other
-               makes again. Here they stay as well, and everything is read from here
+LIPGAN_UNITS   s3://bucket/folder: finished units are shared between machines, one object each; local copies are kept
+               and always read first
 """
 
 import hashlib
@@ -26,9 +26,9 @@ from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing
 from tasks.core.progress import bar, doing
 from tasks.storage import object_store
-from tasks.storage.object_store import Store
+from tasks.storage.object_store import ObjectStore
 
-EXCHANGED_AT_ONCE = 8  # objects on their way to or from a shared cache
+EXCHANGED_AT_ONCE = 8  # parallel transfers to or from a shared cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Unit:
     """One piece of work. `inputs` decides the bytes and makes the key; `hints` (paths, say) must not."""
 
     stage: str
-    name: str  # what the piece is called in logs and, often, the file it becomes
+    name: str  # shown in logs; often the name of the output file
     inputs: dict[str, Any]  # JSON values only
     hints: dict[str, Any]
     size: int = 1  # clips in it, for the progress bar
@@ -63,7 +63,7 @@ Build = Callable[[Unit, Path], None]  # writes the unit's files into the folder
 
 
 def make(build: Build, unit: Unit) -> None:
-    """Build a unit that is missing; a second worker that makes the same one loses nothing."""
+    """Build a unit if it is missing; two workers may build the same one safely."""
     if unit.done:
         return
     doing(unit.name)
@@ -71,45 +71,45 @@ def make(build: Build, unit: Unit) -> None:
         partial.mkdir()
         build(unit, partial)
         for file in partial.iterdir():
-            file.chmod(0o444)  # outs may be hard links to it: nothing may write through one
-    if there := shared():
-        _send(unit, there)
+            file.chmod(0o444)  # outs may be hard links to it, through which nothing may write
+    if store := shared():
+        _send(unit, store)
     doing("")
 
 
-def shared() -> Store | None:
-    """The cache that machines share, if there is one."""
+def shared() -> ObjectStore | None:
+    """The cache shared between machines, if there is one."""
     url = os.environ.get("LIPGAN_UNITS", "")
     return object_store.at(url, "LIPGAN_UNITS") if url else None
 
 
 def exchange(planned: Sequence[Unit]) -> None:
-    """Fetch the units that are missing here and lie in the shared cache; send those that it lacks.
+    """Fetch missing units from the shared cache, and send it those that it lacks.
 
-    Errors: UserError where it cannot be reached; what has come stays.
+    Errors: UserError if it cannot be reached; finished transfers are kept.
     """
-    if not (there := shared()) or not planned:
+    if not (store := shared()) or not planned:
         return
-    sizes = {name: size for stage in {unit.stage for unit in planned} for name, size in there.sizes(stage).items()}
+    sizes = {name: size for stage in {unit.stage for unit in planned} for name, size in store.sizes(stage).items()}
     to_fetch = [unit for unit in planned if not unit.done and unit.shared_name in sizes]
     to_send = [unit for unit in planned if unit.done and unit.shared_name not in sizes]
     with (
         ThreadPoolExecutor(EXCHANGED_AT_ONCE) as executor,
-        bar(len(to_fetch) + len(to_send), f"{there.url}: exchanging", "unit") as shown,
+        bar(len(to_fetch) + len(to_send), f"{store.url}: exchanging", "unit") as progress,
     ):
-        coming = [executor.submit(_fetch, unit, there, sizes[unit.shared_name]) for unit in to_fetch]
-        going = [executor.submit(_send, unit, there) for unit in to_send]
+        fetches = [executor.submit(_fetch, unit, store, sizes[unit.shared_name]) for unit in to_fetch]
+        sends = [executor.submit(_send, unit, store) for unit in to_send]
         try:
-            for exchanged in coming + going:
-                exchanged.result()
-                shown.update()
+            for transfer in fetches + sends:
+                transfer.result()
+                progress.update()
         except UserError:
             executor.shutdown(cancel_futures=True)
             raise
 
 
-def _send(unit: Unit, there: Store) -> None:
-    """As one object, a tar: S3 shows all of it or nothing."""
+def _send(unit: Unit, store: ObjectStore) -> None:
+    """Send a unit as one object, a tar, which S3 shows whole or not at all."""
     with tempfile.TemporaryDirectory(dir=unit.folder.parent, prefix=".send.") as scratch:
         packed = Path(scratch) / "unit.tar"
         with tarfile.open(packed, "w") as tar:
@@ -118,37 +118,37 @@ def _send(unit: Unit, there: Store) -> None:
                 info.size = file.stat().st_size
                 with file.open("rb") as content:
                     tar.addfile(info, content)
-        there.put(packed, unit.shared_name)
+        store.put(packed, unit.shared_name)
 
 
-def _fetch(unit: Unit, there: Store, size: int) -> None:
+def _fetch(unit: Unit, store: ObjectStore, size: int) -> None:
     unit.folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=unit.folder.parent, prefix=".fetch.") as scratch:
         packed = Path(scratch) / "unit.tar"
-        there.get(unit.shared_name, packed)
+        store.get(unit.shared_name, packed)
         with all_or_nothing(unit.folder) as partial:
             try:
                 if packed.stat().st_size != size:
-                    raise tarfile.ReadError(f"{packed.stat().st_size} bytes came, {size} were promised")
+                    raise tarfile.ReadError(f"{packed.stat().st_size} bytes of {size} arrived")
                 with tarfile.open(packed, "r:") as tar:
                     tar.extractall(partial, filter="data")
             except tarfile.TarError as error:
                 raise UserError(
-                    f"{there.url}/{unit.shared_name}: not a unit ({error}); delete it there, and it is made anew"
+                    f"{store.url}/{unit.shared_name}: not a unit ({error}); delete it there, and it is built again"
                 ) from None
             for file in partial.iterdir():
                 file.chmod(0o444)
 
 
 def used(planned: Iterable[Unit]) -> None:
-    """Note the day of use of the units that are here: `python -m flows gc` goes by it."""
+    """Record that the local units were used now; `python -m flows gc` deletes by last use."""
     for unit in planned:
         if unit.done:
             os.utime(unit.folder)
 
 
 def collect(units: Iterable[Unit], member: str, out: Path, ending: str = "") -> list[Path]:
-    """Fill the folder `out` with the units' `member` files under the units' names and `ending`: all of them or none."""
+    """Fill the folder `out` with the units' `member` files, named by unit and `ending`; all-or-nothing."""
     with all_or_nothing(out) as partial:
         partial.mkdir()
         for unit in units:
@@ -163,5 +163,5 @@ def collect(units: Iterable[Unit], member: str, out: Path, ending: str = "") -> 
 
 
 def library_versions(*names: str) -> dict[str, str]:
-    """Installed versions, for keys: another decoder may decode to other bytes."""
+    """Installed versions, for unit keys: another decoder version may give other bytes."""
     return {name: importlib.metadata.version(name) for name in names}

@@ -1,12 +1,12 @@
-"""Deleting units that nothing needs: of no current plan, and used by no run for some days.
+"""Deleting unused units: those in no current plan that no run has used for some days.
 
-reads   params.yaml and what the plans of the stages read
+reads   params.yaml and the inputs of the stages' plans
 writes  nothing; deletes folders of the unit cache (LIPGAN_CACHE)
 
     python -m flows gc --dry-run
 
-A stage that cannot be planned now (its source is not there, say) keeps all of its units. A shared cache
-(LIPGAN_UNITS) is not touched: no machine knows what the others need; its bucket can let objects expire by itself.
+A stage that cannot be planned now (for example, its source is missing) keeps all of its units. A shared cache
+(LIPGAN_UNITS) is not touched, since other machines may need its units; a bucket can expire objects by itself.
 """
 
 import shutil
@@ -26,24 +26,24 @@ Plan = Callable[[], Sequence[Unit]]  # the units that a stage would use now
 
 
 def run(plans: Mapping[str, Plan], days: float, dry_run: bool) -> str:
-    """Delete them, or with `dry_run` only name them; return one line for people.  `plans`: by the stage's name"""
+    """Delete unused units, or with `dry_run` only name them; return one line to print.  `plans`: by stage name"""
     needed, unknown = current(plans)
-    found = idle(time.time() - days * DAY_S, needed, unknown)
+    folders = idle(time.time() - days * DAY_S, needed, unknown)
     num_bytes = 0
-    for folder in found:
+    for folder in folders:
         num_bytes += sum(file.stat().st_size for file in folder.iterdir())
         if dry_run:
             say(f"{folder.parents[1].name}/{folder.name}")
         else:
             shutil.rmtree(folder)
     for stage, why in unknown.items():
-        say(f"{stage} cannot be planned now, its units stay: {why}")
-    what = "would be deleted" if dry_run else "deleted"
-    return f"{len(found)} units, {num_bytes / 1e6:.1f} MB, unused for {days:g} days, {what}"
+        say(f"{stage} cannot be planned now, its units are kept: {why}")
+    outcome = "would be deleted" if dry_run else "deleted"
+    return f"{len(folders)} units, {num_bytes / 1e6:.1f} MB, unused for {days:g} days, {outcome}"
 
 
 def current(plans: Mapping[str, Plan]) -> tuple[set[str], dict[str, str]]:
-    """Keys that the stages would use now; and the stages for which that cannot be known, with the reason."""
+    """Keys that the stages would use now, and the stages whose plan is unknown, with the reason."""
     needed, unknown = set[str](), dict[str, str]()
     for stage, plan in plans.items():
         try:
@@ -52,12 +52,12 @@ def current(plans: Mapping[str, Plan]) -> tuple[set[str], dict[str, str]]:
             unknown[stage] = str(error)
     for folder in _stages():
         if folder.name not in plans:
-            unknown[folder.name] = "no stage of this version makes it"
+            unknown[folder.name] = "no stage of this version has this name"
     return needed, unknown
 
 
 def idle(before: float, needed: set[str], unknown: dict[str, str]) -> list[Path]:
-    """Folders of units last used before a time, in seconds since 1970, and not needed now."""
+    """Folders of units that were last used before a time (s since 1970) and are not needed now."""
     return sorted(
         folder
         for stage in _stages()

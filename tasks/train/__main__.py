@@ -11,9 +11,9 @@ from tasks.train.stage import run
 if __name__ == "__main__":
     try:
         line = run(config.load(paths.PARAMS))
-        if ranks.first_of_all():
+        if ranks.first_process():
             say(line)
     except UserError as error:
-        if ranks.first_of_all():
+        if ranks.first_process():
             sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_status)

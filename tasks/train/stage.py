@@ -32,7 +32,7 @@ from tasks.core import config, csv_tables, files, paths
 from tasks.core import distributed as ranks
 from tasks.core.device import choose_device
 from tasks.core.errors import UserError
-from tasks.core.memory import told_when_short
+from tasks.core.memory import explain_out_of_memory
 from tasks.core.progress import say
 from tasks.core.stopping import stoppable
 from tasks.inference import checkpoints
@@ -53,7 +53,7 @@ def run(p: Params) -> str:
     with (
         stoppable(p.train.time_limit_s, "train.time_limit_s") as stop,
         ranks.together(choose_device()) as device,
-        told_when_short(device, f"train.batch_size ({p.train.batch_size}) or model.width ({p.model.width:g})"),
+        explain_out_of_memory(device, f"train.batch_size ({p.train.batch_size}) or model.width ({p.model.width:g})"),
     ):
         for name in ("batch_size", "num_runs"):
             if (value := getattr(p.train, name)) % num_ranks():

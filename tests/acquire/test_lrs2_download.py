@@ -320,6 +320,6 @@ def test_a_run_says_its_licence_and_agreement_and_no_secret_is_in_the_mlflow_sto
 
 
 def test_a_password_in_the_address_is_refused(workspace):
-    with pytest.raises(UserError, match=re.escape("corpus.lrs2.host must hold no user or password")) as caught:
+    with pytest.raises(UserError, match=re.escape("corpus.lrs2.host must contain no user or password")) as caught:
         workspace_of(workspace, **{"corpus.lrs2.host": "https://me:pw@example.org"})
     assert "pw@" not in str(caught.value)

@@ -40,7 +40,7 @@ def test_a_bad_value_is_one_line_that_names_the_key(tmp_path, name, value, messa
     assert "\n" not in str(caught.value)
 
 
-def test_an_integer_stands_for_a_float(tmp_path):
+def test_an_integer_is_accepted_as_a_float(tmp_path):
     assert load(tmp_path, {"train.lip_alpha": 6}).train.lip_alpha == 6.0
 
 
@@ -51,6 +51,6 @@ def test_the_digest_ignores_comments_and_order(tmp_path):
     assert config.digest(one) != config.digest(load(tmp_path, {"train.lr": 0.5}))
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match="no such file; run from the repository root"):
         config.load(tmp_path / "none.yaml")

@@ -54,7 +54,7 @@ def test_the_output_is_as_long_as_was_asked(trained, length, samples, wanted):
     dub.run("face.mp4", speech(samples), "out/a.mp4", options=options(length=length))
     num_frames = len(face_frames()) if wanted == "video" else timing.num_frames_of_sound(samples)
     assert len(list(native_rate.pictures(Path("out/a.mp4")))) == num_frames
-    assert abs(native_rate.sound(Path("out/a.mp4")).duration_s - num_frames / 25) < 0.1
+    assert abs(native_rate.sound_format(Path("out/a.mp4")).duration_s - num_frames / 25) < 0.1
 
 
 @pytest.mark.parametrize("fps", [Fraction(24000, 1001), 50])

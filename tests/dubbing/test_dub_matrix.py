@@ -136,7 +136,7 @@ def test_a_picture_of_any_kind_speaks(trained, ending):
 def test_with_spans_the_sound_keeps_its_channels(trained, channels):
     path = write(Path("a.mp4"), face_frames()[:NUM], channels=channels)
     dub.run(path, None, "out/a.mp4", spans=[(0.04, speech(0.2))])
-    assert native_rate.sound(Path("out/a.mp4")).num_channels == channels
+    assert native_rate.sound_format(Path("out/a.mp4")).num_channels == channels
 
 
 @pytest.mark.parametrize("quarter", [1, 2, 3])
@@ -216,7 +216,11 @@ def test_side_by_side_is_the_source_left_and_the_result_right(trained):
     times = [time_s for _, time_s in native_rate.pictures(Path("out/a.mkv"))]
     assert [time_s for _, time_s in both] == times
     assert (
-        abs(native_rate.sound(Path("out/both.mkv")).duration_s - native_rate.sound(Path("out/a.mkv")).duration_s) < 0.05
+        abs(
+            native_rate.sound_format(Path("out/both.mkv")).duration_s
+            - native_rate.sound_format(Path("out/a.mkv")).duration_s
+        )
+        < 0.05
     )
 
 

@@ -59,7 +59,7 @@ def test_mfccs_are_those_of_the_golden_version():
     times = np.arange(timing.num_samples(10)) / RATE
     sound = (0.3 * np.sin(2 * np.pi * 440 * times) + 0.1 * np.sin(2 * np.pi * 2200 * times**2)).astype(np.float32)
     found = audio.mfcc(sound, 10)
-    assert examine.MFCC_VERSION == 1
+    assert audio.MFCC_VERSION == 1
     assert np.allclose(found[[0, 3, 11], 20], GOLDEN_MFCC, atol=0.01), found[[0, 3, 11], 20]
 
 

@@ -112,7 +112,7 @@ def test_a_shard_of_another_making_is_found_at_the_start(tiny):
     first = min(clips.rows, key=lambda row: (row["shard"] != last["shard"], row["offset"]))
     middle = first["offset"] + first["size"] // 2
     shard.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
-    with pytest.raises(UserError, match=r"other bytes at .* than the index was made with"):
+    with pytest.raises(UserError, match=r"other bytes at .* than in the index"):
         Clips(paths.INDEX, paths.SHARDS, "train").check()
 
 

@@ -9,7 +9,7 @@ import pytest
 from test_decode import NOISE, number, numbered, steady, write
 
 from tasks.media import containers, decode, encode, native_rate, segments
-from tasks.media.native_rate import Sound
+from tasks.media.native_rate import SoundFormat
 
 
 def pictures_of(path):
@@ -69,7 +69,7 @@ def test_pieces_joined_are_one_video_with_the_same_times_and_pictures(uneven, tm
 @pytest.mark.parametrize("num_channels", [1, 2, 6])
 def test_a_voice_goes_to_both_sides_or_to_the_centre(num_channels, tmp_path):
     path = write(tmp_path / "a.mkv", steady(25, 25), audio="flac", sound=NOISE[None, :16000])
-    heard = np.concatenate(list(native_rate.channels(path, Sound(16000, num_channels, 1.0))), axis=1)
+    heard = np.concatenate(list(native_rate.channels(path, SoundFormat(16000, num_channels, 1.0))), axis=1)
     assert heard.shape[0] == num_channels
     loud = [k for k in range(num_channels) if np.abs(heard[k]).max() > 0.1]
     assert loud == {1: [0], 2: [0, 1], 6: [2]}[num_channels]
@@ -173,7 +173,7 @@ def test_a_hundred_damaged_files_are_pictures_in_order_or_a_reason(name, video, 
         try:
             times = [time_s for picture, time_s in native_rate.pictures(path) if picture.shape[2] == 3]
             assert times and times == sorted(set(times)) and len(times) < 200
-            sum(block.shape[1] for block in native_rate.channels(path, Sound(16000, 1, 0.0)))
+            sum(block.shape[1] for block in native_rate.channels(path, SoundFormat(16000, 1, 0.0)))
             outcomes["read"] += 1
         except containers.MediaError as error:
             assert error.detail and "\n" not in error.detail

@@ -1,4 +1,4 @@
-"""A generated video says what made it, and what is left of that after it was changed, copied or signed by another."""
+"""The mark of a generated video, and what is left of it after a change, a copy, or a signature by another key."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
+from decoded import first_frames
 from remuxed import remuxed
 
 from tasks.core import files, paths
@@ -29,88 +30,88 @@ def video(workspace, monkeypatch):
     Path("net.safetensors").write_bytes(b"weights")
     Path("net.json").write_text("{}")
     sources = {"face": Path("face.mp4"), "sound": Path("speech.wav")}
-    told = c2pa_mark.about(Path("net.safetensors"), DESCRIPTION, sources)
-    encode.encode_video(Path("made.mp4"), pictures, sound, tags=c2pa_mark.tags(told))
-    c2pa_mark.mark(Path("made.mp4"), told, sources)
+    about = c2pa_mark.about(Path("net.safetensors"), DESCRIPTION, sources)
+    encode.encode_video(Path("made.mp4"), pictures, sound, tags=c2pa_mark.tags(about))
+    c2pa_mark.mark(Path("made.mp4"), about, sources)
     return Path("made.mp4")
 
 
 def test_a_marked_video_names_its_checkpoint_its_data_its_code_and_its_sources(video):
-    found = c2pa_mark.read(video)
-    assert found.state == "valid" and found.signer == "LipGAN pipeline self-made signer"
-    assert found.about["checkpoint"]["md5"] == files.md5_file(Path("net.safetensors"))
-    assert found.about["checkpoint"]["json_md5"] == files.md5_file(Path("net.json"))
-    assert found.about["data"] == DESCRIPTION["lineage"]
-    assert found.about["sources"]["sound"] == {
+    mark = c2pa_mark.read(video)
+    assert mark.state == "valid" and mark.signer == "LipGAN pipeline self-made signer"
+    assert mark.about["checkpoint"]["md5"] == files.md5_file(Path("net.safetensors"))
+    assert mark.about["checkpoint"]["json_md5"] == files.md5_file(Path("net.json"))
+    assert mark.about["data"] == DESCRIPTION["lineage"]
+    assert mark.about["sources"]["sound"] == {
         "name": "speech.wav",
         "sha256": files.sha256_file(Path("speech.wav")),
     }
 
 
-def test_the_manifest_says_that_a_machine_composed_it_and_from_what(video):
+def test_the_manifest_names_the_source_type_and_the_ingredients(video):
     import c2pa
 
     with c2pa.Reader(str(video)) as reader:
-        told = json.loads(reader.json())
-    manifest = told["manifests"][told["active_manifest"]]
+        store = json.loads(reader.json())
+    manifest = store["manifests"][store["active_manifest"]]
     [actions] = [a["data"]["actions"] for a in manifest["assertions"] if a["label"].startswith("c2pa.actions")]
     assert actions[0]["digitalSourceType"].endswith("/compositeWithTrainedAlgorithmicMedia")
     assert {item["title"] for item in manifest["ingredients"]} == {"face: face.mp4", "sound: speech.wav"}
 
 
-def test_marking_changes_no_picture_and_no_sample(video):
+def test_marking_changes_no_frame_and_no_audio_sample(video):
     plain = remuxed(video, Path("plain.mp4"))
-    assert (decode.decode_video(video, 99).frames == decode.decode_video(plain, 99).frames).all()
+    assert (first_frames(video, 99) == first_frames(plain, 99)).all()
     assert (decode.decode_sound(video) == decode.decode_sound(plain)).all()
 
 
-def test_a_self_made_signature_proves_nothing_on_another_machine(video, monkeypatch):
+def test_a_self_made_signature_is_untrusted_on_another_machine(video, monkeypatch):
     monkeypatch.setenv("LIPGAN_CONFIG", "elsewhere")
-    found = c2pa_mark.read(video)
-    assert found.state == "untrusted" and found.findings == ["signingCredential.untrusted"]
-    assert "proves no origin" in found.line
+    mark = c2pa_mark.read(video)
+    assert mark.state == "untrusted" and mark.findings == ["signingCredential.untrusted"]
+    assert "proves no origin" in mark.line
 
 
-def test_a_changed_byte_of_the_streams_is_an_alteration(video):
+def test_a_changed_byte_of_the_streams_is_detected(video):
     content = bytearray(video.read_bytes())
     content[content.rindex(b"mdat") + 500] ^= 1
     Path("changed.mp4").write_bytes(content)
     assert c2pa_mark.read(Path("changed.mp4")).state == "altered"
 
 
-def test_a_changed_byte_of_the_manifest_is_an_alteration(video):
+def test_a_changed_byte_of_the_manifest_is_detected(video):
     content = bytearray(video.read_bytes())
     content[content.index(b"compositeWithTrained")] ^= 1
     Path("changed.mp4").write_bytes(content)
     assert c2pa_mark.read(Path("changed.mp4")).state == "altered"
 
 
-def test_copied_streams_lose_the_manifest_keep_the_tag_and_the_reader_says_so(video):
-    found = c2pa_mark.read(remuxed(video, Path("copy.mp4")))
-    assert found.state == "stripped" and found.signer == ""
-    assert found.about["checkpoint"]["md5"] == files.md5_file(Path("net.safetensors"))
-    assert "anyone can write such a tag" in found.line
+def test_copied_streams_lose_the_manifest_and_keep_the_tag(video):
+    mark = c2pa_mark.read(remuxed(video, Path("copy.mp4")))
+    assert mark.state == "stripped" and mark.signer == ""
+    assert mark.about["checkpoint"]["md5"] == files.md5_file(Path("net.safetensors"))
+    assert "anyone can write such a tag" in mark.line
 
 
-def test_without_manifest_and_tag_nothing_is_claimed(video):
+def test_a_video_without_manifest_and_tag_is_unmarked(video):
     assert c2pa_mark.read(remuxed(video, Path("bare.mp4"), keep_tags=False)).state == "unmarked"
     assert c2pa_mark.read(Path("face.mp4")).about is None
 
 
-def test_the_self_made_key_is_made_once_and_only_its_owner_reads_it(video):
+def test_the_self_made_key_is_created_once_and_only_its_owner_can_read_it(video):
     folder = Path("config/c2pa")
     first = signing.credentials()
     assert signing.credentials() == first and first.self_made
     assert (folder / "key.pem").stat().st_mode & 0o077 == 0
 
 
-def test_the_users_own_key_goes_before_the_self_made_one(video, monkeypatch):
+def test_the_users_own_key_is_preferred_to_the_self_made_one(video, monkeypatch):
     monkeypatch.setenv("LIPGAN_CONFIG", "other")
     other = signing.credentials()
     Path("my.crt").write_bytes(other.chain)
     Path("my.key").write_bytes(other.key)
     monkeypatch.setenv("LIPGAN_C2PA_CERT", "my.crt")
-    with pytest.raises(UserError, match="LIPGAN_C2PA_KEY is not set; the other one is"):
+    with pytest.raises(UserError, match="LIPGAN_C2PA_KEY is not set, but the other one is"):
         signing.credentials()
     monkeypatch.setenv("LIPGAN_C2PA_KEY", "my.key")
     assert signing.credentials().fingerprint == other.fingerprint and not signing.credentials().self_made
@@ -122,16 +123,16 @@ def test_the_users_own_key_goes_before_the_self_made_one(video, monkeypatch):
         signing.credentials()
 
 
-def test_a_dubbed_video_is_marked_and_names_the_checkpoint_that_made_it(trained, monkeypatch):
+def test_a_dubbed_video_is_marked_with_its_checkpoint(trained, monkeypatch):
     monkeypatch.setenv("LIPGAN_CONFIG", str(trained / "config"))
     write_wav(Path("speech.wav"), np.random.default_rng(0).normal(0, 0.1, 6400).astype(np.float32))
     dub.run("face.mp4", "speech.wav", "out/a.mp4")
-    found = c2pa_mark.read(Path("out/a.mp4"))
-    assert found.state == "valid" and found.about["checkpoint"]["md5"] == files.md5_file(paths.GENERATOR)
-    assert found.about["data"]["index_md5"] == files.md5_file(paths.INDEX)
-    assert found.about["data"]["corpora"] == ["synthetic"]
+    mark = c2pa_mark.read(Path("out/a.mp4"))
+    assert mark.state == "valid" and mark.about["checkpoint"]["md5"] == files.md5_file(paths.GENERATOR)
+    assert mark.about["data"]["index_md5"] == files.md5_file(paths.INDEX)
+    assert mark.about["data"]["corpora"] == ["synthetic"]
     assert sorted(file.name for file in Path("out").iterdir()) == ["a.json", "a.mp4"]
 
 
-def test_the_repository_holds_no_key():
+def test_the_repository_contains_no_key():
     assert not [file for file in ROOT.rglob("*.pem") if ".venv" not in file.parts]

@@ -1,4 +1,4 @@
-"""Who has withdrawn is let in by no corpus, under no name, from no branch; the rest stays as it was."""
+"""A withdrawn video is refused by every corpus, under every name, on every branch; all other clips stay the same."""
 
 import json
 import shutil
@@ -26,13 +26,13 @@ def test_rows_are_sorted_and_the_first_date_and_reason_stay(workspace):
     assert withdrawals.read()["b"].reason == "asked, twice"
 
 
-def test_a_line_that_is_no_row_is_an_error_that_names_it(workspace):
+def test_a_malformed_line_is_named(workspace):
     paths.WITHDRAWALS.write_text("video,date,reason,source_sha256\nx\n")
     with pytest.raises(UserError, match=r"withdrawals.csv: line 2 must be video,date,reason"):
         withdrawals.read()
 
 
-def test_another_branch_or_an_old_commit_forgets_no_withdrawal(workspace):
+def test_a_withdrawal_holds_on_other_branches_and_old_commits(workspace):
     git("init", "-q", "-b", "main")
     git("add", "params.yaml")
     git("commit", "-qm", "before")
@@ -43,7 +43,7 @@ def test_another_branch_or_an_old_commit_forgets_no_withdrawal(workspace):
     assert not paths.WITHDRAWALS.exists() and list(withdrawals.read()) == ["person"]
 
 
-def test_a_withdrawn_speaker_is_refused_by_name_without_words_and_one_shard_is_made_anew(tiny):
+def test_a_withdrawn_speaker_is_refused_without_text_and_only_its_shard_is_rebuilt(tiny):
     before = {row["clip"]: row for row in index.read(paths.CLIPS)}
     shards = {f.name: f.read_bytes() for f in paths.RAW.iterdir()}
     out = next(row for row in before.values() if row["split"] == "train")
@@ -62,7 +62,7 @@ def test_a_withdrawn_speaker_is_refused_by_name_without_words_and_one_shard_is_m
     assert f"/{out['video']}/".encode() not in (paths.RAW / out["shard"]).read_bytes()
 
 
-def test_the_withdrawn_bytes_under_another_name_stay_out(tiny):
+def test_withdrawn_bytes_under_another_name_are_refused(tiny):
     from tasks.storage import shards
 
     rows = [row for row in index.read(paths.CLIPS) if row["split"] == "train"][:2]
@@ -77,18 +77,18 @@ def test_the_withdrawn_bytes_under_another_name_stay_out(tiny):
     withdrawals.add("a-person", "2026-11-22", "asked", [row["source_sha256"]])
     shutil.move(folder / "a-person.mp4", folder / "nobody.mp4")
     run_acquire(load())
-    found = {row["video"]: row["reason"] for row in index.read(paths.CLIPS)}
-    assert found == {"nobody": "withdrawn", "another": ""}
+    reasons = {row["video"]: row["reason"] for row in index.read(paths.CLIPS)}
+    assert reasons == {"nobody": "withdrawn", "another": ""}
 
 
-def test_when_everybody_has_withdrawn_the_stage_says_so(tiny):
+def test_the_stage_fails_if_every_video_is_withdrawn(tiny):
     for video in {row["video"] for row in index.read(paths.CLIPS)}:
         withdrawals.add(video, "2026-11-22", "asked")
     with pytest.raises(UserError, match=r"no clip can be used: withdrawn \d+"):
         run_acquire(load())
 
 
-def test_no_unit_made_after_a_withdrawal_names_the_withdrawn(tiny):
+def test_no_unit_built_after_a_withdrawal_names_the_video(tiny):
     out = next(row for row in index.read(paths.CLIPS) if row["split"] == "train")
     withdrawals.add(out["video"], "2026-11-22", "asked")
     old = set((tiny / ".cache/units/acquire").glob("*/*"))

@@ -80,7 +80,7 @@ def test_sound_that_was_lost_on_the_way_is_silence_of_its_length():
 def test_a_stream_at_48_khz_is_heard_at_16_khz_in_its_place():
     av, streams = pytest.importorskip("av"), pytest.importorskip("tasks.media.stream_writer")
     tone = np.sin(np.arange(48_000) * 2 * np.pi * 440 / 48_000)
-    heard, got = streams.Heard(), []
+    heard, got = streams.MonoResampler(), []
     for at in range(0, 48_000, 960):
         both = np.repeat((tone[at : at + 960] * 20_000).astype(np.int16), 2)[None]
         frame = av.AudioFrame.from_ndarray(both, format="s16", layout="stereo")

@@ -24,11 +24,11 @@ def test_a_jpeg_gives_back_every_face_in_order(num_frames, size):
 
 
 def test_any_face_alone_has_the_pixels_it_has_in_the_whole_jpeg():
-    noise = np.random.default_rng(1).integers(0, 255, (700, 96, 96, 3), np.uint8)  # 700: more than a JPEG's rows hold
+    noise = np.random.default_rng(1).integers(0, 255, (700, 96, 96, 3), np.uint8)  # 700: more than a JPEG has rows for
     noise[::2] = ramps(350)
     stored = face_codec.encode(noise, "jpeg", 95)
     jpeg = np.frombuffer(stored["faces.jpg"], np.uint8)
-    first = cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB).reshape(-1, 96, 96, 3)  # OpenCV reads the first JPEG of them
+    first = cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB).reshape(-1, 96, 96, 3)  # OpenCV reads only the first JPEG
     whole = Faces(stored, 700).all()
     assert len(first) == 682 and np.array_equal(whole[:682], first)
     for frame in (0, 8, 9, 681, 682, 699):
@@ -37,7 +37,7 @@ def test_any_face_alone_has_the_pixels_it_has_in_the_whole_jpeg():
     assert np.array_equal(Faces(stored, 700).at(some), whole[some])
 
 
-def test_only_faces_that_are_asked_for_are_decoded_and_once():
+def test_only_requested_faces_are_decoded_and_only_once():
     took = []
     faces = Faces(face_codec.encode(ramps(30), "jpeg", 95), 30, took.append)
     faces[3], faces[3], faces.at([3, 4, 5])
@@ -61,13 +61,13 @@ def test_raw_faces_are_the_faces_and_a_plain_npy():
 
 
 @pytest.mark.parametrize("storage", ["jpeg", "raw"])
-def test_damaged_faces_are_told(storage):
+def test_damaged_faces_are_an_error(storage):
     [(name, stored)] = face_codec.encode(ramps(5), storage, 95).items()
     for damaged in (stored[: len(stored) // 2], stored[:40], b""):
         with pytest.raises(UserError, match="run `dvc"):
             Faces({name: damaged}, 5).all()
 
 
-def test_another_number_of_faces_than_the_index_says_is_told():
-    with pytest.raises(UserError, match="5 faces are stored where the index says 6"):
+def test_another_number_of_faces_than_in_the_index_is_an_error():
+    with pytest.raises(UserError, match="5 faces are stored, the index says 6"):
         Faces(face_codec.encode(ramps(5), "jpeg", 95), 6)

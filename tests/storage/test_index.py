@@ -1,4 +1,4 @@
-"""The tables' writer: rows in any order, more of them than are in memory at a time."""
+"""Writing tables: rows in any order, more than fit into memory."""
 
 import random
 
@@ -9,7 +9,7 @@ from tasks.storage import index
 
 
 def row(number: int) -> dict[str, object]:
-    """A clip's; every seventh is refused."""
+    """The row of a clip; every seventh is refused."""
     clip = {"clip": f"main/{number // 20}/{number % 20:05d}", "size": number, "text": f"WORD {number}"}
     if number % 7:
         return clip | {"status": "kept", "reason": "", "shard": f"train-{number % 3}.tar"}

@@ -23,13 +23,13 @@ def test_the_same_clips_give_the_same_bytes(tmp_path):
     assert digest(tmp_path / "a.tar") == digest(tmp_path / "b.tar")
 
 
-def test_a_shard_holds_no_date_and_no_user(tmp_path):
+def test_a_shard_contains_no_date_and_no_user(tmp_path):
     shards.write(tmp_path / "a.tar", SAMPLES)
     with tarfile.open(tmp_path / "a.tar") as tar:
         assert {(m.mtime, m.uid, m.gid, m.uname, m.gname) for m in tar} == {(0, 0, 0, "", "")}
 
 
-def test_each_clip_is_read_back_from_its_place(tmp_path):
+def test_each_clip_is_read_back_from_its_position(tmp_path):
     spans = shards.write(tmp_path / "a.tar", SAMPLES)
     for key, members in random.Random(0).sample(SAMPLES, 4):
         assert shards.read(tmp_path / "a.tar", spans[key].offset, spans[key].size) == members
@@ -59,7 +59,7 @@ def test_a_shard_may_be_empty(tmp_path):
 
 
 @pytest.mark.parametrize(("offset", "size"), [(512, 512), (0, 10**9), (10**8, 512)])
-def test_a_shard_that_does_not_fit_the_index_is_named(tmp_path, offset, size):
+def test_a_shard_that_does_not_match_the_index_is_named(tmp_path, offset, size):
     shards.write(tmp_path / "a.tar", [("main/1/00001", {"bin": bytes(range(1, 256)) * 8})])
     with pytest.raises(UserError, match=r"a\.tar.*dvc"):
         shards.read(tmp_path / "a.tar", offset, size)
@@ -71,7 +71,7 @@ def test_a_missing_shard_is_named(tmp_path):
 
 
 @given(videos=st.sets(st.text("0123456789", min_size=1, max_size=19), min_size=2, max_size=60), num=st.integers(1, 20))
-def test_one_more_video_moves_no_other(videos, num):
+def test_adding_a_video_moves_no_other(videos, num):
     before = {video: shards.shard_of(video, num) for video in sorted(videos)[1:]}
     after = {video: shards.shard_of(video, num) for video in videos}
     assert all(after[video] == place for video, place in before.items())

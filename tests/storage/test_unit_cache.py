@@ -21,7 +21,7 @@ def build(unit, folder):
     (folder / "shard.tar").write_bytes(json.dumps(unit.inputs).encode())
 
 
-def test_what_decides_the_bytes_decides_the_key_and_nothing_else():
+def test_stage_and_inputs_alone_decide_the_key():
     one = Unit("test", "a", {"n": 1, "m": 2}, {"path": "x"})
     same = Unit("test", "b", {"m": 2, "n": 1}, {"path": "y"}, size=9)
     assert one.key == same.key
@@ -41,7 +41,7 @@ def test_a_unit_is_built_once():
     assert calls == ["a.tar"]
 
 
-def test_a_unit_whose_building_fails_is_absent():
+def test_a_unit_whose_build_fails_is_absent():
     def half(unit, folder):
         (folder / "shard.tar").write_bytes(b"half")
         raise OSError("No space left on device")
@@ -53,7 +53,7 @@ def test_a_unit_whose_building_fails_is_absent():
     assert (unit().folder / "shard.tar").read_bytes() == b'{"n": 1}'
 
 
-def test_collect_holds_what_was_planned_and_nothing_older(tmp_path):
+def test_collect_leaves_the_planned_files_and_no_older_ones(tmp_path):
     for n in (1, 2):
         unit_cache.make(build, unit(f"{n}.tar", n=n))
     unit_cache.collect([unit("1.tar", n=1)], "shard.tar", tmp_path / "out")
@@ -62,7 +62,7 @@ def test_collect_holds_what_was_planned_and_nothing_older(tmp_path):
     assert json.loads(files[0].read_bytes()) == {"n": 2}
 
 
-def test_collect_that_fails_leaves_the_old_folder_alone(tmp_path):
+def test_a_failed_collect_leaves_the_old_folder_unchanged(tmp_path):
     unit_cache.make(build, unit("1.tar", n=1))
     unit_cache.collect([unit("1.tar", n=1)], "shard.tar", tmp_path / "out")
     with pytest.raises(FileNotFoundError):
@@ -70,6 +70,6 @@ def test_collect_that_fails_leaves_the_old_folder_alone(tmp_path):
     assert os.listdir(tmp_path / "out") == ["1.tar"]
 
 
-def test_a_finished_unit_cannot_be_written_to():
+def test_a_finished_unit_is_read_only():
     unit_cache.make(build, unit())
     assert (unit().folder / "shard.tar").stat().st_mode & 0o222 == 0

@@ -24,7 +24,7 @@ def current():
 
 @pytest.fixture
 def stale(tiny):
-    """The tiny project with a unit of another corpus, all of them unused for forty days."""
+    """The tiny project with a unit of another corpus; all units were last used forty days ago."""
     other = unit_cache.Unit("preprocess", "x.tar", {"of": "another corpus"}, {})
     unit_cache.make(lambda unit, folder: (folder / "shard.tar").write_bytes(b"1" * 1_000_000), other)
     long_ago = time.time() - 40 * 86_400
@@ -33,7 +33,7 @@ def stale(tiny):
     return other
 
 
-def test_what_no_plan_needs_is_named_first_and_deleted_then(stale, capsys):
+def test_an_unplanned_unit_is_named_by_a_dry_run_and_deleted_by_a_run(stale, capsys):
     before = cached()
     assert before == current() | {stale.key}
     assert command.main(["gc", "--dry-run"]) == 0
@@ -43,7 +43,7 @@ def test_what_no_plan_needs_is_named_first_and_deleted_then(stale, capsys):
     assert command.main(["gc", "--days", "0"]) == 0 and cached() == current()
 
 
-def test_a_unit_that_a_run_used_yesterday_stays_when_its_plan_is_another(stale):
+def test_an_unplanned_unit_that_was_used_recently_is_kept(stale):
     unit_cache.used([stale])
     assert command.main(["gc"]) == 0 and stale.done
 
@@ -53,11 +53,11 @@ def test_a_stage_that_cannot_be_planned_keeps_its_units(stale, tiny, capsys):
     paths.LANDMARKS.unlink()
     before = cached()
     assert command.main(["gc"]) == 0 and cached() == before
-    said = capsys.readouterr().err
-    assert "acquire cannot be planned now" in said and "preprocess cannot be planned now" in said
+    output = capsys.readouterr().err
+    assert "acquire cannot be planned now" in output and "preprocess cannot be planned now" in output
 
 
 @pytest.mark.parametrize("days", ["-1", "nan"])
-def test_days_that_are_none_are_one_line(tiny, days, capsys):
+def test_a_bad_number_of_days_is_one_line(tiny, days, capsys):
     assert command.main(["gc", "--days", days]) == 2
     assert "--days must be 0 or more" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from model import schedules
 from model.gan import Gan
 from tasks.core import config, device, paths
 from tasks.core.errors import UserError
-from tasks.core.memory import told_when_short
+from tasks.core.memory import explain_out_of_memory
 from tasks.inference import checkpoints
 from tasks.train import stage as train
 from tasks.train import state as train_state
@@ -166,7 +166,7 @@ def test_memory_that_runs_out_names_the_settings_to_lower(tiny, monkeypatch):
 
 
 def test_another_error_of_torch_is_no_lack_of_memory():
-    with pytest.raises(RuntimeError, match="shape"), told_when_short(torch.device("cpu"), "x"):
+    with pytest.raises(RuntimeError, match="shape"), explain_out_of_memory(torch.device("cpu"), "x"):
         torch.zeros(3).view(2, 2)
 
 
@@ -182,7 +182,7 @@ def test_a_gpu_that_is_not_there_is_told_at_the_start(monkeypatch):
     monkeypatch.setenv("LIPGAN_DEVICE", "cuda")
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
-    with pytest.raises(UserError, match="sees no GPU here"):
+    with pytest.raises(UserError, match="finds no GPU"):
         device.choose_device()
 
 
