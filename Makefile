@@ -15,7 +15,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make check   lint, types, dependencies, tests: what .ci/run calls"
 	@echo "make docs    the documentation as a site, in out/docs"
-	@echo "make app     the page for people, on http://127.0.0.1:7860"
+	@echo "make app     web UI: dub in a browser, on http://127.0.0.1:7860"
 	@echo "make mlflow  open the MLflow pages on port 5000"
 	@echo "make server  a Prefect server with its pages on port 4200"
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from flows.__main__ import COMMANDS
+from flows.cli import COMMANDS
 from flows.commands.stages import STAGES
 from model.metrics.registry import METRICS
 from model.params import CorpusParams

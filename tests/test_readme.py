@@ -12,7 +12,7 @@ import yaml
 from markdown.extensions.toc import slugify
 from test_architecture import ROOMS
 
-from flows.__main__ import parser
+from flows.cli import parser
 from tasks.core.errors import REASONS
 
 ROOT = Path(__file__).parents[1]
@@ -71,9 +71,9 @@ def test_the_readme_is_a_landing_page():
     assert len((ROOT / "README.md").read_bytes()) <= 12_000
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python -m flows")])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if re.match("python -m flows |lipgan ", c)])
 def test_commands_of_ours_parse(command):
-    parser().parse_args(shlex.split(command)[3:])
+    parser().parse_args(shlex.split(re.sub("^(python -m flows|lipgan) ", "", command)))
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
@@ -95,7 +95,7 @@ def test_dvc_commands_name_stages_and_parameters_that_exist(command):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_is_of_a_kind_that_is_checked_here(command):
     plain = re.sub(r"^([A-Z0-9_]+=\S+ )*", "", command)  # variables before it
-    ours = ("make ", "python -m flows", "python -m tasks.train")
+    ours = ("make ", "lipgan ", "python -m flows", "python -m tasks.train")
     assert plain.startswith((*ours, "dvc ", "git ", "cd ", "cp ", "pip install", "export ", "prefect ", "torchrun "))
 
 
@@ -116,9 +116,9 @@ def test_parameters_that_are_named_exist(name):
 
 
 def test_help_of_every_command_shows_an_example():
-    [commands] = [action for action in parser()._actions if action.dest == "command"]
+    [commands] = [action for action in parser("lipgan")._actions if action.dest == "command"]
     for name, command in commands.choices.items():
-        assert f"python -m flows {name}" in command.format_help()
+        assert f"lipgan {name}" in command.format_help()
 
 
 LINKS = sorted({(page, to) for page in PAGES for to in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", PAGES[page]))})

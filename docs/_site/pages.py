@@ -15,7 +15,7 @@ import yaml
 
 def commands(root: Path) -> str:
     """Every command of the command line, as its own help tells it."""
-    from flows.__main__ import parser
+    from flows.cli import parser
 
     top = parser()
     [choices] = [action for action in top._actions if isinstance(action, argparse._SubParsersAction)]

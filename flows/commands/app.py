@@ -1,4 +1,4 @@
-"""`app`: a page for people, in a browser."""
+"""`app`: web UI: dub in a browser."""
 
 import argparse
 from typing import Any
@@ -10,21 +10,24 @@ def add(commands: Any) -> None:
     app = command(
         commands,
         "app",
-        "a page for people: dub in a browser",
+        "web UI: dub, or go live, in a browser",
         run,
-        what="Serve a page: a video or picture and a sound or text in, the dubbed video out, one job at a time. What "
-        "is handed in and made lies in a temporary folder, and goes in time and when this ends (Ctrl-C).",
-        example="python -m flows app --port 7860",
+        what="Serve a web page that takes a video or picture and a sound or text, and returns the dubbed video. One "
+        "job runs at a time. Uploads and outputs lie in a temporary folder and are deleted after --keep seconds, and "
+        "when the app ends (Ctrl-C).",
+        example="lipgan app --port 7860",
     )
     app.add_argument("--port", type=int, default=7860, help="default: %(default)s")
     app.add_argument(
         "--host", default="127.0.0.1",
-        help="default: %(default)s, this machine alone; anyone who reaches another address may use the page",
+        help="default: %(default)s, this machine only; anyone who can reach another address can use the page",
     )  # fmt: skip
-    app.add_argument("--max-mb", type=int, default=200, help="of one file; default: %(default)s")
-    app.add_argument("--max-seconds", type=float, default=120, help="of one video or sound; default: %(default)s")
-    app.add_argument("--max-work", type=float, default=1800, help="seconds of one job; default: %(default)s")
-    app.add_argument("--keep", type=float, default=3600, help="seconds that files are kept; default: %(default)s")
+    app.add_argument("--max-mb", type=int, default=200, help="largest file; default: %(default)s")
+    app.add_argument(
+        "--max-seconds", type=float, default=120, help="longest video or sound in seconds; default: %(default)s"
+    )
+    app.add_argument("--max-work", type=float, default=1800, help="seconds a job may take; default: %(default)s")
+    app.add_argument("--keep", type=float, default=3600, help="seconds files are kept; default: %(default)s")
     app.add_argument("--backend", help=BACKEND)
 
 

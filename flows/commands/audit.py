@@ -1,45 +1,44 @@
-"""`audit`: what made this, from what, and does it hold."""
+"""`audit`: verify the lineage by hashing, and answer what made a file or what contains a clip."""
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from flows.commands import command
+from flows.commands import command, show
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 
-EXAMPLE = """python -m flows audit                          the whole chain, by hashing; exit 1 at findings
-python -m flows audit --html out/lineage.html  the same, as a page
-python -m flows audit --output out/demo.mp4    what made this video
-python -m flows audit --clip main/5535/00017   which commits, shards and checkpoints hold this clip
-python -m flows audit --rebuild 3              three shards made again from raw
-python -m flows audit --export out/lineage     OpenLineage, Croissant, MODEL_CARD.md"""
+EXAMPLE = """lipgan audit                          the whole chain, by hashing; exit status 1 at findings
+lipgan audit --html out/lineage.html  the same, as a page
+lipgan audit --output out/demo.mp4    what made this video
+lipgan audit --clip main/5535/00017   which commits, shards and checkpoints contain this clip
+lipgan audit --rebuild 3              three shards rebuilt from raw and compared
+lipgan audit --export out/lineage     OpenLineage, Croissant, MODEL_CARD.md"""
 
 
 def add(commands: Any) -> None:
     audit = command(
         commands,
         "audit",
-        "verify the chain from video to raw bytes by hashing, and ask what holds a clip or made a video",
+        "verify the lineage by hashing; find what made a file",
         run,
         what="Verify the chain checkpoint -> training -> code -> index -> shards -> clips -> raw bytes -> agreement "
-        "against the\ncommit, by hashing; or answer a question over the whole git history.\n"
-        "Exit 0: everything holds, 1: findings, 2: yours to mend.",
+        "against the commit, by hashing; or answer a question over the whole git history. "
+        "Exit status 0: everything holds, 1: findings, 2: user error.",
         example=EXAMPLE,
     )
     asked = audit.add_mutually_exclusive_group()
-    asked.add_argument("--clip", metavar="ID", help="what holds this clip, in every commit")
-    asked.add_argument("--video", metavar="ID", help="what holds clips of this video, in every commit")
+    asked.add_argument("--clip", metavar="ID", help="what contains this clip, in every commit")
+    asked.add_argument("--video", metavar="ID", help="what contains clips of this video, in every commit")
     asked.add_argument("--checkpoint", metavar="FILE|MD5", help="what made this checkpoint")
     asked.add_argument("--output", metavar="FILE.mp4", type=Path, help="what made this video")
     asked.add_argument("--export", metavar="DIR", type=Path, help="write OpenLineage, Croissant and model card there")
-    audit.add_argument("--rebuild", metavar="N", type=int, default=0, help="also make N random shards again from raw")
-    audit.add_argument("--without-raw", action="store_true", help="the raw bytes may not lie on this machine")
+    audit.add_argument("--rebuild", metavar="N", type=int, default=0, help="also rebuild N random shards from raw")
+    audit.add_argument("--without-raw", action="store_true", help="raw bytes that are missing here are no finding")
     audit.add_argument("--json", action="store_true", help="print JSON")
-    audit.add_argument("--html", metavar="FILE", type=Path, help="also write a page with the graph drawn")
+    audit.add_argument("--html", metavar="FILE", type=Path, help="also write a web page with the graph")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,32 +65,32 @@ def verify(args: argparse.Namespace) -> int:
     if args.html:
         write_atomic(args.html, audit_page.page(links))
     if args.json:
-        tell(json.dumps(audit.as_dict(links), indent=2))
+        show(json.dumps(audit.as_dict(links), indent=2))
     else:
         for link in links:
-            tell("\n".join(link.lines))
-        tell(audit.summary(links))
+            show("\n".join(link.lines))
+        show(audit.summary(links))
     return 0 if audit.clean(links) else 1
 
 
 def ask(args: argparse.Namespace) -> int:
-    """Exit 1 where some commits could not be answered: their index is not in DVC's cache."""
+    """Exit status 1 where the index of a commit is not in DVC's cache, or copies of a withdrawn video are left."""
     from tasks.audit import history
 
     if args.checkpoint:
         answer = history.of_checkpoint(args.checkpoint)
     else:
         answer = history.of_clips("clip" if args.clip else "video", args.clip or args.video)
-    gone, holds = withdrawn(args.video)
+    left, holds = withdrawn(args.video)
     if args.json:
-        tell(json.dumps(answer.as_dict() | ({"withdrawn": gone} if gone else {}), indent=2))
+        show(json.dumps(answer.as_dict() | ({"withdrawn": left} if left else {}), indent=2))
     else:
-        tell("\n".join([answer.text(), *gone]))
+        show("\n".join([answer.text(), *left]))
     return 1 if answer.unknown or not holds else 0
 
 
 def withdrawn(video: str | None) -> tuple[list[str], bool]:
-    """Of a video that has withdrawn: what is left of it, and whether nothing is."""
+    """What is left of a withdrawn video, one line each, and whether nothing is."""
     from tasks.core import config
     from tasks.provenance import withdrawals
     from tasks.withdrawal import purge
@@ -102,33 +101,29 @@ def withdrawn(video: str | None) -> tuple[list[str], bool]:
 
 
 def output(args: argparse.Namespace) -> int:
-    """Exit 1 where the mark does not hold, or its checkpoint is in no commit here."""
+    """Exit status 1 where the mark is not valid, or its checkpoint is in no commit here."""
     from tasks.audit import history
     from tasks.provenance import c2pa_mark
 
-    found = c2pa_mark.read(args.output)
+    mark = c2pa_mark.read(args.output)
     answer, lack = None, ""
-    if found.about:
+    if mark.about:
         try:
-            answer = history.of_checkpoint(found.about["checkpoint"]["md5"])
+            answer = history.of_checkpoint(mark.about["checkpoint"]["md5"])
         except UserError as error:
             lack = str(error).removeprefix("--checkpoint ")
     if args.json:
-        tell(json.dumps(c2pa_mark.as_dict(found) | {"made_by": answer.as_dict() if answer else None}, indent=2))
+        show(json.dumps(c2pa_mark.as_dict(mark) | {"made_by": answer.as_dict() if answer else None}, indent=2))
     else:
-        tell(f"{args.output}: {found.line}")
-        tell(c2pa_mark.text(found))
-        tell(answer.text() if answer else lack or "nothing leads from it to a checkpoint")
-    return 0 if found.state in ("valid", "untrusted") and answer else 1
+        show(f"{args.output}: {mark.line}")
+        show(c2pa_mark.text(mark))
+        show(answer.text() if answer else lack or "nothing leads from it to a checkpoint")
+    return 0 if mark.state in ("valid", "untrusted") and answer else 1
 
 
 def export(folder: Path) -> int:
     from tasks.audit import exports
 
     for file in exports.run(folder):
-        tell(str(file))
+        show(str(file))
     return 0
-
-
-def tell(text: str) -> None:
-    sys.stdout.write(text + "\n")

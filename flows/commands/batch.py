@@ -1,4 +1,4 @@
-"""`batch`: many dubbing jobs from a CSV."""
+"""`batch`: dubbing jobs from a CSV."""
 
 import argparse
 from pathlib import Path
@@ -13,9 +13,9 @@ def add(commands: Any) -> None:
         "batch",
         "dub every row of a CSV: face,audio,out,...",
         run,
-        what="Dub every row of a CSV, several at a time (LIPGAN_WORKERS). A row that cannot be dubbed is told at the "
-        "end and stops no other (exit status 1); run it again and only what is missing is made.",
-        example="python -m flows batch jobs.csv",
+        what="Dub every row of a CSV, several at a time (LIPGAN_WORKERS). A row that cannot be dubbed is reported at "
+        "the end and stops no other (exit status 1); a second run makes only the outputs that are missing.",
+        example="lipgan batch jobs.csv",
     )
     batch.add_argument("jobs", type=Path, help="CSV with a header; columns are the options of `dub`")
 

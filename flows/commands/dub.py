@@ -1,4 +1,4 @@
-"""`dub`: a face and new words -> a lip-synced video."""
+"""`dub`: make a face say new words."""
 
 import argparse
 from typing import Any
@@ -12,54 +12,67 @@ def add(commands: Any) -> None:
     dub = command(
         commands,
         "dub",
-        "a face and new words -> a lip-synced mp4, and a JSON that tells what was changed",
+        "make the face in a video or picture say new words",
         run,
-        what="Make the face of a video or picture say new words. A run that was stopped goes on where it was.",
-        example="python -m flows dub --face talk.mp4 --audio speech.wav --out out/dubbed.mp4\n"
-        "python -m flows dub --face film.mkv --span 00:01:02.5=line1.wav --span 00:01:09=line2.wav --out out/film.mp4\n"
-        'python -m flows dub --face portrait.png --text "Good morning." --out out/morning.mp4',
+        what="Make the face in a video or picture say new words. The same command resumes a run that was interrupted.",
+        example="lipgan dub --face talk.mp4 --audio speech.wav --out out/dubbed.mp4\n"
+        "lipgan dub --face film.mkv --span 00:01:02.5=line1.wav --span 00:01:09=line2.wav --out out/film.mp4\n"
+        'lipgan dub --face portrait.png --text "Good morning." --out out/morning.mp4',
     )
-    dub.add_argument("--face", required=True, help="video or picture with the face to be dubbed")
+    dub.add_argument("--face", required=True, help="video or picture of the face to dub")
     dub.add_argument("--out", required=True, help="mp4 to write (mkv with --lossless)")
-    said = dub.add_argument_group("what is said: one of")
-    said.add_argument("--audio", help="sound, or a video whose sound is taken, from the first frame on")
-    said.add_argument(
-        "--span", action="append", default=[], metavar="[HH:MM:]SS=SOUND",
-        help="a sound and when it begins, as often as needed; the rest keeps its picture and its sound",
-    )  # fmt: skip
-    said.add_argument("--text", help="words, spoken by espeak-ng or --tts")
-    said.add_argument("--tts", help="command that speaks: 'program --say {text} --to {out}', out a wav")
-    said.add_argument("--voice", help="voice of espeak-ng, as en-us+f3")
-    said.add_argument(
-        "--driving-audio", "--ear", default="auto",
-        help="what the network hears of it: raw; separated, the words without music or noise; or auto (default), "
-        "separated where something sounds in the pauses too; the output keeps the sound as it is",
-    )  # fmt: skip
-    dub.add_argument(
-        "--length", default="longest",
-        help="of the output: longest (default: no word and no picture is lost; a video that must last longer goes back "
-        "and forth), video, or sound; a picture lasts as long as the sound, a film with --span as long as it is",
-    )  # fmt: skip
-    dub.add_argument(
-        "--speaker",
-        help="of several faces: its number in the JSON, x,y@seconds, or a picture of the person; default: the one "
-        "whose mouth moves with the video's own sound, for each shot",
-    )
-    dub.add_argument(
-        "--recognition", metavar="FILE",
-        help="dlib_face_recognition_resnet_model_v1.dat, which tells persons apart better than our own measure; not "
-        "part of this project",
-    )  # fmt: skip
-    dub.add_argument("--box", help="left,top,right,bottom of the face in a picture, where it is not found (a drawing)")
-    dub.add_argument("--idle", action="store_true", help="the head of a picture sways a little while it speaks")
-    dub.add_argument("--crf", type=int, default=17, help="of H.264, 0 to 51, less is better; default: %(default)s")
-    dub.add_argument("--lossless", action="store_true", help="H.264 in RGB without loss, and FLAC")
-    dub.add_argument("--label", help="words to be shown in every frame, lower left")
-    dub.add_argument("--side-by-side", help="a second video: the source left, the result right")
-    dub.add_argument("--backend", help=BACKEND)
     dub.add_argument(
         "--checkpoint", default=str(paths.GENERATOR), help="or models:/lipgan@champion; default: %(default)s"
     )
+    add_words(dub.add_argument_group("what is said: one of --audio, --span, --text"))
+    add_faces(dub.add_argument_group("which face, in which frames"))
+    add_output(dub.add_argument_group("output"))
+
+
+def add_words(group: Any) -> None:
+    group.add_argument("--audio", help="sound file, or a video for its sound; it begins at the first frame")
+    group.add_argument(
+        "--span", action="append", default=[], metavar="[HH:MM:]SS=SOUND",
+        help="a sound file and when it begins; may be repeated; the rest of the video keeps its picture and sound",
+    )  # fmt: skip
+    group.add_argument("--text", help="text, spoken by espeak-ng or --tts")
+    group.add_argument("--tts", help="command that speaks the text: 'program --say {text} --to {out}' writes a wav")
+    group.add_argument("--voice", help="voice of espeak-ng, for example en-us+f3")
+    group.add_argument(
+        "--driving-audio", default="auto", metavar="{auto,raw,separated}",
+        help="what drives the network: raw, the audio as given; separated, its speech without music and noise; auto "
+        "(default): separated if there is background audio; the output always gets the audio as given",
+    )  # fmt: skip
+    group.add_argument("--ear", dest="driving_audio", default=argparse.SUPPRESS, help=argparse.SUPPRESS)  # until 0.3
+
+
+def add_faces(group: Any) -> None:
+    group.add_argument(
+        "--speaker",
+        help="with several faces, which one: its number in the JSON, x,y@seconds, or a picture of the person; default: "
+        "in each shot the one whose mouth best matches the original audio",
+    )
+    group.add_argument(
+        "--recognition", metavar="FILE",
+        help="dlib_face_recognition_resnet_model_v1.dat, which tells persons apart better than the built-in measure; "
+        "not part of this project",
+    )  # fmt: skip
+    group.add_argument("--box", help="left,top,right,bottom of the face in a picture, if it is not found (a drawing)")
+    group.add_argument("--idle", action="store_true", help="let the head of a picture sway a little while it speaks")
+    group.add_argument(
+        "--length", default="longest", metavar="{longest,video,sound}",
+        help="length of the output: longest (default) loses no word and no frame, a video shorter than the audio is "
+        "played forwards and backwards (ping-pong); video; sound. A picture lasts as long as the audio, a video with "
+        "--span keeps its length",
+    )  # fmt: skip
+
+
+def add_output(group: Any) -> None:
+    group.add_argument("--crf", type=int, default=17, help="of H.264: 0 (best) to 51; default: %(default)s")
+    group.add_argument("--lossless", action="store_true", help="lossless H.264 in RGB, and FLAC")
+    group.add_argument("--label", help="text to write into every frame, lower left")
+    group.add_argument("--side-by-side", metavar="FILE", help="also write a video with source and result side by side")
+    group.add_argument("--backend", help=BACKEND)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -72,4 +85,4 @@ def run(args: argparse.Namespace) -> None:
     try:
         dub.run(args.face, args.audio, args.out, checkpoint, [batch.span(text) for text in args.span], options)
     except KeyboardInterrupt:
-        raise Stopped(f"dub: {args.out}: stopped by Ctrl-C; the same command goes on where it was") from None
+        raise Stopped(f"dub: {args.out}: stopped by Ctrl-C; the same command resumes it") from None

@@ -1,4 +1,4 @@
-"""`experiments`: what the losses of LipGAN's authors do, with several seeds."""
+"""`experiments`: ablations of LipGAN's losses, with several seeds."""
 
 import argparse
 from pathlib import Path
@@ -12,12 +12,12 @@ def add(commands: Any) -> None:
     experiments = command(
         commands,
         "experiments",
-        "L1 against lip-weighted L1, discriminator against expert: tables and figures",
+        "ablations of the losses, with several seeds",
         run,
-        what="Train the generator with each set of losses and several seeds, and compare: reports/experiments/.\n"
-        "A training that is done is not done again, one that was stopped goes on.",
-        example="python -m flows experiments --steps 800 --seeds 3     15 trainings, under an hour on 2 cores\n"
-        "python -m flows experiments                            at the size of params.yaml, for a GPU",
+        what="Train the generator with each set of losses (L1 or lip-weighted L1, discriminator or expert) and several "
+        "seeds, and compare them: reports/experiments/. Finished trainings are kept, interrupted ones resume.",
+        example="lipgan experiments --steps 800 --seeds 3     15 trainings, under an hour on 2 cores\n"
+        "lipgan experiments                            at the size of params.yaml, for a GPU",
     )
     experiments.add_argument("--steps", type=int, default=0, help="of each training; default: train.num_steps")
     experiments.add_argument("--seeds", type=int, default=3, help="of each set of losses; default: %(default)s")

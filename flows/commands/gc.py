@@ -1,12 +1,11 @@
-"""`gc`: units that nothing needs any more."""
+"""`gc`: delete units of the cache that nothing needs any more."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from flows.commands import command
-from tasks.core import config, paths
+from tasks.core import paths
 from tasks.core.errors import UserError
 
 
@@ -14,18 +13,20 @@ def add(commands: Any) -> None:
     gc = command(
         commands,
         "gc",
-        "delete finished shards that nothing needs from the unit cache",
+        "delete units of the cache that nothing needs",
         run,
         what="Delete the units of the cache that no current plan needs and no run has used for some days.",
-        example="python -m flows gc --dry-run      name them\npython -m flows gc --days 7",
+        example="lipgan gc --dry-run      list them\nlipgan gc --days 7",
     )
-    gc.add_argument("--days", type=float, default=30.0, help="unused for so long; default: %(default)g")
-    gc.add_argument("--dry-run", action="store_true", help="name them, delete none")
+    gc.add_argument("--days", type=float, default=30.0, help="only units unused for this long; default: %(default)g")
+    gc.add_argument("--dry-run", action="store_true", help="list them, delete none")
     gc.add_argument("--params", type=Path, default=paths.PARAMS, help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> None:
     from tasks.acquire import stage as acquire
+    from tasks.core import config
+    from tasks.core.progress import say
     from tasks.landmarks import stage as landmarks
     from tasks.preprocess import stage as preprocess
     from tasks.storage import unit_gc
@@ -38,4 +39,4 @@ def run(args: argparse.Namespace) -> None:
         "landmarks": lambda: [*landmarks.plan(p)[0], landmarks.plan(p)[1]],
         "preprocess": lambda: preprocess.plan(p)[0],
     }
-    sys.stderr.write(unit_gc.run(plans, args.days, args.dry_run) + "\n")
+    say(unit_gc.run(plans, args.days, args.dry_run))

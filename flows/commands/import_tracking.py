@@ -1,7 +1,6 @@
-"""`import-tracking`: a run tracked without MLflow, on another machine say, is taken into its store."""
+"""`import-tracking`: import a run that was tracked without MLflow, for example on another machine."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +8,18 @@ from flows.commands import command
 
 
 def add(commands: Any) -> None:
-    taken = command(
+    parser = command(
         commands,
         "import-tracking",
-        "a run tracked with LIPGAN_TRACKING=jsonl -> a run of MLflow",
+        "import a run tracked with LIPGAN_TRACKING=jsonl into MLflow",
         run,
-        example="python -m flows import-tracking .cache/tracking/train-1a2b3c4d",
+        example="lipgan import-tracking .cache/tracking/train-1a2b3c4d",
     )
-    taken.add_argument("folder", type=Path, help="the run's folder, with about.json and metrics.jsonl in it")
+    parser.add_argument("folder", type=Path, help="the run's folder, which contains about.json and metrics.jsonl")
 
 
 def run(args: argparse.Namespace) -> None:
+    from tasks.core.progress import say
     from tasks.tracking import import_run
 
-    sys.stderr.write(import_run.run(args.folder) + "\n")
+    say(import_run.run(args.folder))

@@ -1,11 +1,10 @@
-"""`listen` and `votes`: people have the last word."""
+"""`listen` and `votes`: a blind preference test with people."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from flows.commands import command
+from flows.commands import command, show
 from tasks.core import paths
 
 
@@ -13,32 +12,33 @@ def add(commands: Any) -> None:
     listen = command(
         commands,
         "listen",
-        "a page on which people choose the better of two videos, blind",
+        "make a page for a blind preference test with people",
         listen_run,
-        what="Write a page with pairs of videos in random order; who opens it chooses, and downloads the answers.",
-        example="python -m flows listen --clips 6\npython -m flows listen --against other.safetensors",
+        what="Write a web page with pairs of videos in random order; a visitor chooses one of each pair and downloads "
+        "the answers.",
+        example="lipgan listen --clips 6\nlipgan listen --against other.safetensors",
     )
-    listen.add_argument("--clips", type=int, default=6, help="test clips shown; default: %(default)s")
-    listen.add_argument("--against", type=Path, help="another checkpoint to be compared with")
+    listen.add_argument("--clips", type=int, default=6, help="number of test clips; default: %(default)s")
+    listen.add_argument("--against", type=Path, help="another checkpoint to compare with")
     listen.add_argument("--out", type=Path, default=paths.LISTEN, help="default: %(default)s")
     votes = command(
         commands,
         "votes",
-        "what people chose on the page of `listen`",
+        "score the answers from the page of `listen`",
         votes_run,
-        what="Score downloaded answers: how often each was chosen of two, with a 95 % interval.",
-        example="python -m flows votes votes-1.json votes-2.json",
+        what="Score downloaded answers: how often each condition was chosen, with a 95 % interval.",
+        example="lipgan votes votes-1.json votes-2.json",
     )
     votes.add_argument("files", type=Path, nargs="+", metavar="FILE", help="answers as the page downloads them")
 
 
 def listen_run(args: argparse.Namespace) -> None:
-    from tasks.studies import preference_page as listen
+    from tasks.studies import preference_page
 
-    sys.stdout.write(listen.run(args.clips, args.against, args.out) + "\n")
+    show(preference_page.run(args.clips, args.against, args.out))
 
 
 def votes_run(args: argparse.Namespace) -> None:
-    from tasks.studies import preference_votes as votes
+    from tasks.studies import preference_votes
 
-    sys.stdout.write("\n".join(votes.lines(votes.score(votes.read(args.files)))) + "\n")
+    show("\n".join(preference_votes.lines(preference_votes.score(preference_votes.read(args.files)))))

@@ -1,4 +1,4 @@
-"""`live`: a picture speaks while someone speaks."""
+"""`live`: a picture speaks in real time."""
 
 import argparse
 from typing import Any
@@ -11,23 +11,24 @@ def add(commands: Any) -> None:
     live = command(
         commands,
         "live",
-        "a picture speaks while someone speaks: sound in as it comes, frames out at 25 a second",
+        "make a picture speak in real time: microphone, pipe or file",
         run,
-        what="Make a picture speak live. The sound is delayed to match; a frame that would be late is not made, the "
-        "one before stays; the sound is never cut or repeated. At the end it tells the work and the delay.",
-        example="python -m flows live --face portrait.png --audio speech.wav --out out/live.mp4\n"
-        "python -m flows live --face portrait.png --serve\n"
-        "arecord -q -t raw -f S16_LE -r 16000 | python -m flows live --face portrait.png --audio - --out - | ffplay -",
+        what="Make a picture speak in real time: audio in as it is spoken, frames out at 25 a second. The audio is "
+        "delayed to match. A frame that would be late is skipped and the one before it is shown longer; the audio is "
+        "never cut or repeated. At the end the time per frame and the delay are printed.",
+        example="lipgan live --face portrait.png --audio speech.wav --out out/live.mp4\n"
+        "lipgan live --face portrait.png --serve\n"
+        "arecord -q -t raw -f S16_LE -r 16000 | lipgan live --face portrait.png --audio - --out - | ffplay -",
     )
     live.add_argument("--face", required=True, help="picture with the face that speaks")
-    live.add_argument("--audio", help="sound file; or - for standard input: 16 kHz, mono, 16 bits, little end first")
+    live.add_argument("--audio", help="sound file; or - for standard input: 16 kHz, mono, 16-bit little-endian")
     live.add_argument("--out", help="mp4 to write; or - for Matroska on standard output")
     live.add_argument(
         "--serve", action="store_true", help="instead of --audio and --out: your microphone, in a browser (extra live)"
     )
-    live.add_argument("--port", type=int, default=7860, help="of --serve; default: %(default)s")
-    live.add_argument("--paced", action="store_true", help="read the sound file at the speed at which it is spoken")
-    live.add_argument("--box", help="left,top,right,bottom of the face, where it is not found (a drawing)")
+    live.add_argument("--port", type=int, default=7860, help="for --serve; default: %(default)s")
+    live.add_argument("--paced", action="store_true", help="read the sound file in real time")
+    live.add_argument("--box", help="left,top,right,bottom of the face, if it is not found (a drawing)")
     live.add_argument("--backend", help=BACKEND)
     live.add_argument(
         "--checkpoint", default=str(paths.GENERATOR), help="or models:/lipgan@champion; default: %(default)s"

@@ -1,7 +1,6 @@
-"""`retrain` and `rollback`: what serves, and what served before."""
+"""`retrain` and `rollback`: change the model that serves."""
 
 import argparse
-import sys
 from typing import Any
 
 from flows.commands import command
@@ -11,20 +10,21 @@ def add(commands: Any) -> None:
     retrain = command(
         commands,
         "retrain",
-        "new data -> dvc repro -> the gate -> a branch, and a new champion if it deserves it",
+        "train on new data; a model that passes the gate serves",
         run_retrain,
-        what="Train on what the corpus holds now, in a work tree of its own; what is no worse may serve.",
-        example='python -m flows retrain\npython -m flows retrain --serve "0 2 * * *"     every night at two',
+        what="Train on the present contents of the corpus in a separate work tree. The result is committed on a "
+        "branch; if it is no worse than the champion, it takes its place.",
+        example='lipgan retrain\nlipgan retrain --serve "0 2 * * *"     every night at two',
     )
-    retrain.add_argument("--serve", metavar="CRON", help="stay, and retrain at these times; needs `make server`")
+    retrain.add_argument("--serve", metavar="CRON", help="keep running and retrain at these times; needs `make server`")
     rollback = command(
         commands,
         "rollback",
-        "the champion before this one serves again",
+        "make the previous champion serve again",
         run_rollback,
-        example='python -m flows rollback --reason "late by two frames on phones"',
+        example='lipgan rollback --reason "late by two frames on phones"',
     )
-    rollback.add_argument("--reason", required=True, help="why; written to the version that serves no more")
+    rollback.add_argument("--reason", required=True, help="why; recorded with the version that is rolled back")
 
 
 def run_retrain(args: argparse.Namespace) -> None:
@@ -34,7 +34,8 @@ def run_retrain(args: argparse.Namespace) -> None:
 
 
 def run_rollback(args: argparse.Namespace) -> None:
+    from tasks.core.progress import say
     from tasks.tracking.registry import Registry
 
     bad, now = Registry().rollback(args.reason)
-    sys.stderr.write(f"rollback: version {bad.number} serves no more; champion: version {now.number}\n")
+    say(f"rollback: version {bad.number} serves no more; champion: version {now.number}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.commands import command
-from tasks.core import config, paths
+from tasks.core import paths
 
 STAGES = {
     "acquire": "corpus -> data/raw, data/clips.parquet",
@@ -20,17 +20,19 @@ STAGES = {
 
 def add(commands: Any) -> None:
     for name, what in STAGES.items():
-        example = f"python -m flows {name}\ndvc repro {name}     the same, only if something changed"
+        example = f"lipgan {name}\ndvc repro {name}     the same, only if something changed"
         stage = command(commands, name, what, run, example=example)
         stage.add_argument("--params", type=Path, default=paths.PARAMS, help="default: %(default)s")
         if name == "preprocess":
-            stage.add_argument("--explain", metavar="KEY", help="only say what becomes of this clip, and why")
-    what = "the whole pipeline, then a dubbed clip: what `make demo` runs"
-    demo = command(commands, "demo", what, run, example="python -m flows demo")
+            stage.add_argument("--explain", metavar="KEY", help="only print what happens to this clip, and why")
+    what = "the whole pipeline, then a dubbed clip (`make demo`)"
+    demo = command(commands, "demo", what, run, example="lipgan demo")
     demo.add_argument("--params", type=Path, default=paths.PARAMS, help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> None:
+    from tasks.core import config
+
     p = config.load(args.params)
     if getattr(args, "explain", None):
         from tasks.preprocess import explain

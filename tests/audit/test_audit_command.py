@@ -9,7 +9,7 @@ import pytest
 from conftest import git
 from remuxed import remuxed
 
-from flows.__main__ import main
+from flows.cli import main
 from tasks.audit import rebuild
 from tasks.core import config, files, paths
 from tasks.dubbing import dub
