@@ -28,7 +28,7 @@ def main() -> None:
     arguments.add_argument("--dry", action="store_true", help="write no result")
     given = arguments.parse_args()
     p = config.load()
-    sync, raw, meters = LipSync(paths.GENERATOR), RawClips(paths.CLIPS, paths.RAW), evaluate.meters_of(p)
+    sync, raw, meters = LipSync(paths.GENERATOR), RawClips(paths.CLIPS, paths.RAW), evaluate.meters_of(p.evaluate)
     clips = Clips(paths.INDEX, paths.SHARDS, "test")
     seconds: dict[str, float] = {"prepare": 0.0}
     frames = 0

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from model.metrics import registry
 from model.metrics.registry import Paired
@@ -74,16 +75,29 @@ def committed(rev: str) -> ByClip:
 
 
 def parse(text: str) -> ByClip:
-    """A table of clips as evaluation writes it; an empty field of a metric that must be there is a failure."""
-    rows = [row for row in csv.DictReader(io.StringIO(text)) if row["row"] == ROW and row["split"] == SPLIT]
-    found: ByClip = {}
+    """`of_rows` of a table of clips as evaluation writes it."""
+    return of_rows(list(csv.DictReader(io.StringIO(text))))
+
+
+def of_rows(rows: Sequence[Mapping[str, Any]]) -> ByClip:
+    """The generator's figures on the test clips; None where a metric that every clip must have was not measured.
+
+    Values have the table's six digits, so that records and the table written of them are equal.
+    """
+    names = {name for row in rows for name in row}
+    ours = [row for row in rows if row["row"] == ROW and row["split"] == SPLIT]
+    figures: ByClip = {}
     for name, metric in registry.METRICS.items():
-        column = {row["clip"]: float(row[name]) if row.get(name) else None for row in rows if name in row}
+        column = {row["clip"]: _value(row.get(name)) for row in ours} if name in names else {}
         if metric.optional:
             column = {clip: value for clip, value in column.items() if value is not None}
         if column:
-            found[name] = column
-    return found
+            figures[name] = column
+    return figures
+
+
+def _value(written: str | float | None) -> float | None:
+    return None if written in ("", None) else float(f"{float(written):.6g}")
 
 
 def sentence(found: Sequence[Paired], a: str, b: str) -> str:

@@ -4,9 +4,8 @@ from pathlib import Path
 
 from model.metrics.registry import Paired
 from model.params import Params
-from tasks.core import csv_tables
 from tasks.core.errors import UserError
-from tasks.evaluate import compare, summary
+from tasks.evaluate import compare
 from tasks.evaluate import stage as evaluate
 
 
@@ -15,5 +14,5 @@ def checkpoints(a: Path, b: Path, p: Params) -> list[Paired]:
     for path in (a, b):
         if not path.is_file():
             raise UserError(f"compare: {path}: no such checkpoint")
-    found = [compare.parse(csv_tables.csv_text(summary.clip_rows(evaluate.by_clip(path, p)))) for path in (a, b)]
+    found = [compare.of_rows(evaluate.by_clip(path, p.evaluate.max_lag)) for path in (a, b)]
     return compare.tables(*found)

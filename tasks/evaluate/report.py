@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from model.params import Params
-from tasks.core import csv_tables, paths
+from model.params import EvaluateParams
+from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing, write_atomic
 from tasks.evaluate import compare, conditions, report_media, report_plots, report_tables, summary
@@ -50,12 +50,12 @@ img, video { max-width: 100%; height: auto; display: block } figure { margin: .8
 
 
 def write(
-    panel: Panel, measured: Sequence[Record], sync: LipSync, clips: Clips, raw: RawClips, p: Params
+    panel: Panel, measured: Sequence[Record], sync: LipSync, clips: Clips, raw: RawClips, p: EvaluateParams
 ) -> dict[str, np.ndarray]:
     """reports/strips/ and reports/report.html; returns the strips by name."""
     strips: dict[str, np.ndarray] = {}
     shown = []
-    for title, key in chosen(measured, p.evaluate.strips):
+    for title, key in chosen(measured, p.strips):
         frames = conditions.fill(sync, clips, clips.keys.index(key), tuple(report_media.SHOWN))
         strips[key.replace("/", "-")] = report_media.strip(frames)
         of_clip = [r for r in measured if r["clip"] == key]
@@ -92,10 +92,10 @@ src="{film}"></video></figure>
 {image(report_plots.openings(records), "mouth opening over time")}"""
 
 
-def page(panel: Panel, measured: Sequence[Record], shown: Sequence[str], p: Params) -> str:
+def page(panel: Panel, measured: Sequence[Record], shown: Sequence[str], p: EvaluateParams) -> str:
     right, wrong, leak, about = (panel[name] for name in ("right_audio", "wrong_audio", "leakage", "about"))
     discriminator = panel["discriminator"]
-    max_lag = p.evaluate.max_lag
+    max_lag = p.max_lag
     plots = {
         "Correlation with the true mouth at each lag. The peak belongs at 0.": report_plots.lags(
             summary.lag_rows(measured, max_lag)
@@ -107,7 +107,7 @@ def page(panel: Panel, measured: Sequence[Record], shown: Sequence[str], p: Para
         "Turned heads, over all clips: how wrong the mouth's picture is.": report_plots.yaw(panel),
     }
     hard = {name: panel[name] for name in panel if name.startswith("hard_")}
-    chosen_keys = [key for _, key in chosen(measured, p.evaluate.strips)]
+    chosen_keys = [key for _, key in chosen(measured, p.strips)]
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,"><title>Lip-sync evaluation</title><style>{STYLE}</style></head><body>
@@ -159,7 +159,7 @@ def fooled(verdict: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
 
 def against_champion(measured: Sequence[Record]) -> str:
     """This evaluation against the one that the last commit holds."""
-    now = compare.parse(csv_tables.csv_text(summary.clip_rows(measured)))
+    now = compare.of_rows(measured)
     try:
         champion = compare.committed("HEAD")
         if champion == now:

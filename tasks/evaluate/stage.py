@@ -19,7 +19,7 @@ import numpy as np
 
 from model import faces, mixtures
 from model.metrics import registry, temporal
-from model.params import Params
+from model.params import EvaluateParams, Params
 from tasks.core import csv_tables, files, paths
 from tasks.core.files import write_atomic
 from tasks.core.progress import progress
@@ -43,14 +43,14 @@ FID_ROWS = ("right_audio", "copy_input")  # of whole sets of frames: one more ro
 def run(p: Params) -> str:
     """Measure every row on every clip of the test split, and the generator's on each hard case."""
     sync, raw = LipSync(paths.GENERATOR), RawClips(paths.CLIPS, paths.RAW)
-    meters = meters_of(p)
+    meters = meters_of(p.evaluate)
     measured: list[Record] = []
     there = {row["split"] for row in index.kept(index.read(paths.INDEX))}
     for split in p.evaluate.splits:
         if split == "test" or split in there:  # only the embedded corpus has hard cases
             measured += measure(sync, split, meters, raw)
     clips = Clips(paths.INDEX, paths.SHARDS, "test")
-    noise = list(under_noise(sync, clips, meters, raw, p))
+    noise = list(under_noise(sync, clips, meters, raw, p.evaluate))
     found = summary.panel_of(measured, noise, p)
     if meters.fid:
         for row in FID_ROWS:
@@ -70,7 +70,7 @@ def run(p: Params) -> str:
     csv_tables.write_csv(paths.METRICS_BY_CLIP, summary.clip_rows(measured))
     csv_tables.write_csv(paths.LAG_CURVE, summary.lag_rows(measured, p.evaluate.max_lag))
     csv_tables.write_csv(paths.OFFSETS, summary.offset_rows(measured, p.evaluate.max_lag))
-    strips = report.write(found, measured, sync, clips, raw, p)
+    strips = report.write(found, measured, sync, clips, raw, p.evaluate)
     with tracking.run("evaluate", p) as tracker:
         tracker.metrics(summary.flat(found), step)
         for file in (paths.METRICS, paths.METRICS_BY_CLIP, paths.LAG_CURVE, paths.OFFSETS, paths.REPORT):
@@ -85,12 +85,12 @@ def run(p: Params) -> str:
     )
 
 
-def meters_of(p: Params) -> Meters:
+def meters_of(p: EvaluateParams) -> Meters:
     """Everything that can be measured here.  Errors: UserError where weights are named that are not there"""
-    named = p.evaluate.weights
+    named = p.weights
     return Meters(
         predictor=Predictor(paths.LANDMARKS),
-        max_lag=p.evaluate.max_lag,
+        max_lag=p.max_lag,
         yaw_weights=yaw.load(paths.YAW),
         expert=SyncMeter(),
         syncnet=PublishedSyncNet(Path(named.syncnet)) if named.syncnet else None,
@@ -126,15 +126,15 @@ def of_clip(
         yield record
 
 
-def under_noise(sync: LipSync, clips: Clips, meters: Meters, raw: RawClips, p: Params) -> Iterator[Record]:
+def under_noise(sync: LipSync, clips: Clips, meters: Meters, raw: RawClips, p: EvaluateParams) -> Iterator[Record]:
     """The generator with music and noise under the sound, on the first clips: how far the mouth still follows."""
-    num = min(p.evaluate.noise_clips, len(clips))
+    num = min(p.noise_clips, len(clips))
     for number in progress(range(num), "evaluating under noise", "clip"):
         clip, key = clips[number], clips.keys[number]
         num_frames = len(clip.faces_TSS3)
         filmed, voice = mouth_score.filmed_mouth(clip, meters.predictor), raw.sound(key)
         for kind in mixtures.KINDS:
-            for snr_db in p.evaluate.noise_snr_db:
+            for snr_db in p.noise_snr_db:
                 mfcc_FW = audio.mfcc(mixtures.mix_at_snr(voice, kind, snr_db, key), num_frames)
                 made_TSS3 = mouth_score.generate_clip(sync, clip, mfcc_FW)
                 score = mouth_score.score(made_TSS3, filmed, meters.predictor, meters.max_lag)
@@ -147,9 +147,9 @@ def under_noise(sync: LipSync, clips: Clips, meters: Meters, raw: RawClips, p: P
                 }
 
 
-def by_clip(checkpoint: Path, p: Params) -> list[Record]:
+def by_clip(checkpoint: Path, max_lag: int) -> list[Record]:
     """The generator's figures on the test clips with the right sound, for comparing checkpoints."""
-    sync, meters = LipSync(checkpoint), Meters(Predictor(paths.LANDMARKS), p.evaluate.max_lag)
+    sync, meters = LipSync(checkpoint), Meters(Predictor(paths.LANDMARKS), max_lag)
     clips = Clips(paths.INDEX, paths.SHARDS, "test")
     told = progress(range(len(clips)), f"evaluating {checkpoint.name}", "clip")
     return [record for number in told for record in of_clip(sync, clips, number, ("right_audio",), meters, None)]

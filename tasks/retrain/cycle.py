@@ -26,6 +26,7 @@ from model.params import Params
 from tasks.core import config, files, paths, programs
 from tasks.core.files import write_atomic
 from tasks.core.progress import say
+from tasks.evaluate import compare
 from tasks.provenance import dvc_cache, dvc_lock, withdrawals
 from tasks.retrain import drift, gate, worktree
 from tasks.retrain.gate import Evaluation, Judgement
@@ -167,7 +168,7 @@ def _put_back(folder: Path) -> Iterator[None]:
 def _figures(folder: Path) -> dict[str, Any]:
     return {
         "panel": json.loads((folder / paths.METRICS).read_text()),
-        "by_clip": (folder / paths.METRICS_BY_CLIP).read_text(),
+        "by_clip": compare.parse((folder / paths.METRICS_BY_CLIP).read_text()),
     }
 
 
@@ -182,7 +183,7 @@ def _recorded(serving: Version) -> Evaluation | None:
         return None
     rows = index.kept(table, "test")
     clips = {row["clip"]: row["member_sha256"] for row in rows}
-    return Evaluation(json.loads(panel), by_clip, clips, method(yaml.safe_load(lock)))
+    return Evaluation(json.loads(panel), compare.parse(by_clip), clips, method(yaml.safe_load(lock)))
 
 
 def index_of(version: Version) -> list[dict[str, Any]] | None:

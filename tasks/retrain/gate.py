@@ -1,7 +1,5 @@
 """The gate: may a new checkpoint serve? It must hold every floor, lose nothing to the champion, and audit clean."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +8,7 @@ import numpy as np
 
 from model.params import RetrainParams
 from tasks.evaluate import compare
+from tasks.evaluate.compare import ByClip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Evaluation:
     """What evaluation committed: reports/metrics.json, reports/plots/clips.csv, and the hash of every test clip."""
 
     panel: dict[str, Any]
-    by_clip: str
+    by_clip: ByClip
     clips: dict[str, str]  # clip -> member_sha256 in the index
     method: str  # what decides the figures beside checkpoint and clips
 
@@ -60,7 +59,7 @@ def judge(challenger: Evaluation, champion: Evaluation | None, findings: Sequenc
 
 def _floors(challenger: Evaluation, p: RetrainParams) -> list[Reason]:
     right, wrong = challenger.panel["right_audio"], challenger.panel["wrong_audio"]
-    lags = [float(row["aperture_lag_frames"]) for row in _rows(challenger.by_clip) if row["aperture_lag_frames"]]
+    lags = [lag for lag in challenger.by_clip.get("aperture_lag_frames", {}).values() if lag is not None]
     in_sync = float(np.mean([abs(lag) <= 1 for lag in lags])) if lags else 0.0
     floors = [
         _floor("correlation with the right sound", right["aperture_corr"], p.min_aperture_corr, 1.0),
@@ -88,8 +87,11 @@ def _against(challenger: Evaluation, champion: Evaluation | None, p: RetrainPara
     if champion.method != challenger.method:
         return Reason(demand, "they were measured in two ways; evaluate the champion again", False)
     same = {clip for clip, sha256 in challenger.clips.items() if champion.clips.get(clip) == sha256}
-    theirs, ours = (_values(each.by_clip, p.metric, same) for each in (champion, challenger))
-    common = theirs.keys() & ours.keys()
+    theirs, ours = (
+        champion.by_clip.get(p.metric, {}),
+        challenger.by_clip.get(p.metric, {}),
+    )  # None counts as the worst value
+    common = same & theirs.keys() & ours.keys()
     if len(common) < p.min_clips:
         return Reason(demand, f"{len(common)} test clips in common, {p.min_clips} are needed", False)
     a, b = ({clip: values[clip] for clip in sorted(common)} for values in (theirs, ours))
@@ -97,14 +99,3 @@ def _against(challenger: Evaluation, champion: Evaluation | None, p: RetrainPara
     said = f"{found.verdict}: {found.difference:+.3f}, 95 % interval {found.low:+.3f} to {found.high:+.3f}"
     holds = found.verdict == "better" or (p.promote == "not_worse" and found.verdict != "worse")
     return Reason(demand, f"{said}, on {len(common)} clips", holds)
-
-
-def _values(by_clip: str, metric: str, clips: set[str]) -> dict[str, float | None]:
-    """None where a clip could not be measured, which counts as the worst: none is left out for failing."""
-    return {row["clip"]: float(row[metric]) if row[metric] else None for row in _rows(by_clip) if row["clip"] in clips}
-
-
-def _rows(by_clip: str) -> list[dict[str, str]]:
-    """The generator's rows on the test clips."""
-    rows = csv.DictReader(io.StringIO(by_clip))
-    return [row for row in rows if row["split"] == "test" and row["row"] == "right_audio"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from model.metrics import registry
+from tasks.core import csv_tables
 from tasks.core.errors import UserError
 from tasks.evaluate import compare
 
@@ -105,6 +106,16 @@ def test_a_table_gives_the_generators_test_clips_and_keeps_failures():
         "mouth_l1": {"a": 0.1, "b": 0.2},
         "closure": {"b": 1.0},  # optional: clip a has nothing to measure
     }
+
+
+def test_records_and_the_table_written_of_them_give_the_same_figures():
+    records = [
+        {"split": "test", "case": "clean", "clip": clip, "row": row, "aperture_corr": corr, "aperture_lag_frames": -2}
+        | ({"closure": 1 / 3} if clip == "b" else {})
+        for clip, corr in (("a", 2 / 3), ("b", np.float64(0.1234567891)))
+        for row in ("right_audio", "real_video")
+    ]
+    assert compare.of_rows(records) == compare.parse(csv_tables.csv_text(records))
 
 
 @pytest.fixture

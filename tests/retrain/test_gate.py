@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from model.params import RetrainParams
+from tasks.evaluate import compare
 from tasks.retrain import drift, gate
 from tasks.retrain.gate import Evaluation
 from tasks.storage import index
@@ -30,7 +31,7 @@ def evaluation(values, *, amplitude=0.8, wrong=0.05, lags=None, hard=0.4, method
         "wrong_audio": {"aperture_corr": wrong},
         "hard_dark": {"aperture_corr": hard},
     }
-    return Evaluation(panel, by_clip, {clip: f"sha {clip}" for clip in names}, method)
+    return Evaluation(panel, compare.parse(by_clip), {clip: f"sha {clip}" for clip in names}, method)
 
 
 GOOD = [0.5, 0.6, 0.7, 0.55, 0.65, 0.6]
