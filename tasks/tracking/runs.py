@@ -119,17 +119,6 @@ def tags_of(run_id: str) -> dict[str, str] | None:
         return None
 
 
-def runs_of(tag: str, value: str) -> list[str]:
-    """Ids of the runs with a tag: from an md5 of dvc.lock to MLflow."""
-    mlflow = _quiet_mlflow()
-    if (experiment := mlflow.get_experiment_by_name(EXPERIMENT)) is None:
-        return []
-    found = mlflow.search_runs(
-        [experiment.experiment_id], filter_string=f"tags.`{tag}` = '{value}'", output_format="list"
-    )
-    return [run.info.run_id for run in found]
-
-
 def has_store() -> bool:
     """Whether there is a store to ask: asking an absent sqlite file would make one."""
     return not store().startswith("sqlite:///") or Path(store().removeprefix("sqlite:///")).is_file()

@@ -151,7 +151,9 @@ def test_training_with_other_code_than_the_commits_is_found(committed):
 
 
 def test_mlflow_dvc_and_git_lead_to_each_other(committed):
-    [run_id] = tracking.runs_of("dvc.generator.md5", files.md5_file(paths.GENERATOR))
+    filter_string = f"tags.`dvc.generator.md5` = '{files.md5_file(paths.GENERATOR)}'"
+    [run] = tracking.connect().search_runs(filter_string=filter_string, output_format="list")
+    run_id = run.info.run_id
     record = training_record.load(paths.TRAIN_RECORD.read_text())
     tags = tracking.tags_of(run_id)
     assert record["mlflow_run"] == run_id
