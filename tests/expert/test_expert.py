@@ -110,7 +110,7 @@ def test_a_batch_holds_the_frames_and_the_sound_of_the_middle_frame(clips):
             assert np.array_equal(batch.mfcc_BFW[k].numpy(), clip.mfcc_FW[:, column - 17 : column + 18])
 
 
-def test_a_run_stopped_and_gone_on_with_ends_with_the_same_weights(tiny, monkeypatch):
+def test_an_interrupted_run_resumes_and_ends_with_the_same_weights(tiny, monkeypatch):
     p = load()
     stage.run(p)
     whole = hashlib.sha256(paths.EXPERT.read_bytes()).hexdigest()
@@ -131,6 +131,9 @@ def test_a_run_stopped_and_gone_on_with_ends_with_the_same_weights(tiny, monkeyp
     monkeypatch.setattr(stage, "step_loss", stops)
     with pytest.raises(KeyboardInterrupt):
         stage.run(again)
+    [state] = Path(".cache/expert").glob("*/state.pt")
+    # literal: renaming one in the code would lose every training that was begun before
+    assert checkpoints.load_state(state).keys() == {"step", "curve", "run_id", "checked", "network", "optimizer"}
     paths.EXPERT.unlink()
     stage.run(again)
     assert steps == 6  # 3 and the one that stopped it, then the last 2 from step 2 on

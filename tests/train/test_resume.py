@@ -134,3 +134,36 @@ def test_a_state_is_what_a_process_needs_and_nothing_that_runs(tiny):
     state = checkpoints.load_state(next(Path(".cache/train").glob("*/state.pt")))
     assert state["step"] == 3 and state["good"] and state["identity"]["train.num_steps"] == 3
     assert torch.equal(state["rng"]["cpu"], torch.get_rng_state())
+
+
+def test_a_state_with_the_key_names_of_version_0_1_is_resumed_bit_for_bit(tiny, undisturbed):
+    """The names are literal here: renaming one in the code would lose every training that was begun before."""
+    with pytest.raises(Stopped):
+        train.run(load(**{"train.time_limit_s": 1e-3}))
+    file = next(Path(".cache/train").glob("*/state.pt"))
+    now = checkpoints.load_state(file)
+    networks = ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer", "average")
+    identity = {name: value for name, value in now["identity"].items() if name.startswith("train.")}
+    named = ("model.width", "seed", "faces.size", "the trainer's version", "the index's md5")
+    terms = ("sync", "expert", "quality", "temporal", "perceptual")
+    [session] = now["sessions"]
+    state = {
+        "gan": {name: now["gan"][name] for name in networks},
+        "schedules": {name: now["schedules"][name] for name in terms},
+        "step": 1,
+        "curve": [],
+        "since_step": 0,
+        "sums": now["sums"],
+        "alarms": [],
+        "rollbacks": 0,
+        "run_id": "",
+        "sessions": [{name: session[name] for name in ("from_step", "git_commit", "changed")}],
+        "rng": {"cpu": now["rng"]["cpu"]},
+        "identity": identity | {name: now["identity"][name] for name in named},
+        "good": True,
+    }
+    state["gan"]["average"] = {name: now["gan"]["average"][name] for name in ("network", "steps")}
+    assert state.keys() == now.keys() and state["identity"].keys() == now["identity"].keys()
+    torch.save(state, file)
+    train.run(load())
+    assert digests() == undisturbed
