@@ -11,7 +11,7 @@ from model import loss_terms
 from model.ema import Average
 from model.expert import RUN, SyncExpert, lower_halves
 from model.samples import Batch
-from model.visual_quality import QualityDiscriminator, deceit_loss, quality_loss
+from model.visual_quality import QualityDiscriminator, quality_loss, realism_loss
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_the_quality_discriminator_learns_real_from_grey_by_the_lower_half_alone
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.3
-    assert deceit_loss(network(grey)).item() > deceit_loss(network(real)).item()
+    assert realism_loss(network(grey)).item() > realism_loss(network(real)).item()
     other = real.clone()
     other[:, :, : SIZE // 2] = 0
     network.eval()
