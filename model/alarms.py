@@ -1,7 +1,7 @@
-"""When a training is ill: rules over its curve, each with the cause and what to do.
+"""Training-health checks over the logged curve: each alarm names the cause and the fix.
 
-The curve is what the trainer logs: one row every `train.log_every` steps, some with `val_` figures. A rule looks at
-nothing else, so a training that is stopped and goes on raises the same alarms.
+The curve is what the trainer logs: one row every `train.log_every` steps, some with `val_` figures. The rules read
+nothing else, so an interrupted and resumed training raises the same alarms.
 """
 
 import math
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from model.params import AlarmParams
 
 Row = Mapping[str, float]
-AWAKE = 2.0  # times the least motion or effect: a mouth that had this much and lost it was better before
+RECOVERED = 2.0  # times the smallest allowed motion or effect: an earlier checkpoint with this much was better
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """`goes_back`: an earlier checkpoint was better, so training returns to it; if not, going on may still cure it."""
+    """`goes_back`: an earlier checkpoint was better, so training returns to it. If not, more steps may still help."""
 
     name: str
     cause: str
-    cure: str
+    fix: str
     goes_back: bool
 
 
@@ -30,18 +30,18 @@ NOT_FINITE = Alarm(
 
 
 def check(curve: Sequence[Row], p: AlarmParams) -> list[Alarm]:
-    """The alarms of the last row, the gravest first; none where all is well."""
+    """The alarms of the last row, the most serious first."""
     if not is_finite(curve[-1]):
         return [NOT_FINITE]
-    return [alarm for rule in (_diverged, _collapsed, _still, _deaf) if (alarm := rule(curve, p))]
+    return [alarm for rule in (_diverged, _collapsed, _still, _ignores_audio) if (alarm := rule(curve, p))]
 
 
 def good(curve: Sequence[Row], p: AlarmParams) -> bool:
-    """Whether a checkpoint made now is worth going back to: no rule's condition holds, be it for one row only."""
+    """Whether a checkpoint made now is worth returning to: no rule's condition holds in the last row."""
     if not curve or not is_finite(curve[-1]):
         return False
     late = curve[-1]["step"] > p.grace_steps
-    return not (_is_high(curve, len(curve) - 1, p) or (late and _is_flat(curve[-1], p)) or _ill_mouth(curve, p))
+    return not (_is_high(curve, len(curve) - 1, p) or (late and _is_flat(curve[-1], p)) or _lost_motion(curve, p))
 
 
 def _diverged(curve: Sequence[Row], p: AlarmParams) -> Alarm | None:
@@ -51,7 +51,7 @@ def _diverged(curve: Sequence[Row], p: AlarmParams) -> Alarm | None:
     lowest = min(row["l1"] for row in curve)
     return Alarm(
         "diverged",
-        f"the generated faces get worse: L1 {curve[-1]['l1']:.4f}, and it was {lowest:.4f}",
+        f"the generated faces get worse: L1 is {curve[-1]['l1']:.4f}, its lowest was {lowest:.4f}",
         "lower train.lr and train.lr_discriminator, or train.terms.sync.weight",
         goes_back=True,
     )
@@ -63,10 +63,9 @@ def _collapsed(curve: Sequence[Row], p: AlarmParams) -> Alarm | None:
         return None
     return Alarm(
         "discriminator_collapsed",
-        f"every pair is {curve[-1]['distance_right']:.3f} apart to the discriminator, in sync or not",
-        "lower train.lr_discriminator, or raise train.batch_size; check that sound and picture of the videos are in "
-        "sync",
-        goes_back=any(_spread(row) > AWAKE * p.min_spread for row in curve if row["step"] > p.grace_steps),
+        f"the discriminator puts every pair {curve[-1]['distance_right']:.3f} apart, in sync or not",
+        "lower train.lr_discriminator, or raise train.batch_size; check that audio and video of the clips are in sync",
+        goes_back=any(_spread(row) > RECOVERED * p.min_spread for row in curve if row["step"] > p.grace_steps),
     )
 
 
@@ -78,24 +77,24 @@ def _still(curve: Sequence[Row], p: AlarmParams) -> Alarm | None:
         "mouth_still",
         f"the generated mouth moves {value:.0%} as much as the real one",
         "raise train.lip_alpha or train.terms.sync.weight; if it has just begun to move, raise train.num_steps",
-        goes_back=_was_awake(curve, "val_motion_ratio", p.min_motion),
+        goes_back=_had_more(curve, "val_motion_ratio", p.min_motion),
     )
 
 
-def _deaf(curve: Sequence[Row], p: AlarmParams) -> Alarm | None:
+def _ignores_audio(curve: Sequence[Row], p: AlarmParams) -> Alarm | None:
     value = curve[-1].get("val_audio_effect")
     if value is None or curve[-1]["step"] <= p.grace_steps or value >= p.min_audio_effect:
         return None
     return Alarm(
         "copies_reference",
-        f"right and wrong sound give the same mouth (effect {value:.3f}): it is copied from the other frame",
+        f"right and wrong audio give the same mouth (effect {value:.3f}): it is copied from the identity frame",
         "raise train.terms.sync.weight or train.identity_min_frames, or train longer",
-        goes_back=_was_awake(curve, "val_audio_effect", p.min_audio_effect),
+        goes_back=_had_more(curve, "val_audio_effect", p.min_audio_effect),
     )
 
 
 def is_finite(row: Row) -> bool:
-    """Whether every step that a row is the mean of was finite."""
+    """Whether every step that the row averages was finite."""
     return row["finite"] >= 1 and math.isfinite(row["g_loss"]) and math.isfinite(row["d_loss"])
 
 
@@ -112,11 +111,11 @@ def _is_flat(row: Row, p: AlarmParams) -> bool:
     return _spread(row) < p.min_spread
 
 
-def _ill_mouth(curve: Sequence[Row], p: AlarmParams) -> bool:
-    """Only what was lost is an illness: a mouth that has never moved has no better past."""
-    alarms = (_still(curve, p), _deaf(curve, p))
+def _lost_motion(curve: Sequence[Row], p: AlarmParams) -> bool:
+    """Whether the mouth moved before and no longer does; a mouth that has never moved has no better checkpoint."""
+    alarms = (_still(curve, p), _ignores_audio(curve, p))
     return any(alarm is not None and alarm.goes_back for alarm in alarms)
 
 
-def _was_awake(curve: Sequence[Row], name: str, least: float) -> bool:
-    return any(row[name] >= AWAKE * least for row in curve[:-1] if name in row)
+def _had_more(curve: Sequence[Row], name: str, least: float) -> bool:
+    return any(row[name] >= RECOVERED * least for row in curve[:-1] if name in row)

@@ -1,7 +1,7 @@
-"""What is changed of a clip for training: colours, box, microphone, what sounds beside. One change a clip and epoch.
+"""Augmentation: colours, box shift, microphone and background sound, drawn once per clip and epoch.
 
-All frames of a clip change alike, so identity frame, target and runs still fit together. Mirroring and silence are
-drawn with the samples (model.sampling); what is under the voice is added by model.disturbances.
+All frames of a clip get the same change, so identity frame, target and runs still match. Mirroring and silence are
+drawn with the samples (model.sampling); model.disturbances adds the background sound.
 Shape letters: N frames, S side of the face crop, F MFCC coefficients, W MFCC columns
 """
 
@@ -14,23 +14,23 @@ from model.params import AugmentParams
 from model.samples import NUM_MFCC
 
 STRONGEST = 10.0  # spread of the lowest coefficient at microphone 1, about half of its spread in speech
-FALL = 0.8  # ... and of each next one, as a share of the one before: a room's response is smooth over frequency
-FLOOR_DB = (-130.0, -50.0)  # of what is heard in silence, full scale: digital silence to a noisy room
+FALL = 0.8  # spread of each coefficient over the one before: a room's response is smooth over frequency
+FLOOR_DB = (-130.0, -50.0)  # noise floor of silence, full scale: digital silence to a noisy room
 
 
 class Change(NamedTuple):
-    table_3V: np.ndarray  # (3, 256) uint8: what each value of each colour becomes
+    table_3V: np.ndarray  # (3, 256) uint8: new value of each value of each colour
     down_px: int
     right_px: int
     cepstra_F: np.ndarray  # (12,) float32, added to every column
-    snr_db: float = np.inf  # of the voice over what is under it; inf: nothing is
-    floor_db: float = 0.0  # of what is heard in samples that are silent, of full scale
-    piece: int = 0  # which sound that is, counted round and round ...
-    start: int = 0  # ... and which of its columns the clip begins with, likewise
+    snr_db: float = np.inf  # of the voice over the background; inf: no background
+    floor_db: float = 0.0  # level of the background in silent samples, of full scale
+    piece: int = 0  # which background, modulo their number
+    start: int = 0  # its column at which the clip begins, modulo its length
 
 
 def draw(p: AugmentParams, *, seed: int, epoch: int | str, clip: str) -> Change:
-    """The same for the same (seed, epoch, clip), whatever else is drawn.
+    """Depends on (seed, epoch, clip) alone.
 
     cepstra_F  a constant in the cepstra is a constant filter of the sound, as a room, a microphone or a throat is
     """
@@ -41,21 +41,17 @@ def draw(p: AugmentParams, *, seed: int, epoch: int | str, clip: str) -> Change:
     down, right = rng.integers(-p.shift_px, p.shift_px + 1, 2)
     spread_F = p.microphone * STRONGEST * FALL ** np.arange(NUM_MFCC)
     cepstra_F = (rng.normal(size=NUM_MFCC) * spread_F).astype(np.float32)
-    disturbed, snr_db, floor_db = (
-        rng.random() < p.disturbed,
-        rng.uniform(p.snr_db[0], p.snr_db[1]),
-        rng.uniform(*FLOOR_DB),
-    )
+    disturbed, snr_db = rng.random() < p.disturbed, rng.uniform(p.snr_db[0], p.snr_db[1])
+    floor_db = rng.uniform(*FLOOR_DB)
     piece, start = (int(number) for number in rng.integers(2**31, size=2))
-    return Change(
-        table_3V, int(down), int(right), cepstra_F, snr_db if disturbed else np.inf, floor_db, piece, start
-    )  # fmt: skip
+    snr_db = snr_db if disturbed else np.inf
+    return Change(table_3V, int(down), int(right), cepstra_F, snr_db, floor_db, piece, start)
 
 
 def faces(frames_NSS3: np.ndarray, change: Change) -> np.ndarray:
     """Shape: (N, S, S, 3) uint8 -> the same, new"""
     size, reach = frames_NSS3.shape[1], max(abs(change.down_px), abs(change.right_px))
-    if reach:  # what comes in at an edge repeats it, as the crop does outside a frame
+    if reach:  # the edge is repeated, as the crop does outside a frame
         padded = np.pad(frames_NSS3, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
         top, left = reach - change.down_px, reach - change.right_px
         frames_NSS3 = padded[:, top : top + size, left : left + size]
@@ -63,7 +59,7 @@ def faces(frames_NSS3: np.ndarray, change: Change) -> np.ndarray:
 
 
 def box(box_4: np.ndarray, change: Change, size: int) -> np.ndarray:
-    """A lip box moved with its picture, never out of it nor empty.  Shape: (4,) int -> (4,) of the same type"""
+    """A lip box moved with its picture, clipped to it and never empty.  Shape: (4,) int -> (4,) of the same type"""
     left, top, right, bottom = (int(side) for side in box_4)
     left, right = (min(max(side + change.right_px, 0), size) for side in (left, right))
     top, bottom = (min(max(side + change.down_px, 0), size) for side in (top, bottom))

@@ -1,6 +1,6 @@
-"""How far sound and mouth lie apart in time.
+"""Audio-video offset: how many frames the sound is later than the mouth.
 
-An offset of k frames compares the picture at frame t with the sound at frame t + k: where k > 0 is best, the sound is
+An offset of k frames compares the picture at frame t with the sound at frame t + k: if k > 0 is best, the sound is
 late.
 """
 
@@ -8,18 +8,18 @@ import numpy as np
 
 QUALITY_VERSION = 3  # of this module, loudness and head_pose: raise it when a figure changes; it is in the unit keys
 
-MAX_OFFSET = 12  # frames, how far sound and mouth are looked for apart
-RIVAL_FRAMES = 3  # peaks nearer than this are one
-SLOW_FRAMES = 41  # slower changes than this are pose and loudness, no syllables
-SPEAKER_OFFSET = 3  # frames that are allowed while one looks for who speaks
+MAX_OFFSET = 12  # frames, the largest offset searched
+RIVAL_FRAMES = 3  # peaks nearer than this count as one
+SLOW_FRAMES = 41  # slower changes than this are pose and loudness, not syllables
+SPEAKER_OFFSET = 3  # frames of offset allowed when the speaking face is chosen
 
 
 def offset(mouth_T: np.ndarray, levels_T: np.ndarray) -> tuple[int, float]:
-    """How many frames the sound is later than the mouth, and how much better that fits than any other offset.
+    """How many frames the sound is later than the mouth, and by how much that fits better than any other offset.
 
-    Correlation of the opening of the mouth with `vowel_levels`, both without slow changes, at every offset up to
-    MAX_OFFSET. The confidence is the highest correlation, less the next highest peak.
-    Shape: (T,), (T,) -> offset, confidence in [0, 2]; (0, 0.0) where the clip is too short to tell
+    Correlates the mouth opening with `vowel_levels`, both without slow changes, at every offset up to MAX_OFFSET. The
+    confidence is the highest correlation minus the next highest peak.
+    Shape: (T,), (T,) -> offset, confidence in [0, 2]; (0, 0.0) if the clip is too short
     """
     num_frames = len(mouth_T)
     reach = min(MAX_OFFSET, num_frames // 3)
@@ -34,7 +34,7 @@ def offset(mouth_T: np.ndarray, levels_T: np.ndarray) -> tuple[int, float]:
 
 
 def _correlation(mouth_T: np.ndarray, levels_T: np.ndarray, late: int) -> float:
-    """Of the frames that both have when the sound is `late`."""
+    """Over the frames that overlap when the sound is `late` frames late."""
     one = mouth_T[max(-late, 0) : len(mouth_T) - max(late, 0)]
     other = levels_T[max(late, 0) : len(levels_T) + min(late, 0)]
     one, other = one - one.mean(), other - other.mean()
@@ -43,7 +43,7 @@ def _correlation(mouth_T: np.ndarray, levels_T: np.ndarray, late: int) -> float:
 
 
 def _quick(series_T: np.ndarray) -> np.ndarray:
-    """Without what changes more slowly than over SLOW_FRAMES.  Shape: (T,) -> (T,)"""
+    """High-pass: removes changes slower than SLOW_FRAMES.  Shape: (T,) -> (T,)"""
     half = SLOW_FRAMES // 2
     kernel = np.hanning(SLOW_FRAMES + 2)[1:-1]
     padded = np.pad(series_T.astype(np.float64), half, mode="reflect" if len(series_T) > half else "edge")
@@ -51,9 +51,9 @@ def _quick(series_T: np.ndarray) -> np.ndarray:
 
 
 def speaking(mouths_NT: np.ndarray, levels_T: np.ndarray) -> int:
-    """Which of N faces speaks: the one whose mouth moves most with the sound, a few frames of offset allowed.
+    """Index of the speaking face: the one whose mouth best follows the sound, up to a few frames of offset.
 
-    Movement counts as well: a still mouth may correlate by chance.  Shape: (N, T), (T,) -> index
+    The score is weighted by movement: a still mouth may correlate by chance.  Shape: (N, T), (T,) -> index
     """
     levels_T = _quick(levels_T)
     scores = []

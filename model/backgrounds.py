@@ -1,4 +1,4 @@
-"""What sounds besides the voice in the cases `music` and `noise`."""
+"""Background sounds of the embedded corpus: the cases `music` and `noise`."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ NOISE, MUSIC = 0.05, 0.22  # deviation of the noise, peak of the music; speech h
 
 
 def add_background(voice: np.ndarray, case: str, rng: np.random.Generator) -> np.ndarray:
-    """The voice with the case's sound under it, or the voice alone.  Shape: (samples,) -> (samples,) float32"""
+    """The voice with the case's background; other cases have none.  Shape: (samples,) -> (samples,) float32"""
     if case == "noise":
         voice = voice + NOISE * rng.standard_normal(len(voice))
     elif case == "music":

@@ -1,4 +1,4 @@
-"""The sync discriminator: how far apart a face and a sound lie. It judges the whole face, generated or real.
+"""The sync discriminator: the distance between a face and a sound. It sees the whole face, generated or real.
 
 Shape letters: B batch, S side of the face crop, F MFCC coefficients, W MFCC columns, D embedding size
 """
@@ -12,16 +12,16 @@ SMALLEST_SQUARE = 1e-12  # of a distance; the root's slope is infinite at 0
 
 
 class SyncDiscriminator(nn.Module):
-    """Embed face and sound on the unit sphere; in sync is near. 14.4 million parameters at width 1, size 96.
+    """Embeds face and sound on the unit sphere; pairs in sync are near. 14.4 M parameters at width 1, size 96.
 
     Shape:   face_B3SS (B, 3, S, S) in [0, 1], mfcc_BFW (B, 12, 35) float  ->  distance (B,) float32 in [0, 2]
-    width    multiplies every number of channels but `dim`, the embedding's
+    width    multiplies every number of channels except `dim`, the embedding's
     size     S, a multiple of 32
-    Errors:  ValueError for such a width, size or shape of input
+    Errors:  ValueError for an invalid width, size or input shape
     Source:  Rudrabha/LipGAN @ 7489174, discriminator.py, `create_model`
-    Differs: GroupNorm(1, C) stands for keras-contrib's InstanceNormalization, whose default axis=None takes
-             the mean over channels as well; its gain and bias are per channel, not one scalar. Padding is
-             symmetric. At sizes other than 96 the last kernel is S/32 wide instead of 3.
+    Differs: GroupNorm(1, C) replaces keras-contrib's InstanceNormalization, whose default axis=None also averages
+             over channels; gain and bias are per channel, not one scalar. Padding is symmetric. At sizes other
+             than 96 the last kernel is S/32 wide instead of 3.
     """
 
     def __init__(self, width: float = 1.0, size: int = 96, dim: int = 512) -> None:

@@ -1,9 +1,9 @@
-"""Several processes that train one network: what they must agree on. Alone, every function here changes nothing.
+"""Reductions over the processes that train one network. In a single process every function here changes nothing.
 
-Each process, a rank, has its own part of the global batch, all parts alike in size: a mean over the ranks' means is the
-mean over the batch. Weights and optimisers stay equal on all ranks without ever being sent, because all ranks start
-from one seed and step on the same averaged gradients. Own code and not DistributedDataParallel, because one forward
-pass of the generator serves two backward passes here, and because nn.SyncBatchNorm knows no CPU.
+Each process, a rank, has its own part of the global batch, and all parts have one size, so the mean over the ranks'
+means is the mean over the batch. Weights and optimisers stay equal on all ranks without ever being sent: all ranks
+start from one seed and step on the same averaged gradients. DistributedDataParallel does not fit, because one forward
+pass of the generator serves two backward passes here and nn.SyncBatchNorm does not run on a CPU.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ def rank() -> int:
 
 
 def mean(values: Tensor) -> Tensor:
-    """The mean over ranks of a tensor that has one shape everywhere; gradients flow through it to every rank."""
+    """Mean over ranks of a tensor that has the same shape on each; gradients flow through it to every rank."""
     if num_ranks() == 1:
         return values
     return _Sum.apply(values) / num_ranks()
 
 
 class _Sum(torch.autograd.Function):
-    """Sum over ranks. What each rank put in moves every rank's result, so its gradient is the sum of theirs."""
+    """Sum over ranks. Each rank's input moves every rank's result, so its gradient is the sum of theirs."""
 
     @staticmethod
     def forward(ctx: object, values: Tensor) -> Tensor:
@@ -46,9 +46,9 @@ class _Sum(torch.autograd.Function):
 
 @torch.no_grad()
 def average(tensors: Sequence[Tensor]) -> None:
-    """Every tensor becomes its mean over ranks, in place; one message for all of them.
+    """Replace every tensor by its mean over ranks, in place; one message for all of them.
 
-    Errors: torch's, where the ranks' tensors differ in number or size.
+    Errors: torch's, if the ranks' tensors differ in number or size.
     """
     if num_ranks() == 1 or not tensors:
         return

@@ -1,6 +1,6 @@
-"""An average of a network's weights over the last steps: the one that is shown, measured and saved.
+"""Moving average of a network's weights: the network that is measured, shown and saved.
 
-Source: Polyak and Juditsky 1992; in GANs Yazici et al. 2019. Single steps of a GAN go back and forth around it.
+Source: Polyak and Juditsky 1992; in GANs Yazici et al. 2019. Single steps of a GAN oscillate around the average.
 """
 
 import copy
@@ -13,9 +13,9 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class Average(Generic[Network]):
-    """Follows a network; `network` has the averaged weights, batch-norm statistics included, and is in eval mode.
+    """`network` holds the averaged weights of `followed`, batch-norm statistics included, and is in eval mode.
 
-    decay   share of the old average kept in a step; the first steps keep less, so that the beginning is soon forgotten
+    decay   share of the old average kept in a step; the first steps keep less, so the initial weights fade quickly
     """
 
     def __init__(self, followed: Network, decay: float) -> None:
@@ -26,14 +26,14 @@ class Average(Generic[Network]):
 
     @torch.no_grad()
     def update(self) -> None:
-        """To be called after each step of the followed network; never waits for the device."""
+        """Call after each step of the followed network; never waits for the device."""
         self._steps += 1
         kept = min(self.decay, self._steps / (self._steps + 10))
         floats = [pair for pair in self._pairs if pair[0].is_floating_point()]
-        torch._foreach_lerp_([mine for mine, _ in floats], [theirs for _, theirs in floats], 1 - kept)
-        for mine, theirs in self._pairs:
-            if not mine.is_floating_point():
-                mine.copy_(theirs)
+        torch._foreach_lerp_([average for average, _ in floats], [followed for _, followed in floats], 1 - kept)
+        for average, followed in self._pairs:
+            if not average.is_floating_point():
+                average.copy_(followed)
 
     def state_dict(self) -> dict[str, object]:
         return {"network": self.network.state_dict(), "steps": self._steps}

@@ -1,4 +1,4 @@
-"""The sync expert: does this sound belong to these five frames of a mouth? Trained before the generator, then frozen.
+"""The sync expert: whether a sound belongs to five frames of a mouth. Trained before the generator, then frozen.
 
 Shape letters: B batch, N runs, R = RUN frames, S side of the face crop, F MFCC coefficients, W MFCC columns,
 D embedding size
@@ -18,23 +18,23 @@ from model.samples import pictures
 RUN = RUN_FRAMES  # consecutive frames seen at once, 200 ms
 MIDDLE = RUN // 2  # the frame of a run whose sound window is the run's
 DIM = 128
-PLATEAU = math.log(2)  # loss of an expert that knows nothing yet: every pair a coin
-FIRST_SCALE, FIRST_BIAS = 5.0, 0.0  # of the logit; with cosines near 0 they begin at the plateau
+PLATEAU = math.log(2)  # loss at chance: every pair has probability 1/2
+FIRST_SCALE, FIRST_BIAS = 5.0, 0.0  # of the logit; with cosines near 0 training starts at the plateau
 
 
 class SyncExpert(nn.Module):
-    """Embed runs of mouths and sounds on the unit sphere; belonging together is near.
+    """Embeds runs of mouths and sounds on the unit sphere; pairs in sync are near.
 
     Shape:   faces (B, 15, S/2, S) in [0, 1], from `lower_halves`; mfcc (B, 12, 35) or (B, 1, 12, 35) float, the window
              of the run's middle frame  ->  unit vectors (B, 128), float32
     width    multiplies the channels, see model.generator.scaled
     size     S, a multiple of 32
-    Errors:  ValueError for such a shape of input
+    Errors:  ValueError for another input shape or size
     Source:  the idea of Wav2Lip (Prajwal et al. 2020): five lower halves against their sound, frozen in the GAN; five
              frames from Chung and Zisserman 2016, "Out of time".
-    Differs: The sound is LipGAN's window of 350 ms around the run's middle, not 200 ms of mel, heard by the same layers
-             as the generator's. A logit of learnt scale and bias stands for their bare cosine, so that
-             `probability` is calibrated.
+    Differs: The sound is LipGAN's window of 350 ms around the run's middle, not 200 ms of mel, and goes through the
+             same layers as the generator's. A logit with learnt scale and bias replaces their bare cosine, so that
+             the probability is calibrated.
     """
 
     def __init__(self, width: float = 1.0, size: int = 96) -> None:
@@ -60,9 +60,9 @@ class SyncExpert(nn.Module):
         self.bias = nn.Parameter(torch.tensor(FIRST_BIAS))
 
     def embed_faces(self, faces_BCHW: Tensor) -> Tensor:
-        wanted = (3 * RUN, self.size // 2, self.size)
-        if faces_BCHW.shape[1:] != wanted:
-            raise ValueError(f"faces must be (B, {', '.join(map(str, wanted))}), got {tuple(faces_BCHW.shape)}")
+        expected = (3 * RUN, self.size // 2, self.size)
+        if faces_BCHW.shape[1:] != expected:
+            raise ValueError(f"faces must be (B, {', '.join(map(str, expected))}), got {tuple(faces_BCHW.shape)}")
         return F.normalize(self.face(faces_BCHW).float())
 
     def embed_audio(self, mfcc_BFW: Tensor) -> Tensor:
@@ -72,42 +72,42 @@ class SyncExpert(nn.Module):
         return F.normalize(self.audio_head(self.audio_code(mfcc_BFW.unsqueeze(1)).flatten(1)).float())
 
     def logit(self, cosine: Tensor) -> Tensor:
-        """Of the probability that a pair with this cosine belongs together, when half of all pairs do."""
+        """Logit of the probability that a pair with this cosine is in sync, if half of all pairs are."""
         return self.scale * cosine + self.bias
 
     def generator_loss(self, faces_BCHW: Tensor, mfcc_BFW: Tensor) -> Tensor:
-        """-log probability of "belongs together", mean over the batch, 0-dim; ln 2 is "cannot tell"."""
+        """-log probability of "in sync", mean over the batch, 0-dim; ln 2 is chance."""
         cosine_B = (self.embed_faces(faces_BCHW) * self.embed_audio(mfcc_BFW)).sum(dim=1)
         return F.softplus(-self.logit(cosine_B)).mean()
 
 
 def lower_halves(pictures_N3SS: Tensor) -> Tensor:
-    """Runs of frames as the expert sees them, RGB after RGB in time order.  Shape: (N R, 3, S, S) -> (N, 15, S/2, S)"""
+    """The expert's input: the runs' lower halves, channels in time order.  Shape: (N R, 3, S, S) -> (N, 15, S/2, S)"""
     size = pictures_N3SS.shape[-1]
     lower = pictures_N3SS[:, :, size // 2 :]
     return lower.reshape(-1, RUN * 3, size // 2, size)
 
 
 class Pairs(NamedTuple):
-    """Which pairs (run i, sound j) of a batch teach what; the rest are too near in time to tell.  Shape: (B, B) bool"""
+    """Masks over the pairs (run i, sound j) of a batch; pairs too near in time are in none.  Shape: (B, B) bool"""
 
-    own: Tensor  # belong together
-    same_clip: Tensor  # do not: another time of the clip
-    other_clip: Tensor  # do not: another clip
+    own: Tensor  # positives
+    same_clip: Tensor  # negatives: another time of the same clip
+    other_clip: Tensor  # negatives: another clip
 
 
 def pairs(clip_B: Tensor, frame_B: Tensor, min_frames: int) -> Pairs:
-    """A negative of the same clip is at least `min_frames` away; the same frame twice is none.  Shape: (B,) int"""
+    """Negatives of the same clip are at least `min_frames` apart; a repeated frame is not one.  Shape: (B,) int"""
     same = clip_B[:, None] == clip_B[None]
     apart = (frame_B[:, None] - frame_B[None]).abs()
     return Pairs(same & (apart == 0), same & (apart >= max(1, min_frames)), ~same)
 
 
 def pair_loss(logit_BB: Tensor, which: Pairs, other_clip_share: float) -> Tensor:
-    """Binary cross entropy over pairs, in and out of sync with half of the weight each: ln 2 for who knows nothing.
+    """Binary cross entropy over pairs, positives and negatives with half of the weight each; ln 2 at chance.
 
-    other_clip_share  of the weight of the negatives. With much of it the expert learns which voice goes with which
-                      face, leaves the plateau by that alone, and tells nothing on unseen speakers (measured: 50 %).
+    other_clip_share  of the weight of the negatives. With a large share the expert learns which voice goes with which
+                      face, leaves the plateau by that alone, and is at chance on unseen speakers (measured: 50 %).
     Source: sigmoid loss over all pairs, Zhai et al. 2023, with the halves of Wav2Lip's expert, whose plateau it keeps.
     """
     right = _mean(F.softplus(-logit_BB), which.own)
@@ -117,9 +117,10 @@ def pair_loss(logit_BB: Tensor, which: Pairs, other_clip_share: float) -> Tensor
 
 
 def ranking_loss(logit_BB: Tensor, which: Pairs) -> Tensor:
-    """Cross entropy of finding each run's sound, and each sound's run, among those of the same clip.
+    """Cross entropy of picking each run's sound, and each sound's run, among those of the same clip.
 
-    Source: van den Oord et al. 2018. The hardest negatives get most of the gradient, so it leaves the plateau early.
+    Source: van den Oord et al. 2018. The hardest negatives get most of the gradient, so training leaves the plateau
+            early.
     """
     at_B = torch.arange(len(logit_BB), device=logit_BB.device)
     allowed = which.same_clip.clone()
@@ -129,12 +130,12 @@ def ranking_loss(logit_BB: Tensor, which: Pairs) -> Tensor:
 
 
 def _mean(values: Tensor, where: Tensor) -> Tensor:
-    """Mean where True, 0 where nothing is: without a look at the mask on the host."""
+    """Mean where True, 0 for an empty mask; the host never reads the mask."""
     return (values * where).sum() / where.sum().clamp_min(1)
 
 
 class RunBatch(NamedTuple):
-    """B runs of frames, each with the sound of its middle frame, and where it is from.
+    """B runs of frames, each with the sound of its middle frame and its origin.
 
     Shape: faces_BRSS3 (B, 5, S, S, 3) uint8; mfcc_BFW (B, 12, 35) float32; clip_B, frame_B (B,) int
     """
@@ -154,7 +155,7 @@ def step_loss(
     other_clip_share: float,
     ranking_weight: float,
 ) -> tuple[Tensor, Tensor]:
-    """(what is minimised, the pair loss in it, which is ln 2 for who knows nothing), 0-dim.  See model.expert."""
+    """(the loss to minimise, its pair loss, which is ln 2 at chance), 0-dim."""
     device = network.scale.device
     batch = RunBatch(*(part.to(device, non_blocking=True) for part in batch))
     faces_BCHW = lower_halves(pictures(batch.faces_BRSS3.flatten(0, 1)))

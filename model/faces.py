@@ -1,4 +1,4 @@
-"""Where the face is and what is cut out: one box policy for training, evaluation and inference.
+"""Face boxes and crops: one box policy for training, evaluation and inference.
 
 A box is (left, top, right, bottom) in pixels of the frame, float, right and bottom exclusive.
 Pictures are RGB uint8 (T, H, W, 3) everywhere in this project; BGR exists only inside OpenCV calls.
@@ -8,8 +8,8 @@ import numpy as np
 
 FACES_VERSION = 5  # raise it when the boxes or crops of a clip change; it is part of the unit cache's keys
 SIDE_MARGIN = 0.07  # of the detector's box width, left and right
-CHIN_MARGIN = 0.14  # below: dlib's box ends at the chin's edge, an open mouth moves it further down
-CLOSED = 0.02  # opening that no landmark is exact enough to tell from none
+CHIN_MARGIN = 0.14  # below: dlib's box ends at the chin, which an open mouth moves further down
+CLOSED = 0.02  # a smaller opening is below the landmarks' precision
 FOLLOW_IOU = 0.2  # a face that overlaps the last box less than this is not the same person
 
 
@@ -23,10 +23,10 @@ def iou(box_4: np.ndarray, boxes_N4: np.ndarray) -> np.ndarray:
 
 
 def choose(boxes_N4: np.ndarray, last_4: np.ndarray | None, choice: str, frame_hw: tuple[int, int]) -> np.ndarray:
-    """The speaker's box among N >= 1 found ones: the one that follows the last box, else by `choice`.
+    """The speaker's box among N >= 1 detections: the one that follows the last box, else by `choice`.
 
     choice: "largest", or "central" (nearest to the middle of the frame)
-    Source: LipGAN takes the largest box of each frame, which changes person on 15-18 % of frames with two.
+    Source: LipGAN takes the largest box of each frame, which switches person on 15-18 % of frames with two.
     """
     if last_4 is not None:
         overlap_N = iou(last_4, boxes_N4)
@@ -39,7 +39,7 @@ def choose(boxes_N4: np.ndarray, last_4: np.ndarray | None, choice: str, frame_h
 
 
 def smooth_track(boxes_T4: np.ndarray, found_T: np.ndarray, smooth_frames: int) -> np.ndarray:
-    """A steady box for every frame: gaps bridged in a line, ends held, then a centred mean over `smooth_frames`.
+    """A steady box for every frame: gaps interpolated, ends held, then a centred mean over `smooth_frames`.
 
     dlib's boxes come in steps of 6/5 in size and jitter; unsmoothed they make the crop zoom.
     Shape: (T, 4), (T,) bool with at least one True -> (T, 4)
@@ -55,7 +55,7 @@ def smooth_track(boxes_T4: np.ndarray, found_T: np.ndarray, smooth_frames: int) 
 
 
 def crop_boxes(boxes_T4: np.ndarray) -> np.ndarray:
-    """What is cut out around the detector's boxes: cheeks a little wider, the chin in it.  Shape: (T, 4) -> (T, 4)"""
+    """Crop boxes of the detector's boxes: wider at the cheeks, and with the whole chin.  Shape: (T, 4) -> (T, 4)"""
     width_T = boxes_T4[:, 2] - boxes_T4[:, 0]
     grow = np.array([-SIDE_MARGIN, 0.0, SIDE_MARGIN, CHIN_MARGIN])
     return boxes_T4 + width_T[:, None] * grow
@@ -69,9 +69,9 @@ def aperture(landmarks_T682: np.ndarray) -> np.ndarray:
 
 
 def closed(landmarks_T682: np.ndarray, found_T: np.ndarray) -> np.ndarray:
-    """Frames with a face whose mouth is the most closed of the clip: a tenth of them, or fewer, or none.
+    """The clip's frames with the most closed mouth: at most a tenth of the frames with a face.
 
-    None is where the mouth is open all the time: what is closed opens less than a quarter as wide as the widest frames.
+    A closed mouth opens less than a quarter as wide as the widest frames; a clip may have no such frame.
     Shape: (T, 68, 2), (T,) bool -> (T,) bool
     """
     opening_T = aperture(landmarks_T682)
@@ -82,7 +82,7 @@ def closed(landmarks_T682: np.ndarray, found_T: np.ndarray) -> np.ndarray:
 
 
 def mouth_boxes(landmarks_T682: np.ndarray, size: int, margin: float = 0.04) -> np.ndarray:
-    """Box of the lips in an S x S crop, with `margin` x S around, whole pixels inside it.  Shape: -> (T, 4) int16"""
+    """Box of the lips in an S x S crop, plus `margin` x S, clipped to the crop.  Shape: -> (T, 4) int16"""
     lips_T = landmarks_T682[:, 48:68]
     low = np.floor(lips_T.min(axis=1) - margin * size)
     high = np.ceil(lips_T.max(axis=1) + margin * size)

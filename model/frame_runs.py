@@ -1,7 +1,7 @@
-"""Which runs of frames the sync expert is trained and measured on.
+"""The runs of frames that the sync expert is trained and measured on.
 
-An epoch takes every clip once, in a new order; a batch is the next few clips with some runs of each. All of it is drawn
-from (seed, epoch, clip), so a batch can be made again from its number alone.
+An epoch takes every clip once, in a new order; a batch is the next few clips with some runs of each. Draws depend on
+(seed, epoch, clip) alone, so a batch can be rebuilt from its number.
 """
 
 from collections.abc import Sequence
@@ -23,21 +23,21 @@ class Runs(NamedTuple):
 
 
 def starts(found_T: np.ndarray) -> np.ndarray:
-    """First frames of the runs in which the face was seen in every frame.  Shape: (T,) bool -> (N,) int"""
+    """First frames of the runs with a face in every frame.  Shape: (T,) bool -> (N,) int"""
     if len(found_T) < RUN:
         return np.zeros(0, np.int64)
     return np.flatnonzero(np.lib.stride_tricks.sliding_window_view(found_T, RUN).all(axis=1))
 
 
 def batches_per_epoch(num_clips: int, clips_per_batch: int) -> int:
-    """Whole batches only, but for a corpus smaller than a batch, which is a batch."""
+    """Whole batches only; a corpus smaller than a batch is one batch."""
     return max(1, num_clips // clips_per_batch)
 
 
 def draw(
     step: int, keys: Sequence[str], starts_of: Sequence[np.ndarray], *, seed: int, clips_per_batch: int, per_clip: int
 ) -> Runs:
-    """The batch of a step.  `starts_of`: per clip, `starts`, none of them empty."""
+    """The batch of a step.  `starts_of`: `starts` of each clip, none of them empty."""
     epoch, at = divmod(step, batches_per_epoch(len(keys), clips_per_batch))
     order = seeds.generator(seed, "expert clips", epoch).permutation(len(keys))
     clip_C = order[at * clips_per_batch : (at + 1) * clips_per_batch]
@@ -51,6 +51,6 @@ def draw(
 
 
 def fixed(starts_of: Sequence[np.ndarray], num_runs: int) -> list[np.ndarray]:
-    """The same runs at every call, spread evenly over all clips and within each.  Shape: -> per clip (n,) int"""
+    """Validation runs: always the same, spread evenly over all clips and within each.  Shape: -> per clip (n,) int"""
     per_clip = -(-num_runs // max(1, len(starts_of)))
     return [np.unique(possible[np.linspace(0, len(possible) - 1, per_clip).astype(int)]) for possible in starts_of]

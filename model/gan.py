@@ -1,4 +1,4 @@
-"""Both networks, both optimisers and the joint step: the one object that a trainer drives.
+"""The GAN: both networks, their optimisers and the joint training step.
 
 Shape letters: B batch, S side of the face crop, F MFCC coefficients, W MFCC columns, D embedding size
 """
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model import distributed as ranks
+from model import distributed
 from model.discriminator import SyncDiscriminator, distance
 from model.ema import Average
 from model.expert import SyncExpert
@@ -22,7 +22,7 @@ from model.samples import Batch, generator_input, pictures
 from model.visual_quality import QualityDiscriminator, accuracy, quality_loss
 
 PRECISIONS = ("bf16", "fp32")
-PAIRS = ("right", "generated", "wrong")  # what the discriminator sees; only the first is in sync
+PAIRS = ("right", "generated", "wrong")  # the discriminator's inputs; only the first is in sync
 
 
 class Gan:
@@ -30,23 +30,23 @@ class Gan:
 
     The discriminator sees three pairs of face and sound: real + right, generated + right, real + wrong. Only the first
     is in sync. The wrong sound is the sample's own `negative_BFW`, never that of another sample of the batch. Its loss
-    is contrastive, the mean of the synced and the unsynced side. Then the generator minimises
+    is contrastive, the mean of the synced and the unsynced side. The generator minimises
     lip-weighted L1 + weight `sync` x contrastive(generated + right, called in sync) + the terms of
     model.loss_terms, each with its weight in `weights`, which a trainer may change from step to step.
 
     width, size     see model.generator
     p               section train of params.yaml: learning rates, margin, precision, which terms have a weight
-    expert          frozen here, for the terms `expert` and `perceptual`; None where neither is used
-    channels_last   memory layout of the weights; the pictures come in it anyway
+    expert          frozen here, for the terms `expert` and `perceptual`; None if neither is used
+    channels_last   memory layout of the weights; the pictures have it in any case
     compiled        "" or a mode of torch.compile for both networks, "default", "reduce-overhead" (CUDA graphs) or
                     "max-autotune"; or "aot_eager", a backend that only traces
-    Errors:  ValueError for an unknown precision, a width or a size that cannot be built
-    Source:  Rudrabha/LipGAN @ 7489174, train.py. There a coin decides which of the two unsynced pairs a batch trains
-             on: on average the weights here.
+    Errors:  ValueError for an unknown precision, or a width or size that cannot be built
+    Source:  Rudrabha/LipGAN @ 7489174, train.py. There each batch trains on one of the two unsynced pairs, drawn at
+             random: the weights here are its expectation.
     Differs: Without `train.separate_fakes` one forward pass of the generator serves both networks: the discriminator's
              generated faces are made with the batch's statistics and not the running ones. The discriminator takes
              one step on three pairs and not two.
-             Several processes (model.distributed) each take a part of the batch: means over all, and one result.
+             Several processes (model.distributed) each take a part of the batch and average to the same result.
     """
 
     l1_weight = 1.0  # the weights of the other terms are relative to it
@@ -88,28 +88,28 @@ class Gan:
 
     @property
     def shown(self) -> Generator:
-        """The generator that is measured and saved: the average where there is one."""
+        """The generator that is measured and saved: the moving average, if there is one."""
         return self.average.network if self.average else self.generator
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        """Train both networks on one batch, which lies on the device.
+        """Train both networks on one batch that is on the device.
 
-        Returns 0-dim float32 tensors on the device, detached. Nothing here waits for the device: read them seldom.
+        Returns 0-dim float32 tensors on the device, detached. Nothing here waits for the device: read them rarely.
             l1, mouth_l1          of the generated faces: whole, inside the lip box; [0, 1]
-            weighted_l1           the lip-weighted L1 that the generator's loss takes
+            weighted_l1           the lip-weighted L1 in the generator's loss
             sync_loss             contrastive loss of the generated faces, called in sync
-            g_loss, d_loss        what each network minimised
+            g_loss, d_loss        the loss of each network
             d_loss_right, d_loss_generated, d_loss_wrong         the loss of each kind of pair
             distance_right, distance_generated, distance_wrong   the mean distance of each kind; [0, 2]
-            expert, quality, temporal, perceptual   the terms of model.loss_terms that have a weight now
-            quality_loss, quality_accuracy          of the visual-quality discriminator, from when its term has one
-            zero_gradient_share   of the pairs not in sync: those a margin apart already; [0, 1]
+            expert, quality, temporal, perceptual   the terms of model.loss_terms whose weight is above 0
+            quality_loss, quality_accuracy          of the visual-quality discriminator, while its term has a weight
+            zero_gradient_share   of the unsynced pairs: those already a margin apart; [0, 1]
             g_grad_norm, d_grad_norm
-            finite                1, or 0 where a gradient was not finite. That network's weights were then left alone;
-                                  its batch-norm statistics may be spoilt, so go back to a checkpoint
+            finite                1, or 0 if a gradient was not finite. That network's weights were then not changed;
+                                  its batch-norm statistics may be invalid, so return to a checkpoint
         """
         if self.compiled:
-            torch.compiler.cudagraph_mark_step_begin()  # what the last step's graphs hold may be written over
+            torch.compiler.cudagraph_mark_step_begin()  # the last step's graphs may be overwritten
         real_B3SS = pictures(batch.target_BSS3)
         fakes_B3SS = self._inferred(batch, real_B3SS) if self.p.separate_fakes else None
         self.generator.train()
@@ -129,7 +129,7 @@ class Gan:
 
     @torch.no_grad()
     def measure(self, batch: Batch) -> dict[str, Tensor]:
-        """The losses and distances of `step` in eval mode; nothing is trained. For validation."""
+        """The losses and distances of `step` in eval mode, for validation."""
         real_B3SS = pictures(batch.target_BSS3)
         faces_B6SS = generator_input(pictures(batch.identity_BSS3), real_B3SS)
         generated_B3SS = self.generate(faces_B6SS, batch.mfcc_BFW)
@@ -145,13 +145,13 @@ class Gan:
             return self._kept(self.shown(faces_B6SS.to(self.device), mfcc_BFW.to(self.device)))
 
     def set_learning_rate(self, factor: float) -> None:
-        """Both learning rates become `factor` times what this object was made with."""
+        """Set every learning rate to `factor` times its initial value."""
         for optimizer in filter(None, (self.generator_optimizer, self.discriminator_optimizer, self.quality_optimizer)):
             for group in optimizer.param_groups:
                 group["lr"] = factor * optimizer.defaults["lr"]
 
     def state_dict(self) -> dict[str, Any]:
-        """All that training needs to go on, bit for bit. `torch.load(weights_only=True)` reads it."""
+        """Everything needed to resume bit for bit. `torch.load(weights_only=True)` reads it."""
         return {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -172,8 +172,8 @@ class Gan:
         }
 
     def _autocast(self) -> torch.autocast:
-        """A block of its own for every pass: within one, autocast goes on using the bf16 copies of weights it made,
-        also after an optimiser has changed the weights."""
+        """One block per pass: within a block autocast keeps using its bf16 copies of the weights, even after an
+        optimiser has changed the weights."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.p.precision == "bf16")
 
     def _generated(self, batch: Batch, real_B3SS: Tensor) -> Tensor:
@@ -182,23 +182,23 @@ class Gan:
             return self._kept(self.generator(faces_B6SS, batch.mfcc_BFW))
 
     def _kept(self, result: Tensor) -> Tensor:
-        """A copy where it is needed: without gradients, a CUDA graph writes over its last result."""
+        """A copy if needed: without gradients, a CUDA graph overwrites its last result."""
         return result.clone() if self.compiled and not torch.is_grad_enabled() else result
 
     @torch.no_grad()
     def _inferred(self, batch: Batch, real_B3SS: Tensor) -> Tensor:
-        """LipGAN's fakes: of the network that trains, not of its average, with the running statistics."""
+        """LipGAN's fakes: by the network in training, not its average, with the running statistics."""
         self.generator.eval()
         return self._generated(batch, real_B3SS)
 
     def _num_runs_here(self) -> int:
-        """In training each rank has its share of a batch's runs; what is measured is measured by one rank."""
-        return self.p.num_runs // ranks.num_ranks() if torch.is_grad_enabled() else self.p.num_runs
+        """In training each rank has its share of a batch's runs; validation runs on one rank."""
+        return self.p.num_runs // distributed.num_ranks() if torch.is_grad_enabled() else self.p.num_runs
 
     def _discriminator_loss(
         self, generated_B3SS: Tensor, real_B3SS: Tensor, batch: Batch
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        # every face and every sound is embedded once; no layer looks across samples, so they may share a pass
+        # every face and every sound is embedded once; no layer mixes samples, so they can share a pass
         with self._autocast():
             faces_2BD = self.discriminator.embed_faces(torch.cat([generated_B3SS, real_B3SS]))
             sounds_2BD = self.discriminator.embed_audio(torch.cat([batch.mfcc_BFW, batch.negative_BFW]))
@@ -227,20 +227,18 @@ class Gan:
         g_loss = self.l1_weight * weighted_l1 + self.weights["sync"] * sync_loss
         active = [name for name in NAMES if self.weights[name]]
         with self._autocast():
-            found = terms(
-                active, generated_B3SS, real_B3SS, batch,
-                num_runs=self._num_runs_here(), expert=self.expert, quality=self.quality,
-            )  # fmt: skip
-        for name, value in found.items():
+            runs = self._num_runs_here()
+            values = terms(active, generated_B3SS, real_B3SS, batch, runs, expert=self.expert, quality=self.quality)
+        for name, value in values.items():
             g_loss = g_loss + self.weights[name] * value
-        shown_B3SS = generated_B3SS.detach()
+        detached_B3SS = generated_B3SS.detach()
         return g_loss, {
-            "l1": F.l1_loss(shown_B3SS, real_B3SS),
-            "mouth_l1": mouth_l1(shown_B3SS, real_B3SS, batch.mouth_B4),
+            "l1": F.l1_loss(detached_B3SS, real_B3SS),
+            "mouth_l1": mouth_l1(detached_B3SS, real_B3SS, batch.mouth_B4),
             "weighted_l1": weighted_l1.detach(),
             "sync_loss": sync_loss.detach(),
             "g_loss": g_loss.detach(),
-            **{name: value.detach() for name, value in found.items()},
+            **{name: value.detach() for name, value in values.items()},
         }
 
     def _quality_step(self, generated_B3SS: Tensor, real_B3SS: Tensor) -> dict[str, Tensor]:
@@ -249,5 +247,4 @@ class Gan:
             real, generated = self.quality(torch.cat([real_B3SS, generated_B3SS])).chunk(2)
         loss = quality_loss(real, generated)
         update(self.quality, self.quality_optimizer, loss)
-        told = accuracy(real.detach(), generated.detach())
-        return {"quality_loss": loss.detach(), "quality_accuracy": told}
+        return {"quality_loss": loss.detach(), "quality_accuracy": accuracy(real.detach(), generated.detach())}

@@ -1,4 +1,4 @@
-"""The generator: a face with its mouth masked, another frame of the face and a sound -> the face that says it.
+"""The generator: a face with its mouth masked, an identity frame and a sound -> the face lip-synced to the sound.
 
 Shape letters: B batch, C channels, S side of the face crop, F MFCC coefficients, W MFCC columns
 """
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model import distributed as ranks
+from model import distributed
 from model.samples import NUM_MFCC
 from model.timing import WINDOW
 
@@ -23,13 +23,13 @@ class Generator(nn.Module):
              ->  (B, 3, S, S) float32 in [0, 1]
     width    multiplies every number of channels, see `scaled`
     size     S, a multiple of 32
-    Errors:  ValueError for such a width, size or shape of input
+    Errors:  ValueError for an invalid width, size or input shape
     Source:  Rudrabha/LipGAN @ 7489174, generator.py, `create_model_residual`
-    Differs: At sizes other than 96 the five halvings stay; the lowest map is S/32 wide instead of 3, and so are
-             the kernels that join it to the 1 x 1 code (92.5 million parameters at width 1, size 192).
-             Convolutions before a batch norm have no bias, which the norm would take away again. Padding is
-             symmetric where TensorFlow's "same" is not, so Keras weights do not carry over.
-             A batch of one can be trained on, see `BatchNorm`.
+    Differs: Every size has five halvings; the lowest map is S/32 wide instead of 3, and so are the kernels that join
+             it to the 1 x 1 code (92.5 million parameters at width 1, size 192).
+             Convolutions before a batch norm have no bias, which the norm would cancel. Padding is symmetric where
+             TensorFlow's "same" is not, so Keras weights cannot be loaded.
+             Batches of one can be trained on, see `BatchNorm`.
     """
 
     def __init__(self, width: float = 1.0, size: int = 96) -> None:
@@ -52,7 +52,7 @@ class Generator(nn.Module):
             conv(c512, c512, kernel=1),
         )
         self.audio_code = audio_code(width)
-        # each level is concatenated with the encoder's map of its size, and the next one reads both
+        # each level's output is concatenated with the encoder's map of its size for the next level
         self.decoder = nn.ModuleList(
             [
                 up(2 * c512, c512, bottom=bottom),  # 1 x 1 to S/32
@@ -76,14 +76,14 @@ class Generator(nn.Module):
         x = torch.cat([self.face_code(x), self.audio_code(mfcc_BFW.unsqueeze(1))], dim=1)
         for level, skip in zip(self.decoder, reversed(maps), strict=True):
             x = torch.cat([skip, level(x)], dim=1)
-        # the sigmoid in float32: above 1/2 a bf16 holds no steps finer than 1/256
+        # sigmoid in float32: above 1/2 bf16 has no steps finer than 1/256
         return torch.sigmoid(self.picture(x).float())
 
 
 def audio_code(width: float) -> nn.Sequential:
-    """Sound to a code.  Shape: (B, 1, 12, 35) -> (B, C, 1, 1) float >= 0, C = scaled(512, width)
+    """Audio encoder.  Shape: (B, 1, 12, 35) -> (B, C, 1, 1) float >= 0, C = scaled(512, width)
 
-    The sync expert hears with the same layers (model.expert), so that its weights can be the generator's first ones.
+    The sync expert has the same layers (model.expert), so that its weights can initialise the generator's.
     """
     c128, c256, c512 = (scaled(c, width) for c in (128, 256, 512))
     return nn.Sequential(
@@ -102,7 +102,7 @@ def audio_code(width: float) -> nn.Sequential:
 
 
 class Residual(nn.Module):
-    """Two convolutions whose result is added to what went in."""
+    """Two convolutions whose result is added to their input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -114,19 +114,19 @@ class Residual(nn.Module):
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation with Keras's constants, that can also be trained on one value a channel.
+    """Batch normalisation with Keras's constants that also trains on one value per channel.
 
-    Differs: On a 1 x 1 map a batch of one has nothing to normalise by: torch raises, Keras returns the bias and so
-             loses the sound. Here the running statistics normalise it, and stay as they are.
-             Where several processes train (model.distributed), the statistics are those of the global batch, on any
-             device: two processes compute what one would.
+    Differs: On a 1 x 1 map a batch of one has no statistics: torch raises, Keras returns the bias and so loses the
+             sound. Here the running statistics normalise it and are not updated.
+             With several processes (model.distributed) the statistics are those of the global batch, on any device:
+             two processes compute what one would.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
 
     def forward(self, x: Tensor) -> Tensor:
-        num_ranks = ranks.num_ranks() if self.training else 1
+        num_ranks = distributed.num_ranks() if self.training else 1
         num_values = x.shape[0] * x.shape[2] * x.shape[3] * num_ranks
         if self.training and num_values == 1:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
@@ -137,7 +137,7 @@ class BatchNorm(nn.BatchNorm2d):
         assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
         with torch.autocast(x.device.type, enabled=False):
             var_C, mean_C = torch.var_mean(x.float(), dim=(0, 2, 3), correction=0)
-            mean_C, square_C = ranks.mean(torch.stack([mean_C, var_C + mean_C.square()])).unbind()
+            mean_C, square_C = distributed.mean(torch.stack([mean_C, var_C + mean_C.square()])).unbind()
             var_C = (square_C - mean_C.square()).clamp_min(0)
             with torch.no_grad():
                 unbiased_C = var_C * (num_values / (num_values - 1))
@@ -157,7 +157,7 @@ def conv(
     stride: int | tuple[int, int] = 1,
     padding: int | None = None,
 ) -> nn.Module:
-    """Convolution, batch norm, ReLU; padded to keep the size unless told otherwise (square kernels)."""
+    """Convolution, batch norm, ReLU; padded to keep the size unless `padding` is given (square kernels)."""
     if padding is None:
         assert isinstance(kernel, int), kernel
         padding = kernel // 2
@@ -169,8 +169,8 @@ def conv(
 def up(c_in: int, c_out: int, *, bottom: int | None = None) -> nn.Module:
     """Transposed convolution to twice the size, or from 1 x 1 to `bottom`; then batch norm, ReLU.
 
-    It begins as linear interpolation of mixed channels: random taps of stride 2 draw a grid into the picture, which a
-    short training does not get rid of.  Source: Odena et al. 2016, Deconvolution and checkerboard artifacts.
+    It is initialised as linear interpolation of mixed channels: random taps of stride 2 cause a grid in the picture,
+    which a short training does not remove.  Source: Odena et al. 2016, Deconvolution and checkerboard artifacts.
     """
     if bottom is None:
         grow = nn.ConvTranspose2d(c_in, c_out, 3, stride=2, padding=1, output_padding=1, bias=False)
@@ -187,14 +187,14 @@ def residuals(channels: int, num_blocks: int) -> list[nn.Module]:
 
 
 def scaled(channels: int, width: float) -> int:
-    """`channels` times `width` in whole eights, at least 8, which is what matrix units like."""
+    """`channels` times `width` as a multiple of 8, at least 8, for the matrix units."""
     if width <= 0:
         raise ValueError(f"width must be above 0, got {width}")
     return max(8, round(channels * width / 8) * 8)
 
 
 def bottom_size(size: int) -> int:
-    """Side of the lowest face map; a face that does not divide into it is a ValueError."""
+    """Side of the lowest face map.  Errors: ValueError for a size that cannot be halved five times"""
     if size < 2**LEVELS or size % 2**LEVELS:
         raise ValueError(f"size must be a multiple of {2**LEVELS}, got {size}")
     return size // 2**LEVELS

@@ -1,12 +1,12 @@
-"""How far a head is turned, from its landmarks."""
+"""Yaw of the head, from its landmarks."""
 
 import numpy as np
 
-RIDGE = 10.0  # of the yaw: 136 coordinates of one size, few hundred heads
+RIDGE = 10.0  # of the yaw regression: 136 coordinates of one scale, a few hundred heads
 
 
 def head_shape(landmarks_T682: np.ndarray) -> np.ndarray:
-    """Landmarks without place and size.  Shape: (T, 68, 2) -> (T, 136)"""
+    """Landmarks without position and size.  Shape: (T, 68, 2) -> (T, 136)"""
     points = landmarks_T682.astype(np.float64)
     points = points - points.mean(axis=1, keepdims=True)
     size_T = np.sqrt((points**2).sum(axis=(1, 2)) / points.shape[1])
@@ -14,7 +14,7 @@ def head_shape(landmarks_T682: np.ndarray) -> np.ndarray:
 
 
 def fit_yaw(landmarks_N682: np.ndarray, yaw_N: np.ndarray) -> np.ndarray:
-    """Ridge regression of the yaw in degrees on `head_shape`.  Shape: (N, 68, 2), (N,) -> (137,), the last added"""
+    """Ridge regression of the yaw in degrees on `head_shape`.  Shape: (N, 68, 2), (N,) -> (137,), the bias last"""
     shapes = head_shape(landmarks_N682)
     middle, mean_deg = shapes.mean(axis=0), yaw_N.mean()
     centred = shapes - middle
@@ -24,5 +24,5 @@ def fit_yaw(landmarks_N682: np.ndarray, yaw_N: np.ndarray) -> np.ndarray:
 
 
 def yaw_deg(landmarks_T682: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """How far the head is turned, by `fit_yaw`'s weights.  Shape: (T, 68, 2), (137,) -> (T,) degrees"""
+    """Yaw by the weights of `fit_yaw`.  Shape: (T, 68, 2), (137,) -> (T,) degrees"""
     return head_shape(landmarks_T682) @ weights[:-1] + weights[-1]

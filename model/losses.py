@@ -1,4 +1,4 @@
-"""Loss terms. All take and give float32, on the device of what they are given, without a loop over the batch.
+"""Loss terms: float32 in and out, on the device of their inputs, without a loop over the batch.
 
 Shape letters: B batch, S side of the face crop
 """
@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 def contrastive(distance_B: Tensor, synced_B: Tensor, margin: float) -> Tensor:
-    """Pull pairs in sync to distance 0, push the others `margin` apart; the mean over the batch, 0-dim.
+    """Pulls pairs in sync to distance 0, pushes the others `margin` apart; mean over the batch, 0-dim.
 
-    d^2 where in sync, max(0, margin - d)^2 where not.
-    Shape:  distance_B (B,) >= 0; synced_B (B,) bool, or float in [0, 1] for doubt
+    d^2 if in sync, otherwise max(0, margin - d)^2.
+    Shape:  distance_B (B,) >= 0; synced_B (B,) bool, or float in [0, 1] for soft labels
     Source: Hadsell et al. 2006, eq. 4, as LipGAN uses it: its paper has margin 2, its code 1. Unrelated vectors of
             length 1 are about 1.41 apart, so margin 1 gives most negatives no gradient at all.
     """
@@ -21,12 +21,12 @@ def contrastive(distance_B: Tensor, synced_B: Tensor, margin: float) -> Tensor:
 
 
 def zero_gradient_share(negative_distance_B: Tensor, margin: float) -> Tensor:
-    """Share of the out-of-sync pairs that teach nothing, being `margin` apart already: 0-dim in [0, 1]."""
+    """Share of the unsynced pairs without a gradient, already `margin` apart: 0-dim in [0, 1]."""
     return (negative_distance_B >= margin).float().mean()
 
 
 def lip_mask(mouth_B4: Tensor, size: int) -> Tensor:
-    """Which pixels lie in the lip boxes (left, top, right, bottom; the last two exclusive).
+    """Mask of the pixels in the lip boxes (left, top, right, bottom; the last two exclusive).
 
     Shape: (B, 4) int -> (B, 1, S, S) bool
     """
@@ -38,10 +38,10 @@ def lip_mask(mouth_B4: Tensor, size: int) -> Tensor:
 
 
 def weighted_l1(generated_B3SS: Tensor, target_B3SS: Tensor, weight_B1SS: Tensor) -> Tensor:
-    """Each picture's mean absolute difference by these weights, then the mean over pictures: 0-dim.
+    """Weighted mean absolute difference of each picture, then the mean over pictures: 0-dim.
 
-    A picture's weights are divided by their own sum: equal weights are plain L1, and what else is in the batch does
-    not change what a picture counts. A picture without any weight counts as 0.
+    A picture's weights are normalised by their own sum: equal weights are plain L1, and the rest of the batch does not
+    change a picture's share. A picture with weights of 0 counts as 0.
     """
     difference_B1SS = (generated_B3SS.float() - target_B3SS.float()).abs().mean(dim=1, keepdim=True)
     weight_B1SS = weight_B1SS.float()
@@ -52,7 +52,7 @@ def weighted_l1(generated_B3SS: Tensor, target_B3SS: Tensor, weight_B1SS: Tensor
 def lip_weighted_l1(generated_B3SS: Tensor, target_B3SS: Tensor, mouth_B4: Tensor, alpha: float) -> Tensor:
     """L1 in which a pixel of the lip box weighs `alpha` times any other; alpha 1 is plain L1. 0-dim in [0, 1].
 
-    Source: LipGAN's authors: alpha > 1 makes the first epochs shape the mouth, which is 4 % of the face.
+    Source: LipGAN's authors: with alpha > 1 the first epochs shape the mouth, which is 4 % of the face.
     """
     mask_B1SS = lip_mask(mouth_B4, target_B3SS.shape[-1])
     return weighted_l1(generated_B3SS, target_B3SS, 1 + (alpha - 1) * mask_B1SS.float())

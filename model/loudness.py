@@ -4,10 +4,10 @@ import numpy as np
 
 from model import timing
 
-FULL_SCALE = 0.99  # of the sound: beyond it a sample is cut off
+FULL_SCALE = 0.99  # of the sound: a sample beyond it is clipped
 FLOOR_DB = -90.0
-# Loudness where vowels have their first formants says more of an open mouth than all of the sound: hisses and hums
-# are left out. Of nine curves tried on the training clips of seed 0 this one told right from wrong best.
+# Loudness in the band of the vowels' first formants predicts an open mouth better than total loudness: it leaves out
+# hisses and hums. Of nine curves tried on the training clips of seed 0 it separated right from wrong best.
 VOWELS_HZ = (500.0, 1500.0)
 COMPRESSION = 0.25  # exponent of the power: between amplitude and decibel
 
@@ -32,7 +32,7 @@ def _by_frame(sound: np.ndarray, num_frames: int) -> np.ndarray:
 
 
 def level_spread_db(levels_T: np.ndarray) -> float:
-    """Loud frames above quiet ones (95th and 10th percentile): low where something sounds in the pauses too."""
+    """Loud frames above quiet ones (95th and 10th percentile): low if the pauses are not silent."""
     return float(np.percentile(levels_T, 95) - np.percentile(levels_T, 10))
 
 

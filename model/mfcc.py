@@ -1,4 +1,4 @@
-"""From sound to what the networks hear: mel power, cepstra, and another sound added in between.
+"""From sound to the networks' audio input: mel power, cepstra, and background sound mixed in between.
 
 Shape letters: M = 40 mel bands, F = 12 coefficients, C columns of a sound, B windows of W columns
 """
@@ -17,13 +17,13 @@ NUM_FFT = 512
 MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ = 40, 300, 3700
 PRE_EMPHASIS, LIFTER = 0.97, 22
 LOG_FLOOR = 1e-10  # of mel energy: digital silence gets a finite value
-STEPS = 1000  # of a stored log power: thousandths of the natural logarithm
+STEPS = 1000  # log powers are stored in thousandths of the natural logarithm
 
 
 def levelled(log_mel_MC: np.ndarray, mean_square: float) -> np.ndarray:
-    """A clip's log mel power as it is stored: as if the sound's mean square were 1, in thousandths.
+    """A clip's log mel power as it is stored: normalised to mean square 1, in thousandths.
 
-    The cepstra without C0 are those of the sound, and a second sound is laid under it by decibels alone.
+    The cepstra without C0 stay those of the sound, and a background can be mixed in by decibels alone.
     Shape: (40, C) -> (C, 40) int16
     """
     level = np.log(max(mean_square, LOG_FLOOR))
@@ -31,16 +31,16 @@ def levelled(log_mel_MC: np.ndarray, mean_square: float) -> np.ndarray:
 
 
 def mixed(stored_BWM: Tensor, other_BWM: Tensor, level_db_B: Tensor, silent_B: Tensor) -> Tensor:
-    """The cepstra of windows with another sound under them, or of that sound alone.
+    """The cepstra of windows mixed with another sound, or of that sound alone.
 
-    Mel powers are added, as if the two sounds had no phase: |S + D|^2 is |S|^2 + |D|^2 and a cross term whose mean is 0
-    because they know nothing of one another. Against sounds that were added sample by sample the coefficients are off
-    by 17 to 20 % of what the second sound changed at 20 dB and by 11 % at 0 dB (root mean squares over 8 clips of the
-    demo; tests/model/test_disturbances.py), and by less than a fortieth of their spread to one side.
+    Mel powers are added and phases ignored: |S + D|^2 is |S|^2 + |D|^2 and a cross term whose mean is 0, because the
+    sounds are independent. Compared with sounds added sample by sample, the coefficients are off by 17 to 20 % of the
+    second sound's effect at 20 dB and by 11 % at 0 dB (root mean squares over 8 clips of the demo;
+    tests/model/test_disturbances.py), with a bias of less than a fortieth of their spread.
 
     stored_BWM   of `levelled`
     other_BWM    mel power of a sound whose mean square is 1
-    level_db_B   of that sound: under the voice, or, where the voice is silent, under full scale
+    level_db_B   of that sound: relative to the voice, or to full scale if the voice is silent
     Shape: stored (B, W, 40) int16, other (B, W, 40), (B,), (B,) bool -> (B, 12, W) float32
     """
     voice_BWM = torch.exp(stored_BWM.float() / STEPS)
@@ -64,7 +64,7 @@ def _basis() -> Tensor:
 
 
 def mel_power(sound: np.ndarray) -> np.ndarray:
-    """What tasks.features hears through librosa, for where librosa is not: column j is centred at j x 10 ms.
+    """Mel power as tasks.features computes it by librosa, without librosa: column j is centred at j x 10 ms.
 
     Shape: (samples,) float, whole columns -> (samples / 160, 40) float32
     """
@@ -81,7 +81,7 @@ def mel_power(sound: np.ndarray) -> np.ndarray:
 
 @cache
 def _filters() -> np.ndarray:
-    """Triangles that are evenly spaced on HTK's mel scale, with peaks of 1.  Shape: -> (257, 40)"""
+    """Triangular filters, evenly spaced on HTK's mel scale, with peaks of 1.  Shape: -> (257, 40)"""
     low, high = (2595 * np.log10(1 + hz / 700) for hz in (MEL_LOW_HZ, MEL_HIGH_HZ))
     corners_hz = 700 * (10 ** (np.linspace(low, high, MEL_BANDS + 2) / 2595) - 1)
     bins_hz = np.fft.rfftfreq(NUM_FFT, 1 / SAMPLE_RATE_HZ)[:, None]

@@ -1,8 +1,8 @@
-"""What one training sample is, and how its bytes become what the networks see, in training and inference alike.
+"""Training samples, and the conversion of bytes to network input, shared by training and inference.
 
 Shape letters: B batch, S side of the square face crop, F MFCC coefficients, W MFCC columns of a window
 
-A picture is RGB; as bytes uint8 (B, S, S, 3), as the networks see it float (B, 3, S, S) in [0, 1].
+A picture is RGB: uint8 (B, S, S, 3) as bytes, float (B, 3, S, S) in [0, 1] as network input.
 """
 
 from typing import NamedTuple
@@ -17,9 +17,9 @@ NUM_MFCC = 12  # coefficients 1..12; C0, the loudness, is left out
 
 
 class Batch(NamedTuple):
-    """B samples as the loader delivers them; a sample is one target frame with what belongs to it.
+    """B samples as the loader delivers them; a sample is one target frame and its inputs.
 
-    Shape:  identity_BSS3   (B, S, S, 3) uint8, another frame of the clip: who it is
+    Shape:  identity_BSS3   (B, S, S, 3) uint8, another frame of the clip that shows the person
             target_BSS3     (B, S, S, 3) uint8, the frame to generate
             mfcc_BFW        (B, 12, 35) float32, the sound of the target frame
             negative_BFW    (B, 12, 35) float32, sound that does not belong to the target frame
@@ -39,9 +39,9 @@ class Batch(NamedTuple):
 
 
 def pictures(frames_BSS3: Tensor | np.ndarray) -> Tensor:
-    """Bytes to what the networks see.  Shape: (B, S, S, 3) uint8 -> (B, 3, S, S) float32 in [0, 1]
+    """Bytes to network input.  Shape: (B, S, S, 3) uint8 -> (B, 3, S, S) float32 in [0, 1]
 
-    The result lies in memory as the bytes did, colour innermost: it is `channels_last` without a copy.
+    The result keeps the bytes' memory order, colour innermost: it is `channels_last` without a copy.
     """
     frames_BSS3 = torch.as_tensor(frames_BSS3)
     if frames_BSS3.dtype != torch.uint8 or frames_BSS3.ndim != 4 or frames_BSS3.shape[3] != 3:
@@ -57,14 +57,14 @@ def frame_bytes(pictures_B3SS: Tensor) -> Tensor:
 
 
 def mask_lower_half(pictures_B3SS: Tensor) -> Tensor:
-    """A copy with rows S // 2 and below at zero: what is left tells the pose, not the mouth."""
+    """A copy with rows S // 2 and below at zero: the rest shows the pose, not the mouth."""
     masked_B3SS = pictures_B3SS.clone()
     masked_B3SS[:, :, masked_B3SS.shape[2] // 2 :] = 0
     return masked_B3SS
 
 
 def generator_input(identity_B3SS: Tensor, target_B3SS: Tensor) -> Tensor:
-    """The six channels the generator sees: first the identity frame, then the target, masked *here*.
+    """The generator's six channels: the identity frame, then the target, which is masked here.
 
     Shape:  two (B, 3, S, S) in [0, 1] -> (B, 6, S, S)
     Source: the order of LipGAN's train.py
@@ -84,6 +84,6 @@ def windows_at(mfcc_FW: np.ndarray, middles_s: np.ndarray) -> np.ndarray:
 
 
 def identity_frame(found_T: np.ndarray) -> int:
-    """The frame that shows who it is: the middle one of those in which the detector saw the face."""
-    seen = np.flatnonzero(found_T)
-    return int(seen[len(seen) // 2])
+    """The frame that shows the person: the middle one of the frames with a detected face."""
+    frames = np.flatnonzero(found_T)
+    return int(frames[len(frames) // 2])

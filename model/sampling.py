@@ -1,7 +1,7 @@
-"""Which samples an epoch holds and in what order: drawn before it begins, so that it can be cut, shared and resumed.
+"""The samples of an epoch and their order, drawn before it begins, so that it can be split, shared and resumed.
 
-An epoch is a table of draws. Its batches are rows of the table; a rank takes its part of each; going on after a stop
-is starting at row k. What a clip gives is drawn from (seed, epoch, clip), never from a worker or from its neighbours.
+An epoch is a table of draws. A batch is a range of rows, a rank takes its part of each batch, and resuming means
+starting at row k. A clip's draws depend on (seed, epoch, clip), never on a worker or on the other clips.
 """
 
 from bisect import bisect_left, bisect_right
@@ -15,13 +15,13 @@ from model import seeds
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """One row a sample, N rows; clips are named by their place in the sequence the epoch was drawn from."""
+    """One row per sample, N rows; a clip is given by its index in the sequence the epoch was drawn from."""
 
     clip_N: np.ndarray
-    target_N: np.ndarray  # frame to be generated
+    target_N: np.ndarray  # frame to generate
     identity_N: np.ndarray  # frame of the same clip that shows the person
-    negative_clip_N: np.ndarray  # where the out-of-sync sound is taken ...
-    negative_frame_N: np.ndarray  # ... and at which frame
+    negative_clip_N: np.ndarray  # clip of the out-of-sync sound ...
+    negative_frame_N: np.ndarray  # ... and its frame
     flip_N: np.ndarray  # bool: mirror both pictures
     silent_N: np.ndarray  # bool: the target is a closed mouth, and its sound silence
 
@@ -32,7 +32,7 @@ class Draws:
         return self.take(np.arange(start, stop))
 
     def take(self, rows_M: np.ndarray) -> "Draws":
-        """Rows by number; past the end they begin anew."""
+        """Rows by number, modulo the number of rows."""
         return Draws(*(getattr(self, name)[rows_M % len(self)] for name in self.__slots__))
 
     def join(self, other: "Draws") -> "Draws":
@@ -56,17 +56,17 @@ def draw(
 ) -> Draws:
     """Draw an epoch: `per_clip` samples of every clip, clips in a new order, mixed in groups of `in_flight` clips.
 
-    A target or identity frame is one in which the face was found. The identity frame is at least
-    `identity_min_frames` from its target. The negative's sound is, half of the time, of the same clip at least
-    `negative_min_frames` away, otherwise of another clip of the group: never the target's own, whatever the batch size.
+    Target and identity frames have a detected face. The identity frame is at least `identity_min_frames` from its
+    target. The negative's sound is, half of the time, of the same clip at least `negative_min_frames` away, otherwise
+    of another clip of the group: never the target's own, whatever the batch size.
 
-    run: a sample is that many rows, of frames in a row; they share identity frame and mirroring, and their negatives
-         are in a row too. The rest holds for each of its frames. A clip without such a run gives none.
+    run: a sample is that many rows of consecutive frames; they share identity frame and mirroring, and their negatives
+         are consecutive too. The rest holds for each of its frames. A clip without such a run has no samples.
     silent: share of single frames (no runs) whose target is one of the clip's `closed` frames, and the sound silence;
-            a clip without such frames gives none
+            a clip without such frames has none
 
     Shape:  found, closed: per clip (T,) bool
-    Errors: ValueError where a clip has no pair of frames far enough apart, or the only clip has no negative.
+    Errors: ValueError if a clip has no pair of frames far enough apart, or the only clip has no negative.
     """
     order = seeds.generator(seed, "clips", epoch).permutation(len(keys))
     parts = []
@@ -115,7 +115,7 @@ def _silences(
     per_clip: int,
     run: int,
 ) -> np.ndarray:
-    """Which closed frame each draw of a clip shows instead of its own; -1: its own.  Shape: -> (per_clip,) int"""
+    """The closed frame that replaces each draw's target; -1: not replaced.  Shape: -> (per_clip,) int"""
     frames = np.flatnonzero(closed[clip]) if closed is not None and silent and run == 1 else np.empty(0, np.int64)
     if not len(frames):
         return np.full(per_clip, -1)
@@ -124,13 +124,13 @@ def _silences(
 
 
 def targets(found_T: np.ndarray, identity_min_frames: int, run: int = 1) -> np.ndarray:
-    """First frames of `run` frames with a face that have an identity frame far enough away from all of them."""
-    seen = np.flatnonzero(found_T)
-    if len(found_T) < run or not len(seen):
-        return seen[:0]
+    """First frames of runs of `run` frames with a face that have an identity frame far enough away from all of them."""
+    with_face = np.flatnonzero(found_T)
+    if len(found_T) < run or not len(with_face):
+        return with_face[:0]
     frames = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(found_T, run).all(axis=1))
     last = frames + run - 1
-    return frames[(frames - seen[0] >= identity_min_frames) | (seen[-1] - last >= identity_min_frames)]
+    return frames[(frames - with_face[0] >= identity_min_frames) | (with_face[-1] - last >= identity_min_frames)]
 
 
 def _of_clip(
@@ -145,8 +145,8 @@ def _of_clip(
     run: int,
     silent_N: np.ndarray,
 ) -> np.ndarray:
-    """Draws of one clip, of the first frame of each run.  Shape: silent (per_clip,) -> (per_clip, 7) int"""
-    seen = np.flatnonzero(found[clip])
+    """Draws of one clip, for the first frame of each run.  Shape: silent (per_clip,) -> (per_clip, 7) int"""
+    with_face = np.flatnonzero(found[clip])
     possible = targets(found[clip], identity_min_frames, run)
     if not len(possible):
         raise ValueError(f"{keys[clip]}: no two frames with a face are {identity_min_frames} apart")
@@ -158,13 +158,13 @@ def _of_clip(
     num_starts = len(found[clip]) - run + 1
     is_silent_N = np.isin(silent_N, possible)
     frames = np.where(is_silent_N, silent_N, np.concatenate(rounds)[:per_clip])
-    seen_list: list[int] = seen.tolist()  # numpy takes longer over a choice of one than over the rest
+    identities: list[int] = with_face.tolist()  # choosing a single element is slow in numpy
     for row, (target, is_silent) in enumerate(zip(frames.tolist(), is_silent_N.tolist(), strict=True)):
-        # what is far enough away lies before the target or behind it; `skipped` is what lies between
-        low = bisect_right(seen_list, target - identity_min_frames)
-        skipped = bisect_left(seen_list, target + run - 1 + identity_min_frames, low) - low
-        drawn = int(rng.integers(len(seen_list) - skipped))
-        identity = seen_list[drawn + (skipped if drawn >= low else 0)]
+        # candidates lie far enough before or after the target; `skipped` counts those in between
+        low = bisect_right(identities, target - identity_min_frames)
+        skipped = bisect_left(identities, target + run - 1 + identity_min_frames, low) - low
+        drawn = int(rng.integers(len(identities) - skipped))
+        identity = identities[drawn + (skipped if drawn >= low else 0)]
         low = min(max(target - negative_min_frames + 1, 0), num_starts)
         skipped = max(min(target + negative_min_frames, num_starts), low) - low
         same_clip = rng.random() < 0.5

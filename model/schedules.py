@@ -42,18 +42,18 @@ class Schedules:
         self._began = {name: -1 for name in terms}  # step; -1 is not yet
 
     def weights(self, step: int) -> dict[str, float]:
-        """Every term's weight in this step.  Steps must be asked for in their order: a term without a metric begins
-        when its share of the steps is reached.
+        """Every term's weight in this step.  Call it for every step in order: a term without a metric begins when its
+        share of the steps is reached.
         """
-        found = {}
+        weights = {}
         for name, term in self.terms.items():
             if self._began[name] < 0 and term.metric == NO_METRIC and step >= term.begin * self.num_steps:
                 self._began[name] = step
-            found[name] = self._weight(term, self._began[name], step)
-        return found
+            weights[name] = self._weight(term, self._began[name], step)
+        return weights
 
     def see(self, figures: Mapping[str, float], step: int) -> list[str]:
-        """Look at a validation's figures; returns the terms that begin by them in the step after `step`."""
+        """Update by a validation's figures; returns the terms that begin in the step after `step`."""
         begun = []
         for name, term in self.terms.items():
             waiting = self._began[name] < 0 and term.metric != NO_METRIC and step + 1 >= term.begin * self.num_steps

@@ -1,4 +1,4 @@
-"""Time arithmetic. Features, sampling, evaluation and inference all call this module; nothing else converts time.
+"""Time arithmetic: features, sampling, evaluation and inference call this module; no other module converts time.
 
 Conventions
     video frame t shows the time [t / FPS, (t + 1) / FPS) s; its middle is (t + 0.5) / FPS s
@@ -11,10 +11,10 @@ import math
 
 import numpy as np
 
-FPS = 25  # frames per second of everything that is stored, trained on and generated
+FPS = 25  # frames per second of all stored, training and generated video
 SAMPLE_RATE_HZ = 16_000  # mono
 HOP = 160  # sound samples between MFCC columns: 100 columns a second
-WINDOW = 35  # MFCC columns a frame is generated from: 350 ms
+WINDOW = 35  # MFCC columns that a frame is generated from: 350 ms
 SAMPLES_PER_FRAME = SAMPLE_RATE_HZ // FPS  # 640
 COLUMNS_PER_FRAME = SAMPLES_PER_FRAME // HOP  # 4
 COLUMN_S = HOP / SAMPLE_RATE_HZ
@@ -31,10 +31,10 @@ def first_column(frame: int, fps: float = FPS) -> int:
 
 
 def window_columns(frames: np.ndarray, num_columns: int | np.ndarray) -> np.ndarray:
-    """Columns of the windows of `frames`, edges repeated, so that every frame has a window.
+    """Columns of the windows of `frames`; edges are repeated, so that every frame has a window.
 
     Shape: frames (N,) int, num_columns of their clip or (N,) of the clip of each  ->  (N, WINDOW) int, at most the last
-    Errors: ValueError where there is no column to repeat.
+    Errors: ValueError if there is no column to repeat.
     """
     if np.min(num_columns) < 1:
         raise ValueError("num_columns must be at least 1: there is no sound to take a window of")
@@ -44,7 +44,7 @@ def window_columns(frames: np.ndarray, num_columns: int | np.ndarray) -> np.ndar
 
 
 def columns_at(middles_s: np.ndarray, num_columns: int) -> np.ndarray:
-    """Columns of the windows around any times, for videos of other rates; edges repeated, as `window_columns` does.
+    """Columns of the windows around any times, for videos of other rates; edges as in `window_columns`.
 
     Shape: middles_s (N,) float, s  ->  (N, WINDOW) int in [0, num_columns)
     """
@@ -58,18 +58,18 @@ def num_samples(num_frames: int) -> int:
 
 
 def num_frames_of_sound(samples: int) -> int:
-    """Frames needed to show `samples` samples of sound; a part of a frame is a frame."""
+    """Frames needed for `samples` samples of sound, rounded up."""
     return -(-samples // SAMPLES_PER_FRAME)
 
 
 def frames_of_span(start_s: float, end_s: float, num_frames: int) -> tuple[int, int]:
-    """First frame and last frame + 1 that show any of a span of time, inside the clip; equal where none does."""
+    """First frame and last frame + 1 that overlap a span of time, inside the clip; equal if none does."""
     first = min(max(math.floor(start_s * FPS + 1e-6), 0), num_frames)
     return first, max(first, min(math.ceil(end_s * FPS - 1e-6), num_frames))
 
 
 def source_frames(times_s: np.ndarray) -> np.ndarray:
-    """Which decoded frame each 25 frames/s frame shows: the last one on screen at its middle.
+    """Index of the decoded frame that each 25 frames/s frame shows: the one on screen at its middle.
 
     Shape: times_s (N,) float, start of each decoded frame in s, ascending, first one 0  ->  (T,) int
            T covers the last decoded frame's own start plus its usual duration.

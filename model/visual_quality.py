@@ -1,4 +1,4 @@
-"""The visual-quality discriminator: does the lower half of this face look real? It hears nothing.
+"""The visual-quality discriminator: whether the lower half of a face looks real. It has no audio input.
 
 Shape letters: B batch, S side of the face crop
 """
@@ -11,13 +11,13 @@ from model.generator import scaled
 
 
 class QualityDiscriminator(nn.Module):
-    """How real patches of the lower half look; each of its outputs sees about a third of the half.
+    """Realism of patches of the lower half; each output sees about a third of it.
 
     Shape:   (B, 3, S, S) in [0, 1]  ->  (B, 1, S/16, S/8) float32, above 0 is real
     width    multiplies every number of channels, see model.generator.scaled
     Source:  the idea of Wav2Lip's second discriminator, which looks at the lower half alone; patches after Isola et
              al. 2017; spectral norm after Miyato et al. 2018
-    Differs: Hinge loss on patches and not one cross entropy a face: it judges sharpness of teeth and lips, not faces.
+    Differs: Hinge loss on patches instead of one cross entropy per face: it judges the sharpness of teeth and lips.
     """
 
     def __init__(self, width: float = 1.0) -> None:
@@ -38,15 +38,15 @@ class QualityDiscriminator(nn.Module):
 
 
 def quality_loss(real: Tensor, generated: Tensor) -> Tensor:
-    """What the discriminator minimises: hinge, 0-dim; 1 for who knows nothing.  Source: Lim and Ye 2017"""
+    """The discriminator's hinge loss, 0-dim; 1 at chance.  Source: Lim and Ye 2017"""
     return (F.relu(1 - real).mean() + F.relu(1 + generated).mean()) / 2
 
 
-def deceit_loss(generated: Tensor) -> Tensor:
-    """What the generator minimises: 0-dim, lower is more real."""
+def realism_loss(generated: Tensor) -> Tensor:
+    """The generator's loss: 0-dim, lower is more realistic."""
     return -generated.mean()
 
 
 def accuracy(real: Tensor, generated: Tensor) -> Tensor:
-    """Share of patches told right, 0-dim; 0.5 is a generator that deceives."""
+    """Share of patches classified right, 0-dim; 0.5 is chance: real and generated cannot be told apart."""
     return ((real > 0).float().mean() + (generated <= 0).float().mean()) / 2

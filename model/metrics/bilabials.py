@@ -1,4 +1,4 @@
-"""When lips meet: the times of p, b and m, from known phonemes, or from the times of words."""
+"""The times of p, b and m, at which the lips meet: from known phonemes, or from the times of words."""
 
 import re
 from typing import Any
@@ -8,10 +8,10 @@ SILENT = re.compile(r"(?<=M)B\b|B(?=T\b)|\bP(?=[SNT])|P(?=T\b)|P(?=H)")
 
 
 def spans_s(truth: dict[str, Any] | None, transcript: str) -> list[tuple[float, float]]:
-    """(start, end) in s of every p, b and m: exact where phonemes are known, within a word where words have times.
+    """(start, end) in s of every p, b and m: exact from phonemes, estimated within a word from word times.
 
     truth       of the embedded corpus: `phones`, lists of [label, start_s, end_s]
-    transcript  LRS2's text file; those of `pretrain` end in a line WORD START END SCORE for each word
+    transcript  LRS2's text file; in `pretrain` it ends with a line WORD START END SCORE for each word
     """
     if truth and truth.get("phones"):
         return [(start_s, end_s) for label, start_s, end_s in truth["phones"] if label.lstrip("',%=|")[:1] in "pbm"]
@@ -19,7 +19,7 @@ def spans_s(truth: dict[str, Any] | None, transcript: str) -> list[tuple[float, 
 
 
 def word_times(transcript: str) -> list[tuple[str, float, float]]:
-    """The words with times of a transcript, none where it has none."""
+    """The words of a transcript with their times, if it has any."""
     lines = transcript.upper().splitlines()
     start = next((number for number, line in enumerate(lines) if line.split()[:3] == ["WORD", "START", "END"]), None)
     if start is None:
@@ -29,11 +29,11 @@ def word_times(transcript: str) -> list[tuple[str, float, float]]:
 
 
 def of_word(word: str, start_s: float, end_s: float) -> list[tuple[float, float]]:
-    """Where in a word lips meet, by its letters: each takes an equal part, and a neighbour's part on either side."""
-    heard = SILENT.sub("-", word.upper())
-    letter_s = (end_s - start_s) / max(len(heard), 1)
+    """Where in a word the lips meet, by its letters: equal parts of the word, extended by one letter on either side."""
+    letters = SILENT.sub("-", word.upper())
+    letter_s = (end_s - start_s) / max(len(letters), 1)
     spans = []
-    for found in re.finditer("[PBM]+", heard):  # "hammer" closes once
-        first, end = found.span()
+    for match in re.finditer("[PBM]+", letters):  # "hammer" closes once
+        first, end = match.span()
         spans.append((max(start_s, start_s + (first - 1) * letter_s), min(end_s, start_s + (end + 1) * letter_s)))
     return spans

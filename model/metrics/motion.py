@@ -1,4 +1,4 @@
-"""What moves that should not: chin and cheeks, a mouth that is skewed to one side, the box, the seam of the paste."""
+"""Motion artefacts: of chin and cheeks, of a mouth skewed to one side, of the box, and at the seam of the paste."""
 
 import numpy as np
 
@@ -8,13 +8,13 @@ from model.metrics.picture import GREY
 def spurious_motion(made_THW3: np.ndarray, true_THW3: np.ndarray, mouth_T4: np.ndarray) -> tuple[float, float]:
     """Motion of (chin, cheeks) that the true frames do not have; 0 is best, in shares of full scale.
 
-    From frame to frame, the change of a pixel in the generated frames beyond its change in the true ones, mean over
-    the region. Chin: what lies below the mouth box; cheeks: what lies beside it.
-    Misses: motion that is missing; a face that is wrong but still.
-    Shape:  (T, H, W, 3) uint8, both alike; boxes (T, 4). A clip of one frame has no motion
+    The change of a pixel between generated frames beyond its change between the true ones, mean over the region. Chin:
+    below the mouth box; cheeks: beside it.
+    Misses: missing motion; a face that is wrong but still.
+    Shape:  (T, H, W, 3) uint8, both of one shape; boxes (T, 4). A clip of one frame has no motion
     """
     if made_THW3.shape != true_THW3.shape:
-        raise ValueError(f"pictures must be alike, got {made_THW3.shape} and {true_THW3.shape}")
+        raise ValueError(f"pictures must have the same shape, got {made_THW3.shape} and {true_THW3.shape}")
     if len(made_THW3) < 2:
         return 0.0, 0.0
     made_THW, true_THW = (frames.astype(np.float32) @ GREY for frames in (made_THW3, true_THW3))
@@ -27,7 +27,7 @@ def spurious_motion(made_THW3: np.ndarray, true_THW3: np.ndarray, mouth_T4: np.n
 
 
 def asymmetry(landmarks_T682: np.ndarray) -> np.ndarray:
-    """How much longer the mouth's right half is than its left: (right - left) / width.  Shape: -> (T,) in [-1, 1]
+    """By how much the mouth's right half is longer than its left: (right - left) / width.  Shape: -> (T,) in [-1, 1]
 
     Halves reach from the middle of the lips (points 51, 57, 62, 66) to the corners, along the line between these.
     """
@@ -40,17 +40,17 @@ def asymmetry(landmarks_T682: np.ndarray) -> np.ndarray:
 
 
 def mouth_skew(made_T682: np.ndarray, true_T682: np.ndarray) -> float:
-    """Mean difference of `asymmetry` from the true frames': a mouth drawn for another view than the face's; 0 is best.
+    """Mean difference of `asymmetry` from the true frames': high if the mouth does not fit the head's view; 0 is best.
 
-    Misses: a mouth that is skewed as the true one is by chance.
+    Misses: a mouth that happens to be skewed like the true one.
     """
     return float(np.abs(asymmetry(made_T682) - asymmetry(true_T682)).mean())
 
 
 def box_jitter(boxes_T4: np.ndarray) -> float:
-    """Mean absolute second difference of a box's sides, in shares of its width: trembling, not motion; 0 is best.
+    """Mean absolute second difference of a box's sides, in shares of its width: jitter, not motion; 0 is best.
 
-    It is of the track, and the same whatever fills the frames.
+    It depends on the track alone and is the same for all conditions.
     """
     if len(boxes_T4) < 3:
         return 0.0
@@ -59,10 +59,10 @@ def box_jitter(boxes_T4: np.ndarray) -> float:
 
 
 def seam(pasted_HW3: np.ndarray, frame_HW3: np.ndarray, rim_HW: np.ndarray) -> float:
-    """Edges that a paste adds (or removes) where it fades into the frame: mean change of the gradient; 0 is best.
+    """Edges that a paste adds or removes where it fades into the frame: mean change of the gradient; 0 is best.
 
     Misses: a step so smooth that it has no edge.
-    Shape:  (H, W, 3) uint8, both alike; rim (H, W) bool, the pixels where the paste fades
+    Shape:  (H, W, 3) uint8, both of one shape; rim (H, W) bool, the pixels where the paste fades
     """
     if not rim_HW.any():
         return 0.0

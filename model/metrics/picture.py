@@ -1,6 +1,6 @@
-"""How near pictures are to the true ones, and what a picture of a mouth loses: sharpness, teeth, its shape.
+"""Distances of pictures from the true ones, and the mouth's sharpness, teeth and shape.
 
-The distances reward a copy of the input, as most of a face does not move; each says what it misses.
+The distances reward a copy of the input, because most of a face does not move; each docstring says what it misses.
 """
 
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ PSNR_CAP_DB = 100.0  # equal pictures; the least difference possible in a 96 x 9
 RATIO_CAP = 10.0
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 TEETH_BRIGHT, TEETH_COLOUR = 120, 0.33  # of 255; share of the brightest channel that colour may take
-TEETH_STILL = 5e-4  # a mean change of the area below this is that of the encoder
+TEETH_STILL = 5e-4  # a smaller mean change of the area comes from the encoder
 
 
 def l1(a_THW3: np.ndarray, b_THW3: np.ndarray) -> float:
     """Mean absolute difference of pictures; 0 is equal, 1 is black against white, lower is better.
 
-    Misses: the sound: a copy of the input scores well, as most of a face does not move; blur is rewarded.
-    Shape:  (T, H, W, 3) uint8, both alike
+    Misses: the sound: a copy of the input scores well, because most of a face does not move; blur is rewarded.
+    Shape:  (T, H, W, 3) uint8, both of one shape
     """
     _same_pictures(a_THW3, b_THW3)
     return float(np.mean([_difference(a, b).mean() for a, b in zip(a_THW3, b_THW3, strict=True)])) / 255
@@ -27,25 +27,25 @@ def l1(a_THW3: np.ndarray, b_THW3: np.ndarray) -> float:
 def mouth_l1(a_THW3: np.ndarray, b_THW3: np.ndarray, mouth_T4: np.ndarray) -> float:
     """`l1` inside the mouth box of each frame, every frame with equal weight; 0 is equal, lower is better.
 
-    Misses: a mouth that is right at another time looks as wrong as a wrong one; blur is rewarded.
-    Shape:  (T, H, W, 3) uint8, both alike; boxes (T, 4) int (left, top, right, bottom), the last two exclusive
-    Errors: ValueError for a box with no pixel of the picture in it.
+    Misses: a mouth that is right at another time scores as badly as a wrong one; blur is rewarded.
+    Shape:  (T, H, W, 3) uint8, both of one shape; boxes (T, 4) int (left, top, right, bottom), the last two exclusive
+    Errors: ValueError for a box that contains no pixel of the picture.
     """
     return float(np.mean([a.mean() for a, _ in _by_box(a_THW3, b_THW3, mouth_T4, 1)])) / 255
 
 
 def outside_l1(a_THW3: np.ndarray, b_THW3: np.ndarray, mouth_T4: np.ndarray) -> float:
-    """`mouth_l1` of everything else: what a lip-sync should leave as it was.  Shape, Errors: as `mouth_l1`"""
+    """L1 outside the mouth box, which a lip-sync should not change.  Shape, Errors: as `mouth_l1`"""
     return float(np.mean([b.mean() for _, b in _by_box(a_THW3, b_THW3, mouth_T4, 1)])) / 255
 
 
 def psnr(a_THW3: np.ndarray, b_THW3: np.ndarray) -> float:
-    """Peak signal to noise ratio, dB, higher is better; 0 is black against white, 100 is written for equal pictures.
+    """Peak signal-to-noise ratio, dB, higher is better; 0 is black against white, 100 for equal pictures.
 
     Misses:  what `l1` misses.
     Differs: from the squared error of all frames together, not the mean of each frame's dB, in which one frame that is
              a copy of the truth would outweigh many others.
-    Shape:   (T, H, W, 3) uint8, both alike
+    Shape:   (T, H, W, 3) uint8, both of one shape
     """
     _same_pictures(a_THW3, b_THW3)
     squares = [np.square(_difference(a, b), dtype=np.float64).mean() for a, b in zip(a_THW3, b_THW3, strict=True)]
@@ -63,10 +63,10 @@ def outside_psnr(a_THW3: np.ndarray, b_THW3: np.ndarray, mouth_T4: np.ndarray) -
 
 
 def sharpness_ratio(made_THW3: np.ndarray, true_THW3: np.ndarray, mouth_T4: np.ndarray) -> float:
-    """Fine detail in the mouth box against the true frames: 1 is best, blur is below, noise above; [0, 10].
+    """Fine detail in the mouth box over that of the true frames: 1 is best, blur is below, noise above; [0, 10].
 
-    Detail is the mean absolute Laplacian of the grey picture. What has no detail gives 1 against what has none.
-    Misses: whether the detail is the right one: a sharp copy of another mouth has 1.
+    Detail is the mean absolute Laplacian of the grey picture. If neither has detail the ratio is 1.
+    Misses: whether the detail is right: a sharp copy of another mouth scores 1.
     Shape:  as `mouth_l1`
     """
     _same_pictures(made_THW3, true_THW3)
@@ -78,9 +78,9 @@ def sharpness_ratio(made_THW3: np.ndarray, true_THW3: np.ndarray, mouth_T4: np.n
 
 
 def teeth_area(faces_THW3: np.ndarray, mouth_T4: np.ndarray) -> np.ndarray:
-    """Share of the mouth box that is bright and has little colour, as teeth are.  Shape: -> (T,) in [0, 1]
+    """Share of the mouth box that is bright and nearly colourless, like teeth.  Shape: -> (T,) in [0, 1]
 
-    Misses: a dark picture, in which nothing is bright; a white microphone.
+    Misses: teeth in a dark picture; a white microphone counts as teeth.
     """
     shares = []
     for face_HW3, box in zip(faces_THW3, mouth_T4, strict=True):
@@ -91,12 +91,12 @@ def teeth_area(faces_THW3: np.ndarray, mouth_T4: np.ndarray) -> np.ndarray:
 
 
 def teeth_error(made_T: np.ndarray, true_T: np.ndarray) -> float:
-    """Mean difference of two `teeth_area`s; 0 is best: smeared or missing teeth, or teeth that should be hidden."""
+    """Mean difference of two `teeth_area`s; 0 is best. High for smeared, missing or superfluous teeth."""
     return float(np.abs(made_T - true_T).mean())
 
 
 def teeth_flicker_ratio(made_T: np.ndarray, true_T: np.ndarray) -> float | None:
-    """How much the area of teeth changes from frame to frame, against real; 1 is best. None: real teeth never show."""
+    """Change of the area of teeth from frame to frame over the real one; 1 is best. None: real teeth never show."""
     made, true = (float(np.abs(np.diff(area_T)).mean()) if len(area_T) > 1 else 0.0 for area_T in (made_T, true_T))
     return None if true < TEETH_STILL else ratio(made, true, still=TEETH_STILL)
 
@@ -106,11 +106,11 @@ def lmd(made_T682: np.ndarray, true_T682: np.ndarray) -> float:
 
     Misses:  rewards mumbling: a mouth that hardly moves is nearer, on average, than a right one 80 ms late.
     Differs: Chen et al. measure in pixels of the frame, which depends on the camera.
-    Shape:   (T, 68, 2), both alike
+    Shape:   (T, 68, 2), both of one shape
     Source:  Chen et al., Lip Movements Generation at a Glance, 2018
     """
     if made_T682.shape != true_T682.shape:
-        raise ValueError(f"landmarks of as many frames are needed, got {made_T682.shape} and {true_T682.shape}")
+        raise ValueError(f"landmarks must have the same shape, got {made_T682.shape} and {true_T682.shape}")
     eyes_T = np.linalg.norm(true_T682[:, 36:42].mean(axis=1) - true_T682[:, 42:48].mean(axis=1), axis=-1)
     apart_T = np.linalg.norm(made_T682[:, 48:] - true_T682[:, 48:], axis=-1).mean(axis=1)
     return float(np.mean(apart_T / np.maximum(eyes_T, 1e-6)))
@@ -121,7 +121,7 @@ def frechet_distance(a_ND: np.ndarray, b_MD: np.ndarray) -> float:
 
     |mean a - mean b|^2 + tr(A + B - 2 (A B)^(1/2)); the root's trace is the sum of the roots of the eigenvalues of
     A^(1/2) B A^(1/2), which is symmetric.
-    Misses: time; and with few frames it is biased upwards, so that sets of one size alone can be compared.
+    Misses: time. With few frames it is biased upwards, so that only sets of one size can be compared.
     Source: Heusel et al., 2017
     """
     if min(len(a_ND), len(b_MD)) < 2 or a_ND.shape[1] != b_MD.shape[1]:
@@ -135,7 +135,7 @@ def frechet_distance(a_ND: np.ndarray, b_MD: np.ndarray) -> float:
 
 
 def ratio(made: float, true: float, *, still: float) -> float:
-    """made / true, [0, 10]; where neither is above `still` 1, where only the true one is not 10."""
+    """made / true, [0, 10]; 1 if neither is above `still`, 10 if only the generated one is."""
     if true < still:
         return 1.0 if made < still else RATIO_CAP
     return min(RATIO_CAP, made / true)
@@ -183,7 +183,7 @@ def _root(symmetric_DD: np.ndarray) -> np.ndarray:
 
 def _same_pictures(a: np.ndarray, b: np.ndarray) -> None:
     if a.shape != b.shape or a.ndim != 4 or len(a) == 0:
-        raise ValueError(f"pictures must be (T, H, W, 3), both alike, got {a.shape} and {b.shape}")
+        raise ValueError(f"pictures must both be (T, H, W, 3) of one shape, got {a.shape} and {b.shape}")
     if a.dtype != np.uint8 or b.dtype != np.uint8:
         raise ValueError(f"pictures must be uint8, got {a.dtype} and {b.dtype}")
 

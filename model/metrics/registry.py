@@ -1,8 +1,8 @@
-"""The panel's registry: how each metric is read, and how clips are summed up and compared without losing any.
+"""The registry of metrics: their meaning, and how clips are summarised and compared without leaving any out.
 
-The metrics themselves are in metrics_time, metrics_articulation, metrics_picture and metrics_motion, one subject each.
-No single number tells a good mouth: a frozen one has the best distances, a late one the right amplitude, a mumbled one
-the right correlation. model/metrics/verdict.py reads them together.
+The metrics are computed in temporal, articulation, picture and motion. No single number identifies a good mouth: a
+frozen one has the best distances, a late one the right amplitude, a mumbled one the right correlation.
+model/metrics/verdict.py combines them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,15 @@ import numpy as np
 
 from model.metrics.picture import RATIO_CAP
 
-PANEL_VERSION = 3  # raise it when a row or a metric changes its meaning: figures before and after do not compare
-MIN_PAIRS = 6  # with five clips even five wins of five have a chance of 1 in 16: nothing can be told
+PANEL_VERSION = 3  # raise it when a condition or metric changes its meaning: figures before and after do not compare
+MIN_PAIRS = 6  # with five clips even five wins of five have a probability of 1 in 16 by chance
 Z_95 = 1.959964  # deviations that hold 95 % of a normal distribution
 Group = Literal["time", "articulation", "picture", "motion"]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """How a metric is read. `worst` is what a clip counts for in which it could not be measured."""
+    """How a metric is read. `worst` is the value of a clip in which it could not be measured."""
 
     group: Group
     title: str
@@ -29,7 +29,7 @@ class Metric:
     better: Literal["higher", "lower", "one", "zero"]
     worst: float
     over_clips: Literal["mean", "median"] = "mean"
-    optional: bool = False  # a clip may have nothing to measure: no p, b or m, or no weights of a plug-in
+    optional: bool = False  # a clip may have nothing to measure: no p, b or m, or no weights of a published network
     version: int = 1  # raise it when the meaning changes
 
 
@@ -37,9 +37,9 @@ METRICS = {
     "aperture_corr": Metric("time", "mouth opening against truth, lag 0", "correlation", "higher", -1.0),
     "aperture_best_corr": Metric("time", "the same at the best lag", "correlation", "higher", -1.0),
     "aperture_lag_frames": Metric("time", "best lag, + is a late mouth", "frames", "zero", 51.0, "median"),
-    "expert_in_sync": Metric("time", "seconds our expert hears in sync", "share", "higher", 0.0, optional=True),
-    "expert_lag_frames": Metric("time", "lag our expert sees", "frames", "zero", 51.0, "median", optional=True),
-    "expert_distance": Metric("time", "our expert: least distance", "0 to 2", "lower", 2.0, optional=True),
+    "expert_in_sync": Metric("time", "seconds in sync by our expert", "share", "higher", 0.0, optional=True),
+    "expert_lag_frames": Metric("time", "best lag by our expert", "frames", "zero", 51.0, "median", optional=True),
+    "expert_distance": Metric("time", "our expert: smallest distance", "0 to 2", "lower", 2.0, optional=True),
     "expert_confidence": Metric("time", "our expert: confidence", "0 to 2", "higher", 0.0, optional=True),
     "lse_d": Metric("time", "LSE-D, published SyncNet", "distance", "lower", 100.0, optional=True),
     "lse_c": Metric("time", "LSE-C, published SyncNet", "distance", "higher", 0.0, optional=True),
@@ -61,18 +61,18 @@ METRICS = {
     "teeth_flicker_ratio": Metric("picture", "flicker of teeth against real", "ratio", "one", 0.0, optional=True),
     "lmd": Metric("picture", "LMD of the lips", "share of the eye distance", "lower", 10.0),
     "lpips": Metric("picture", "LPIPS", "distance", "lower", 10.0, optional=True),
-    "chin_motion": Metric("motion", "motion of the chin that is not real", "share of full scale", "lower", 1.0),
-    "cheek_motion": Metric("motion", "motion of the cheeks that is not real", "share of full scale", "lower", 1.0),
+    "chin_motion": Metric("motion", "spurious motion of the chin", "share of full scale", "lower", 1.0),
+    "cheek_motion": Metric("motion", "spurious motion of the cheeks", "share of full scale", "lower", 1.0),
     "mouth_skew": Metric("motion", "left/right skew of the mouth", "share of its width", "lower", 1.0),
     "seam": Metric("motion", "seam where the face is pasted", "share of full scale", "lower", 1.0, optional=True),
-    "box_jitter": Metric("motion", "jitter of the box the face is cut by", "share of its width", "lower", 1.0),
-}  # lags end at 50 frames, so that 51 is further than any
+    "box_jitter": Metric("motion", "jitter of the face box", "share of its width", "lower", 1.0),
+}  # lags are at most 50 frames, so 51 is worse than any
 
 
 def distance_from_best(name: str, values_N: np.ndarray) -> np.ndarray:
-    """How far values of a metric are from the best there can be, up to a constant: less is better.  Shape: (N,)
+    """Distance of a metric's values from the best possible, up to a constant: less is better.  Shape: (N,)
 
-    Of a ratio the logarithm: half is as far from 1 as twice, and 0 as far as 10, the ends of what is measured.
+    For ratios the absolute logarithm: half is as far from 1 as twice, and 0 as far as 10, the limits of the ratios.
     """
     values_N = np.asarray(values_N, np.float64)
     match METRICS[name].better:
@@ -87,7 +87,7 @@ def distance_from_best(name: str, values_N: np.ndarray) -> np.ndarray:
 
 
 def or_worst(name: str, value: float | None) -> float:
-    """The value, or the metric's worst where it could not be measured: None or nan."""
+    """The value, or the metric's worst if it could not be measured (None or nan)."""
     return METRICS[name].worst if value is None or np.isnan(value) else float(value)
 
 
@@ -96,8 +96,8 @@ def bootstrap(
 ) -> tuple[float, float, float]:
     """Mean (or median) over clips with its 95 % percentile interval: (value, low, high).
 
-    The clips are drawn anew `num` times; the same seed and N draw the same clips, so that intervals can be compared.
-    With one clip the interval is that value, and tells nothing.
+    The clips are resampled `num` times; the same seed and N draw the same clips, so that intervals can be compared.
+    With one clip the interval is that value and has no meaning.
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
     values_N = np.asarray(values_N, np.float64)
@@ -110,12 +110,12 @@ def bootstrap(
 
 
 def wilson(wins: int, num: int) -> tuple[float, float]:
-    """95 % interval of a share, (low, high); sound for few trials and for shares of 0 and 1.
+    """95 % interval of a share, (low, high); valid for few trials and for shares of 0 and 1.
 
     Source: Wilson 1927
     """
     if not 0 <= wins <= num or num == 0:
-        raise ValueError(f"{wins} of {num} is no share")
+        raise ValueError(f"{wins} of {num} is not a share")
     z2 = Z_95**2
     middle = (wins + z2 / 2) / (num + z2)
     half = Z_95 / (num + z2) * float(np.sqrt(wins * (num - wins) / num + z2 / 4))
@@ -127,13 +127,13 @@ def summarise(
 ) -> dict[str, float | int | list[float]]:
     """Metric -> mean over clips, `<metric>_ci` -> [low, high] of 95 %; the median for the lag; and `num_clips`.
 
-    A clip in which a metric is None or nan is not left out: it counts as the metric's worst value, and is counted in
-    `<metric>_failed`, which is there where it is not 0, and once in `num_failed`, which is there in any case. A clip
-    without an optional metric has nothing to measure; `<metric>_clips` then tells how many clips have.
-    Errors: ValueError for no clip, clips with different metrics, or one that METRICS does not hold.
+    A clip in which a metric is None or nan is not left out: it counts as the metric's worst value, in
+    `<metric>_failed` (absent if 0), and once in `num_failed` (always present). A clip without an optional metric has
+    nothing to measure; `<metric>_clips` is then the number of clips that have it.
+    Errors: ValueError for no clip, clips with different metrics, or a metric that METRICS does not have.
     """
     if not clips:
-        raise ValueError("there is no clip to sum up")
+        raise ValueError("there is no clip to summarise")
     names = list(dict.fromkeys(name for clip in clips for name in clip))
     if unknown := [name for name in names if name not in METRICS]:
         raise ValueError(f"unknown metrics {unknown}; known: {list(METRICS)}")
@@ -141,14 +141,14 @@ def summarise(
         raise ValueError(f"all clips must have the same metrics: some lack {lacking}")
     summary: dict[str, float | int | list[float]] = {}
     for name in names:
-        given = [clip[name] for clip in clips if name in clip]
-        values_N = np.array([or_worst(name, value) for value in given])
+        values = [clip[name] for clip in clips if name in clip]
+        values_N = np.array([or_worst(name, value) for value in values])
         summary[name], *interval = bootstrap(values_N, seed, num, METRICS[name].over_clips)
         summary[f"{name}_ci"] = interval
-        if failed := sum(map(_missing, given)):
+        if failed := sum(map(_missing, values)):
             summary[f"{name}_failed"] = failed
-        if len(given) < len(clips):
-            summary[f"{name}_clips"] = len(given)
+        if len(values) < len(clips):
+            summary[f"{name}_clips"] = len(values)
     summary["num_clips"] = len(clips)
     summary["num_failed"] = sum(any(map(_missing, clip.values())) for clip in clips)
     return summary
@@ -156,12 +156,12 @@ def summarise(
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """What changed from A to B on the same clips. `verdict` speaks of B."""
+    """The change from A to B on the same clips. `verdict` is about B."""
 
     metric: str
     a: float
     b: float
-    difference: float  # mean over clips of B - A; for the metrics that are best at 0 or 1, of the distance from there
+    difference: float  # mean over clips of B - A; for metrics that are best at 0 or 1, of the distance from there
     low: float  # 95 % interval of the difference
     high: float
     verdict: Literal["better", "worse", "cannot tell"]
@@ -169,17 +169,21 @@ class Paired:
 
 
 def paired(
-    by_clip_a: Mapping[str, float | None], by_clip_b: Mapping[str, float | None], metric: str,
-    *, seed: int = 0, num: int = 2000,
-) -> Paired:  # fmt: skip
-    """Is B better than A? Clip by clip, so that hard and easy clips cancel; the interval by bootstrap over clips.
+    by_clip_a: Mapping[str, float | None],
+    by_clip_b: Mapping[str, float | None],
+    metric: str,
+    *,
+    seed: int = 0,
+    num: int = 2000,
+) -> Paired:
+    """Whether B is better than A, clip by clip, so that hard and easy clips cancel; interval by bootstrap over clips.
 
-    A clip that could not be measured (None, nan) counts as the worst, on either side. Under MIN_PAIRS clips, or where
-    the interval holds 0, nothing can be told.
-    Errors: ValueError for other clips in A than in B, or none.
+    A clip that could not be measured (None, nan) counts as the worst, on either side. With fewer than MIN_PAIRS clips,
+    or an interval that contains 0, the verdict is "cannot tell".
+    Errors: ValueError if A and B have different clips, or none.
     """
     if set(by_clip_a) != set(by_clip_b) or not by_clip_a:
-        raise ValueError(f"{metric}: A has {len(by_clip_a)} clips, B {len(by_clip_b)}, and they must be the same ones")
+        raise ValueError(f"{metric}: A has {len(by_clip_a)} clips, B {len(by_clip_b)}; they must be the same clips")
     a_N, b_N = (
         np.array([or_worst(metric, by_clip[c]) for c in sorted(by_clip_a)]) for by_clip in (by_clip_a, by_clip_b)
     )

@@ -1,6 +1,6 @@
-"""What is measured of a sync expert: accuracy by offset, where its best offset lies, whether it knows how sure it is.
+"""Measures of a sync expert: accuracy by offset, its best offset, and its calibration.
 
-Offset k compares the picture at frame t with the sound at frame t + k: the best k above 0 means that the sound is late.
+Offset k compares the picture at frame t with the sound at frame t + k: a best k above 0 means that the sound is late.
 Shape letters: N runs, K = 2 max_offset + 1 offsets, column k + max_offset is offset k
 """
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-FAR = 3  # frames; from here on a pair is clearly out of sync (people notice from 1 early or 3 late)
+FAR = 3  # frames; pairs this far off are clearly out of sync (people notice from 1 early or 3 late)
 NUM_BINS = 10
 
 
@@ -20,14 +20,14 @@ def offsets(num_offsets: int) -> np.ndarray:
 def accuracy_by_offset(distances_NK: np.ndarray) -> dict[int, float]:
     """Share of runs nearer to their own sound than to the one k frames off; ties half, nan (no such sound) left out."""
     own_N = distances_NK[:, distances_NK.shape[1] // 2]
-    found = {}
+    accuracies = {}
     for column, k in enumerate(offsets(distances_NK.shape[1])):
         other_N = distances_NK[:, column]
-        there_N = np.isfinite(other_N)
-        if k and there_N.any():
+        exists_N = np.isfinite(other_N)
+        if k and exists_N.any():
             nearer_N = (own_N < other_N) + 0.5 * (own_N == other_N)
-            found[int(k)] = float(nearer_N[there_N].mean())
-    return found
+            accuracies[int(k)] = float(nearer_N[exists_N].mean())
+    return accuracies
 
 
 def far_accuracy(distances_NK: np.ndarray) -> float:
@@ -36,13 +36,13 @@ def far_accuracy(distances_NK: np.ndarray) -> float:
 
 
 def offset_histogram(distances_NK: np.ndarray) -> dict[int, int]:
-    """How many runs are nearest to the sound of each offset."""
+    """Number of runs that are nearest to the sound of each offset."""
     best_N = np.nanargmin(distances_NK, axis=1)
     return {int(k): int((best_N == column).sum()) for column, k in enumerate(offsets(distances_NK.shape[1]))}
 
 
 def binary_accuracy(probability_NK: np.ndarray) -> float:
-    """Share told right at probability 1/2: the own sound and those FAR and more off, each kind with half the weight."""
+    """Accuracy at probability 1/2: own sounds against those FAR or more off, each kind with half the weight."""
     far_K = np.abs(offsets(probability_NK.shape[1])) >= FAR
     far = probability_NK[:, far_K]
     own_N = probability_NK[:, probability_NK.shape[1] // 2]
@@ -50,7 +50,7 @@ def binary_accuracy(probability_NK: np.ndarray) -> float:
 
 
 def calibration(probability_NK: np.ndarray) -> dict[str, Any]:
-    """How often what is called 80 % sure is so, with as much weight on own sounds as on those FAR and more off.
+    """Reliability of the probabilities, with as much weight on own sounds as on those FAR or more off.
 
     `bins`: mean probability, share that is in sync, share of all pairs. `error`: their mean difference (ECE).
     Source: Guo et al. 2017, "On calibration of modern neural networks".
@@ -81,9 +81,9 @@ def calibration(probability_NK: np.ndarray) -> dict[str, Any]:
 def summary(distances_NK: np.ndarray) -> dict[str, float]:
     """Offset, distance and confidence of a clip from the mean curve over its runs.
 
-    offset_frames   where the mean distance is least; of equal ones the nearest to 0
-    distance        that least mean distance, as LSE-D
-    confidence      median of the curve minus its least value, as LSE-C; near 0 there is nothing to tell the offset by
+    offset_frames   offset of the smallest mean distance; of equal ones the nearest to 0
+    distance        that smallest mean distance, as LSE-D
+    confidence      median of the curve minus its smallest value, as LSE-C; near 0 the offset is not reliable
     Source:  Chung and Zisserman 2016; LSE-D and LSE-C of Prajwal et al. 2020
     Differs: With our expert, whose distances end at 2, the figures are not comparable to those of syncnet_v2.
     """
@@ -98,7 +98,7 @@ def summary(distances_NK: np.ndarray) -> dict[str, float]:
 
 
 def far_loss(probability_NK: np.ndarray) -> float:
-    """Binary cross entropy of the own sound against those FAR and more off, half and half: ln 2 is "cannot tell"."""
+    """Binary cross entropy of own sounds against those FAR or more off, half and half: ln 2 is chance."""
     far_K = np.abs(offsets(probability_NK.shape[1])) >= FAR
     own_N, far = probability_NK[:, probability_NK.shape[1] // 2], probability_NK[:, far_K]
     right, wrong = np.clip(own_N, 1e-7, 1), np.clip(1 - far[np.isfinite(far)], 1e-7, 1)

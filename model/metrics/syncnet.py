@@ -1,6 +1,6 @@
-"""The network of the published SyncNet, for those who have its weights (syncnet_v2): LSE-D and LSE-C of the papers.
+"""The network of the published SyncNet, for users who have its weights (syncnet_v2): LSE-D and LSE-C of the papers.
 
-Nothing of ours is trained with it, and its figures are never mixed with those of our own expert.
+No model here is trained with it, and its figures are never mixed with those of our own expert.
 """
 
 import torch
@@ -10,7 +10,7 @@ FRAMES, COLUMNS, COEFFICIENTS, SIDE = 5, 20, 13, 224
 
 
 class SyncNet(nn.Module):
-    """Five frames and 0.2 s of sound to two vectors that lie near each other where they belong together.
+    """Embeds five frames and 0.2 s of sound; the two vectors are near each other if they are in sync.
 
     Shape:   faces (B, 3, 5, 224, 224) float in [0, 255], BGR; mfcc (B, 1, 13, 20) float -> (B, 1024) each
     Source:  Chung and Zisserman, Out of Time, 2016; layer sizes and names of the public weights

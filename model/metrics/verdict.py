@@ -1,8 +1,8 @@
-"""The panel read as a whole: which checks a way of filling the frames passes, and which way is the best.
+"""The verdict: which checks a condition of the panel passes, and the ranking of the conditions.
 
-Every way to game one metric fails another: a frozen mouth does not follow, a mumble does not open, a right mouth at
-the wrong time is late. Real video passes all. The limits of time are what people notice; the others lie between real
-video and what games it on the embedded corpus, whatever a model of ours reaches.
+Every control fails a check: a frozen mouth does not follow the sound, a mumble does not open far enough, a right mouth
+at the wrong time is late. Real video passes all. The limits of timing are what people notice; the others lie between
+real video and the controls on the embedded corpus, independent of any trained model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class Check:
     high: float
 
     def passed(self, figures: Mapping[str, Any]) -> bool | None:
-        """None where the metric was not measured: an optional one, without what it needs."""
+        """None if the metric was not measured: optional, without the weights or data it needs."""
         if self.metric not in figures:
             return None
         return bool(self.low <= figures[self.metric] <= self.high)
@@ -33,19 +33,19 @@ class Check:
 CHECKS = (
     Check("follows the sound", "aperture_corr", 0.5, 1.0),
     Check("in time", "aperture_lag_frames", -1, 1),  # people notice 45 ms early: little more than a frame
-    Check("in time to our expert", "expert_lag_frames", -1, 1),
+    Check("in time by our expert", "expert_lag_frames", -1, 1),
     Check("opens as far as the real mouth", "amplitude_ratio", 0.6, 1.6),
     Check("moves as fast as the real mouth", "velocity_ratio", 0.5, 1.8),
     Check("opens and closes when the real mouth does", "event_f1", 0.5, 1.0),
     Check("lips meet at p, b and m", "closure", 0.6, 1.0),
     Check("as sharp as the real mouth", "sharpness_ratio", 0.6, 1.6),
-    Check("mouth looks like the real one", "mouth_l1", 0.0, 0.08),
-    Check("the rest is left alone", "outside_ssim", 0.9, 1.0),
+    Check("looks like the real mouth", "mouth_l1", 0.0, 0.08),
+    Check("the rest of the face is unchanged", "outside_ssim", 0.9, 1.0),
 )
 
 
 def failed(figures: Mapping[str, Any]) -> list[Check]:
-    """The checks that a row of the panel does not pass, in their order."""
+    """The checks that a condition fails, in their order."""
     return [check for check in CHECKS if check.passed(figures) is False]
 
 
@@ -54,7 +54,7 @@ def checked(figures: Mapping[str, Any]) -> list[Check]:
 
 
 def ranking(panel: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Rows from the best to the worst: fewest failed checks first, then nearest to the best of what is checked."""
+    """Conditions from the best to the worst: fewest failed checks first, then nearest to the best values."""
 
     def key(row: str) -> tuple[int, float, str]:
         figures = panel[row]
@@ -65,11 +65,11 @@ def ranking(panel: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def sentence(figures: Mapping[str, Any]) -> str:
-    """For people: how many checks are passed, and which are not."""
-    wrong, num = failed(figures), len(checked(figures))
-    if not wrong:
+    """How many checks are passed, and which are not."""
+    failures, num = failed(figures), len(checked(figures))
+    if not failures:
         return f"passes all {num} checks"
-    return f"passes {num - len(wrong)} of {num} checks. It fails: {named(wrong)}"
+    return f"passes {num - len(failures)} of {num} checks. It fails: {named(failures)}"
 
 
 def named(checks: Sequence[Check]) -> str:

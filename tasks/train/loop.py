@@ -197,7 +197,7 @@ class Trainer:
         self.alarms = [*self.alarms, {"name": alarm.name, "step": self.step, "cause": alarm.cause, "then": what_next}]
         self.tracker.metrics({f"alarm_{alarm.name}": 1.0}, self.step)
         if ranks.first():
-            say(f"train: step {self.step}: {alarm.cause}: {what_next}. To mend it: {alarm.cure}")
+            say(f"train: step {self.step}: {alarm.cause}: {what_next}. To mend it: {alarm.fix}")
 
     def _go_back(self, alarm: Alarm) -> None:
         """To the last good state or the start, with lower rates."""
@@ -205,7 +205,7 @@ class Trainer:
         if self.rollbacks >= most:
             raise UserError(
                 f"train: {alarm.cause} before step {self.step}, after going back {self.rollbacks} times "
-                f"(train.alarms.max_rollbacks); {alarm.cure}. The last checkpoint is kept"
+                f"(train.alarms.max_rollbacks); {alarm.fix}. The last checkpoint is kept"
             )
         good = ranks.from_first(self.states.load_good)
         rollbacks, run_id, sessions = self.rollbacks + 1, self.run_id, self.sessions

@@ -85,7 +85,7 @@ def test_every_alarm_says_the_cause_and_a_parameter_to_change():
     found = [alarm for rows in ill for alarm in alarms.check(rows, P)]
     assert len({alarm.name for alarm in found}) == 5
     for alarm in found:
-        named = re.findall(r"train\.[a-z_.]*[a-z_]", alarm.cure)
+        named = re.findall(r"train\.[a-z_.]*[a-z_]", alarm.fix)
         assert alarm.cause and named
         for name in named:
             reduce(getattr, name.split(".")[1:], REPOSITORY.train)  # is a parameter

@@ -39,12 +39,13 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def build(size: int = SIZE, *, sync_weight: float = 0.01, compiled: str = "", **changes) -> Gan:
+def build(size=SIZE, width=0.125, *, sync_weight=0.01, quality_weight=0.0, expert=None, compiled="", **changes) -> Gan:
     """A small GAN; `changes` of section train of params.yaml."""
     torch.manual_seed(0)
-    terms = TermsParams(sync=replace(OFF, weight=sync_weight), expert=OFF, quality=OFF, temporal=OFF, perceptual=OFF)
+    sync, quality = (replace(OFF, weight=weight) for weight in (sync_weight, quality_weight))
+    terms = TermsParams(sync=sync, expert=OFF, quality=quality, temporal=OFF, perceptual=OFF)
     p = replace(config.load(ROOT / "params.yaml").train, terms=terms, **SETTINGS | changes)
-    return Gan(0.125, size, p, "cpu", compiled=compiled)
+    return Gan(width, size, p, "cpu", expert=expert, compiled=compiled)
 
 
 def example(num: int, seed: int = 0) -> Batch:

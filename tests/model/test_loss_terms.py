@@ -11,7 +11,7 @@ from model import loss_terms
 from model.ema import Average
 from model.expert import RUN, SyncExpert, lower_halves
 from model.samples import Batch
-from model.visual_quality import QualityDiscriminator, deceit_loss, quality_loss
+from model.visual_quality import QualityDiscriminator, quality_loss, realism_loss
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def expert():
 
 
 def with_terms(frozen, **weights):
-    gan = build(num_runs=1, expert=copy.deepcopy(frozen), with_quality=True, average=0.9)
+    gan = build(num_runs=1, expert=copy.deepcopy(frozen), quality_weight=1.0, average=0.9)
     gan.weights |= weights
     return gan
 
@@ -97,7 +97,7 @@ def test_the_quality_discriminator_learns_real_from_grey_by_the_lower_half_alone
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.3
-    assert deceit_loss(network(grey)).item() > deceit_loss(network(real)).item()
+    assert realism_loss(network(grey)).item() > realism_loss(network(real)).item()
     other = real.clone()
     other[:, :, : SIZE // 2] = 0
     network.eval()
@@ -135,7 +135,7 @@ def test_what_is_shown_is_the_average(expert):
 )
 def test_other_sizes_and_the_full_width_train_with_every_term(width, size, millions):
     torch.manual_seed(0)
-    gan = build(width=width, size=size, num_runs=1, expert=SyncExpert(width, size), with_quality=True)
+    gan = build(width=width, size=size, num_runs=1, expert=SyncExpert(width, size), quality_weight=1.0)
     gan.weights = dict.fromkeys(gan.weights, 0.01)
     assert sum(w.numel() for w in gan.generator.parameters()) / 1e6 == pytest.approx(millions, rel=0.05)
     rng = torch.Generator().manual_seed(1)

@@ -78,7 +78,7 @@ def test_one_perfect_frame_does_not_lift_psnr_of_the_others():
 
 @pytest.mark.parametrize("metric", [picture.l1, picture.psnr])
 def test_pictures_of_another_kind_are_refused(metric):
-    with pytest.raises(ValueError, match=r"must be \(T, H, W, 3\), both alike"):
+    with pytest.raises(ValueError, match=r"must both be \(T, H, W, 3\) of one shape"):
         metric(flat(0, 2), flat(0, 3))
     with pytest.raises(ValueError, match="must be uint8, got float64"):
         metric(flat(0) / 255, flat(0))
