@@ -1,0 +1,29 @@
+"""A part of a frame, turned and scaled by an affine map."""
+
+import cv2
+import numpy as np
+
+from tasks.media.frame import Picture
+
+Frame = np.ndarray | Picture  # (H, W, 3) uint8 RGB
+
+
+def cut(frame_HW3: Frame, placement_23: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+    """A part of a frame by an affine map; the frame's edge goes on outside it. What is shrunk is averaged first, so
+    that fine patterns do not turn into coarse ones.  Shape: (H, W, 3) uint8, (2, 3) -> (*size_hw, 3) uint8
+    """
+    height, width = frame_HW3.shape[:2]
+    shrink = max(1, int(1 / max(float(np.linalg.norm(placement_23[:, 0])), 1e-6)))
+    corners_24 = np.array([[0, size_hw[1], 0, size_hw[1]], [0, 0, size_hw[0], size_hw[0]]])
+    corners_24 = np.linalg.inv(placement_23[:, :2]) @ (corners_24 - placement_23[:, 2:])
+    low_2 = np.clip(np.floor(corners_24.min(axis=1)) - 2 * shrink, 0, [width - 1, height - 1]).astype(int)
+    high_2 = np.clip(np.ceil(corners_24.max(axis=1)) + 2 * shrink, low_2 + 1, [width, height]).astype(int)
+    window_HW3 = frame_HW3[low_2[1] : high_2[1], low_2[0] : high_2[0]]
+    turn_22, shift_2 = placement_23[:, :2], placement_23[:, 2] + placement_23[:, :2] @ low_2
+    if shrink > 1:
+        small_2 = np.maximum((high_2 - low_2) // shrink, 1)
+        turn_22 = turn_22 * ((high_2 - low_2) / small_2)
+        window_HW3 = cv2.resize(window_HW3, small_2.tolist(), interpolation=cv2.INTER_AREA)
+    shift_2 = shift_2 + turn_22 @ np.array([0.5, 0.5]) - 0.5  # OpenCV counts from the middle of a pixel
+    to_part_23 = np.concatenate([turn_22, shift_2[:, None]], axis=1)
+    return cv2.warpAffine(window_HW3, to_part_23, size_hw[::-1], borderMode=cv2.BORDER_REPLICATE)

@@ -1,0 +1,138 @@
+"""The lip refiner's training: real mouths with reference points and drawn ones -> weights that are released.
+
+reads   GRID clips and their reference (tasks/lips/reference.py); heads are drawn by tasks/synthetic
+writes  released/lips.safetensors (float16), released/lips.json: data, people, licences, hashes, metrics
+
+    python -m tasks.lips --grid FOLDER
+
+Nobody of reference.VAL and TEST, and no drawn person of the measuring, is learnt from. The same machine, input and
+arguments give the same bytes. With the numbers below it takes about 25 minutes on one free core.
+"""
+
+import hashlib
+import json
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save
+
+from model import lips
+from model.ema import Average
+from model.lips import LipNet
+from tasks.core.errors import all_or_nothing, write_atomic
+from tasks.features import mesh_model
+from tasks.features.lip_refiner import LipRefiner
+from tasks.lips import augment, measure, reference, rendered
+from tasks.lips.examples import Examples
+
+log = logging.getLogger(__name__)
+
+SEED = 13
+# source -> share of a batch. A person of one clip counts half as much as one of hundreds: there is less to learn
+DRAWN = "drawn"
+SHARES = {"s1": 0.15, "s4": 0.15, "s16": 0.07, "s25": 0.07, "p01": 0.07, "p02": 0.07, DRAWN: 0.42}
+assert set(SHARES) == {*reference.TRAIN, DRAWN}
+MOST_OF_ONE = 7500  # mouths of one person
+NUM_HEADS, NUM_MEASURED = 1000, 60  # drawn people to learn from, and further ones to measure on
+NUM_STEPS, BATCH = 4000, 48
+RATE, LEAST_RATE, WARMUP, DECAY, MOST_GRADIENT = 3e-3, 1e-5, 100, 1e-2, 1.0
+AVERAGED = 0.995
+LOG_EVERY = 100
+MOST_CLIPS = 10  # of a person who is measured
+
+GRID = "GRID audiovisual sentence corpus, M. Cooke, J. Barker, S. Cunningham, X. Shao (2006), CC BY 4.0"
+
+
+def run(folder: Path, out: Path, num_steps: int = NUM_STEPS, num_heads: int = NUM_HEADS) -> str:
+    """Train, write, measure.  Errors: UserError where the folder lacks what it must hold."""
+    for person in (*reference.TRAIN, *reference.VAL, *reference.TEST):
+        reference.clips(folder, person)  # a fault is told before the work
+    sources = {person: reference.load(folder, person, MOST_OF_ONE) for person in reference.TRAIN}
+    sources[DRAWN] = rendered.load(SEED, 0, num_heads)
+    log.info("mouths: %s", ", ".join(f"{name} {len(found)}" for name, found in sources.items()))
+    with all_or_nothing(out) as partial:
+        partial.write_bytes(_stored(train(sources, num_steps)))
+    about = _about(folder, out, sources, num_steps, num_heads)
+    write_atomic(out.with_suffix(".json"), json.dumps(about, indent=2) + "\n")
+    unseen = about["metrics"]["test"]["mean"]
+    return f"{out}: opening r {unseen['opening_r']:.3f}, amplitude {unseen['opening_amplitude']:.2f} on unseen people"
+
+
+def train(sources: dict[str, Examples], num_steps: int) -> LipNet:
+    """The average of the last steps' weights."""
+    torch.manual_seed(SEED)
+    rng, choice = torch.Generator().manual_seed(SEED), np.random.default_rng(SEED)
+    net = LipNet().to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    average = Average(net, AVERAGED)
+    optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=DECAY)
+    total = 0.0
+    for step in range(num_steps):
+        for group in optimiser.param_groups:
+            group["lr"] = _rate(step, num_steps)
+        crops, mesh, truth = augment.batch(_drawn(sources, choice), rng)
+        loss = lips.loss(net(crops.contiguous(memory_format=torch.channels_last), mesh), truth)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(net.parameters(), MOST_GRADIENT)
+        optimiser.step()
+        average.update()
+        total += loss.item()
+        if (step + 1) % LOG_EVERY == 0:
+            log.info("step %d of %d: loss %.4f", step + 1, num_steps, total / LOG_EVERY)
+            total = 0.0
+    return average.network
+
+
+def _rate(step: int, num_steps: int) -> float:
+    falling = (1 + math.cos(math.pi * step / num_steps)) / 2
+    return max(LEAST_RATE, RATE * falling) * min(1.0, (step + 1) / WARMUP)
+
+
+def _drawn(sources: dict[str, Examples], choice: np.random.Generator) -> Examples:
+    """A batch: a source by its share, then any of its mouths."""
+    names = list(SHARES)
+    shares = np.array([SHARES[name] for name in names])
+    picked = []
+    for number in choice.choice(len(names), BATCH, p=shares / shares.sum()):
+        source = sources[names[number]]
+        at = slice(start := int(choice.integers(len(source))), start + 1)
+        picked.append(Examples(source.crops_NSS3[at], source.mesh_N402[at], source.truth_N402[at]))
+    return Examples.joined(picked)
+
+
+def _stored(net: LipNet) -> bytes:
+    state = {name: value.half() if value.is_floating_point() else value for name, value in net.state_dict().items()}
+    return save({name: value.contiguous() for name, value in state.items()})
+
+
+def _about(folder: Path, out: Path, sources: dict[str, Examples], num_steps: int, num_heads: int) -> dict[str, Any]:
+    refiner = LipRefiner(out)
+    groups = {"train": reference.TRAIN, "val": reference.VAL, "test": reference.TEST}
+    return {
+        "what": "lip refiner for MediaPipe's face mesh: moves its 40 lip points (model/lips.py)",
+        "sha256": hashlib.sha256(out.read_bytes()).hexdigest(),
+        "command": f"python -m tasks.lips --grid FOLDER --steps {num_steps} --heads {num_heads}",
+        "licence": "CC BY 4.0",
+        "attribution": [
+            f"trained on clips of the {GRID}",
+            f"and on drawn heads; lip points of reference: {mesh_model.ATTRIBUTION} 0.10.21 with attention, Apache-2.0",
+        ],
+        "mesh": {"file": mesh_model.NAME, "sha256": mesh_model.SHA256, "licence": mesh_model.LICENCE},
+        "people": {name: list(people) for name, people in groups.items()},
+        "mouths": {name: len(found) for name, found in sources.items()},
+        "settings": {"seed": SEED, "steps": num_steps, "batch": BATCH, "heads": num_heads, "shares": SHARES},
+        "metrics": {
+            **{name: _measured(folder, people, refiner) for name, people in groups.items()},
+            "test_of_the_mesh_alone": _measured(folder, reference.TEST, None),
+            DRAWN: measure.drawn(SEED, num_heads, NUM_MEASURED, refiner).as_json(),
+        },
+    }
+
+
+def _measured(folder: Path, people: tuple[str, ...], refiner: LipRefiner | None) -> dict[str, dict[str, float]]:
+    found = measure.people(folder, people, refiner, MOST_CLIPS)
+    return {**{name: row.as_json() for name, row in found.items()}, "mean": measure.mean([*found.values()]).as_json()}
