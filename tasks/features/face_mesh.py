@@ -9,8 +9,12 @@ scale, smaller is nearer to the camera, 0 is about the head's middle.
 Source: MediaPipe's face landmark graph (crop of 1.5 times the mesh's box along the eyes, score, tracking)
 """
 
+import os
+import sys
+import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,7 +23,6 @@ from ai_edge_litert.interpreter import Interpreter
 
 from model import faces
 from model.lips import EYES
-from tasks.core.errors import UserError
 from tasks.features import mesh_model
 from tasks.features.affine import Frame, cut
 from tasks.features.lip_refiner import LipRefiner
@@ -28,6 +31,8 @@ NUM_POINTS = 468
 INPUT_PX = 192
 AROUND = 1.5  # side of the square, in widths of the detector's box or of the mesh
 HELD = 0.5  # score from which on the mesh holds a face
+
+GREETING = b"INFO: Created TensorFlow Lite"  # LiteRT writes it to file descriptor 2, and nothing turns it off
 
 _of_thread = threading.local()
 
@@ -66,10 +71,8 @@ class FaceMesh:
     """
 
     def __init__(self) -> None:
-        try:
+        with _without(GREETING):
             self._interpreter = Interpreter(model_content=mesh_model.verified(), num_threads=1)
-        except ValueError as error:
-            raise UserError(f"{mesh_model.path()}: LiteRT cannot read it ({error})") from error
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         sizes = {int(np.prod(out["shape"])): out["index"] for out in self._interpreter.get_output_details()}
@@ -94,6 +97,22 @@ def of_this_thread() -> FaceMesh:
     if not hasattr(_of_thread, "mesh"):
         _of_thread.mesh = FaceMesh()
     return _of_thread.mesh
+
+
+@contextmanager
+def _without(line: bytes) -> Iterator[None]:
+    """What is written to file descriptor 2 meanwhile comes out afterwards, less lines that begin so."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            held.seek(0)
+            os.write(stderr, b"".join(said for said in held if not said.startswith(line)))
+            os.close(stderr)
 
 
 class Tracker:

