@@ -110,10 +110,10 @@ def gaps(points: Tensor) -> Tensor:
 
 
 def loss(points: Tensor, truth: Tensor) -> Tensor:
-    """Distance of the points; again that of the opening, which everything measures, and of the lips' middle."""
+    """Distance of the points, that of the opening, which everything measures, and of the lips' middle."""
     middle = _distance(points.mean(1), truth.mean(1), SMOOTH_MIDDLE)
     opening = _distance(gaps(points), gaps(truth), SMOOTH)
-    return _distance(points, truth, SMOOTH) + 0.5 * opening + 0.5 * middle
+    return _distance(points, truth, SMOOTH) + opening + 0.5 * middle
 
 
 def _distance(one: Tensor, other: Tensor, smooth: float) -> Tensor:

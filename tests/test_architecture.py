@@ -14,6 +14,7 @@ FORBIDDEN = {
 }
 ALONE = {
     "mlflow": "tasks/tracking/runs.py",
+    "ai_edge_litert": "tasks/features/face_mesh.py",
     "subprocess": "tasks/core/programs.py",
     "av": "tasks/media/containers.py tasks/media/decode.py tasks/media/native_rate.py tasks/media/encode.py "
     "tasks/media/frame.py tasks/media/segments.py tasks/media/stream_writer.py",
@@ -33,6 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "loading": {"core", "storage"},
     "acquire": {"core", "media", "provenance", "storage", "synthetic"},
     "landmarks": {"core", "features", "storage", "synthetic"},
+    "lips": {"core", "features", "media", "synthetic"},
     "preprocess": {"core", "features", "media", "storage"},
     "tracking": {"core", "provenance", "storage"},
     "inference": {"core", "features", "loading", "storage"},

@@ -17,7 +17,8 @@ import zipfile
 from pathlib import Path
 
 from tasks.core import programs
-from tasks.core.errors import UserError, all_or_nothing
+from tasks.core.errors import UserError
+from tasks.core.files import all_or_nothing
 
 NAME = "face_landmark.tflite"
 SHA256 = "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493"

@@ -6,6 +6,7 @@ The folder: video/PERSON/CLIP.mpg or .mp4, reference/PERSON.npz with `points` (i
 Source: Cooke, Barker, Cunningham, Shao (2006), CC BY 4.0
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from tasks.media import decode
 TRAIN = ("s1", "s4", "s16", "s25", "p01", "p02")
 VAL = ("s31", "p03")
 TEST = ("s27", "p04", "p05", "p06", "p07", "p08")
-DETECT_PX = 640
+DETECT_PX = 480
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,13 @@ def meshes(clip: Clip) -> Iterator[tuple[int, np.ndarray, Mesh]]:
 
 
 def load(folder: Path, person: str, num_most: int) -> Examples:
-    """A person's mouths, at most about `num_most`, evenly from all clips."""
+    """Every mouth of a person, or of clips evenly chosen where these are more than `num_most`."""
     all_clips = clips(folder, person)
-    every = max(1, round(sum(len(clip.truth_T402) for clip in all_clips) / num_most))
+    every = max(1, math.ceil(sum(len(clip.truth_T402) for clip in all_clips) / num_most))
     parts = [
         example(frame_HW3, mesh.points_4683, clip.truth_T402[t])
-        for number, clip in enumerate(all_clips)
+        for clip in all_clips[::every]
         for t, frame_HW3, mesh in meshes(clip)
-        if (t + number) % every == 0
     ]
     return Examples.joined(parts)
 
