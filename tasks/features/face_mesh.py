@@ -32,7 +32,7 @@ INPUT_PX = 192
 AROUND = 1.5  # side of the square, in widths of the detector's box or of the mesh
 HELD = 0.5  # score from which on the mesh holds a face
 
-GREETING = b"INFO: Created TensorFlow Lite"  # LiteRT writes it to file descriptor 2, and nothing turns it off
+GREETING = b"INFO: Created TensorFlow Lite"  # the first one of a process, to file descriptor 2; nothing turns it off
 
 _of_thread = threading.local()
 
@@ -73,7 +73,7 @@ class FaceMesh:
     def __init__(self) -> None:
         with _without(GREETING):
             self._interpreter = Interpreter(model_content=mesh_model.verified(), num_threads=1)
-        self._interpreter.allocate_tensors()
+            self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         sizes = {int(np.prod(out["shape"])): out["index"] for out in self._interpreter.get_output_details()}
         self._points, self._score = sizes[3 * NUM_POINTS], sizes[1]
