@@ -24,6 +24,7 @@ help:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and "error: Python 3.11.4 or newer is needed")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m tasks.features.mesh_model || echo "going on without the face mesh's model"
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed requirements-dev.lock

@@ -38,7 +38,7 @@ SHARES = {"s1": 0.15, "s4": 0.15, "s16": 0.07, "s25": 0.07, "p01": 0.07, "p02": 
 assert set(SHARES) == {*reference.TRAIN, DRAWN}
 MOST_OF_ONE = 3000  # mouths of one person
 NUM_HEADS, NUM_MEASURED = 500, 60  # drawn people to learn from, and further ones to measure on
-NUM_STEPS, BATCH = 4000, 48
+NUM_STEPS, BATCH = 3000, 48
 RATE, LEAST_RATE, WARMUP, DECAY, MOST_GRADIENT = 3e-3, 1e-5, 100, 1e-2, 1.0
 AVERAGED = 0.995
 LOG_EVERY = 100
