@@ -1,6 +1,6 @@
 """The lip refiner: a small network that looks at a mouth and says where its 40 lip points are.
 
-The face mesh opens mouths about half as far as they are open, and on drawn heads its lips lie beside the lips. The
+The face mesh opens mouths about half as far as they are open, and on rendered heads its lips lie beside the lips. The
 mesh is good enough to say where to look: its lips and eyes place a crop, upright and of the same size for every face;
 the network sees the crop and the mesh's own lip points, and moves them.
 

@@ -15,7 +15,7 @@ def main() -> int:
     parser.add_argument("--grid", type=Path, required=True, help="folder with video/ and reference/ of GRID people")
     parser.add_argument("--out", type=Path, default=RELEASED, help="weights to write, .json beside them")
     parser.add_argument("--steps", type=int, default=stage.NUM_STEPS)
-    parser.add_argument("--heads", type=int, default=stage.NUM_HEADS, help="drawn people to learn from")
+    parser.add_argument("--heads", type=int, default=stage.NUM_HEADS, help="rendered people to train on")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

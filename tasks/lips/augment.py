@@ -31,7 +31,7 @@ def batch(examples: Examples, rng: Generator) -> tuple[Tensor, Tensor, Tensor]:
     wide = torch.from_numpy(examples.crops_NSS3).permute(0, 3, 1, 2).float() / 255
     mesh, truth = torch.from_numpy(examples.mesh_N402), torch.from_numpy(examples.truth_N402)
     crops, mesh, truth = _mirrored(*_placed(wide, mesh, truth, rng), rng)
-    return _damaged(_lit(crops, rng), rng).clamp(0, 1), _astray(mesh, rng), truth
+    return _damaged(_lit(crops, rng), rng).clamp(0, 1), _mesh_error(mesh, rng), truth
 
 
 def _uniform(low: float, high: float, shape: tuple[int, ...], rng: Generator) -> Tensor:
@@ -95,7 +95,7 @@ def _mirrored(crops: Tensor, mesh: Tensor, truth: Tensor, rng: Generator) -> tup
     return crops, mesh, truth
 
 
-def _astray(mesh: Tensor, rng: Generator) -> Tensor:
+def _mesh_error(mesh: Tensor, rng: Generator) -> Tensor:
     num, middle = len(mesh), mesh.mean(1, keepdim=True)
     scale = torch.exp(torch.cat([_even(MESH_WIDE, (num, 1, 1), rng), _even(MESH_HIGH, (num, 1, 1), rng)], 2))
     return middle + (mesh - middle) * scale + torch.randn(num, 1, 2, generator=rng) * MESH_MOVE

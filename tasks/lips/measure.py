@@ -67,8 +67,8 @@ def clip(one: Clip, refiner: LipRefiner | None) -> Lips:
     return compare(mesh_T4683[:, LIPS, :2], one.truth_T402[at], eye_T)
 
 
-def drawn(seed: int, start: int, count: int, refiner: LipRefiner | None) -> Lips:
-    """Mouths of drawn people against the truth, as if they were one clip."""
+def rendered_heads(seed: int, start: int, count: int, refiner: LipRefiner | None) -> Lips:
+    """Mouths of rendered people against the truth, as if they were one clip."""
     seen = list(rendered.meshes(seed, start, count))
     mesh_N4683 = np.array([mesh.points_4683 for _, mesh in seen])
     eye_N = np.linalg.norm(mesh_N4683[:, EYES[1], :2] - mesh_N4683[:, EYES[0], :2], axis=1)

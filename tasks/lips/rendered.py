@@ -1,6 +1,6 @@
-"""Drawn mouths: heads of tasks/synthetic with the true places of their 40 lip points.
+"""Rendered mouths: heads of tasks/synthetic with the true places of their 40 lip points.
 
-The mesh of a drawn head has its own points; a lip point of the face mesh is a place on the lips' border or on the seam
+A rendered head has its own points; a lip point of the face mesh is a place on the lips' border or on the seam
 between them, at a share of the mouth's half width: those that MediaPipe's points have on real closed mouths.
 """
 
@@ -56,7 +56,7 @@ LARGER = (1.0, 1.4, 1.9)
 FRAMES_OF_ONE = 8
 CARTOONS, DARK, TURNED, MOST_YAW_DEG = 0.1, 0.1, 0.25, 45.0  # shares; angle
 AROUND_FACE = 1.7  # side of the first square, in sizes of the 68 landmarks' box
-ASTRAY = 0.35  # eye distances: a mesh whose lips are further off than this is of something else
+FURTHEST = 0.35  # eye distances: a mesh whose lips are further off than this is not of this face
 
 
 class Anchors(NamedTuple):
@@ -125,7 +125,7 @@ def on_film(points_N3: np.ndarray, pose: Pose, px_per_unit: float, size_px: int)
 
 
 class Film(NamedTuple):
-    """One frame of a drawn head.  Shape: (S, S, 3) uint8, (40, 2) px, (68, 2) px"""
+    """One frame of a rendered head.  Shape: (S, S, 3) uint8, (40, 2) px, (68, 2) px"""
 
     rgb_SS3: np.ndarray
     lips_402: np.ndarray
@@ -170,7 +170,7 @@ def _held(shown: Film, model: FaceMesh) -> Mesh | None:
     mesh = model(shown.rgb_SS3, region_of_mesh(first.points_4683))
     off_px = np.linalg.norm((mesh.points_4683[LIPS, :2] - shown.lips_402).mean(axis=0))
     eye_px = np.linalg.norm(mesh.points_4683[EYES[1]] - mesh.points_4683[EYES[0]])
-    return mesh if min(first.score, mesh.score) >= HELD and off_px < ASTRAY * eye_px else None
+    return mesh if min(first.score, mesh.score) >= HELD and off_px < FURTHEST * eye_px else None
 
 
 def _darkened(rgb_SS3: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,11 +1,11 @@
-"""The lip refiner's training: real mouths with reference points and drawn ones -> weights that are released.
+"""The lip refiner's training: real mouths with reference points and rendered ones with true points -> released weights.
 
-reads   GRID clips and their reference (tasks/lips/reference.py); heads are drawn by tasks/synthetic
+reads   GRID clips and their reference (tasks/lips/reference.py); heads are rendered by tasks/synthetic
 writes  released/lips.safetensors (float16), released/lips.json: data, people, licences, hashes, metrics
 
     python -m tasks.lips --grid FOLDER
 
-Nobody of reference.VAL and TEST, and no drawn person of the measuring, is learnt from. The same machine, input and
+Nobody of reference.VAL and TEST, and no rendered person of the measuring, is trained on. The same machine, input and
 arguments give the same bytes. With the numbers below it takes about 10 minutes on one free core.
 """
 
@@ -33,11 +33,11 @@ log = logging.getLogger(__name__)
 
 SEED = 13
 # source -> share of a batch. A person of one clip counts half as much as one of hundreds: there is less to learn
-DRAWN = "drawn"
-SHARES = {"s1": 0.15, "s4": 0.15, "s16": 0.07, "s25": 0.07, "p01": 0.07, "p02": 0.07, DRAWN: 0.42}
-assert set(SHARES) == {*reference.TRAIN, DRAWN}
+RENDERED = "rendered"
+SHARES = {"s1": 0.15, "s4": 0.15, "s16": 0.07, "s25": 0.07, "p01": 0.07, "p02": 0.07, RENDERED: 0.42}
+assert set(SHARES) == {*reference.TRAIN, RENDERED}
 MOST_OF_ONE = 3000  # mouths of one person
-NUM_HEADS, NUM_MEASURED = 500, 60  # drawn people to learn from, and further ones to measure on
+NUM_HEADS, NUM_MEASURED = 500, 60  # rendered people to train on, and further ones to measure on
 NUM_STEPS, BATCH = 3000, 48
 RATE, LEAST_RATE, WARMUP, DECAY, MOST_GRADIENT = 3e-3, 1e-5, 100, 1e-2, 1.0
 AVERAGED = 0.995
@@ -52,7 +52,7 @@ def run(folder: Path, out: Path, num_steps: int = NUM_STEPS, num_heads: int = NU
     for person in (*reference.TRAIN, *reference.VAL, *reference.TEST):
         reference.clips(folder, person)  # a fault is told before the work
     sources = {person: reference.load(folder, person, MOST_OF_ONE) for person in reference.TRAIN}
-    sources[DRAWN] = rendered.load(SEED, 0, num_heads)
+    sources[RENDERED] = rendered.load(SEED, 0, num_heads)
     log.info("mouths: %s", ", ".join(f"{name} {len(found)}" for name, found in sources.items()))
     with all_or_nothing(out) as partial:
         partial.write_bytes(_stored(train(sources, num_steps)))
@@ -73,7 +73,7 @@ def train(sources: dict[str, Examples], num_steps: int) -> LipNet:
     for step in range(num_steps):
         for group in optimiser.param_groups:
             group["lr"] = _rate(step, num_steps)
-        crops, mesh, truth = augment.batch(_drawn(sources, choice), rng)
+        crops, mesh, truth = augment.batch(_picked(sources, choice), rng)
         loss = lips.loss(net(crops.contiguous(memory_format=torch.channels_last), mesh), truth)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -92,7 +92,7 @@ def _rate(step: int, num_steps: int) -> float:
     return max(LEAST_RATE, RATE * falling) * min(1.0, (step + 1) / WARMUP)
 
 
-def _drawn(sources: dict[str, Examples], choice: np.random.Generator) -> Examples:
+def _picked(sources: dict[str, Examples], choice: np.random.Generator) -> Examples:
     """A batch: a source by its share, then any of its mouths."""
     names = list(SHARES)
     shares = np.array([SHARES[name] for name in names])
@@ -119,7 +119,8 @@ def _about(folder: Path, out: Path, sources: dict[str, Examples], num_steps: int
         "licence": "CC BY 4.0",
         "attribution": [
             f"trained on clips of the {GRID}",
-            f"and on drawn heads; lip points of reference: {mesh_model.ATTRIBUTION} 0.10.21 with attention, Apache-2.0",
+            "and on rendered heads",
+            f"lip points of reference: {mesh_model.ATTRIBUTION}, 0.10.21 with attention, Apache-2.0",
         ],
         "mesh": {"file": mesh_model.NAME, "sha256": mesh_model.SHA256, "licence": mesh_model.LICENCE},
         "people": {name: list(people) for name, people in groups.items()},
@@ -128,7 +129,7 @@ def _about(folder: Path, out: Path, sources: dict[str, Examples], num_steps: int
         "metrics": {
             **{name: _measured(folder, people, refiner) for name, people in groups.items()},
             "test_of_the_mesh_alone": _measured(folder, reference.TEST, None),
-            DRAWN: measure.drawn(SEED, num_heads, NUM_MEASURED, refiner).as_json(),
+            RENDERED: measure.rendered_heads(SEED, num_heads, NUM_MEASURED, refiner).as_json(),
         },
     }
 

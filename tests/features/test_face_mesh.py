@@ -150,7 +150,7 @@ def test_the_square_of_a_mesh_turns_and_moves_with_it(turn_rad):
 
 @pytest.fixture(scope="module")
 def heads():
-    """Frames of two drawn people, and the boxes of their landmarks."""
+    """Frames of two rendered people, and the boxes of their landmarks."""
     return [list(rendered.film(1, number)) for number in (0, 1)]
 
 

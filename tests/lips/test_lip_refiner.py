@@ -142,7 +142,7 @@ def test_frames_are_refined_alike_alone_and_in_any_company():
     assert np.abs(lip_refiner.released()(crops[66:67], mesh[66:67]) - together[66:67]).max() < 1e-3
 
 
-# Drawn mouths
+# Rendered mouths
 
 
 def lips_of(mouth, number=3):
@@ -151,14 +151,14 @@ def lips_of(mouth, number=3):
     return head.person, rendered.on_film(on_head, Pose(), 100.0, 400)
 
 
-def test_a_closed_drawn_mouth_has_no_gap_and_an_open_one_the_gap_it_was_told():
+def test_a_closed_rendered_mouth_has_no_gap_and_an_open_one_the_gap_it_was_told():
     _, closed = lips_of(Mouth())
     person, opened = lips_of(Mouth(opening=0.2))
     assert abs(measure.opening(closed[None])[0]) < 1.0  # px of a head 150 px wide
     assert measure.opening(opened[None])[0] == pytest.approx(0.2 * person.height * 100, rel=0.15)
 
 
-def test_drawn_lips_go_around_in_the_meshs_order():
+def test_rendered_lips_go_around_in_the_meshs_order():
     person, points = lips_of(Mouth(opening=0.1))
     outer, inner = points[:20], points[20:]
     for ring in (outer, inner):
@@ -168,7 +168,7 @@ def test_drawn_lips_go_around_in_the_meshs_order():
     assert np.ptp(outer[:, 0]) == pytest.approx(2 * person.mouth_width * 100, rel=0.15)  # it is nearer than the head
 
 
-def test_drawn_lips_lie_on_what_is_drawn():
+def test_rendered_lips_lie_on_the_rendered_lips():
     """Between the inner lips of a wide open mouth it is darker, or has teeth; the seam's ends are on the face."""
     shown = next(
         s for n in range(40) for s in rendered.film(5, n) if s.mouth.opening > 0.2 and abs(s.pose.yaw_deg) < 15
@@ -181,9 +181,9 @@ def test_drawn_lips_lie_on_what_is_drawn():
 
 
 @needs_model
-def test_drawn_lips_are_found_better_than_by_the_mesh_alone():
-    refined = measure.drawn(7, 0, 12, lip_refiner.released())
-    alone = measure.drawn(7, 0, 12, None)
+def test_rendered_lips_are_found_better_than_by_the_mesh_alone():
+    refined = measure.rendered_heads(7, 0, 12, lip_refiner.released())
+    alone = measure.rendered_heads(7, 0, 12, None)
     assert refined.opening_r > 0.95 and refined.point_error < 0.7 * alone.point_error
 
 
