@@ -89,10 +89,19 @@ class Clips:
         """Draw an epoch over these clips.  Errors: UserError if a clip cannot give a sample."""
         try:
             return sampling.draw(
-                self.keys, self.found(), seed=seed, epoch=epoch, per_clip=per_clip, in_flight=p.clips_in_flight,
-                identity_min_frames=p.identity_min_frames, negative_min_frames=p.negative_min_frames, flip=flip,
-                run=run, closed=self.closed() if silent else None, silent=silent,
-            )  # fmt: skip
+                self.keys,
+                self.found(),
+                seed=seed,
+                epoch=epoch,
+                per_clip=per_clip,
+                in_flight=p.clips_in_flight,
+                identity_min_frames=p.identity_min_frames,
+                negative_min_frames=p.negative_min_frames,
+                flip=flip,
+                run=run,
+                closed=self.closed() if silent else None,
+                silent=silent,
+            )
         except ValueError as error:
             raise UserError(f"train: {error}; see train.*_min_frames in params.yaml") from error
 

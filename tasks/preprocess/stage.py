@@ -66,9 +66,7 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
 
 def algorithms() -> str:
     """Versions of our own code that decide the bytes of a shard."""
-    versions = (
-        faces.FACES_VERSION, audio.MFCC_VERSION, shards.SHARDS_VERSION, FACE_STORE_VERSION, QUALITY_VERSION
-    )  # fmt: skip
+    versions = (faces.FACES_VERSION, audio.MFCC_VERSION, shards.SHARDS_VERSION, FACE_STORE_VERSION, QUALITY_VERSION)
     return "faces {}, mfcc {}, shards {}, store {}, quality {}".format(*versions)
 
 

@@ -288,9 +288,15 @@ def test_a_flash_and_a_click_stay_together(name, video, audio, picture_start_s, 
     pictures, sound = flash_and_click(flash, num_frames, 48_000, sound_start_s - picture_start_s)
     times = [Fraction(picture_start_s).limit_denominator(100) + time for time in steady(num_frames, FPS)]
     path = write(
-        tmp_path / name, times, video=video, audio=audio, sound=sound, rate_hz=48_000,
-        sound_start_s=sound_start_s, pictures=pictures,
-    )  # fmt: skip
+        tmp_path / name,
+        times,
+        video=video,
+        audio=audio,
+        sound=sound,
+        rate_hz=48_000,
+        sound_start_s=sound_start_s,
+        pictures=pictures,
+    )
     for source in (path, tmp_path / "again.mp4"):
         got = first_frames(source, 1000)
         heard = decode.decode_sound(source)
