@@ -22,7 +22,7 @@ HARD_CASES = {
     "cartoon": "large eyes, flat colours, outlines",
     "offset": "the video is delayed against the audio",
     "no_face": "no person in the picture",
-    "two_faces": "a smaller, silent person stands beside the speaker",
+    "two_faces": "a smaller, silent person beside the speaker",
 }
 LATE_FRAMES = 5  # delay of the case `offset`
 
