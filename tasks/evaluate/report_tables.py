@@ -9,6 +9,7 @@ from model.metrics.registry import METRICS
 from tasks.evaluate import conditions
 from tasks.evaluate.measure import Record
 from tasks.evaluate.summary import Panel
+from tasks.storage.index import Row
 
 # the generator and the truth first, then what games a metric
 ORDER = ("right_audio", "real_video", *conditions.GAMED)
@@ -124,7 +125,7 @@ def hard(cases: Mapping[str, Mapping[str, Any]]) -> str:
     return f'<div class="wide">{table(order, HARD, titles, notes)}</div>'
 
 
-def failures(measured: Sequence[Record], index_rows: Sequence[dict[str, Any]], shown: Sequence[str]) -> str:
+def failures(measured: Sequence[Record], index_rows: Sequence[Row], shown: Sequence[str]) -> str:
     """The worst clips with what the index says of them; the clips that are shown above have their row here too."""
     ours = [r for r in measured if r["row"] == "right_audio"]
     ours.sort(key=lambda r: (-len(verdict.failed(r)), r["aperture_corr"], r["clip"]))

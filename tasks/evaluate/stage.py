@@ -113,7 +113,7 @@ def of_clip(
     clip, key = clips[number], clips.keys[number]
     to = panel.reference(clip, key, meters, raw)
     shown = conditions.fill(sync, clips, number, shown_rows)
-    about = {"split": clips.rows[number]["split"], "case": clips.rows[number]["case"], "clip": key}
+    about: Record = {"split": clips.rows[number]["split"], "case": clips.rows[number]["case"], "clip": key}
     for row in shown_rows:
         if meters.fid and about["split"] == "test" and row in (*FID_ROWS, "real_video"):
             meters.fid.add(row, shown[row])

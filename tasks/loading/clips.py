@@ -3,6 +3,7 @@
 import os
 from collections import OrderedDict
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -113,7 +114,7 @@ class Clips:
         """Per clip, the frames with the most closed mouth: see model.faces.closed.  Shape: (T,) bool each"""
         return self._bits("closed")
 
-    def _bits(self, column: str) -> list[np.ndarray]:
+    def _bits(self, column: Literal["found", "closed"]) -> list[np.ndarray]:
         return [
             np.unpackbits(np.frombuffer(row[column], np.uint8), count=row["num_frames"]).astype(bool)
             for row in self.rows

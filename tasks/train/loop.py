@@ -22,6 +22,7 @@ from tasks.core.errors import Stopped, UserError
 from tasks.core.progress import bar, say
 from tasks.core.stopping import Stop
 from tasks.loading.batches import Batches
+from tasks.provenance.training_record import Session
 from tasks.tracking.runs import Tracker
 from tasks.train import validation
 from tasks.train.state import State, States
@@ -60,9 +61,7 @@ class Trainer:
         self.fixed = fixed
         self._make_gan, self._batches_from = make_gan, batches_from
         self.run_id = ""
-        self.sessions: list[
-            dict[str, Any]
-        ] = []  # pieces of a training that was stopped: see tasks.provenance.training_record
+        self.sessions: list[Session] = []  # pieces of a training that was stopped: see tasks.provenance.training_record
         self.alarms: list[dict[str, Any]] = []  # told so far, also those of steps that it went back over
         self.rollbacks = 0
         self._begin()
