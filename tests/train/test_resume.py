@@ -119,7 +119,7 @@ def test_a_damaged_state_is_one_line(tiny):
     last = States(p).last
     last.parent.mkdir(parents=True)
     last.write_bytes(b"PK\x03\x04 not a state")
-    with pytest.raises(UserError, match="damaged, or no state of a training"):
+    with pytest.raises(UserError, match="damaged, or not a training state"):
         train.run(p)
 
 
