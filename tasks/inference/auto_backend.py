@@ -151,13 +151,13 @@ def by_clip(sync: LipSync) -> Iterator[dict[str, float]]:
     for number in range(min(NUM_CLIPS, len(clips))):
         clip = clips[number]
         filmed = mouth_score.filmed_mouth(clip, predictor)
-        made_TSS3 = mouth_score.generate_clip(sync, clip, clip.mfcc_FW)
-        score = mouth_score.score(made_TSS3, filmed, predictor, MAX_LAG)
+        output_TSS3 = mouth_score.generate_clip(sync, clip, clip.mfcc_FW)
+        score = mouth_score.score(output_TSS3, filmed, predictor, MAX_LAG)
         mouth_T4 = faces.mouth_boxes(filmed.landmarks_T682, clip.faces_TSS3.shape[1])
         yield {
             "aperture_corr": score.corr,
             "amplitude_ratio": score.amplitude_ratio,
-            "mouth_l1": picture.mouth_l1(made_TSS3, clip.faces_TSS3, mouth_T4),
+            "mouth_l1": picture.mouth_l1(output_TSS3, clip.faces_TSS3, mouth_T4),
         }
 
 
