@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tasks.core import paths
 from tasks.core.errors import UserError
-from tasks.core.files import write_atomic
+from tasks.core.files import demand_file, write_atomic
 from tasks.dubbing import dub
 from tasks.dubbing.options import RENAMED, Options
 from tasks.media import containers
@@ -39,11 +39,10 @@ class Job:
 
 def read(path: Path) -> list[Job]:
     """Errors: UserError for a file that is no list of jobs, or two jobs that write the same file."""
+    demand_file(path)
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a CSV in UTF-8: {error}") from error
     if not rows:

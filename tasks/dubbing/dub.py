@@ -22,7 +22,7 @@ from model.params import FaceParams
 from tasks.core import memory, paths
 from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
-from tasks.core.files import sha256_file
+from tasks.core.files import demand_file, sha256_file
 from tasks.core.progress import bar, say
 from tasks.dubbing import hear, likeness, look, script, tts, work_folder
 from tasks.dubbing.judge import Judge
@@ -56,8 +56,7 @@ def run(
     target = demand_output(out, options, [face, *([audio] if audio else []), *(path for _, path in spans)])
     if sum((audio is not None, bool(spans), options.text is not None)) != 1:
         raise UserError("give one of --audio, --span and --text: what is to be said")
-    if not Path(face).exists():
-        raise UserError(f"{face}: no such file")
+    demand_file(face)
     if options.idle and not decode.is_image(face):
         raise UserError(f"--idle moves the head of a picture; in {face} it moves by itself")
     sync = auto_backend.lip_sync(Path(checkpoint), options.backend)
@@ -106,8 +105,7 @@ def run(
 
 
 def sha256(path: Path) -> str:
-    if not path.is_file():
-        raise UserError(f"{path}: {'a folder, not a file' if path.is_dir() else 'no such file'}")
+    demand_file(path)
     try:
         return sha256_file(path)
     except OSError as error:
@@ -138,7 +136,7 @@ def find_faces(face: Path, p: FaceParams, predictor: Predictor, box: Box | None,
     kept = folder / "seen.npz"
     if kept.is_file():
         return work_folder.load(kept)
-    try:
+    with containers.readable(face):
         if decode.is_image(face):
             given = None if box is None else np.array(box)
             seen = look.picture_face(decode.read_image(face), p, predictor, given)
@@ -149,8 +147,6 @@ def find_faces(face: Path, p: FaceParams, predictor: Predictor, box: Box | None,
             total = max(1, round(promised.duration_s * (promised.fps or timing.FPS)))
             with contextlib.closing(native_rate.pictures(face)) as pictures:
                 seen = look.look(counted(ahead(pictures, 4), total, "finding faces"), p, predictor)
-    except containers.MediaError as error:
-        raise UserError(f"{face}: no picture can be read: {error.detail}") from error
     if not seen.faces:
         looked_at = "the picture" if decode.is_image(face) else f"{len(seen.times_s)} frames"
         where = "; name its place with --box" * decode.is_image(face)

@@ -12,6 +12,7 @@ import numpy as np
 
 from model import timing
 from tasks.core.errors import UserError
+from tasks.core.files import demand_file
 from tasks.dubbing import separate
 from tasks.features import audio
 from tasks.media import containers, decode, native_rate
@@ -39,12 +40,9 @@ class Line:
 
 def line(path: Path, start_s: float = 0.0, way: str = "raw") -> Line:
     """`way`: one of options.DRIVING_AUDIO.  Errors: UserError where there is no sound to be read, or none in it."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
+    demand_file(path)
+    with containers.readable(path, "no sound can be read"):
         num_samples = sum(len(block) for block in decode.mono(path))
-    except containers.MediaError as error:
-        raise UserError(f"{path}: no sound can be read: {error.detail}") from error
     if not num_samples:
         raise UserError(f"{path}: no sound can be read: its sound is empty")
     demand_whole(path, num_samples / timing.SAMPLE_RATE_HZ)

@@ -14,6 +14,7 @@ import numpy as np
 
 from tasks.core import paths
 from tasks.core.errors import UserError
+from tasks.core.files import demand_file
 from tasks.features.landmarks import Predictor
 
 PATTERN_PX, BLUR_PX = 64, 1.0  # of the crop that patterns are read in; less blur describes the camera's noise
@@ -50,8 +51,7 @@ class Network:
     same = 0.4  # 1 less the distance, for which its makers name 0.6
 
     def __init__(self, weights: Path) -> None:
-        if not weights.is_file():
-            raise UserError(f"--recognition {weights}: no such file")
+        demand_file(weights, option="--recognition")
         try:
             self.network = dlib.face_recognition_model_v1(str(weights))
         except RuntimeError as error:

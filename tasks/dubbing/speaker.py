@@ -161,10 +161,8 @@ def portrait_of(wanted: str, seen: Seen, by: Recogniser) -> np.ndarray:
 def portrait_in(path: Path, by: Recogniser) -> np.ndarray:
     from tasks.features import crop, face_track
 
-    try:
+    with containers.readable(path):
         picture = decode.read_image(path)
-    except containers.MediaError as error:
-        raise UserError(f"{path}: no picture can be read: {error.detail}") from error
     boxes_N4 = face_track.detect(picture, max(picture.shape[:2]))
     if not len(boxes_N4):
         raise UserError(f"{path}: no face found; it must be frontal and upright")

@@ -13,7 +13,7 @@ import numpy as np
 from model import timing
 from tasks.core import paths
 from tasks.core.errors import UserError
-from tasks.core.files import all_or_nothing
+from tasks.core.files import all_or_nothing, demand_file
 from tasks.core.progress import say
 from tasks.features.landmarks import Predictor
 from tasks.inference import auto_backend, lip_sync
@@ -63,14 +63,11 @@ def run(
     if out != PIPE and Path(out).suffix.lower() != ".mp4":
         raise UserError(f"--out must end in .mp4, or be - for Matroska on standard output, got {out}")
     for path in (face, *([audio] if audio != PIPE else [])):
-        if not Path(path).is_file():
-            raise UserError(f"{path}: no such file")
+        demand_file(path)
     sync = auto_backend.lip_sync(Path(checkpoint), backend)
     p = lip_sync.face_params(sync.about, Path(checkpoint))
-    try:
+    with containers.readable(face):
         picture_HW3 = decode.read_image(Path(face))
-    except containers.MediaError as error:
-        raise UserError(f"{face}: no picture can be read: {error.detail}") from error
     portrait = Portrait(
         picture_HW3, sync, p, Predictor(paths.LANDMARKS), None if box is None else np.array(box, np.float64)
     )
@@ -135,12 +132,10 @@ def sound_of(audio: str, clock: Clock, hurried: bool) -> Iterator[np.ndarray]:
             yield np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / 32768
         return
     waiting, num = threading.Event(), 0
-    try:
+    with containers.readable(audio, "no sound can be read"):
         for chunk in chunks(decode.mono(Path(audio))):
             clock.start()
             num += len(chunk)
             if hurried:  # a chunk is there when its last sample was spoken
                 waiting.wait(max(0.0, num / timing.SAMPLE_RATE_HZ - clock()))
             yield chunk
-    except containers.MediaError as error:
-        raise UserError(f"{audio}: no sound can be read: {error.detail}") from error

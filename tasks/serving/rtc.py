@@ -24,7 +24,6 @@ from aiortc.mediastreams import MediaStreamError
 from model.samples import NUM_MFCC
 from model.timing import WINDOW
 from tasks.core import paths
-from tasks.core.errors import UserError
 from tasks.dubbing import overlay
 from tasks.features.landmarks import Predictor
 from tasks.inference import auto_backend, lip_sync
@@ -51,10 +50,8 @@ def work(order: LiveOrder, pipe: Connection) -> None:
 def prepared(order: LiveOrder) -> Portrait:
     checkpoint = Path(registry.path_of(order.checkpoint))
     sync = auto_backend.lip_sync(checkpoint, order.backend)
-    try:
+    with containers.readable(order.picture.name):
         picture_HW3 = fitting(decode.read_image(order.picture))
-    except containers.MediaError as error:
-        raise UserError(f"{order.picture.name}: no picture can be read: {error.detail}") from error
     portrait = Portrait(picture_HW3, sync, lip_sync.face_params(sync.about, checkpoint), Predictor(paths.LANDMARKS))
     if order.label:
         portrait.picture_HW3 = overlay.labelled(portrait.picture_HW3, order.label)
