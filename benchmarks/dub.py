@@ -46,9 +46,9 @@ MAX_OFFSET = 7  # frames
 BACKENDS = ("torch", "openvino", "openvino-bf16", "openvino-int8")
 PARTS = {  # what is timed of ours: (where it is called from, its name) -> what the table calls it
     (dub, "find_faces"): "pass 1: find faces",
-    (look._Watch, "searched"): ". search whole frames",
-    (look._Watch, "near"): ". search near",
-    (look._Watch, "settle"): ". landmarks",
+    (look._Search, "searched"): ". search whole frames",
+    (look._Search, "near"): ". search near",
+    (look._Search, "settle"): ". landmarks",
     (render.Renderer, "one_face"): "pass 2: mouths",
     (LipSync, "generate"): ". generate",
     (paste, "over"): ". paste",

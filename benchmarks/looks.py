@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.machine import RESULTS, machine
 from tasks.core import paths
 from tasks.dubbing import likeness
-from tasks.dubbing.speaker import LOOKED_AT
+from tasks.dubbing.speaker import MAX_PORTRAITS
 from tasks.loading.clips import Clips
 
 RESULT = RESULTS / "looks.json"
@@ -33,7 +33,7 @@ def main() -> None:
         clips = Clips(paths.INDEX, paths.SHARDS, split)
         for number in range(len(clips)):
             faces_TSS3 = clips[number].faces_TSS3
-            at = np.linspace(len(faces_TSS3) // 2, len(faces_TSS3) - 1, LOOKED_AT).astype(int)
+            at = np.linspace(len(faces_TSS3) // 2, len(faces_TSS3) - 1, MAX_PORTRAITS).astype(int)
             who.append(clips.keys[number].split("/")[1])
             pictures.append(by.describe(faces_TSS3[0]))
             films.append(np.median([by.describe(faces_TSS3[t]) for t in at], axis=0))

@@ -6,7 +6,7 @@ from pathlib import Path
 from flows import engine
 from tasks.core.progress import bar
 from tasks.dubbing import batch
-from tasks.dubbing.batch import Job
+from tasks.dubbing.batch import BatchJob
 
 
 @engine.stage_flow("batch")
@@ -25,7 +25,7 @@ def run(path: Path) -> int:
     return len(refused)
 
 
-def work(listed: Sequence[Job], beside: Path) -> dict[int, str]:
+def work(listed: Sequence[BatchJob], beside: Path) -> dict[int, str]:
     """Job number -> "" or why it was refused."""
     done: dict[int, str] = {}
     with bar(len(listed), "batch", "video") as shown:

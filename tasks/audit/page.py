@@ -8,6 +8,7 @@ from typing import Any
 from tasks.audit import chain
 from tasks.audit.chain import Link
 from tasks.core import paths
+from tasks.core.html import document
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, LEFT, TOP = 180, 74, 34, 38, 12, 12  # px
 COLOURS = {"holds": "#1b7f4b", "broken": "#b3261e", "unchecked": "#8a6d1d"}
@@ -39,12 +40,9 @@ NODES = (
     Node("evaluation", 5, 1, ("bytes of evaluate", "evaluation"), ("checkpoint",)),
 )  # fmt: skip
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 82rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-svg { max-width: 100%; height: auto } svg text { font: 13px system-ui, sans-serif; fill: #444 }
+body { max-width: 82rem } svg text { font: 13px system-ui, sans-serif; fill: #444 }
 svg .title { font-weight: 600; font-size: 15px; fill: #111 }
-table { border-collapse: collapse; width: 100% } td { padding: .35rem .8rem .35rem 0; border-top: 1px solid #ddd;
-vertical-align: top } td:nth-child(-n+2) { white-space: nowrap; font-weight: 600 } code { overflow-wrap: anywhere }
-.first { font-size: 1.2rem }"""
+table { width: 100%; font-size: 1rem } td:nth-child(-n+2) { white-space: nowrap; width: 1%; font-weight: 600 }"""
 
 
 def page(links: Sequence[Link]) -> str:
@@ -53,17 +51,13 @@ def page(links: Sequence[Link]) -> str:
         "Every link that was checked holds." if chain.clean(links) else "Something does not hold: see in red below."
     )
     commit = next((link.facts.get("commit", "") for link in links if link.name == "code"), "")
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Lineage</title><style>{STYLE}</style></head><body>
-<h1>Where this model comes from</h1>
+    body = f"""<h1>Where this model comes from</h1>
 <p class="first"><b>{verdict}</b> {html.escape(chain.summary(links))}.</p>
 <p>Commit <code>{html.escape(commit)}</code> says what should lie here; what holds was hashed and compared.</p>
 {graph(links)}
 <h2>Link by link</h2>
-<table>{"".join(map(line, links))}</table>
-</body></html>
-"""
+<table>{"".join(map(line, links))}</table>"""
+    return document("Lineage", body, STYLE)
 
 
 def graph(links: Sequence[Link]) -> str:

@@ -66,6 +66,6 @@ def demand_within(lines: Sequence[Line], video_s: float) -> None:
     """Errors: UserError for a line that begins after the video's end."""
     for line in lines:
         if line.start_s >= video_s:
-            raise UserError(f"{line.path} begins at {line.start_s:.2f} s, the film ends at {video_s:.2f} s")
+            raise UserError(f"{line.path} begins at {line.start_s:.2f} s, the video ends at {video_s:.2f} s")
         if line.end_s > video_s + plan.SMALL_S:
-            say(f"dub: {line.path} ends at {line.end_s:.2f} s, the film at {video_s:.2f} s: the rest is not heard")
+            say(f"dub: {line.path} ends at {line.end_s:.2f} s, the video at {video_s:.2f} s: the rest is cut off")

@@ -1,10 +1,8 @@
 """The experiments as figures and one page that stands alone: each with its table, its seeds and their spread."""
 
-import base64
 import html
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -12,6 +10,7 @@ import numpy as np
 
 from tasks.core import paths
 from tasks.core.files import all_or_nothing, write_atomic
+from tasks.core.html import data_uri, document
 
 matplotlib.use("Agg")
 
@@ -29,19 +28,15 @@ COLUMNS = {
     "amplitude_right": "amplitude",
     "discriminator": "discriminator nearer to right sound",
 }
-TEMPLATE = """<!doctype html><meta charset="utf-8"><title>Experiments</title>
-<style>body{{font:16px/1.5 system-ui;max-width:60em;margin:2em auto;padding:0 1em}}table{{border-collapse:collapse}}
-td,th{{padding:.2em .8em;border-bottom:1px solid #ccc;text-align:right}}td:first-child,th:first-child{{text-align:left}}
-img{{max-width:100%}}</style>
-<h1>The experiments of LipGAN's authors, run again</h1>
+STYLE = "td, th { text-align: right } td:first-child, th:first-child { text-align: left }"
+TEMPLATE = """<h1>The experiments of LipGAN's authors, run again</h1>
 <p>{trainings} trainings of {steps} steps of {batch_size} samples; corpora: {corpora}. Each figure is the mean over the
 seeds, with the least and the greatest in brackets. Mouth opening is measured on test clips of unseen speakers.</p>
 <h2>1 Does L1 that is weighted on the lips lead early?</h2>{lip_l1}
 <h2>2 Who tells right sound from wrong on {pairs} random faces?</h2>
 <p>Share of faces nearer to their right sound; chance 50 %. LipGAN's authors measured 63 % for theirs.</p>{judges}
 <h2>3 What should the generator learn from?</h2>{generators}
-{table}
-"""
+{table}"""
 
 
 def write(found: Mapping[str, Any], curves: Rows) -> None:
@@ -54,18 +49,14 @@ def write(found: Mapping[str, Any], curves: Rows) -> None:
         with all_or_nothing(path) as partial:
             # the software's name and version in the file would change its bytes
             figure.savefig(partial, dpi=110, metadata={"Software": None})
-        shown[name] = f'<img alt="{name}" src="data:image/png;base64,{_base64(path)}">'
+        shown[name] = f'<img alt="{name}" src="{data_uri("image/png", path.read_bytes())}">'
         matplotlib.pyplot.close(figure)
-    page = TEMPLATE.format(
+    body = TEMPLATE.format(
         trainings=len(trainings), steps=found["steps"], batch_size=found["batch_size"],
         corpora=html.escape(", ".join(found["corpora"])), lip_l1=shown["lip-l1"], judges=shown["judges"],
         generators=shown["generators"], table=_table(trainings), pairs=found["pairs"],
     )  # fmt: skip
-    write_atomic(paths.EXPERIMENTS / "experiments.html", page)
-
-
-def _base64(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode()
+    write_atomic(paths.EXPERIMENTS / "experiments.html", document("Experiments", body, STYLE))
 
 
 def _by_variant(rows: Rows, name: str) -> dict[str, list[float]]:

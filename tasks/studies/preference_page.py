@@ -14,9 +14,9 @@ from typing import Any
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
+from tasks.core.html import data_uri
 from tasks.evaluate import conditions, report_media
 from tasks.evaluate.raw_clips import RawClips
-from tasks.evaluate.report_media import data_uri
 from tasks.inference.lip_sync import LipSync
 from tasks.loading.clips import Clips
 from tasks.studies import preference_votes

@@ -20,7 +20,6 @@ from tasks.live import file as live_file
 from tasks.live import stream as live
 from tasks.live.stream import Ear, Live, Portrait
 from tasks.media import decode, native_rate
-from tasks.preprocess import examine
 from tasks.provenance import c2pa_mark
 
 
@@ -79,7 +78,7 @@ def test_live_shows_what_dubbing_the_picture_shows(portrait):
     height, width = portrait.picture_HW3.shape[:2]
     made = np.stack([one.picture_HW3 for one in shown])
     assert np.abs(made.astype(int) - dubbed[:, :height, :width]).max() <= 2  # batches round otherwise
-    quiet_FW = np.zeros((examine.NUM_MFCC, timing.WINDOW), np.float32)
+    quiet_FW = np.zeros((samples.NUM_MFCC, timing.WINDOW), np.float32)
     assert (portrait.say(quiet_FW) != portrait.say(quiet_FW + 300)).any()  # the sound is heard
 
 
