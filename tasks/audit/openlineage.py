@@ -1,6 +1,6 @@
-"""The stages of a commit as OpenLineage events, for Marquez, DataHub and the like: one COMPLETE event a stage.
+"""The stages of a commit as OpenLineage events, e.g. for Marquez or DataHub: one COMPLETE event per stage.
 
-An event of the same stage in the same lock has the same run id, so a second export adds nothing to a catalogue.
+The run id depends on the stage and its lock alone, so that a second export adds nothing to a catalogue.
 """
 
 import os
@@ -59,16 +59,16 @@ def _version(facet_v2: Any, digest: str) -> dict[str, Any]:
 
 
 def text(made: list[Any]) -> str:
-    """One event a line."""
+    """One event per line."""
     from openlineage.client.serde import Serde
 
     return "".join(Serde.to_json(event) + "\n" for event in made)
 
 
 def send(made: list[Any]) -> str:
-    """Send to OPENLINEAGE_URL, where it is set; one line for people, empty where it is not.
+    """Send the events to OPENLINEAGE_URL, if it is set; returns a summary line, empty if it is not.
 
-    Errors: UserError where the address takes no events.
+    Errors: UserError if the address does not accept events.
     """
     if not (url := os.environ.get("OPENLINEAGE_URL")):
         return ""
@@ -80,5 +80,5 @@ def send(made: list[Any]) -> str:
         for event in made:
             client.emit(event)
     except (OSError, httpx.HTTPError) as error:  # requests' errors are OSErrors
-        raise UserError(f"OPENLINEAGE_URL takes no events: {type(error).__name__}; the file is written") from error
+        raise UserError(f"OPENLINEAGE_URL accepts no events: {type(error).__name__}; the file is written") from error
     return f"{len(made)} events sent to OPENLINEAGE_URL"

@@ -1,4 +1,4 @@
-"""The audit as a page that stands alone: the chain drawn as a graph (SVG), and every link in words."""
+"""The audit as a self-contained page: the chain as a graph (SVG), and every link in words."""
 
 import html
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ SIGNS = {"holds": "holds", "broken": "does not hold", "unchecked": "not checked"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A box of the graph, which shows the worst state of its links."""
+    """A box of the graph; it shows the worst state of its links."""
 
     title: str
     column: int
     row: int
     links: tuple[str, ...]
-    after: tuple[str, ...] = ()  # titles of the boxes that arrows come from
+    after: tuple[str, ...] = ()  # titles of the boxes with arrows to this one
 
 
 SHARD_LINKS = ("bytes of preprocess", "clips in shards", "rebuilt shards")
@@ -46,14 +46,12 @@ table { width: 100%; font-size: 1rem } td:nth-child(-n+2) { white-space: nowrap;
 
 
 def page(links: Sequence[Link]) -> str:
-    """One HTML document, without a script and without anything fetched."""
-    verdict = (
-        "Every link that was checked holds." if chain.clean(links) else "Something does not hold: see in red below."
-    )
+    """One HTML document, without scripts and external resources."""
+    verdict = "Every checked link holds." if chain.clean(links) else "Some links do not hold: see in red below."
     commit = next((link.facts.get("commit", "") for link in links if link.name == "code"), "")
-    body = f"""<h1>Where this model comes from</h1>
+    body = f"""<h1>Lineage of the model</h1>
 <p class="first"><b>{verdict}</b> {html.escape(chain.summary(links))}.</p>
-<p>Commit <code>{html.escape(commit)}</code> says what should lie here; what holds was hashed and compared.</p>
+<p>All files were hashed and compared with commit <code>{html.escape(commit)}</code>.</p>
 {graph(links)}
 <h2>Link by link</h2>
 <table>{"".join(map(line, links))}</table>"""
@@ -114,11 +112,11 @@ def _badness(state: str) -> int:
 
 
 def short(node: Node, links: Sequence[Link]) -> str:
-    """The hash or name by which the box is known."""
+    """The hash or name shown in the box."""
     facts: dict[str, Any] = {}
     for link in links:
         facts |= link.facts
-    found = {
+    by_title = {
         "corpus, agreement": lambda: ", ".join(facts["corpora"]),
         "raw bytes": lambda: facts[str(paths.RAW)][:12],
         "landmarks": lambda: facts[str(paths.LANDMARKS)][:12],
@@ -130,13 +128,13 @@ def short(node: Node, links: Sequence[Link]) -> str:
         "evaluation": lambda: facts[str(paths.METRICS)][:12],
     }.get(node.title, lambda: next(iter(facts.values()), "")[:12])
     try:
-        return str(found())
-    except KeyError:  # a link that could not be made has no facts
+        return str(by_title())
+    except KeyError:  # an unchecked link has no facts
         return "-"
 
 
 def line(link: Link) -> str:
-    told = link.findings or [link.claim + (f" ({link.unchecked})" if link.unchecked else "")]
-    words = "<br>".join(html.escape(text) for text in told)
+    texts = link.findings or [link.claim + (f" ({link.unchecked})" if link.unchecked else "")]
+    words = "<br>".join(html.escape(text) for text in texts)
     state = f'<td style="color:{COLOURS[link.state]}">{SIGNS[link.state]}</td>'
     return f"<tr><td>{html.escape(link.name)}</td>{state}<td>{words}</td></tr>"

@@ -26,7 +26,7 @@ def checkpoints() -> dict[str, tuple[str, str]]:
         if about := described(path.with_suffix(".json")):
             found[path.stem] = (str(path), about)
     try:
-        if tracking.watched() and tracking.has_store() and (best := registry.Registry().aliased(registry.CHAMPION)):
+        if tracking.uses_mlflow() and tracking.has_store() and (best := registry.Registry().aliased(registry.CHAMPION)):
             address = f"{registry.SCHEME}{registry.NAME}@{registry.CHAMPION}"
             found[address] = (address, f"version {best.number} of the registry")
     except UserError as error:

@@ -55,7 +55,7 @@ def test_syncnets_sound_has_a_column_each_ten_milliseconds_and_its_energy_first(
 
 
 def test_wrong_or_missing_weights_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"no such file; evaluate\.weights\.syncnet"):
+    with pytest.raises(UserError, match=r"no such file; set evaluate\.weights\.syncnet"):
         published_syncnet.PublishedSyncNet(tmp_path / "none.model")
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.model")
     with pytest.raises(UserError, match="not the weights of SyncNet"):
@@ -63,7 +63,7 @@ def test_wrong_or_missing_weights_are_refused(tmp_path):
     (tmp_path / "text.pt").write_text("no network")
     with pytest.raises(UserError, match="not a TorchScript network"):
         lpips_fid.lpips(tmp_path / "text.pt")
-    with pytest.raises(UserError, match=r"no such file; evaluate\.weights\.inception"):
+    with pytest.raises(UserError, match=r"no such file; set evaluate\.weights\.inception"):
         lpips_fid.Fid(tmp_path / "none.pt")
 
 

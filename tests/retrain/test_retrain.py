@@ -1,5 +1,5 @@
 """Retraining under accidents: real git, DVC, MLflow and kill -9 around stages of a second. Whatever goes wrong, the old
-champion goes on serving, and the next run does what is left to do."""
+champion keeps serving, and the next run does what is left to do."""
 
 import json
 import os
@@ -185,7 +185,7 @@ def test_killed_between_training_and_promotion_it_goes_on_without_training_again
 
 
 def test_of_two_runs_at_once_one_goes_on_and_the_other_names_it(project):
-    with worktree.alone(), pytest.raises(UserError, match=f"another retraining runs .process {os.getpid()}"):
+    with worktree.locked(), pytest.raises(UserError, match=f"another retraining runs .process {os.getpid()}"):
         project.retrain()
     assert "nothing new" in project.retrain()
 
@@ -193,19 +193,19 @@ def test_of_two_runs_at_once_one_goes_on_and_the_other_names_it(project):
 def test_a_child_that_outlives_a_killed_run_keeps_the_next_one_out_until_it_ends(project):
     code = (
         "import os, signal, subprocess, sys\nfrom tasks.retrain import worktree\n"
-        "with worktree.alone() as lock:\n"
+        "with worktree.locked() as lock:\n"
         "    quiet = subprocess.DEVNULL\n"
         "    child = subprocess.Popen(['sleep', '600'], pass_fds=[lock], stdout=quiet, stderr=quiet)\n"
         "    print(child.pid, flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     child = int(killed.stdout)
-    with pytest.raises(UserError, match="another retraining runs"), worktree.alone():
+    with pytest.raises(UserError, match="another retraining runs"), worktree.locked():
         pass
     os.kill(child, signal.SIGKILL)
     for _ in range(1000):  # the kernel lets go when the child is gone
         try:
-            with worktree.alone():
+            with worktree.locked():
                 return
         except UserError:
             os.sched_yield()
