@@ -7,7 +7,7 @@ searched at the start of a shot, when a face is lost, and every WHOLE_EVERY key 
 and no longer than its shot.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import cv2
@@ -18,8 +18,9 @@ from model.params import FaceParams
 from tasks.core import memory
 from tasks.features import crop
 from tasks.features.face_track import Frame, between, detect, detect_near, following, scan
-from tasks.features.landmarks import Predictor
 from tasks.media.frame import Picture
+
+Points = Callable[[np.ndarray], np.ndarray]  # crops of one face (N, S, S, 3) -> its 68 points (N, 68, 2) px of the crop
 
 THUMB_WH = (32, 18)
 CUT_LEVELS, CUT_TIMES = 18.0, 4.0  # a cut changes a picture's thumbnail by so many of 255, and so many times the usual
@@ -72,7 +73,7 @@ class Seen:
         return np.append(self.times_s[1:], self.times_s[-1] + usual_s)
 
 
-def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Predictor) -> Seen:
+def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Points) -> Seen:
     """Go through (picture, start in s) once."""
     watch = _Watch(p, predictor)
     for frame_HW3, time_s in frames:
@@ -84,7 +85,7 @@ def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Predic
     return Seen(np.array(watch.times_s), watch.size_hw, watch.shots, found)
 
 
-def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Predictor, box_4: np.ndarray | None) -> Seen:
+def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Points, box_4: np.ndarray | None) -> Seen:
     """A still picture: what the detector misses is searched for twice as large, then with less demand.
 
     A face given by its box, as a drawing may need, is taken as it is.
@@ -164,7 +165,7 @@ class _Followed:
 class _Watch:
     """The state of `look`."""
 
-    def __init__(self, p: FaceParams, predictor: Predictor) -> None:
+    def __init__(self, p: FaceParams, predictor: Points) -> None:
         self.p, self.predictor = p, predictor
         self.key_s = p.key_every / timing.FPS
         self.times_s: list[float] = []
