@@ -4,7 +4,7 @@
     talk.mp4,hello.wav,out/hello.mp4,
     film.mkv,00:01:02.5=a.wav 00:01:09=b.wav,out/film.mp4,640,200@62
 
-`audio` may contain spans as in --span, separated by spaces.
+`audio` may contain spans as in --span, separated by spaces; `library` several videos, likewise.
 """
 
 import csv
@@ -17,7 +17,7 @@ from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.dubbing import dub
-from tasks.dubbing.options import RENAMED, Options
+from tasks.dubbing.options import RENAMED, Options, default_generator
 from tasks.media import containers
 
 SPAN = re.compile(r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?=\S+")
@@ -83,7 +83,8 @@ def run(job: BatchJob) -> str:
     """Make one video, unless it exists and is up to date.  Returns "" or, in one line, why it could not be made."""
     cells = job.cells
     try:
-        options = Options.from_mapping({name: cell for name, cell in cells.items() if name not in FILES})
+        words = {"generator": default_generator(cells.get("checkpoint"), cells.get("backend"))}
+        options = Options.from_mapping(words | {name: cell for name, cell in cells.items() if name not in FILES})
         audio = cells.get("audio")
         lines = spans(audio or "")
         dub.run(

@@ -9,32 +9,24 @@ length, and a run that was killed resumes.
 Faces and audio features come from the code that made the training shards.
 """
 
-import contextlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from model import timing
-from model.params import FaceParams
 from tasks.core import memory, paths
-from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file, sha256_file
-from tasks.core.progress import bar, say
-from tasks.dubbing import hear, likeness, look, script, tts, work_folder
+from tasks.core.progress import say
+from tasks.dubbing import hear, likeness, mesh_mouth, networks, script, tts, work_folder
+from tasks.dubbing.find_faces import find_faces
 from tasks.dubbing.judge import Judge
-from tasks.dubbing.look import Seen
-from tasks.dubbing.options import DEFAULTS, Box, Options
+from tasks.dubbing.networks import Mesh, Network
+from tasks.dubbing.options import DEFAULTS, Options
 from tasks.dubbing.output import Output
 from tasks.dubbing.render import Renderer
-from tasks.features.landmarks import Predictor
-from tasks.inference import auto_backend, lip_sync
-from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
-from tasks.media import containers, decode, native_rate
+from tasks.media import decode
 from tasks.provenance import c2pa_mark
 
 MADE_BY = "AI-generated lip movements, made with lipgan-pipeline"
@@ -60,10 +52,9 @@ def run(
     demand_file(Path(face))
     if options.idle and not decode.is_image(face):
         raise UserError(f"--idle is for pictures; {face} is a video, whose head moves already")
-    sync = auto_backend.lip_sync(Path(checkpoint), options.backend)
-    p = lip_sync.face_params(sync.about, Path(checkpoint))
-    predictor = Predictor(paths.LANDMARKS)
-    files = [face, *([audio] if audio else []), *(path for _, path in spans), checkpoint, str(paths.LANDMARKS)]
+    network = networks.load(options.generator, Path(checkpoint), options.backend)
+    files = [face, *([audio] if audio else []), *(path for _, path in spans), *map(str, network.files)]
+    files += options.library
     if paths.EXPERT.is_file():
         files.append(str(paths.EXPERT))
     if options.recognition:
@@ -73,7 +64,7 @@ def run(
         "sha256": {f"{k} {Path(path).name}": sha256(Path(path)) for k, path in enumerate(files)},
         "starts_s": [start_s for start_s, _ in spans],
         "options": options.recorded(),
-        "backend": sync.backend,
+        "backend": network.backend,
     }
     key = work_folder.key_of(inputs)
     if work_folder.is_made(target, key) and not options.side_by_side:
@@ -85,23 +76,35 @@ def run(
             tts.speak(options.text, Path(audio), options.tts, options.voice)
         starts = list(spans) or [(0.0, str(audio))]
         lines = hear.in_order([hear.line(Path(path), start_s, options.driving_audio) for start_s, path in starts])
-        seen = find_faces(Path(face), p, predictor, options.box, folder)
+        seen = find_faces(Path(face), network.p, network.points, options.box, folder)
         memory.give_back()
         sources = {"face": Path(face)} | {f"sound {k}" if k else "sound": line.path for k, line in enumerate(lines)}
-        came_from = c2pa_mark.about(Path(checkpoint), sync.about, sources)
-        written = script.write(Path(face), seen, lines, bool(spans), options, recogniser)
+        came_from = c2pa_mark.about(network.checkpoint, network.about, sources)
+        person = (
+            mesh_mouth.Person(Path(face), network, folder, options, recogniser) if isinstance(network, Mesh) else None
+        )
+        hidden = person.learn if person else script.nothing_hidden
+        written = script.write(Path(face), seen, lines, bool(spans), options, recogniser, hidden)
         judge = Judge(SyncMeter(paths.EXPERT), written.plan, written.mfcc_FW) if paths.EXPERT.is_file() else None
-        output = Output(written, options, folder, Renderer(written, sync), judge)
+        mouths = (
+            person.mouths(written, judged=judge is not None) if person else networks.lipgan_mouths(network, written)
+        )
+        output = Output(written, options, folder, Renderer(written, mouths), judge)
         output.render()
         whole = folder / target.name  # moved to the output's name only with its mark
         output.join(whole, c2pa_mark.tags(came_from))
         if whole.suffix == ".mp4":  # C2PA cannot sign mkv, which has the plain tag alone
             c2pa_mark.mark(whole, came_from, sources)
-        about = {**output.describe(), "made_by": made_by(inputs, key, sync, whole)}
+        about = {
+            **output.describe(),
+            "generator": options.generator,
+            **(person.about if person else {}),
+            "made_by": made_by(inputs, key, network, whole),
+        }
         work_folder.put(whole, json.dumps(about, indent=2) + "\n", target)
         if options.side_by_side:
             output.side_by_side(target, Path(options.side_by_side), {"comment": MADE_BY})
-    say(summary(target, about, sync))
+    say(summary(target, about, network))
     return target
 
 
@@ -132,55 +135,24 @@ def demand_output(out: str, options: Options, sources: Sequence[str]) -> Path:
     return Path(out)
 
 
-def find_faces(face: Path, p: FaceParams, predictor: Predictor, box: Box | None, folder: Path) -> Seen:
-    """Pass 1, or its result if an interrupted run left it."""
-    kept = folder / "seen.npz"
-    if kept.is_file():
-        return work_folder.load(kept)
-    with containers.readable(face):
-        if decode.is_image(face):
-            box_4 = None if box is None else np.array(box)
-            seen = look.picture_face(decode.read_image(face), p, predictor, box_4)
-        else:
-            if box is not None:
-                raise UserError("--box is for pictures; in a video choose the face by --speaker x,y@seconds")
-            info = decode.probe(face)
-            total = max(1, round(info.duration_s * (info.fps or timing.FPS)))
-            with contextlib.closing(native_rate.pictures(face)) as pictures:
-                seen = look.look(counted(ahead(pictures, 4), total, "finding faces"), p, predictor)
-    if not seen.faces:
-        searched = "the picture" if decode.is_image(face) else f"{len(seen.times_s)} frames"
-        advice = "; or give its place with --box" * decode.is_image(face)
-        raise UserError(f"{face}: no face found in {searched}; it must be frontal and upright{advice}")
-    work_folder.save(kept, seen)
-    return seen
-
-
-def counted(frames: Iterable[Any], total: int, what: str) -> Iterator[Any]:
-    with bar(total, what, "frame") as progress:
-        for frame in frames:
-            yield frame
-            progress.update()
-
-
-def made_by(inputs: dict[str, Any], key: str, sync: LipSync, target: Path) -> dict[str, Any]:
+def made_by(inputs: dict[str, Any], key: str, network: Network, target: Path) -> dict[str, Any]:
     return {
         "key": key,
         "output_sha256": sha256_file(target),
         "comment": MADE_BY,
         "sha256": inputs["sha256"],
-        "checkpoint": lip_sync.describe(sync.about),
-        "backend": sync.backend,
+        "checkpoint": network.describe(),
+        "backend": network.backend,
         "options": inputs["options"],
     }
 
 
-def summary(target: Path, about: dict[str, Any], sync: LipSync) -> str:
+def summary(target: Path, about: dict[str, Any], network: Network) -> str:
     passed = sum(span["last"] - span["first"] + 1 for span in about["passed_through"])
     dubbed = [face["number"] for face in about["faces"] if face["dubbed"]]
     of_faces = f"; dubbed {len(dubbed)} of {len(about['faces'])} faces ({about['speaker_by']})"
     return (
         f"dub: {target}: {about['frames']} frames, {about['duration_s']:.2f} s; {about['changed']} changed, {passed} "
         f"passed through{of_faces if len(about['faces']) > 1 else ''}; what and why: {target.with_suffix('.json')}; "
-        f"checkpoint {lip_sync.describe(sync.about)}"
+        f"checkpoint {network.describe()}"
     )

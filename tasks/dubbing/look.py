@@ -7,7 +7,7 @@ at the start of a shot, when a face is lost, and every WHOLE_EVERY key frames. A
 boxes, to the end of its shot at most.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import cv2
@@ -18,8 +18,9 @@ from model.params import FaceParams
 from tasks.core import memory
 from tasks.features import crop
 from tasks.features.face_track import Frame, between, detect, detect_near, following, scan
-from tasks.features.landmarks import Predictor
 from tasks.media.frame import Picture
+
+Points = Callable[[np.ndarray], np.ndarray]  # crops of one face (N, S, S, 3) -> its 68 points (N, 68, 2) px of the crop
 
 THUMB_WH = (32, 18)
 # a cut changes the thumbnail by this many levels of 255, and this many times the usual change
@@ -73,7 +74,7 @@ class Seen:
         return np.append(self.times_s[1:], self.times_s[-1] + usual_s)
 
 
-def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Predictor) -> Seen:
+def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Points) -> Seen:
     """Pass 1 over (picture, start in s)."""
     search = _Search(p, predictor)
     for frame_HW3, time_s in frames:
@@ -85,7 +86,7 @@ def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Predic
     return Seen(np.array(search.times_s), search.size_hw, search.shots, done)
 
 
-def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Predictor, box_4: np.ndarray | None) -> Seen:
+def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Points, box_4: np.ndarray | None) -> Seen:
     """A still picture. If no face is found, it is searched at twice the size, then with a lower threshold.
 
     box_4: the face, given by the user, for example in a drawing; nothing is searched
@@ -165,7 +166,7 @@ class _Followed:
 class _Search:
     """The state of `look`."""
 
-    def __init__(self, p: FaceParams, predictor: Predictor) -> None:
+    def __init__(self, p: FaceParams, predictor: Points) -> None:
         self.p, self.predictor = p, predictor
         self.key_s = p.key_every / timing.FPS
         self.times_s: list[float] = []

@@ -43,14 +43,19 @@ class Plan:
     why_T: np.ndarray
 
 
-def make(seen: Seen, choice: Choice, lines: Sequence[Line], *, spans: bool, length: str, still: bool) -> Plan:
+def make(
+    seen: Seen, choice: Choice, lines: Sequence[Line], *, spans: bool, length: str, still: bool,
+    hidden_T: np.ndarray | None = None,
+) -> Plan:  # fmt: skip
     """spans: change only the frames where a line is spoken; else all.  length: one of options.LENGTHS
-    still: a picture, which lasts as long as the sound
+    still: a picture, which lasts as long as the sound.  hidden_T: why else a frame cannot be changed, "" where it can
     """
     source_N, times_s, ends_s = (
         still_order(sound_s(lines)) if still else order(seen, sound_s(lines), "video" if spans else length)
     )
     why_T = reasons(seen, choice)
+    if hidden_T is not None:
+        why_T = np.where(why_T == "", hidden_T, why_T)
     weight_N = faded(why_T == "", seen.times_s, seen.ends_s, seen.shots)[source_N]
     if spans:
         middles_s = (times_s + ends_s) / 2

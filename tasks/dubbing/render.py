@@ -10,13 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from model import samples
 from tasks.core.ahead import ahead
-from tasks.dubbing.blend import FaceBlender
+from tasks.dubbing.networks import Mouths
 from tasks.dubbing.script import Script
 from tasks.features.face_track import Frame
 from tasks.inference import lip_sync
-from tasks.inference.lip_sync import LipSync
 from tasks.media import decode, native_rate
 
 HELD_BYTES = 96 << 20  # of frames in one batch
@@ -25,10 +23,10 @@ SEGMENT_FRAMES = 8 * lip_sync.BATCH
 
 @dataclass
 class Renderer:
-    """`made` keeps the generated face of each changed frame, and its seam, until `taken`."""
+    """`made` keeps the new face of each changed frame, and its seam, until `taken`."""
 
     script: Script
-    sync: LipSync
+    mouths: Mouths
     made: dict[int, tuple[np.ndarray, float]] = field(default_factory=dict)
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
@@ -78,24 +76,10 @@ class Renderer:
             yield made.get(k, frame_HW3)
 
     def one_face(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[Frame]:
-        blender = self.blender(number)
-        targets = blender.targets(batch, self.script.plan.source_N[at] - blender.face.first)
-        middles_s = (self.script.plan.times_s[at] + self.script.plan.ends_s[at]) / 2
-        made_BSS3 = blender.generate(targets, samples.windows_at(self.script.mfcc_FW, middles_s))
-        blended: list[Frame] = []
-        for n, frame, target, made_SS3 in zip(at.tolist(), batch, targets, made_BSS3, strict=True):
-            face_SS3 = target.recoloured(made_SS3)
-            self.made[n] = made_SS3, target.seam(face_SS3)
-            blended.append(blender.blend(frame, target, face_SS3, float(self.script.plan.weight_N[n])))
-        return blended
+        changed = self.mouths.change(number, at, batch)
+        self.made |= {int(n): (face_SS3, seam) for n, (_, face_SS3, seam) in zip(at, changed, strict=True)}
+        return [frame for frame, _, _ in changed]
 
     def taken(self, start: int, end: int) -> dict[int, tuple[np.ndarray, float]]:
         """Generated faces and seams of output frames start .. end - 1; they are not kept any longer."""
         return {n: self.made.pop(n) for n in range(start, end) if n in self.made}
-
-    def blender(self, number: int) -> FaceBlender:
-        if number not in self._blenders:
-            self._blenders[number] = FaceBlender(self.sync, self.script.seen.faces[number])
-        return self._blenders[number]
-
-    _blenders: dict[int, FaceBlender] = field(default_factory=dict)
