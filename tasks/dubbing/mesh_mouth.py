@@ -21,7 +21,7 @@ from tasks.compositor.library import Library
 from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
 from tasks.dubbing import hear, speaker
-from tasks.dubbing.find_faces import counted, looked
+from tasks.dubbing.find_faces import counted, find_faces
 from tasks.dubbing.idle import Sway
 from tasks.dubbing.likeness import Recogniser
 from tasks.dubbing.look import Seen
@@ -83,7 +83,7 @@ class Person:
         """More footage of the person.  Errors: UserError where it shows nobody, or somebody else"""
         folder, by = self.folder / f"library{number}", self.recogniser
         folder.mkdir(exist_ok=True)
-        elsewhere = looked(video, self.network.p, self.network.points, None, folder)
+        elsewhere = find_faces(video, self.network.p, self.network.points, None, folder)
         dubbed = sorted(set(choice.who_T[choice.who_T >= 0].tolist()))
         who_T, alike = same_person(elsewhere, [speaker.looks(seen.faces[k], by) for k in dubbed], by)
         self.about.setdefault("library_likeness", {})[video.name] = round(alike, 3)
