@@ -264,9 +264,7 @@ def opened(browser, app, width):
     page.set_default_timeout(WAIT_S * 1000)
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.on(
-        "console", lambda m: page.problems.append(m.text) if m.type in ("error", "warning") else None
-    )
+    page.on("console", lambda m: page.problems.append(m.text) if m.type in ("error", "warning") else None)
     address = str(app.base_url)
     page.on("request", lambda r: r.url.startswith((address, "blob:", "data:")) or page.problems.append(r.url))
     page.goto(address)
