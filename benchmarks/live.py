@@ -63,11 +63,11 @@ def only(face: Path, sound: Path, checkpoint: Path, out: Path, backend: str) -> 
     portrait = Portrait(decode.read_image(face), sync, p, Predictor(paths.LANDMARKS))
     window_FW = np.zeros((12, 35), np.float32)
     for _ in range(5):
-        portrait.say(window_FW)
+        portrait.frame(window_FW)
     took_ms = []
     for _ in range(100):
         started = time.perf_counter()
-        portrait.say(window_FW)
+        portrait.frame(window_FW)
         took_ms.append(1000 * (time.perf_counter() - started))
     alone_ms = float(np.median(took_ms))
     with out.open("w+b") as file:
