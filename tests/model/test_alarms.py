@@ -69,7 +69,7 @@ def test_lost_motion_rolls_back_and_motion_that_never_began_does_not(lost, name)
     assert name_of(curve(SEEN | lost, SEEN | lost)) == (name, False)
     assert alarms.good(curve(SEEN | lost), P)
     assert name_of(curve(SEEN | lost, start=0)) is None, "within the grace"
-    assert name_of(curve(SEEN | lost, {})) is None, "told when it is measured, not at every row"
+    assert name_of(curve(SEEN | lost, {})) is None, "reported when it is measured, not at every row"
 
 
 def test_two_problems_are_two_alarms():
@@ -78,13 +78,13 @@ def test_two_problems_are_two_alarms():
 
 
 def test_every_alarm_says_the_cause_and_a_parameter_to_change():
-    ill = [
+    troubled = [
         curve({"finite": 0.0}), curve({}, {"l1": 0.3}, {"l1": 0.3}), curve({}, FLAT, FLAT),
         curve(SEEN | {"val_motion_ratio": 0.0}), curve(SEEN | {"val_audio_effect": 0.0}),
     ]  # fmt: skip
-    found = [alarm for rows in ill for alarm in alarms.check(rows, P)]
-    assert len({alarm.name for alarm in found}) == 5
-    for alarm in found:
+    raised = [alarm for rows in troubled for alarm in alarms.check(rows, P)]
+    assert len({alarm.name for alarm in raised}) == 5
+    for alarm in raised:
         named = re.findall(r"train\.[a-z_.]*[a-z_]", alarm.fix)
         assert alarm.cause and named
         for name in named:

@@ -23,8 +23,8 @@ def talk(num_frames=90, late=0, seed=0):
     rng = np.random.default_rng(seed)
     syllables = np.convolve(rng.uniform(0, 1, num_frames + 60) ** 3, np.hanning(6), "same")[20:]
     mouth = syllables[12 : 12 + num_frames]
-    heard = syllables[12 - late : 12 - late + num_frames]
-    return mouth + rng.normal(0, 0.03, num_frames), heard**0.5
+    levels = syllables[12 - late : 12 - late + num_frames]
+    return mouth + rng.normal(0, 0.03, num_frames), levels**0.5
 
 
 # ---- figures

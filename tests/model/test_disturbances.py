@@ -81,12 +81,12 @@ def test_the_background_continues_from_window_to_window():
     pieces = disturbances.bank(CPU)
     change = NONE._replace(snr_db=-200.0, piece=len(pieces) + 3, start=7)
     columns_BW = np.array([[0, 1, 2], [2, 3, 4]])
-    heard = disturbances.disturbed_cepstra(
+    mixed = disturbances.disturbed_cepstra(
         torch.zeros(2, 3, 40, dtype=torch.int16), columns_BW, [change] * 2, np.zeros(2, bool)
     )
-    assert torch.allclose(heard[0, :, 2], heard[1, :, 0], atol=1e-4)
+    assert torch.allclose(mixed[0, :, 2], mixed[1, :, 0], atol=1e-4)
     wanted = mfcc.cepstra((pieces[3, 9:12] * 1e20).log()[None])
-    assert torch.allclose(heard[1], wanted[0], atol=0.01)
+    assert torch.allclose(mixed[1], wanted[0], atol=0.01)
 
 
 def test_the_backgrounds_are_constant_and_differ_from_each_other():
@@ -119,9 +119,9 @@ def test_a_batch_contains_its_clips_backgrounds(tiny):
     def change_of(clip):
         return NONE._replace(snr_db=0.0 if clip == noisy_clip else np.inf, floor_db=-60.0, piece=9, start=50)
 
-    heard = batches.batch_of(clips, draws, change_of)
+    mixed = batches.batch_of(clips, draws, change_of)
     for k, (clip, silent) in enumerate(zip(draws.clip_N, draws.silent_N, strict=True)):
-        same = [torch.equal(a[k], b[k]) for a, b in ((heard.mfcc_BFW, plain.mfcc_BFW), (heard[3], plain[3]))]
+        same = [torch.equal(a[k], b[k]) for a, b in ((mixed.mfcc_BFW, plain.mfcc_BFW), (mixed[3], plain[3]))]
         assert same == [clip != noisy_clip and not silent, clip != noisy_clip]
-    own = [heard.mfcc_BFW[k] for k in range(len(draws)) if draws.silent_N[k]]
+    own = [mixed.mfcc_BFW[k] for k in range(len(draws)) if draws.silent_N[k]]
     assert max(float((of - own[0]).abs().mean()) for of in own) < 12 < float((plain.mfcc_BFW[0] - own[0]).abs().mean())

@@ -153,8 +153,8 @@ def test_a_full_disk_leaves_the_champion_and_the_next_run_is_clean(project):
 def test_an_unreachable_server_is_noticed_before_training(project, monkeypatch):
     old, trained = project.serving, project.trainings
     project.add(0.65)
-    with monkeypatch.context() as gone:
-        gone.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with monkeypatch.context() as unreachable:
+        unreachable.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         with pytest.raises(UserError, match="does not answer"):
             project.retrain()
     assert project.trainings == trained and project.serving == old
@@ -203,7 +203,7 @@ def test_a_child_that_outlives_a_killed_run_keeps_the_next_one_out_until_it_ends
     with pytest.raises(UserError, match="another retraining runs"), worktree.locked():
         pass
     os.kill(child, signal.SIGKILL)
-    for _ in range(1000):  # the kernel lets go when the child is gone
+    for _ in range(1000):  # the kernel releases the lock when the child ends
         try:
             with worktree.locked():
                 return

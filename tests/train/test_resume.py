@@ -1,4 +1,4 @@
-"""A training that is stopped in any way goes on, and ends as if it had not been stopped."""
+"""A training that is interrupted in any way resumes, and ends with the same bytes as without the interruption."""
 
 import hashlib
 import os
@@ -50,9 +50,9 @@ def undisturbed(tiny_folder, tmp_path_factory):
 def test_twelve_kills_at_random_points_change_no_bit_of_the_outputs(tiny, undisturbed):
     load()
     running = command(str(ROOT / "tests/killed.py"), ".", "5", "12")
-    told, errors = running.communicate(timeout=900)
+    output, errors = running.communicate(timeout=900)
     assert running.returncode == 0, errors.decode()
-    assert told.decode().count("killed: ") == 12
+    assert output.decode().count("killed: ") == 12
     assert digests() == undisturbed
     assert not list(Path(".cache/train").glob("*/.state.pt.*")), "half-written states stayed"
 

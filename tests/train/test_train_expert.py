@@ -156,7 +156,7 @@ def test_a_frozen_audio_encoder_stays_the_experts_and_the_rest_learns(with_exper
     train.run(load(**{"train.audio_from_expert": how, "train.num_steps": 2}))
     made, _ = checkpoints.load(paths.GENERATOR)
     expert, _ = checkpoints.load(paths.EXPERT)
-    heard = [torch.equal(made[name], weight) for name, weight in expert.items() if name.startswith("audio_code.")]
-    assert all(heard) if stays else not all(heard)
+    equal = [torch.equal(made[name], weight) for name, weight in expert.items() if name.startswith("audio_code.")]
+    assert all(equal) if stays else not all(equal)
     begun = train.make_gan(load(), torch.device("cpu")).shown.state_dict()
     assert not torch.equal(begun["picture.2.weight"], made["picture.2.weight"])
