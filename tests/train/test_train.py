@@ -125,11 +125,11 @@ def test_a_state_with_a_step_that_was_not_finite_is_never_saved(tiny, monkeypatc
 
 
 def test_a_mouth_that_never_moved_is_reported_once_and_training_continues(tiny, capfd):
-    sleepy = {"train.alarms.grace_steps": 0, "train.alarms.min_audio_effect": 1.0, "train.val_every": 2}
-    train.run(load(**sleepy))
+    changes = {"train.alarms.grace_steps": 0, "train.alarms.min_audio_effect": 1.0, "train.val_every": 2}
+    train.run(load(**changes))
     names = [alarm["name"] for alarm in json.loads(paths.GENERATOR.with_suffix(".json").read_text())["alarms"]]
     assert names.count("copies_reference") == 1
-    assert "right and wrong sound give the same mouth" in capfd.readouterr().err
+    assert "right and wrong audio give the same mouth" in capfd.readouterr().err
 
 
 def test_the_loop_waits_for_the_device_at_rows_of_the_log_and_never_at_a_step(tiny):
