@@ -6,7 +6,7 @@ The run id depends on the stage and its lock alone, so that a second export adds
 import os
 from typing import Any
 
-from tasks.audit.chain import Case
+from tasks.audit.links import Case
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.provenance import dvc_lock, git_revision

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.audit import chain
-from tasks.audit.chain import Link
+from tasks.audit.links import Link
 from tasks.core import paths
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, LEFT, TOP = 180, 74, 34, 38, 12, 12  # px

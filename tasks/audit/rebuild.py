@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model.params import Params
-from tasks.audit.chain import Link
+from tasks.audit.links import Link
 from tasks.core import files, paths
 from tasks.core.progress import progress
 from tasks.preprocess import stage as preprocess
