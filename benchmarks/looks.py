@@ -1,11 +1,11 @@
-"""How surely `dub --speaker PICTURE` finds the person, by the description of faces it uses.
+"""Accuracy of `dub --speaker PICTURE`: how reliably its face descriptor recognises the person.
 
     python -m benchmarks.looks          the clips of data/: benchmarks/results/looks.json
     python -m benchmarks.looks --recognition dlib_face_recognition_resnet_model_v1.dat
 
-One frame is the picture, the second half of a clip is the face of a film: of the same clip, of another clip of the same
-person (other light, other place), of another person. hit: taken for the person, as they should be. false: another
-person taken for it. nearer: of the right face and a wrong one, the right one is the more alike.
+One frame is the picture, the second half of a clip is the video: of the same clip, of another clip of the same person
+(other light and place), or of another person. hit: the same person is recognised. false: another person is taken for
+them. nearer: the right face is more similar than a wrong one.
 """
 
 import argparse

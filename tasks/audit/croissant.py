@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tasks.audit import chain, evidence
-from tasks.audit.chain import Case
+from tasks.audit import evidence, links
+from tasks.audit.links import Case
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import md5_file, sha256_file
@@ -92,6 +92,6 @@ def _with_provenance(metadata: dict[str, Any], case: Case) -> dict[str, Any]:
     provenance = {
         "prov:wasDerivedFrom": entities,
         "prov:wasGeneratedBy": activity,
-        "usageInfo": f"{chain.licences(case).claim}. Faces and voices of people are personal data unless synthetic.",
+        "usageInfo": f"{links.licences(case).claim}. Faces and voices of people are personal data unless synthetic.",
     }
     return metadata | {"@context": metadata["@context"] | {"prov": "http://www.w3.org/ns/prov#"}} | provenance

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from tasks.audit import chain, evidence
-from tasks.audit.chain import Case
+from tasks.audit import evidence, links
+from tasks.audit.links import Case
 from tasks.core import paths
 from tasks.provenance import dvc_lock
 from tasks.storage import index
@@ -40,7 +40,7 @@ hash in this card, `python -m flows audit --export DIR` writes the card again.
 - corpora {", ".join(corpora)}, under: {"; ".join(licences)}
 - {len(kept)} training clips, {hours:.2f} hours, index md5 `{dvc_lock.out(case.lock, paths.INDEX)}`
 - {people}
-- {chain.licences(case).claim}
+- {links.licences(case).claim}
 
 ## Evaluation
 {metrics(case)}

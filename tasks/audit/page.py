@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.audit import chain
-from tasks.audit.chain import Link
+from tasks.audit.links import Link
 from tasks.core import paths
 from tasks.core.html import document
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model.params import Params
-from tasks.audit.chain import Link
+from tasks.audit.links import Link
 from tasks.core import files, paths
 from tasks.core.progress import progress
 from tasks.preprocess import stage as preprocess
@@ -28,7 +28,7 @@ def compare(unit: Unit) -> str:
     """A finding, or an empty string."""
     kept = paths.SHARDS / unit.name
     if not kept.is_file():
-        return f"{kept}: missing; nothing to compare with"
+        return f"{kept}: missing; run `dvc checkout`"
     with tempfile.TemporaryDirectory(prefix="lipgan-rebuild-") as folder:
         preprocess.build(unit, Path(folder))
         rebuilt = files.sha256_file(Path(folder) / "shard.tar")

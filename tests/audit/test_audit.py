@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import commit, dvc, git
 
-from tasks.audit import chain
+from tasks.audit import chain, links
 from tasks.core import config, files, paths
 from tasks.core.errors import UserError
 from tasks.provenance import dvc_lock, training_record, withdrawals
@@ -176,7 +176,7 @@ def test_raw_bytes_can_be_left_out(committed):
 
 def test_lrs2_without_its_agreement_is_a_finding(committed):
     rows = [row | {"corpus": "lrs2"} for row in index.read(paths.CLIPS)]
-    link = chain.licences(chain.Case("", {}, rows, None, None))
+    link = links.licences(links.Case("", {}, rows, None, None))
     assert link.findings and "data/agreement.json: no such file" in link.findings[0]
 
 

@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT
 
 from tasks.audit import chain, exports, model_card
+from tasks.audit.links import Case
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import md5_file, sha256_file
@@ -98,7 +99,7 @@ def test_the_model_cards_figures_are_those_of_the_report_with_their_intervals(wo
     shutil.copy(ROOT / paths.METRICS, paths.METRICS)
     panel = json.loads(paths.METRICS.read_text())
     lock = {"evaluate": dvc_lock.Stage({}, {str(paths.METRICS): md5_file(paths.METRICS)}, {})}
-    table = model_card.metrics(chain.Case("", lock, None, None, None))
+    table = model_card.metrics(Case("", lock, None, None, None))
     low, high = panel["right_audio"]["aperture_corr_ci"]
     assert f"{panel['right_audio']['aperture_corr']:.3g} ({low:.3g} to {high:.3g})" in table
     assert len(table.splitlines()) == 4 + len(model_card.ROWS)
@@ -108,4 +109,4 @@ def test_metrics_with_other_bytes_than_the_lock_says_are_not_shown(workspace):
     paths.REPORTS.mkdir()
     paths.METRICS.write_text("{}")
     lock = {"evaluate": dvc_lock.Stage({}, {str(paths.METRICS): "0" * 32}, {})}
-    assert model_card.metrics(chain.Case("", lock, None, None, None)) == "This commit has no evaluation."
+    assert model_card.metrics(Case("", lock, None, None, None)) == "This commit has no evaluation."
