@@ -17,6 +17,7 @@ NUM_FFT = 512
 MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ = 40, 300, 3700
 PRE_EMPHASIS, LIFTER = 0.97, 22
 LOG_FLOOR = 1e-10  # of mel energy: digital silence gets a finite value
+BLOCK_COLUMNS = 6000  # of a sound whose spectra are held at a time
 STEPS = 1000  # log powers are stored in thousandths of the natural logarithm
 
 
@@ -63,10 +64,12 @@ def _basis() -> Tensor:
     return (cosine_MF * (1 + LIFTER / 2 * torch.sin(torch.pi * (order_F + 1) / LIFTER))).float()
 
 
-def mel_power(sound: np.ndarray) -> np.ndarray:
+def mel_power(
+    sound: np.ndarray, num_bands: int = MEL_BANDS, low_hz: float = MEL_LOW_HZ, high_hz: float = MEL_HIGH_HZ
+) -> np.ndarray:
     """Mel power as tasks.features computes it by librosa, without librosa: column j is centred at j x 10 ms.
 
-    Shape: (samples,) float, whole columns -> (samples / 160, 40) float32
+    Shape: (samples,) float, whole columns -> (samples / 160, num_bands) float32
     """
     sound = np.asarray(sound, np.float64)
     emphasised = np.concatenate([sound[:1], sound[1:] - PRE_EMPHASIS * sound[:-1]])
@@ -75,15 +78,19 @@ def mel_power(sound: np.ndarray) -> np.ndarray:
     inset = (NUM_FFT - WINDOW_SAMPLES) // 2
     periodic = 0.54 - 0.46 * np.cos(2 * np.pi * np.arange(WINDOW_SAMPLES) / WINDOW_SAMPLES)
     window = np.pad(periodic, (inset, NUM_FFT - WINDOW_SAMPLES - inset))
-    power_CK = np.abs(np.fft.rfft(frames_CS * window)) ** 2
-    return (power_CK @ _filters()).astype(np.float32)
+    power_CM = np.empty((len(frames_CS), num_bands), np.float32)
+    for first in range(0, len(frames_CS), BLOCK_COLUMNS):  # the spectra of an hour at once are 4 GB
+        block = slice(first, first + BLOCK_COLUMNS)
+        power_CK = np.abs(np.fft.rfft(frames_CS[block] * window)) ** 2
+        power_CM[block] = power_CK @ _filters(num_bands, low_hz, high_hz)
+    return power_CM
 
 
 @cache
-def _filters() -> np.ndarray:
-    """Triangular filters, evenly spaced on HTK's mel scale, with peaks of 1.  Shape: -> (257, 40)"""
-    low, high = (2595 * np.log10(1 + hz / 700) for hz in (MEL_LOW_HZ, MEL_HIGH_HZ))
-    corners_hz = 700 * (10 ** (np.linspace(low, high, MEL_BANDS + 2) / 2595) - 1)
+def _filters(num_bands: int, low_hz: float, high_hz: float) -> np.ndarray:
+    """Triangular filters, evenly spaced on HTK's mel scale, with peaks of 1.  Shape: -> (257, num_bands)"""
+    low, high = (2595 * np.log10(1 + hz / 700) for hz in (low_hz, high_hz))
+    corners_hz = 700 * (10 ** (np.linspace(low, high, num_bands + 2) / 2595) - 1)
     bins_hz = np.fft.rfftfreq(NUM_FFT, 1 / SAMPLE_RATE_HZ)[:, None]
     rising = (bins_hz - corners_hz[:-2]) / np.diff(corners_hz)[:-1]
     falling = (corners_hz[2:] - bins_hz) / np.diff(corners_hz)[1:]

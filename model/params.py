@@ -259,6 +259,59 @@ class TrainParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MotionAugmentParams:
+    """What is changed of a clip's sound each time it is drawn, by (seed, step); 0 is nothing: model.motion_augment."""
+
+    speed: Annotated[float, Range(0, 0.5)]  # largest share by which a clip is said faster or slower
+    throat: Annotated[float, Range(0, 0.3)]  # largest share by which the mel bands are moved: another speaker
+    microphone: Annotated[float, Range(0, 5)]  # spread of the log gains of six bands: another room and microphone
+    level: Annotated[float, Range(0, 3)]  # spread of the log power of the whole
+    room: Share  # of the clips, those with reverberation
+    disturbed: Share  # of the clips, those with music, noise or another voice under the voice
+    snr_db: list[Annotated[float, Range(-20, 60)]]  # dB, lowest and highest, of the voice over it
+    voiceless: Share  # of the clips, those that are music or noise alone over a closed mouth
+
+    def __post_init__(self) -> None:
+        if len(self.snr_db) != 2 or self.snr_db[0] > self.snr_db[1]:
+            raise ValueError(f"motion.augment.snr_db must be [lowest, highest], got {self.snr_db}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MotionParams:
+    """Sound to the mouth's motion: model.motion, tasks/motion."""
+
+    num_bands: Annotated[int, Range(8, 128)]  # of the log-mel features
+    low_hz: Annotated[float, Range(0, 4000)]
+    high_hz: Annotated[float, Range(1000, 8000)]
+    width: Annotated[int, Range(8, 1024)]  # channels of the network
+    num_components: Annotated[int, Range(1, 64)]  # of the mouth's shape
+    same_size: bool  # persons' motions are scaled to one size, the geometric mean
+    clips_per_person: Count  # at most, evenly from all: more of one person teach little
+    num_steps: Count
+    clips_per_batch: Annotated[int, Range(1, 4096)]
+    num_frames: Annotated[int, Range(4, 1000)]  # of a piece
+    lr: Rate
+    warmup_steps: Annotated[int, Range(0, 10**9)]
+    weight_decay: Share
+    dropout: Annotated[float, Range(0, 0.9)]
+    average: Annotated[float, Range(0, 0.99999)]  # of the weights that are saved, share kept in a step
+    velocity_weight: Weight  # of the error of the change from frame to frame, beside the error of the shape
+    opening_weight: Weight  # of the error of the lips' opening
+    first_share: Share  # of the pieces, those from the first data folder; further ones share the rest
+    person_balance: Share  # 0: each person is drawn equally often; 1: each clip
+    max_gain: Annotated[float, Range(1, 10)]  # of a component: what training to the mean took of its motion
+    open_as_real: Share  # how far the opening's distribution is made that of real people; 0: only by the gains
+    augment: MotionAugmentParams
+    log_every: Count
+    val_every: Count
+    checkpoint_every: Count
+
+    def __post_init__(self) -> None:
+        if self.high_hz <= self.low_hz:
+            raise ValueError(f"motion.high_hz must be above motion.low_hz, got {self.low_hz:g} to {self.high_hz:g}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WeightParams:
     """Files of published networks for evaluation; "" for none."""
 
@@ -310,6 +363,7 @@ class Params:
     model: ModelParams
     expert: ExpertParams
     train: TrainParams
+    motion: MotionParams
     evaluate: EvaluateParams
     retrain: RetrainParams
 

@@ -35,6 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "acquire": {"core", "media", "provenance", "storage", "synthetic"},
     "landmarks": {"core", "features", "storage", "synthetic"},
     "lips": {"core", "features", "media", "synthetic"},
+    "motion": {"core", "features", "inference", "media", "storage", "synthetic", "tracking"},
     "preprocess": {"core", "features", "media", "storage"},
     "tracking": {"core", "provenance", "storage"},
     "inference": {"core", "features", "loading", "storage"},

@@ -14,6 +14,7 @@ from test_architecture import ROOMS
 
 from flows.cli import parser
 from tasks.core.errors import REASONS
+from tasks.motion.__main__ import order
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -74,6 +75,11 @@ def test_the_readme_is_a_landing_page():
 @pytest.mark.parametrize("command", [c for c in COMMANDS if re.match("python -m flows |lipgan ", c)])
 def test_commands_of_ours_parse(command):
     parser().parse_args(shlex.split(re.sub("^(python -m flows|lipgan) ", "", command)))
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python -m tasks.motion ")])
+def test_commands_of_the_motion_network_parse(command):
+    assert order(shlex.split(command)[3:]).data
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])

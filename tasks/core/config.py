@@ -50,6 +50,11 @@ def digest(*sections: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def build(schema: type, values: object) -> Any:
+    """A section of parameters, as of a checkpoint's description.  Errors: ValueError naming the key"""
+    return _build(schema, values, "")
+
+
 def _build(schema: type, values: object, where: str) -> Any:
     if not isinstance(values, dict):
         raise ValueError(f"{where.rstrip('.') or 'the file'} must be a section of parameters, got {values!r}")

@@ -1,0 +1,224 @@
+"""Mouths of real people, filmed or made, judged by an instrument that made none of them.
+
+    python -m benchmarks.real clip MADE.mp4 TRUE.mp4                one made mouth beside the recording of its sound
+    python -m benchmarks.real dubs ../shared/grid/video --people s27 p04 p05 p06 p07 p08
+                             each person's face with the next two people's sounds, dubbed, judged beside the recordings
+    python -m benchmarks.real motion ../shared/grid/video --people s27 p04 --weights released/motion.safetensors
+                             no pictures: what the motion network says, beside the recordings
+
+The instrument is MediaPipe 0.10.21's full graph with lip attention. It wants numpy below 2 and so has an environment of
+its own: LIPGAN_INSTRUMENT names one, or it is made under .cache/instrument at the first call (needs a package index).
+`--dlib FILE` adds dlib's published 68-point predictor (package face-recognition-models, not for commercial use) as
+second opinion; the two agree on filmed mouths at r 0.82, which is the noise to keep in mind.
+
+opening_r    correlation of the lips' opening with the recording's; best_r at lag_frames (positive: it is late)
+moved_r      the control: the made opening moved by a third, half, two thirds of its length, as other sound would be
+amplitude    deviation of the opening over the recording's; speed: of its change from frame to frame
+sharpness    mean gradient in the lips' box over that of the face's own video
+"""
+
+import argparse
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import dlib
+import numpy as np
+
+from benchmarks.machine import machine
+from model import head_mesh
+from model.lips import LIPS
+from model.motion import frame_middles_s
+from model.timing import num_samples
+from tasks.core import paths
+from tasks.core.errors import UserError
+from tasks.core.files import write_atomic
+from tasks.features import face_track
+from tasks.media import decode
+from tasks.motion import measure, weights
+
+RESULTS = Path("benchmarks/results/real.json")
+PROGRAM = Path(__file__).with_name("instrument.py")
+PACKAGES = (
+    "mediapipe==0.10.21", "numpy==1.26.4", "opencv-python-headless==4.11.0.86", "protobuf==4.25.9", "absl-py==2.5.1",
+    "attrs==26.1.0", "flatbuffers==25.12.19", "matplotlib==3.11.2", "contourpy==1.3.3", "cycler==0.12.1",
+    "fonttools==4.68.0", "kiwisolver==1.5.1", "packaging==26.4", "pillow==13.0.0", "pyparsing==3.3.3",
+    "python-dateutil==4.0.0", "tzdata==2026.6",
+)  # fmt: skip
+LEAST_FOUND = 0.9  # of the frames
+SOUNDS = 2  # of the next people, that each face is dubbed with
+DUB = "python -m flows dub --face {face} --audio {sound} --out {out}"
+DUB_S, POINTS_S = 1800, 600
+
+
+def environment() -> Path:
+    """The instrument's python."""
+    folder = Path(os.environ.get("LIPGAN_INSTRUMENT") or paths.cache() / "instrument")
+    python = folder / "bin/python"
+    if not python.is_file():
+        if os.environ.get("LIPGAN_INSTRUMENT"):
+            raise UserError(f"LIPGAN_INSTRUMENT: {folder}: no environment with MediaPipe there")
+        venv.create(folder, with_pip=True)
+        # without dependencies: jax, sounddevice and sentencepiece are 500 MB that it does not use
+        install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", *PACKAGES]
+        subprocess.run(install, check=True, timeout=POINTS_S)
+    return python
+
+
+def points(video: Path) -> np.ndarray:
+    """Shape: -> (T, 468, 3) px; frames without a face repeat the nearest.  Errors: UserError where too few have one"""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "points.npz"
+        done = subprocess.run([environment(), PROGRAM, out, video], capture_output=True, text=True, timeout=POINTS_S)
+        if done.returncode:
+            raise UserError(f"{video}: the instrument fails: {' '.join(done.stderr.split())[-300:]}")
+        with np.load(out) as stored:
+            points_T4683 = stored["points"][:, :468]
+    found = np.flatnonzero(np.isfinite(points_T4683).all(axis=(1, 2)))
+    if len(found) < LEAST_FOUND * max(len(points_T4683), 1):
+        raise UserError(f"{video}: the instrument sees a face in {len(found)} of {len(points_T4683)} frames")
+    return points_T4683[found[np.abs(np.arange(len(points_T4683))[:, None] - found).argmin(axis=1)]]
+
+
+def second_opening(video: Path, predictor: Path) -> np.ndarray:
+    """The opening by dlib's predictor, in distances of the eyes' outer corners.  Shape: -> (T,)"""
+    shape_of, opening, box = dlib.shape_predictor(str(predictor)), [], dlib.rectangle()
+    for frame_HW3 in decode.frames(video):
+        boxes_N4 = face_track.detect(frame_HW3, max(frame_HW3.shape))
+        if len(boxes_N4):
+            box = dlib.rectangle(*(round(side) for side in boxes_N4[(boxes_N4[:, 2] - boxes_N4[:, 0]).argmax()]))
+        at = shape_of(np.ascontiguousarray(frame_HW3), box)
+        points_682 = np.array([(at.part(i).x, at.part(i).y) for i in range(68)], float)
+        gap = points_682[[65, 66, 67], 1].mean() - points_682[[61, 62, 63], 1].mean()
+        opening.append(gap / max(np.linalg.norm(points_682[45] - points_682[36]), 1e-6))
+    return np.array(opening)
+
+
+def sharpness(video: Path, points_T4683: np.ndarray) -> float:
+    """Mean size of the gradient in the lips' box, from pixel to pixel of the video."""
+    found = []
+    for frame_HW3, points_4683 in zip(decode.frames(video), points_T4683, strict=False):
+        (left, top), (right, bottom) = points_4683[LIPS, :2].min(axis=0), points_4683[LIPS, :2].max(axis=0)
+        grey_HW = cv2.cvtColor(frame_HW3, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        box_HW = grey_HW[max(int(top) - 2, 0) : int(bottom) + 3, max(int(left) - 2, 0) : int(right) + 3]
+        if min(box_HW.shape) > 3:
+            down_HW, across_HW = np.gradient(box_HW)
+            found.append(float(np.hypot(down_HW, across_HW).mean()))
+    return float(np.mean(found)) if found else 0.0
+
+
+def judged(made: Path, true: Path, face: Path | None = None, predictor: Path | None = None) -> dict[str, float]:
+    """A made mouth beside the recording of its sound; `face`: the filmed face, for sharpness."""
+    made_T4683, true_T4683 = points(made), points(true)
+    num = min(len(made_T4683), len(true_T4683))
+    row = measure.compared(head_mesh.opening(made_T4683[:num]), head_mesh.opening(true_T4683[:num]))
+    if face:
+        row["sharpness"] = sharpness(made, made_T4683) / max(sharpness(face, points(face)), 1e-9)
+    if predictor:
+        second = second_opening(made, predictor)[:num]
+        row["second_r"] = measure.correlation(second, second_opening(true, predictor)[: len(second)])
+    return row | {"frames": float(num)}
+
+
+def videos_of(folder: Path, people: Sequence[str]) -> dict[str, Path]:
+    """The first clip of each person.  Errors: UserError where somebody has none"""
+    found = {}
+    for person in people:
+        clips = [path for path in sorted((folder / person).glob("*")) if path.suffix in decode.VIDEO_ENDINGS]
+        if not clips:
+            raise UserError(f"{folder / person}: no video")
+        found[person] = clips[0]
+    return found
+
+
+def dubs(folder: Path, people: Sequence[str], command: str, kept: Path, predictor: Path | None) -> dict[str, dict]:
+    """face+sound -> row, for each person's face with the next people's sounds."""
+    videos, rows = videos_of(folder, people), {}
+    kept.mkdir(parents=True, exist_ok=True)
+    for (at, face), further in itertools.product(enumerate(people), range(1, SOUNDS + 1)):
+        sound = people[(at + further) % len(people)]
+        out = kept / f"{face}+{sound}.mp4"
+        if not out.is_file():
+            words = [word.format(face=videos[face], sound=videos[sound], out=out) for word in command.split()]
+            words[0] = sys.executable if words[0] == "python" else words[0]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=DUB_S)
+            if done.returncode:
+                raise UserError(f"{face} with the sound of {sound}: {' '.join(done.stderr.split())[-300:]}")
+        rows[f"{face}+{sound}"] = judged(out, videos[sound], videos[face], predictor)
+        print(json.dumps({f"{face}+{sound}": rows[f"{face}+{sound}"]}), flush=True)
+    return rows
+
+
+def motions(folder: Path, people: Sequence[str], file: Path) -> dict[str, dict]:
+    """person -> means over the clips of what the network says beside what the instrument sees."""
+    network, rows = weights.load(file), {}
+    for person in people:
+        found = []
+        for video in sorted((folder / person).glob("*")):
+            true_T4683, sound = points(video), decode.decode_sound(video)
+            num = min(len(true_T4683), len(sound) // num_samples(1))
+            true_TS3 = head_mesh.mouths(true_T4683[:num])
+            closed_S3 = head_mesh.closed_mouth(true_TS3)
+            said_TS3 = network.mouths(sound[: num_samples(num)], frame_middles_s(num), closed_S3)
+            found.append(measure.compared(head_mesh.mouth_opening(said_TS3), head_mesh.mouth_opening(true_TS3)))
+        rows[person] = {name: float(np.mean([row[name] for row in found])) for name in found[0]}
+    return rows
+
+
+def table(rows: dict[str, dict]) -> str:
+    names = list(next(iter(rows.values())))
+    lines = [" " * 12 + "".join(f"{name:>15}" for name in names)]
+    for who, row in [
+        *rows.items(),
+        ("mean", {name: float(np.mean([r[name] for r in rows.values()])) for name in names}),
+    ]:
+        lines.append(f"{who:12}" + "".join(f"{row[name]:15.3f}" for name in names))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    kinds = parser.add_subparsers(dest="what", required=True)
+    clip = kinds.add_parser("clip", help="one made video beside the recording of its sound")
+    clip.add_argument("made", type=Path)
+    clip.add_argument("true", type=Path)
+    clip.add_argument("--face", type=Path, help="the filmed face, for sharpness")
+    for name in ("dubs", "motion"):
+        of = kinds.add_parser(name)
+        of.add_argument("folder", type=Path, help="FOLDER/PERSON/*.mpg")
+        of.add_argument("--people", nargs="+", required=True)
+    kinds.choices["dubs"].add_argument(
+        "--command", default=DUB, help="with {face}, {sound}, {out}; default: %(default)s"
+    )
+    kinds.choices["dubs"].add_argument(
+        "--kept", type=Path, default=Path("out/real"), help="folder of the dubbed videos"
+    )
+    kinds.choices["motion"].add_argument("--weights", type=Path, default=Path("released/motion.safetensors"))
+    for name in ("clip", "dubs"):
+        kinds.choices[name].add_argument("--dlib", type=Path, help="shape_predictor_68_face_landmarks.dat")
+    args = parser.parse_args()
+    if args.what == "clip":
+        rows = {args.made.stem: judged(args.made, args.true, args.face, args.dlib)}
+    elif args.what == "dubs":
+        rows = dubs(args.folder, args.people, args.command, args.kept, args.dlib)
+    else:
+        rows = motions(args.folder, args.people, args.weights)
+    print(table(rows))
+    if args.what != "clip":
+        earlier = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+        write_atomic(RESULTS, json.dumps(earlier | {"machine": machine(), args.what: rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_status)

@@ -1,0 +1,122 @@
+"""A head as a mesh of 468 points (MediaPipe's numbering): which points mean what, its pose, how far its lips are open.
+
+The canonical head looks straight at the viewer: x to the viewer's right, y down, z away. Its unit is the distance of
+the eyes' outer corners, its origin lies midway between them. A mesh is laid on it by the points that do not move in
+speech (Procrustes with scale), and what is made on it is laid back into the frame.
+
+Shape letters: T frames, P points, R = 25 points that do not move, S = 59 points of lips, chin and around
+Mesh: (T, 468, 3) float, x and y in pixels of the frame, z in the same scale
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from model.lips import INNER, OUTER
+
+JAW = (152, 148, 176, 149, 150, 377, 400, 378, 379, 199, 175, 200, 18, 83, 313, 201, 421, 204, 424)
+MOUTH = OUTER + INNER + JAW
+LOWER_INNER = tuple(len(OUTER) + i for i in range(1, 10))  # in MOUTH, from corner to corner ...
+UPPER_INNER = tuple(len(OUTER) + i for i in range(19, 10, -1))  # ... and the point above each
+MIDDLE = slice(3, 6)  # of these nine pairs, the three in the middle: 87-82, 14-13, 317-312
+RESTING = 0.2  # share of a clip's frames, those least open, whose mean is its closed mouth
+
+# Source: measured here: mean of 6 people of the GRID corpus (CC BY 4.0) by generalised Procrustes, made symmetric
+RIGID = {
+    33: (-0.500, 0.000, 0.000), 133: (-0.190, 0.022, -0.058), 362: (0.190, 0.022, -0.058), 263: (0.500, 0.000, 0.000),
+    168: (0.000, -0.034, -0.245), 6: (0.000, 0.064, -0.286), 197: (0.000, 0.152, -0.335), 195: (0.000, 0.234, -0.388),
+    5: (0.000, 0.321, -0.443), 10: (0.000, -0.583, -0.245), 151: (0.000, -0.403, -0.269), 9: (0.000, -0.224, -0.279),
+    8: (0.000, -0.125, -0.256), 107: (-0.164, -0.240, -0.273), 336: (0.164, -0.240, -0.273),
+    55: (-0.141, -0.144, -0.237), 285: (0.141, -0.144, -0.237), 226: (-0.569, 0.020, 0.042), 446: (0.569, 0.020, 0.042),
+    127: (-0.775, 0.008, 0.552), 356: (0.775, 0.008, 0.552), 234: (-0.764, 0.166, 0.619), 454: (0.764, 0.166, 0.619),
+    1: (0.000, 0.498, -0.431), 4: (0.000, 0.424, -0.461),
+}  # fmt: skip
+
+
+class Placement(NamedTuple):
+    """canonical = scale * (frame - centre) @ rotation + the centre of RIGID"""
+
+    scale_T: np.ndarray  # canonical units a pixel
+    rotation_T33: np.ndarray
+    centre_T3: np.ndarray  # px
+
+
+def place(mesh_T4683: np.ndarray) -> Placement:
+    """How each frame's head lies on the canonical one; nan where the mesh is nan.
+
+    Source: Umeyama 1991, least squares with scale and without reflection
+    """
+    given_TR3 = mesh_T4683[:, list(RIGID)].astype(np.float64)
+    goal_R3, middle_3 = _rigid()
+    centre_T3 = given_TR3.mean(axis=1)
+    lost_T = ~np.isfinite(centre_T3).all(axis=1)
+    moved_TR3 = given_TR3 - centre_T3[:, None]
+    moved_TR3[lost_T] = goal_R3 - middle_3
+    left_T33, size_T3, right_T33 = np.linalg.svd(moved_TR3.transpose(0, 2, 1) @ (goal_R3 - middle_3))
+    sign_T3 = np.ones_like(size_T3)
+    sign_T3[:, 2] = np.sign(np.linalg.det(left_T33 @ right_T33))
+    scale_T = (size_T3 * sign_T3).sum(axis=1) / np.square(moved_TR3).sum(axis=(1, 2))
+    scale_T[lost_T] = np.nan
+    return Placement(scale_T, (left_T33 * sign_T3[:, None]) @ right_T33, centre_T3)
+
+
+def to_canonical(points_TP3: np.ndarray, placed: Placement) -> np.ndarray:
+    """Shape: (T, P, 3) px -> (T, P, 3) canonical"""
+    moved_TP3 = (points_TP3 - placed.centre_T3[:, None]) @ placed.rotation_T33
+    return placed.scale_T[:, None, None] * moved_TP3 + _rigid()[1]
+
+
+def from_canonical(points_TP3: np.ndarray, placed: Placement) -> np.ndarray:
+    """Shape: (T, P, 3) canonical -> (T, P, 3) px"""
+    moved_TP3 = (points_TP3 - _rigid()[1]) @ placed.rotation_T33.transpose(0, 2, 1)
+    return moved_TP3 / placed.scale_T[:, None, None] + placed.centre_T3[:, None]
+
+
+def pose_deg(placed: Placement) -> np.ndarray:
+    """Yaw (positive: the nose points to the viewer's right), pitch (positive: down), roll (positive: clockwise).
+
+    Shape: -> (T, 3) degrees
+    """
+    forward_T3 = -placed.rotation_T33[:, :, 2]  # where the nose points, in the frame
+    yaw_T = np.arctan2(forward_T3[:, 0], -forward_T3[:, 2])
+    pitch_T = np.arcsin(np.clip(forward_T3[:, 1], -1, 1))
+    across_T3 = placed.rotation_T33[:, :, 0]  # from the left eye to the right one
+    roll_T = np.arctan2(across_T3[:, 1], np.hypot(across_T3[:, 0], across_T3[:, 2]))
+    return np.degrees(np.stack([yaw_T, pitch_T, roll_T], axis=1))
+
+
+def mouths(mesh_T4683: np.ndarray) -> np.ndarray:
+    """The points MOUTH on the canonical head.  Shape: -> (T, 59, 3)"""
+    return to_canonical(mesh_T4683[:, list(MOUTH)].astype(np.float64), place(mesh_T4683))
+
+
+def opening(mesh_T4683: np.ndarray) -> np.ndarray:
+    """Inner gap of the lips at their middle, in distances of the eyes' outer corners.  Shape: -> (T,)"""
+    return mouth_opening(mouths(mesh_T4683))
+
+
+def mouth_opening(mouth_TS3: np.ndarray) -> np.ndarray:
+    """`opening` of what `mouths` gives.  Shape: (T, 59, 3) -> (T,)"""
+    gap_T9 = mouth_TS3[:, LOWER_INNER, 1] - mouth_TS3[:, UPPER_INNER, 1]
+    return gap_T9[:, MIDDLE].mean(axis=1)
+
+
+def closed_mouth(mouth_TS3: np.ndarray) -> np.ndarray:
+    """A clip's mouth at rest: the mean of the fifth of its frames that are least open.  Shape: -> (59, 3)"""
+    open_T = mouth_opening(mouth_TS3)
+    return mouth_TS3[open_T <= np.quantile(open_T, RESTING)].mean(axis=0)
+
+
+def without_overlap(mouth_TS3: np.ndarray) -> np.ndarray:
+    """Lips that cross are lips that touch: both inner points go midway.  Shape: (T, 59, 3) -> the same, new"""
+    mouth_TS3 = mouth_TS3.copy()
+    lower_T9, upper_T9 = mouth_TS3[:, LOWER_INNER, 1], mouth_TS3[:, UPPER_INNER, 1]
+    crossing_T9 = np.maximum(upper_T9 - lower_T9, 0) / 2
+    mouth_TS3[:, LOWER_INNER, 1], mouth_TS3[:, UPPER_INNER, 1] = lower_T9 + crossing_T9, upper_T9 - crossing_T9
+    return mouth_TS3
+
+
+def _rigid() -> tuple[np.ndarray, np.ndarray]:
+    """The points of RIGID and their centre.  Shape: -> (25, 3), (3,)"""
+    goal_R3 = np.array(list(RIGID.values()))
+    return goal_R3, goal_R3.mean(axis=0)

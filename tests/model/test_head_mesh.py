@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from model import head_mesh
+from model.head_mesh import MOUTH, RIGID
+
+
+def turned(yaw_deg=0.0, pitch_deg=0.0, roll_deg=0.0):
+    """Row vectors @ this: the nose to the viewer's right, down, then clockwise in the picture."""
+    yaw, pitch, roll = np.radians([yaw_deg, pitch_deg, roll_deg])
+    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
+    about_z = np.array([[np.cos(roll), np.sin(roll), 0], [-np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
+    return about_x @ about_y @ about_z
+
+
+def head(opening=0.1, seed=0):
+    """A mesh on the canonical head whose lips are open by `opening`."""
+    mesh_4683 = np.random.default_rng(seed).normal(0, 0.3, (468, 3))
+    mesh_4683[list(RIGID)] = list(RIGID.values())
+    mouth_S3 = mesh_4683[list(MOUTH)]
+    mouth_S3[head_mesh.UPPER_INNER, 1] = 0.8
+    mouth_S3[head_mesh.LOWER_INNER, 1] = 0.8 + opening
+    mesh_4683[list(MOUTH)] = mouth_S3
+    return mesh_4683
+
+
+def filmed(mesh_4683, rotation_33=None, px=70.0, at=(180.0, 120.0, 5.0)):
+    return mesh_4683 @ (np.eye(3) if rotation_33 is None else rotation_33) * px + at
+
+
+def test_the_canonical_head_is_symmetric_and_one_eye_distance_wide():
+    points = np.array(list(RIGID.values()))
+    mirrored = points * [-1, 1, 1]
+    assert all(np.abs(points - of).max(axis=1).min() < 1e-9 for of in mirrored)
+    assert RIGID[263][0] - RIGID[33][0] == 1
+
+
+def test_what_is_laid_on_the_canonical_head_and_back_is_where_it_was():
+    meshes = np.stack([filmed(head(), turned(20, -10, 5)), filmed(head(), turned(-35, 12, -20), px=31)])
+    placed = head_mesh.place(meshes)
+    on_head = head_mesh.to_canonical(meshes, placed)
+    np.testing.assert_allclose(on_head, [head(), head()], atol=1e-9)
+    np.testing.assert_allclose(head_mesh.from_canonical(on_head, placed), meshes, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "number"), [("yaw_deg", 0), ("pitch_deg", 1), ("roll_deg", 2)])
+def test_a_turn_about_one_axis_is_read_in_degrees(name, number):
+    placed = head_mesh.place(
+        np.stack([filmed(head(), turned(**{name: 25.0})), filmed(head(), turned(**{name: -40.0}))])
+    )
+    wanted = np.zeros((2, 3))
+    wanted[:, number] = 25, -40
+    np.testing.assert_allclose(head_mesh.pose_deg(placed), wanted, atol=1e-6)
+
+
+def test_a_frame_without_a_face_stays_without_one():
+    meshes = np.stack([filmed(head(0.1)), np.full((468, 3), np.nan), filmed(head(0.2))])
+    np.testing.assert_allclose(head_mesh.opening(meshes), [0.1, np.nan, 0.2], atol=1e-9)
+
+
+def test_yaw_is_positive_where_the_nose_points_to_the_viewers_right():
+    mesh = filmed(head(), turned(yaw_deg=30.0))
+    eyes_px, nose_px = mesh[[33, 263], 0].mean(), mesh[1, 0]
+    assert nose_px > eyes_px
+
+
+@pytest.mark.parametrize("rotation", [turned(), turned(30, 10, -15), turned(-40, -8, 20)])
+def test_the_opening_does_not_depend_on_size_place_or_pose(rotation):
+    meshes = np.stack([filmed(head(opening), rotation, px=50.0) for opening in (0.0, 0.12, 0.3)])
+    np.testing.assert_allclose(head_mesh.opening(meshes), [0.0, 0.12, 0.3], atol=1e-9)
+
+
+def test_a_closed_mouth_is_the_mean_of_the_least_open_fifth():
+    meshes = np.stack([filmed(head(opening)) for opening in (0.2, 0.02, 0.3, 0.25, 0.28, 0.04, 0.2, 0.2, 0.2, 0.2)])
+    closed = head_mesh.closed_mouth(head_mesh.mouths(meshes))
+    assert head_mesh.mouth_opening(closed[None])[0] == pytest.approx(0.03)
+
+
+def test_lips_that_cross_touch_and_open_lips_stay():
+    mouths = head_mesh.mouths(np.stack([filmed(head(-0.1)), filmed(head(0.1))]))
+    apart = head_mesh.without_overlap(mouths)
+    np.testing.assert_allclose(head_mesh.mouth_opening(apart), [0, 0.1], atol=1e-9)
+    np.testing.assert_allclose(apart[0, head_mesh.LOWER_INNER, 1], 0.75, atol=1e-9)
+    np.testing.assert_array_equal(apart[1], mouths[1])

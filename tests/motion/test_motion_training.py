@@ -1,0 +1,202 @@
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model import head_mesh
+from model.motion import Motion
+from tasks.core import config
+from tasks.core.errors import UserError
+from tasks.motion import measure, weights
+from tasks.motion.batches import MotionClip, Pieces, padded, shares, spoken_faster
+from tasks.motion.clips import Source, at_most
+from tasks.motion.loop import MotionTrainer
+from tasks.motion.stage import Order, splits
+
+SMALL = dataclasses.replace(
+    config.load(Path("params.yaml")).motion,
+    width=24, num_components=3, num_steps=40, warmup_steps=5, clips_per_batch=6, num_frames=24, average=0.9,
+    dropout=0.1, log_every=10, val_every=40, checkpoint_every=20,
+)  # fmt: skip
+
+
+def clip_of(person, number, frames=60, size=0.1):
+    """Bursts of noise, and a mouth that is open while they sound."""
+    rng = np.random.default_rng([number, len(person)])
+    loud_T = np.repeat(rng.random(-(-frames // 6)) < 0.5, 6)[:frames]
+    loud_T[:6], loud_T[6:12] = False, True
+    sound = rng.standard_normal(frames * 640) * (0.1 * np.repeat(loud_T, 640) + 1e-4)
+    open_T = np.convolve(np.pad(loud_T.astype(float), 2, mode="edge"), [0.1, 0.2, 0.4, 0.2, 0.1], "valid") * size
+    mouth_TS3 = np.zeros((frames, 59, 3), np.float32)
+    mouth_TS3[:, head_mesh.UPPER_INNER, 1] = 0.8
+    mouth_TS3[:, head_mesh.LOWER_INNER, 1] = 0.8 + open_T[:, None]
+    mouth_TS3[:, head_mesh.LOWER_INNER, 2] = rng.normal(0, 0.002, (frames, 9))
+    return MotionClip(f"{person}-{number}", person, sound.astype(np.float32), mouth_TS3)
+
+
+CLIPS = [clip_of("ann", number) for number in range(4)] + [clip_of("bob", number, size=0.2) for number in range(4)]
+UNSEEN = [clip_of("eve", number) for number in range(20, 24)]
+
+
+def trainer():
+    return MotionTrainer(Pieces(CLIPS, SMALL, seed=0), SMALL, seed=0)
+
+
+def nothing(*_):
+    return {}
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_training_that_was_stopped_goes_on_bit_for_bit():
+    states = []
+    whole = trainer()
+    whole.run(measure=nothing, save=lambda state: states.append(torch_copy(state)), log=nothing, after_step=nothing)
+    assert [state["step"] for state in states] == [20, 40]
+    again = trainer()
+    again.restore(states[0])
+    again.run(measure=nothing, save=nothing, log=nothing, after_step=nothing)
+    assert same(whole.net.state_dict(), again.net.state_dict())
+    assert same(whole.average.network.state_dict(), again.average.network.state_dict())
+    assert whole.curve == again.curve
+
+
+def torch_copy(state):
+    import io
+
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def test_a_short_training_learns_to_open_the_mouth_where_there_is_sound(tmp_path):
+    of = trainer()
+    sizes = of.pieces.sizes(UNSEEN)
+
+    def figures():
+        network = Motion(of.average.network, of.pieces.shapes, SMALL)
+        network = measure.calibrated(network, UNSEEN, sizes)
+        return network, measure.figures(network, UNSEEN, sizes)["eve"]
+
+    before = figures()[1]
+    of.run(measure=nothing, save=nothing, log=nothing, after_step=nothing)
+    network, after = figures()
+    assert after["opening_r"] > max(0.8, before["opening_r"] + 0.2)
+    assert abs(after["moved_r"]) < 0.5
+    assert 0.8 < after["amplitude"] * sizes["eve"] < 1.2
+
+    weights.save(tmp_path / "motion.safetensors", network, {})
+    loaded = weights.load(tmp_path / "motion.safetensors")
+    middles_s = np.arange(20) / 30
+    np.testing.assert_allclose(
+        loaded.codes(UNSEEN[0].sound, middles_s), network.codes(UNSEEN[0].sound, middles_s), atol=1e-5
+    )
+
+
+def test_a_step_sees_the_same_pieces_whenever_it_is_asked():
+    pieces = Pieces(CLIPS, SMALL, seed=0)
+    heard, code, folder = pieces.batch(7)
+    pieces.batch(3)
+    assert torch.equal(heard, pieces.batch(7)[0])
+    assert torch.equal(code, Pieces(CLIPS, SMALL, seed=0).batch(7)[1])
+    assert not torch.equal(heard, pieces.batch(8)[0])
+    assert folder.tolist() == [0] * 6
+    assert heard.shape == (6, SMALL.num_bands, 96) and code.shape == (6, 24, 3)
+
+
+def test_people_are_scaled_to_one_size():
+    pieces = Pieces(CLIPS, SMALL, seed=0)
+    sizes = pieces.sizes(CLIPS)
+    assert sizes["ann"] * sizes["bob"] == pytest.approx(1)
+    assert sizes["bob"] / sizes["ann"] == pytest.approx(2, rel=0.2)
+    spread = [np.abs(clip.code_TK[:, 0]).max() for clip in pieces.clips]
+    assert max(spread) / min(spread) < 1.3
+
+
+def test_shares_are_by_folder_then_by_person():
+    clips = [
+        *(dataclasses.replace(clip_of("ann", n), folder=0) for n in range(3)),
+        dataclasses.replace(clip_of("bob", 0), folder=0),
+        *(dataclasses.replace(clip_of(name, 0), folder=1) for name in "cd"),
+    ]
+    p = dataclasses.replace(SMALL, first_share=0.7, person_balance=0.0)
+    np.testing.assert_allclose(shares(clips, p), [0.7 / 6] * 3 + [0.35] + [0.15] * 2)
+    p = dataclasses.replace(p, person_balance=1.0)
+    np.testing.assert_allclose(shares(clips, p), [0.175] * 4 + [0.15] * 2)
+    np.testing.assert_allclose(shares(clips[:4], p), [0.25] * 4)
+
+
+def test_said_twice_as_fast_sound_and_mouth_still_belong_together():
+    clip = Pieces(CLIPS, SMALL, seed=0).clips[0]
+    power_CM, code_TK = spoken_faster(clip, 2.0)
+    assert len(power_CM) == 120 and len(code_TK) == 30
+    np.testing.assert_allclose(code_TK[10], (clip.code_TK[20] + clip.code_TK[21]) / 2, rtol=1e-5)
+    np.testing.assert_allclose(power_CM[40], clip.power_CM[80], rtol=1e-5)
+    level_T = np.log(power_CM.mean(axis=1)).reshape(30, 4).mean(axis=1)
+    assert measure.correlation(level_T, code_TK[:, 0]) > 0.8
+
+
+def test_a_clip_shorter_than_a_piece_goes_on_as_it_ends():
+    heard_CM, code_TK = padded(np.arange(8.0)[:, None], np.arange(2.0)[:, None], 5)
+    assert heard_CM[:, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7] + [7] * 12
+    assert code_TK[:, 0].tolist() == [0, 1, 1, 1, 1]
+
+
+def test_figures_of_a_mouth_that_is_late_half_as_far_and_never_closed():
+    true_T = np.maximum(np.sin(np.arange(80) * 0.7) * np.sin(np.arange(80) * 0.11), 0) * 0.1
+    figures = measure.compared(np.roll(true_T, 2) / 2 + 0.03, true_T)
+    assert figures["lag_frames"] == 2 and figures["best_r"] == pytest.approx(1)
+    assert figures["amplitude"] == pytest.approx(0.5, abs=0.01)
+    assert figures["closed_found"] == 0
+    assert measure.compared(true_T, true_T)["closed_found"] == 1
+    assert measure.compared(true_T, true_T)["closed_wrongly"] == 0
+
+
+def test_of_each_person_at_most_so_many_are_taken_evenly():
+    sources = [Source("ann", Path(f"{n:02d}"), 0) for n in range(10)] + [Source("bob", Path("x"), 0)]
+    assert [str(source.video) for source in at_most(sources, 4)] == ["00", "03", "06", "09", "x"]
+    assert at_most(sources, 100) == sources
+
+
+def order(**changed):
+    return dataclasses.replace(Order((Path("videos"),), Path("out.safetensors"), ("bob",), ("p0[4-8]",)), **changed)
+
+
+def test_nobody_is_in_two_splits_and_everybody_is_in_one():
+    sources = [Source(person, Path(person), 0) for person in ("ann", "bob", "p03", "p04", "p08")]
+    split = splits(sources, order())
+    assert {name: [source.person for source in of] for name, of in split.items()} == {
+        "train": ["ann", "p03"], "val": ["bob"], "test": ["p04", "p08"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"val": ("nobody",)}, "nobody has that name"),
+        ({"val": ("ann", "bob")}, "somebody must be left to train on"),
+        ({"val": ("bob",), "test": ("b*",)}, "bob is in --val and in --test"),
+    ],
+)
+def test_people_who_are_wrongly_named_are_one_line(changed, told):
+    sources = [Source(person, Path(person), 0) for person in ("ann", "bob")]
+    with pytest.raises(UserError, match=told):
+        splits(sources, order(**{"test": ()} | changed))
+
+
+def test_weights_of_another_format_are_one_line(tmp_path):
+    network = Motion(trainer().net, trainer().pieces.shapes, SMALL)
+    path = tmp_path / "motion.safetensors"
+    weights.save(path, network, {})
+    json_of = path.with_suffix(".json")
+    json_of.write_text(json_of.read_text().replace('"width": 24', '"width": 25'))
+    with pytest.raises(UserError, match="no motion network of this version"):
+        weights.load(path)
+    json_of.write_text("{}")
+    with pytest.raises(UserError, match="format None"):
+        weights.load(path)
