@@ -101,7 +101,7 @@ def test_dvc_commands_name_stages_and_parameters_that_exist(command):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_is_of_a_kind_that_is_checked_here(command):
     plain = re.sub(r"^([A-Z0-9_]+=\S+ )*", "", command)  # variables before it
-    ours = ("make ", "lipgan ", "python -m flows", "python -m tasks.train")
+    ours = ("make ", "lipgan ", "python -m flows", "python -m tasks.train", "python -m tasks.motion")
     assert plain.startswith((*ours, "dvc ", "git ", "cd ", "cp ", "pip install", "export ", "prefect ", "torchrun "))
 
 
