@@ -39,7 +39,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tasks.motion.rendered", description="Render talking heads.")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", choices=sorted(SIZES), default="large")
-    parser.add_argument("--splits", nargs="+", choices=("train", "val", "test", "hard"), default=["train", "test"])
+    parser.add_argument("--splits", nargs="+", choices=("train", "val", "test", "hard"), default=["train"])
     parser.add_argument("--of-each", type=int, default=1, metavar="N", help="clips of each head; default: %(default)s")
     given = parser.parse_args()
     try:

@@ -26,6 +26,7 @@ from tasks.core import config, paths
 from tasks.core.errors import Stopped, UserError
 from tasks.core.progress import bar, say
 from tasks.core.stopping import stoppable
+from tasks.features import mesh_model
 from tasks.inference import checkpoints
 from tasks.motion import clips, measure, weights
 from tasks.motion.batches import MotionClip, Pieces
@@ -66,7 +67,7 @@ def run(p: Params, order: Order) -> str:
         for name in ("val", "test")
         if name in loaded
     }
-    weights.save(order.out, network, about(order, loaded, figures, data_hash, p))
+    weights.save(order.out, network, about(order, loaded, figures, data_hash, p.seed) | {"usual_spread": pieces.usual})
     means = {name: measure.mean_of_people(of) for name, of in figures.items()}
     told = "; ".join(f"{name}: opening r {of['opening_r']:.2f}, moved sound {of['moved_r']:.2f}, amplitude "
                      f"{of['amplitude']:.2f}" for name, of in means.items())  # fmt: skip
@@ -134,14 +135,21 @@ def training_key(p: Params, data_hash: str) -> str:
 
 
 def about(
-    order: Order, loaded: dict[str, list[MotionClip]], figures: Mapping[str, Any], data_hash: str, p: Params
+    order: Order, loaded: dict[str, list[MotionClip]], figures: Mapping[str, Any], data_hash: str, seed: int
 ) -> dict[str, Any]:
-    """What stands beside the weights."""
+    """What stands beside the weights; people of the first folder by name.
+
+    usual_spread   deviation of the lips' opening of the average person: 1 of `size`, in distances of the eyes' corners
+    """
     people = {
-        name: {"people": sorted({clip.person for clip in of}), "clips": len(of),
-               "frames": sum(len(clip.mouth_TS3) for clip in of)}
+        name: {
+            "people": sorted({clip.person for clip in of if clip.folder == 0}),
+            "further_people": len({clip.person for clip in of if clip.folder}),
+            "clips": len(of),
+            "frames": sum(len(clip.mouth_TS3) for clip in of),
+        }
         for name, of in loaded.items()
-    }  # fmt: skip
+    }
     return {
         "what": "sound to the mouth's motion: model/motion.py",
         "data": people | {"train_videos_sha256": data_hash},
@@ -149,7 +157,8 @@ def about(
         "licence": order.licence,
         "attribution": order.attribution,
         "command": order.command,
-        "seed": p.seed,
+        "seed": seed,
+        "mouths_read_by": {"face_mesh": mesh_model.SHA256, "lip_refiner": clips.refiner_hash()},
         "version": MOTION_VERSION,
         "torch": torch.__version__,
         "python": platform.python_version(),
