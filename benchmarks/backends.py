@@ -48,7 +48,7 @@ def ways(checkpoint: Path, compiled: bool) -> dict[str, LipSync]:
         made["torch.compile"] = LipSync(checkpoint, "torch")
         made["torch.compile"].run = torch.compile(made["torch.compile"].generator, dynamic=True)
     for name in backends.BACKENDS[1:]:
-        made[name] = LipSync(checkpoint, name, int8.made(checkpoint) if name in backends.INT8 else None)
+        made[name] = LipSync(checkpoint, name, int8.onnx_file(checkpoint) if name in backends.INT8 else None)
     return made
 
 
@@ -83,8 +83,8 @@ def main() -> None:
         }
         result |= {"limits": auto_backend.LIMITS, "gate": {}, "ms_per_frame": {}}
         if not args.compile:
-            for name, verdict in auto_backend.verdicts(paths.GENERATOR).items():
-                result["gate"][name] = verdict.figures | {"refused": verdict.refused}
+            for name, measured in auto_backend.results(paths.GENERATOR).items():
+                result["gate"][name] = measured.figures | {"refused": measured.refused}
         for width, checkpoint in places.items():
             syncs = ways(checkpoint, compiled=width == demo)
             for batch in BATCHES:

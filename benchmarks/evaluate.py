@@ -35,7 +35,7 @@ def main() -> None:
     for number in range(min(given.clips, len(clips))):
         frames += len(clips[number].faces_TSS3)
         began = time.perf_counter()
-        to = measure.reference(clips[number], clips.keys[number], meters, raw)
+        to = measure.reference_of(clips[number], clips.keys[number], meters, raw)
         seconds["prepare"] += time.perf_counter() - began
         for row in conditions.ROWS:
             began = time.perf_counter()

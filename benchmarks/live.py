@@ -58,7 +58,7 @@ def checkpoint_of(width: float, out: Path) -> None:
 
 def only(face: Path, sound: Path, checkpoint: Path, out: Path, backend: str) -> None:
     """Work alone first, then the stream with its encoder at the speed of speech."""
-    sync = LipSync(checkpoint, backend, int8.made(checkpoint) if backend in backends.INT8 else None)
+    sync = LipSync(checkpoint, backend, int8.onnx_file(checkpoint) if backend in backends.INT8 else None)
     p = lip_sync.face_params(sync.about, checkpoint)
     portrait = Portrait(decode.read_image(face), sync, p, Predictor(paths.LANDMARKS))
     window_FW = np.zeros((12, 35), np.float32)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.generator import audio_code, check_mfcc, conv, residuals, scaled
-from model.params import RUN_FRAMES
+from model.params import RUN_FRAMES, ExpertParams
 from model.samples import pictures
 
 RUN = RUN_FRAMES  # consecutive frames seen at once, 200 ms
@@ -146,22 +146,14 @@ class RunBatch(NamedTuple):
     frame_B: Tensor
 
 
-def step_loss(
-    network: SyncExpert,
-    batch: RunBatch,
-    *,
-    precision: str,
-    negative_min_frames: int,
-    other_clip_share: float,
-    ranking_weight: float,
-) -> tuple[Tensor, Tensor]:
+def step_loss(network: SyncExpert, batch: RunBatch, p: ExpertParams) -> tuple[Tensor, Tensor]:
     """(the loss to minimise, its pair loss, which is ln 2 at chance), 0-dim."""
     device = network.scale.device
     batch = RunBatch(*(part.to(device, non_blocking=True) for part in batch))
     faces_BCHW = lower_halves(pictures(batch.faces_BRSS3.flatten(0, 1)))
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with torch.autocast(device.type, torch.bfloat16, enabled=p.precision == "bf16"):
         faces_BD, sounds_BD = network.embed_faces(faces_BCHW), network.embed_audio(batch.mfcc_BFW)
     logit_BB = network.logit(faces_BD @ sounds_BD.T)
-    which = pairs(batch.clip_B, batch.frame_B, negative_min_frames)
-    pair = pair_loss(logit_BB, which, other_clip_share)
-    return pair + ranking_weight * ranking_loss(logit_BB, which), pair.detach()
+    which = pairs(batch.clip_B, batch.frame_B, p.negative_min_frames)
+    pair = pair_loss(logit_BB, which, p.other_clip_share)
+    return pair + p.ranking_weight * ranking_loss(logit_BB, which), pair.detach()

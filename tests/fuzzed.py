@@ -33,10 +33,14 @@ SIZE_PX, NUM_FRAMES, SOUND_S = 160, 13, 0.6
 LIMIT_S = 60  # on the clock; a dub takes half a second of it
 MEMORY_MB = 2048
 VIDEOS = {
-    "mp4": ("libx264", "yuv420p", "aac"), "mkv": ("libx264", "yuv420p", "flac"), "avi": ("mpeg4", "yuv420p", "mp3"),
-    "mov": ("mpeg4", "yuv420p", "aac"), "webm": ("libvpx", "yuv420p", "libopus"), "gif": ("gif", "rgb8", None),
+    "mp4": ("libx264", "yuv420p", "aac"),
+    "mkv": ("libx264", "yuv420p", "flac"),
+    "avi": ("mpeg4", "yuv420p", "mp3"),
+    "mov": ("mpeg4", "yuv420p", "aac"),
+    "webm": ("libvpx", "yuv420p", "libopus"),
+    "gif": ("gif", "rgb8", None),
     "mpg": ("mpeg1video", "yuv420p", "mp2"),
-}  # fmt: skip
+}
 PICTURES = ("png", "jpg", "webp")
 SOUNDS = {"wav": "pcm_s16le", "mp3": "mp3", "ogg": "libopus", "flac": "flac", "m4a": "aac", "webm": "libopus"}
 FACES = (*VIDEOS, *PICTURES)

@@ -47,14 +47,16 @@ def lock(index_digest, checkpoint):
     deps = [{"path": f"tasks/module_{k}.py", "hash": "md5", "md5": f"{k:032x}", "size": k} for k in range(100)]
     stages = {
         "preprocess": {
-            "cmd": "python -m flows preprocess", "deps": deps,
+            "cmd": "python -m flows preprocess",
+            "deps": deps,
             "outs": [{"path": "data/index.parquet", "hash": "md5", "md5": index_digest, "size": 1}],
         },
         "train": {
-            "cmd": "python -m flows train", "deps": deps,
+            "cmd": "python -m flows train",
+            "deps": deps,
             "outs": [{"path": "models/generator.safetensors", "hash": "md5", "md5": checkpoint, "size": 1}],
         },
-    }  # fmt: skip
+    }
     return yaml.dump({"schema": "2.0", "stages": stages}, Dumper=yaml.CSafeDumper, sort_keys=False)
 
 

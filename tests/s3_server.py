@@ -31,8 +31,10 @@ def serving(folder):
     with (folder / "s3.log").open("w") as log:
         running = subprocess.Popen(
             [sys.executable, "-c", f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"],
-            stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         deadline = time.monotonic() + 120
         while True:

@@ -15,7 +15,7 @@ from model.params import CorpusParams
 from tasks.acquire.stage import CORPORA
 from tasks.core import paths
 from tasks.evaluate import conditions
-from tasks.evaluate.measure import Meters, measure, reference
+from tasks.evaluate.measure import Meters, measure, reference_of
 from tasks.evaluate.raw_clips import RawClips
 from tasks.features.landmarks import Predictor
 from tasks.inference.sync_meter import SyncMeter
@@ -103,7 +103,7 @@ def test_every_corpus_of_the_schema_is_one_that_acquire_knows():
 def test_every_metric_is_measured_and_every_figure_is_a_metric(trained):
     clips, raw = Clips(paths.INDEX, paths.SHARDS, "test"), RawClips(paths.CLIPS, paths.RAW)
     meters = Meters(Predictor(paths.LANDMARKS), max_lag=7, expert=SyncMeter())
-    to = reference(clips[0], clips.keys[0], meters, raw)
+    to = reference_of(clips[0], clips.keys[0], meters, raw)
     record = measure("right_audio", conditions.late(clips[0].faces_TSS3, 2), to, meters)
     assert {name for name, metric in METRICS.items() if not metric.optional} - set(record) == set()
     assert set(record) - set(METRICS) - NO_METRIC == set()

@@ -5,7 +5,7 @@ import numpy as np
 from model.metrics.picture import GREY
 
 
-def spurious_motion(made_THW3: np.ndarray, true_THW3: np.ndarray, mouth_T4: np.ndarray) -> tuple[float, float]:
+def spurious_motion(output_THW3: np.ndarray, true_THW3: np.ndarray, mouth_T4: np.ndarray) -> tuple[float, float]:
     """Motion of (chin, cheeks) that the true frames do not have; 0 is best, in shares of full scale.
 
     The change of a pixel between generated frames beyond its change between the true ones, mean over the region. Chin:
@@ -13,12 +13,12 @@ def spurious_motion(made_THW3: np.ndarray, true_THW3: np.ndarray, mouth_T4: np.n
     Misses: missing motion; a face that is wrong but still.
     Shape:  (T, H, W, 3) uint8, both of one shape; boxes (T, 4). A clip of one frame has no motion
     """
-    if made_THW3.shape != true_THW3.shape:
-        raise ValueError(f"pictures must have the same shape, got {made_THW3.shape} and {true_THW3.shape}")
-    if len(made_THW3) < 2:
+    if output_THW3.shape != true_THW3.shape:
+        raise ValueError(f"pictures must have the same shape, got {output_THW3.shape} and {true_THW3.shape}")
+    if len(output_THW3) < 2:
         return 0.0, 0.0
-    made_THW, true_THW = (frames.astype(np.float32) @ GREY for frames in (made_THW3, true_THW3))
-    extra_THW = np.clip(np.abs(np.diff(made_THW, axis=0)) - np.abs(np.diff(true_THW, axis=0)), 0, None) / 255
+    output_THW, true_THW = (frames.astype(np.float32) @ GREY for frames in (output_THW3, true_THW3))
+    extra_THW = np.clip(np.abs(np.diff(output_THW, axis=0)) - np.abs(np.diff(true_THW, axis=0)), 0, None) / 255
     chin, cheeks = [], []
     for extra_HW, (left, top, right, bottom) in zip(extra_THW, np.maximum(mouth_T4[1:], 0), strict=True):
         chin.append(_mean(extra_HW[bottom:, left:right]))
@@ -39,12 +39,12 @@ def asymmetry(landmarks_T682: np.ndarray) -> np.ndarray:
     return np.clip(1 - 2 * place_T, -1, 1)
 
 
-def mouth_skew(made_T682: np.ndarray, true_T682: np.ndarray) -> float:
+def mouth_skew(output_T682: np.ndarray, true_T682: np.ndarray) -> float:
     """Mean difference of `asymmetry` from the true frames': high if the mouth does not fit the head's view; 0 is best.
 
     Misses: a mouth that happens to be skewed like the true one.
     """
-    return float(np.abs(asymmetry(made_T682) - asymmetry(true_T682)).mean())
+    return float(np.abs(asymmetry(output_T682) - asymmetry(true_T682)).mean())
 
 
 def box_jitter(boxes_T4: np.ndarray) -> float:

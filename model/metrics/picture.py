@@ -62,19 +62,19 @@ def outside_psnr(a_THW3: np.ndarray, b_THW3: np.ndarray, mouth_T4: np.ndarray) -
     return _db(np.mean([b.mean() for _, b in _by_box(a_THW3, b_THW3, mouth_T4, 2)]))
 
 
-def sharpness_ratio(made_THW3: np.ndarray, true_THW3: np.ndarray, mouth_T4: np.ndarray) -> float:
+def sharpness_ratio(output_THW3: np.ndarray, true_THW3: np.ndarray, mouth_T4: np.ndarray) -> float:
     """Fine detail in the mouth box over that of the true frames: 1 is best, blur is below, noise above; [0, 10].
 
     Detail is the mean absolute Laplacian of the grey picture. If neither has detail the ratio is 1.
     Misses: whether the detail is right: a sharp copy of another mouth scores 1.
     Shape:  as `mouth_l1`
     """
-    _same_pictures(made_THW3, true_THW3)
-    made, true = (
+    _same_pictures(output_THW3, true_THW3)
+    output, true = (
         float(np.mean([np.abs(_laplacian(_cut(f, box))).mean() for f, box in zip(frames, mouth_T4, strict=True)]))
-        for frames in (made_THW3, true_THW3)
+        for frames in (output_THW3, true_THW3)
     )
-    return ratio(made, true, still=1e-6)
+    return ratio(output, true, still=1e-6)
 
 
 def teeth_area(faces_THW3: np.ndarray, mouth_T4: np.ndarray) -> np.ndarray:
@@ -90,18 +90,18 @@ def teeth_area(faces_THW3: np.ndarray, mouth_T4: np.ndarray) -> np.ndarray:
     return np.array(shares)
 
 
-def teeth_error(made_T: np.ndarray, true_T: np.ndarray) -> float:
+def teeth_error(output_T: np.ndarray, true_T: np.ndarray) -> float:
     """Mean difference of two `teeth_area`s; 0 is best. High for smeared, missing or superfluous teeth."""
-    return float(np.abs(made_T - true_T).mean())
+    return float(np.abs(output_T - true_T).mean())
 
 
-def teeth_flicker_ratio(made_T: np.ndarray, true_T: np.ndarray) -> float | None:
+def teeth_flicker_ratio(output_T: np.ndarray, true_T: np.ndarray) -> float | None:
     """Change of the area of teeth from frame to frame over the real one; 1 is best. None: real teeth never show."""
-    made, true = (float(np.abs(np.diff(area_T)).mean()) if len(area_T) > 1 else 0.0 for area_T in (made_T, true_T))
-    return None if true < TEETH_STILL else ratio(made, true, still=TEETH_STILL)
+    output, true = (float(np.abs(np.diff(area_T)).mean()) if len(area_T) > 1 else 0.0 for area_T in (output_T, true_T))
+    return None if true < TEETH_STILL else ratio(output, true, still=TEETH_STILL)
 
 
-def lmd(made_T682: np.ndarray, true_T682: np.ndarray) -> float:
+def lmd(output_T682: np.ndarray, true_T682: np.ndarray) -> float:
     """Landmark distance: mean over the 20 lip points, in shares of the distance between the eyes; lower is better.
 
     Misses:  rewards mumbling: a mouth that hardly moves is nearer, on average, than a right one 80 ms late.
@@ -109,10 +109,10 @@ def lmd(made_T682: np.ndarray, true_T682: np.ndarray) -> float:
     Shape:   (T, 68, 2), both of one shape
     Source:  Chen et al., Lip Movements Generation at a Glance, 2018
     """
-    if made_T682.shape != true_T682.shape:
-        raise ValueError(f"landmarks must have the same shape, got {made_T682.shape} and {true_T682.shape}")
+    if output_T682.shape != true_T682.shape:
+        raise ValueError(f"landmarks must have the same shape, got {output_T682.shape} and {true_T682.shape}")
     eyes_T = np.linalg.norm(true_T682[:, 36:42].mean(axis=1) - true_T682[:, 42:48].mean(axis=1), axis=-1)
-    apart_T = np.linalg.norm(made_T682[:, 48:] - true_T682[:, 48:], axis=-1).mean(axis=1)
+    apart_T = np.linalg.norm(output_T682[:, 48:] - true_T682[:, 48:], axis=-1).mean(axis=1)
     return float(np.mean(apart_T / np.maximum(eyes_T, 1e-6)))
 
 
@@ -134,11 +134,11 @@ def frechet_distance(a_ND: np.ndarray, b_MD: np.ndarray) -> float:
     return max(0.0, apart + float(np.trace(a_DD) + np.trace(b_DD) - 2 * roots))
 
 
-def ratio(made: float, true: float, *, still: float) -> float:
-    """made / true, [0, 10]; 1 if neither is above `still`, 10 if only the generated one is."""
+def ratio(output: float, true: float, *, still: float) -> float:
+    """output / true, [0, 10]; 1 if neither is above `still`, 10 if only the output is."""
     if true < still:
-        return 1.0 if made < still else RATIO_CAP
-    return min(RATIO_CAP, made / true)
+        return 1.0 if output < still else RATIO_CAP
+    return min(RATIO_CAP, output / true)
 
 
 def _by_box(

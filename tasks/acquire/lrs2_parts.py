@@ -133,7 +133,7 @@ def entries(parts: Parts, start: int) -> Iterator[Entry]:
 def _checked(member: tarfile.TarInfo, end: int) -> Entry:
     steps = member.name.split("/")
     if member.name.startswith("/") or ".." in steps or "\0" in member.name:
-        raise UserError(f"the archive holds {member.name[:100]!r}, which lies outside its folder; this is not LRS2's")
+        raise UserError(f"the archive holds {member.name[:100]!r}, which is outside its folder; this is not LRS2's")
     if not member.isreg() or member.issparse():
         raise UserError(f"the archive holds {member.name[:100]!r}, a link or device; this is not LRS2's")
     if member.size > MAX_MEMBER_BYTES:

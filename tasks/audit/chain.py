@@ -20,6 +20,7 @@ from tasks.preprocess import pieces
 from tasks.provenance import agreement, dvc_lock, git_revision, tombstones, training_record, withdrawals
 from tasks.provenance.dvc_lock import Lock
 from tasks.storage import index
+from tasks.storage.index import Row
 from tasks.tracking import runs as tracking
 
 CHECKPOINTS = (paths.GENERATOR, paths.DISCRIMINATORS)
@@ -53,8 +54,8 @@ class Case:
 
     commit: str
     lock: Lock
-    clips: list[dict[str, Any]] | None  # None: the table is damaged here, and the cache has no copy
-    index: list[dict[str, Any]] | None
+    clips: list[Row] | None  # None: the table is damaged here, and the cache has no copy
+    index: list[Row] | None
     checkpoint: dict[str, Any] | None  # models/generator.json
 
 
@@ -174,9 +175,12 @@ def checkpoint(case: Case) -> Link:
     for key, value in train.params.items():
         if _differs(_value(case.checkpoint["params"], key), value):
             link.findings.append(f"{paths.GENERATOR}: its description has another {key} than dvc.lock")
-    for column, key in (("corpus", "corpora"), ("licence", "licences")):
-        rows = index.kept(case.index, "train") if case.index is not None else []
-        if rows and sorted({row[column] for row in rows}) != told[key]:
+    rows = index.kept(case.index, "train") if case.index is not None else []
+    for key, values in (
+        ("corpora", {row["corpus"] for row in rows}),
+        ("licences", {row["licence"] for row in rows}),
+    ):
+        if rows and sorted(values) != told[key]:
             link.findings.append(f"{paths.GENERATOR}: its {key} are {told[key]}, those of the index are others")
     link.claim = (
         f"step {case.checkpoint['loop']['step']} on index {index_md5[:12]}, corpora {', '.join(told['corpora'])}, "
@@ -196,7 +200,7 @@ def training(case: Case) -> Link:
         )
         return link
     record = training_record.load(content)
-    link.facts = record
+    link.facts = dict(record)
     for path in CHECKPOINTS:
         if record["outs"].get(str(path)) != (wanted := dvc_lock.out(case.lock, path)):
             link.findings.append(f"{paths.TRAIN_RECORD}: of another {path} than dvc.lock's {wanted[:12]}")
@@ -214,7 +218,7 @@ def training(case: Case) -> Link:
     return link
 
 
-def _against_mlflow(link: Link, record: Mapping[str, Any], case: Case) -> None:
+def _against_mlflow(link: Link, record: training_record.Record, case: Case) -> None:
     run_id = record["mlflow_run"]
     if not run_id:
         link.unchecked = "trained without MLflow"

@@ -11,13 +11,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tasks.core import programs
 from tasks.core.errors import UserError
 from tasks.core.files import md5_file
 from tasks.core.progress import bar
 from tasks.provenance import dvc_cache
+from tasks.storage.index import Row
 
 T = TypeVar("T")
 THREADS = 8  # hashing waits for the disk as much as for the processor
@@ -100,12 +101,12 @@ def _folder(folder: Path, wanted: str, got: dict[Path, str]) -> list[str]:
     return findings
 
 
-def members(folder: Path, rows: Iterable[dict[str, Any]]) -> tuple[int, list[str]]:
+def members(folder: Path, rows: Iterable[Row]) -> tuple[int, list[str]]:
     """Rows of kept clips against the members of the shards in `folder`: every byte of a shard belongs to one of them.
 
     Returns the number of clips, and findings: a row without its member, a member without a row, other bytes.
     """
-    by_shard: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    by_shard: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_shard[row["shard"]].append(row)
     for shard in sorted(folder.glob("*.tar")):
@@ -118,7 +119,7 @@ def members(folder: Path, rows: Iterable[dict[str, Any]]) -> tuple[int, list[str
     return sum(map(len, by_shard.values())), [finding for result in results for finding in result]
 
 
-def _shard(path: Path, rows: list[dict[str, Any]]) -> list[str]:
+def _shard(path: Path, rows: list[Row]) -> list[str]:
     if not path.is_file():
         return [f"{path}: missing, with {len(rows)} clips the table names in it"]
     if path.stat().st_size == 0:

@@ -49,10 +49,18 @@ def bar(
     rate = ", {rate_fmt}" if scale else ""
     line = "{desc}: {n_fmt}/{total_fmt}{unit}, {elapsed} elapsed, {remaining} left" + rate + "{postfix}"
     shown = (_ReportedBar if _report else tqdm)(
-        total=total, initial=initial, desc=what, unit=f" {unit}", file=sys.stderr, unit_scale=scale,
-        mininterval=0.2 if on_terminal else 5, maxinterval=1e9, ascii=None if on_terminal else True,
-        bar_format=None if on_terminal else line + "\n", disable=hidden,
-    )  # fmt: skip
+        total=total,
+        initial=initial,
+        desc=what,
+        unit=f" {unit}",
+        file=sys.stderr,
+        unit_scale=scale,
+        mininterval=0.2 if on_terminal else 5,
+        maxinterval=1e9,
+        ascii=None if on_terminal else True,
+        bar_format=None if on_terminal else line + "\n",
+        disable=hidden,
+    )
     over = threading.Event()
 
     def keep_alive() -> None:

@@ -1,1 +1,1 @@
-"""Stage 6: metrics and report."""
+"""Stage 6: the metrics of a generator, its report, and comparisons of checkpoints."""

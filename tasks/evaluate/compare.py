@@ -1,9 +1,9 @@
-"""Two checkpoints, or two commits, over the same clips: what is better, what is worse, and what cannot be told.
+"""Comparison of two checkpoints or commits over the same clips: better, worse, or cannot tell.
 
     python -m flows compare HEAD~1 HEAD
     python -m flows compare models/generator.safetensors other.safetensors
 
-Commits are compared by the table of clips that each has committed (reports/plots/clips.csv); nothing is run again.
+Commits are compared by the table of clips that each contains (reports/plots/clips.csv); nothing is run again.
 """
 
 import csv
@@ -17,30 +17,30 @@ from model.metrics.registry import Paired
 from tasks.core import paths, programs
 from tasks.core.errors import UserError
 
-# what decides: in time, moving enough, and a mouth that looks right. A better picture that says less is not better
+# the deciding metrics: timing, amplitude and the mouth's picture; a better picture with a worse mouth is not better
 HEADLINE = ("aperture_corr", "amplitude_ratio", "mouth_l1")
 ROW, SPLIT = "right_audio", "test"
 ByClip = dict[str, dict[str, float | None]]  # metric -> clip -> value
 
 
 def paired(by_clip_a: Mapping[str, float | None], by_clip_b: Mapping[str, float | None], metric: str) -> Paired:
-    """Is B better than A in `metric`, over the same clips (key -> value, None where it could not be measured)?
+    """Whether B is better than A in `metric`, over the same clips (key -> value, None if it could not be measured).
 
-    Errors: UserError where A and B were not measured on the same clips.
+    Errors: UserError if A and B were not measured on the same clips.
     """
-    if other := set(by_clip_a) ^ set(by_clip_b):
+    if different := set(by_clip_a) ^ set(by_clip_b):
         raise UserError(
-            f"compare: {len(other)} clips are only in one of the two, {sorted(other)[0]} the first; "
-            "both must be evaluated on the same data"
+            f"compare: {len(different)} clips are in only one of the two, e.g. {sorted(different)[0]}; "
+            "evaluate both on the same data"
         )
     if not by_clip_a:
-        raise UserError("compare: there is no clip to compare")
+        raise UserError("compare: no clip to compare; evaluate both on a corpus with test clips")
     return registry.paired(by_clip_a, by_clip_b, metric)
 
 
-def overall(found: Sequence[Paired]) -> str:
-    """better | worse | cannot tell, from the headline metrics: better in one, and worse in none."""
-    verdicts = {pair.verdict for pair in found if pair.metric in HEADLINE}
+def overall(pairs: Sequence[Paired]) -> str:
+    """better | worse | cannot tell, from the headline metrics: better in one and worse in none."""
+    verdicts = {pair.verdict for pair in pairs if pair.metric in HEADLINE}
     if "worse" in verdicts:
         return "worse" if "better" not in verdicts else "cannot tell"
     return "better" if "better" in verdicts else "cannot tell"
@@ -49,7 +49,7 @@ def overall(found: Sequence[Paired]) -> str:
 def commits(rev_a: str, rev_b: str) -> list[Paired]:
     """Every metric that both commits' tables have, B against A.
 
-    Errors: UserError where a commit or its table is not there, or the clips are not the same.
+    Errors: UserError if a commit or its table is missing, or the clips differ.
     """
     return tables(committed(rev_a), committed(rev_b))
 
@@ -59,9 +59,9 @@ def tables(a: ByClip, b: ByClip) -> list[Paired]:
 
 
 def committed(rev: str) -> ByClip:
-    """The generator's figures on the test clips, as a commit holds them."""
+    """The generator's figures on the test clips in a commit."""
     if programs.git("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}") is None:
-        raise UserError(f"compare: {rev}: no such commit, branch or tag here, and no checkpoint file either")
+        raise UserError(f"compare: {rev}: no such commit, branch, tag or checkpoint file")
     text = programs.git("show", f"{rev}:{paths.METRICS_BY_CLIP.as_posix()}")
     panel = programs.git("show", f"{rev}:{paths.METRICS.as_posix()}")
     if text is None or panel is None:
@@ -80,9 +80,9 @@ def parse(text: str) -> ByClip:
 
 
 def of_rows(rows: Sequence[Mapping[str, Any]]) -> ByClip:
-    """The generator's figures on the test clips; None where a metric that every clip must have was not measured.
+    """The generator's figures on the test clips; None if a metric that every clip must have was not measured.
 
-    Values have the table's six digits, so that records and the table written of them are equal.
+    Values are rounded to the table's six digits, so that records and the table written from them are equal.
     """
     names = {name for row in rows for name in row}
     ours = [row for row in rows if row["row"] == ROW and row["split"] == SPLIT]
@@ -100,23 +100,23 @@ def _value(written: str | float | None) -> float | None:
     return None if written in ("", None) else float(f"{float(written):.6g}")
 
 
-def sentence(found: Sequence[Paired], a: str, b: str) -> str:
-    """One plain line, and why."""
-    told = overall(found)
-    why = ", ".join(
-        f"{registry.METRICS[pair.metric].title} {pair.verdict}" for pair in found if pair.metric in HEADLINE
+def sentence(pairs: Sequence[Paired], a: str, b: str) -> str:
+    """The overall verdict with its reasons, in one line."""
+    reasons = ", ".join(
+        f"{registry.METRICS[pair.metric].title} {pair.verdict}" for pair in pairs if pair.metric in HEADLINE
     )
-    clips = max((pair.num_clips for pair in found), default=0)
-    of = {"better": f"{b} is better than {a}", "worse": f"{b} is worse than {a}"}
-    return f"{of.get(told, f'cannot tell whether {b} is better than {a}')}, on {clips} clips ({why})"
+    clips = max((pair.num_clips for pair in pairs), default=0)
+    verdicts = {"better": f"{b} is better than {a}", "worse": f"{b} is worse than {a}"}
+    verdict = verdicts.get(overall(pairs), f"cannot tell whether {b} is better than {a}")
+    return f"{verdict}, on {clips} clips ({reasons})"
 
 
-def lines(found: Sequence[Paired], a: str, b: str) -> Iterator[str]:
+def lines(pairs: Sequence[Paired], a: str, b: str) -> Iterator[str]:
     """The table for a terminal."""
     yield f"{'metric':22} {'A':>9} {'B':>9} {'change':>9}  95 % interval          B is"
-    for pair in found:
+    for pair in pairs:
         interval = f"{pair.low:+.4f} to {pair.high:+.4f}"
         yield f"{pair.metric:22} {pair.a:9.4f} {pair.b:9.4f} {pair.difference:+9.4f}  {interval:22} {pair.verdict}"
     yield f"A: {a}"
     yield f"B: {b}"
-    yield f"{sentence(found, 'A', 'B')}"
+    yield sentence(pairs, "A", "B")

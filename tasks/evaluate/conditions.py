@@ -1,4 +1,7 @@
-"""The rows of the panel: ways to fill the frames of a clip. All but the first are there to be caught."""
+"""The conditions of the panel, i.e. ways to fill a clip's frames: the generator, real video, and controls.
+
+Each control scores well on at least one metric and must fail a check.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -16,31 +19,31 @@ ROWS = {
     "right_audio": "the generator with the clip's own sound",
     "wrong_audio": "the generator with the sound of another clip",
     "silence": "the generator with digital silence",
-    "copy_input": "one frame, unchanged, all the time",
+    "copy_input": "one frame, repeated unchanged",
     "frozen_mouth": "true frames with the mouth of one frame",
     "mumble": "true frames, the mouth opened 0.3 times as far",
     "late_2": "true frames, 2 frames (80 ms) late",
     "late_5": "true frames, 5 frames (200 ms) late",
-    "real_video": "true frames: what the measuring itself can reach",
+    "real_video": "true frames: the best that the measurement allows",
 }
 GENERATED = ("right_audio", "wrong_audio", "silence")
-GAMED = tuple(row for row in ROWS if row not in ("right_audio", "real_video"))
+CONTROLS = tuple(row for row in ROWS if row not in ("right_audio", "real_video"))
 MUMBLE = 0.3
-UPPER_LIP, CHIN = 0.2, 0.8  # of what the gap loses, the share each moves: a jaw that opens less stays higher
+UPPER_LIP, CHIN = 0.2, 0.8  # shares of the closed gap that upper lip and chin move: the jaw opens less
 
 
 def fill(sync: LipSync, clips: Clips, number: int, rows: Sequence[str] = tuple(ROWS)) -> dict[str, np.ndarray]:
-    """The faces of each row for one clip, and `identity`.  Shape: (T, S, S, 3) uint8 each"""
+    """The faces of each condition for one clip, and `identity`.  Shape: (T, S, S, 3) uint8 each"""
     clip = clips[number]
     num_frames, size = clip.faces_TSS3.shape[:2]
     identity_SS3 = clip.faces_TSS3[samples.identity_frame(clip.found_T)]
 
     def frozen() -> np.ndarray:
-        still = clip.faces_TSS3.copy()
-        still[:, size // 2 :] = identity_SS3[size // 2 :]
-        return still
+        frozen_TSS3 = clip.faces_TSS3.copy()
+        frozen_TSS3[:, size // 2 :] = identity_SS3[size // 2 :]
+        return frozen_TSS3
 
-    ways: dict[str, Callable[[], np.ndarray]] = {
+    fillers: dict[str, Callable[[], np.ndarray]] = {
         "right_audio": lambda: generate_clip(sync, clip, clip.mfcc_FW),
         "wrong_audio": lambda: generate_clip(sync, clip, wrong_sound(clips, number)),
         "silence": lambda: generate_clip(sync, clip, silence(num_frames)),
@@ -51,7 +54,7 @@ def fill(sync: LipSync, clips: Clips, number: int, rows: Sequence[str] = tuple(R
         "late_5": lambda: late(clip.faces_TSS3, 5),
         "real_video": lambda: clip.faces_TSS3,
     }
-    return {row: ways[row]() for row in rows} | {"identity": identity_SS3[None]}
+    return {row: fillers[row]() for row in rows} | {"identity": identity_SS3[None]}
 
 
 def silence(num_frames: int) -> np.ndarray:
@@ -60,31 +63,31 @@ def silence(num_frames: int) -> np.ndarray:
 
 
 def wrong_sound(clips: Clips, number: int) -> np.ndarray:
-    """The sound of another clip, as long as this one's.  Shape: -> (12, 4 T) float32"""
+    """The sound of another clip, repeated or cut to this clip's length.  Shape: -> (12, 4 T) float32"""
     return tiled(clips[other_clip(clips, number)].mfcc_FW, clips[number].mfcc_FW.shape[1])
 
 
 def tiled(mfcc_FW: np.ndarray, num: int) -> np.ndarray:
-    """A sound that begins again where it ends.  Shape: (..., W) -> (..., num)"""
+    """A sound repeated or cut to `num` columns.  Shape: (..., W) -> (..., num)"""
     return mfcc_FW[..., np.arange(num) % mfcc_FW.shape[-1]]
 
 
 def other_clip(clips: Clips, number: int) -> int:
-    """The next clip of another video: the same at every run; the next clip at all where there is one video."""
+    """The next clip of another video, the same at every run; just the next clip if there is only one video."""
     others = [(number + k) % len(clips) for k in range(1, len(clips))]
     video = clips.rows[number]["video"]
     return next((k for k in others if clips.rows[k]["video"] != video), others[0] if others else number)
 
 
 def late(faces_TSS3: np.ndarray, frames: int) -> np.ndarray:
-    """The same frames, shown later; the first stands until then.  Shape: (T, S, S, 3) -> the same"""
+    """The frames delayed; the first is repeated until then.  Shape: (T, S, S, 3) -> the same"""
     return faces_TSS3[np.maximum(np.arange(len(faces_TSS3)) - frames, 0)]
 
 
 def mumble(faces_TSS3: np.ndarray, landmarks_T682: np.ndarray, share: float = MUMBLE) -> np.ndarray:
-    """The true frames with lips drawn together until the gap between them is `share` of what it was.
+    """The true frames with the gap between the lips reduced to `share` of its size.
 
-    Rows of pixels below the nose move, the lower lip and the chin most, and all less towards the corners of the mouth.
+    Rows of pixels below the nose move: the lower lip and the chin most, and less towards the corners of the mouth.
     Shape: (T, S, S, 3) uint8, (T, 68, 2) -> (T, S, S, 3) uint8
     """
     return np.stack([_narrowed(face, points, share) for face, points in zip(faces_TSS3, landmarks_T682, strict=True)])
@@ -98,21 +101,21 @@ def _narrowed(face_SS3: np.ndarray, points_682: np.ndarray, share: float) -> np.
     loss = (lower - upper) * (1 - share)
     nose, chin = float(points_682[33, 1]), max(float(points_682[8, 1]), lower + 1)
     columns, rows = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
-    shown = [nose, upper + UPPER_LIP * loss, lower - (1 - UPPER_LIP) * loss, chin - CHIN * loss]
-    from_rows = np.interp(rows[:, 0], [0, *shown, size + chin], [0, nose, upper, lower, chin, size + chin])
+    targets = [nose, upper + UPPER_LIP * loss, lower - (1 - UPPER_LIP) * loss, chin - CHIN * loss]
+    from_rows = np.interp(rows[:, 0], [0, *targets, size + chin], [0, nose, upper, lower, chin, size + chin])
     left, right = float(points_682[60, 0]), float(points_682[64, 0])
     middle, half = (left + right) / 2, max((right - left) / 2, 1)
-    across = np.clip(1.8 - np.abs(columns[0] - middle) / half, 0, 1)  # whole up to 0.8 of the way to a corner
+    across = np.clip(1.8 - np.abs(columns[0] - middle) / half, 0, 1)  # full strength up to 0.8 of the way to a corner
     source = rows + across[None, :] * (from_rows.astype(np.float32)[:, None] - rows)
     return cv2.remap(face_SS3, columns, source.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def landmarks_of(row: str, made_TSS3: np.ndarray, real_T682: np.ndarray, predictor: Predictor) -> np.ndarray:
-    """Landmarks of a row; those of frames that were measured already are not measured again.  Shape: -> (T, 68, 2)"""
+def landmarks_of(row: str, output_TSS3: np.ndarray, real_T682: np.ndarray, predictor: Predictor) -> np.ndarray:
+    """Landmarks of a condition; those of true frames are not measured again.  Shape: -> (T, 68, 2)"""
     if row == "real_video":
         return real_T682
     if row.startswith("late_"):
         return late(real_T682, int(row.removeprefix("late_")))
     if row == "copy_input":
-        return np.repeat(predictor(made_TSS3[:1]), len(made_TSS3), axis=0)
-    return predictor(made_TSS3)
+        return np.repeat(predictor(output_TSS3[:1]), len(output_TSS3), axis=0)
+    return predictor(output_TSS3)

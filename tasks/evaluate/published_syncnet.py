@@ -1,4 +1,4 @@
-"""LSE-D and LSE-C by the published SyncNet, where its weights are at hand: `evaluate.weights.syncnet`."""
+"""LSE-D and LSE-C by the published SyncNet, if the user has its weights: `evaluate.weights.syncnet`."""
 
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,18 @@ INT16 = 32768.0
 
 
 class PublishedSyncNet:
-    """Errors: UserError where the weights are missing, or not of this network.
+    """The published SyncNet with its weights.
 
-    Differs: the published pipeline cuts faces by S3FD's boxes, grown by 0.4; here it sees this project's crop,
-             enlarged. Figures of papers are therefore near, not equal.
+    Errors:  UserError if the weights are missing, or belong to another network
+    Differs: The published pipeline cuts faces by S3FD's boxes, grown by 0.4; here it gets this project's crop,
+             enlarged. Figures are therefore close to those of papers, not equal.
     """
 
     def __init__(self, weights: Path) -> None:
         if not weights.is_file():
-            raise UserError(f"{weights}: no such file; evaluate.weights.syncnet names SyncNet's weights, or is empty")
+            raise UserError(
+                f"{weights}: no such file; set evaluate.weights.syncnet to SyncNet's weights, or leave it empty"
+            )
         try:
             state = torch.load(weights, map_location="cpu", weights_only=True)
             self.network = SyncNet()
@@ -39,10 +42,9 @@ class PublishedSyncNet:
 
     @torch.inference_mode()
     def distances(self, faces_TSS3: np.ndarray, sound: np.ndarray, max_offset: int = 15) -> np.ndarray:
-        """Distance of every run of 5 frames from the sound at each offset, as tasks.inference.sync_meter.SyncMeter
-        gives it.
+        """Distance of every run of 5 frames from the sound at each offset, as `SyncMeter.distances`.
 
-        Shape: (T, S, S, 3) uint8 RGB, (samples,) float -> (T - 4, 2 max_offset + 1) float32, nan where there is none
+        Shape: (T, S, S, 3) uint8 RGB, (samples,) float -> (T - 4, 2 max_offset + 1) float32, nan if there is no sound
         """
         num_frames = len(faces_TSS3)
         mfcc_FW = mfcc(sound, num_frames)
@@ -55,19 +57,19 @@ class PublishedSyncNet:
             columns = [timing.COLUMNS_PER_FRAME * t for t in here]
             windows = np.stack([mfcc_FW[None, :, c : c + COLUMNS] for c in columns])
             sounds_ND.append(self.network.embed_audio(torch.from_numpy(windows)))
-        apart_NN = torch.cdist(torch.cat(faces_ND), torch.cat(sounds_ND)).numpy()
+        distance_NN = torch.cdist(torch.cat(faces_ND), torch.cat(sounds_ND)).numpy()
         at_NK = np.arange(len(starts))[:, None] + np.arange(-max_offset, max_offset + 1)
-        there_NK = (at_NK >= 0) & (at_NK < len(starts))
-        found_NK = np.take_along_axis(apart_NN, np.clip(at_NK, 0, len(starts) - 1), axis=1)
-        return np.where(there_NK, found_NK, np.nan).astype(np.float32)
+        exists_NK = (at_NK >= 0) & (at_NK < len(starts))
+        distance_NK = np.take_along_axis(distance_NN, np.clip(at_NK, 0, len(starts) - 1), axis=1)
+        return np.where(exists_NK, distance_NK, np.nan).astype(np.float32)
 
     def measure(self, faces_TSS3: np.ndarray, sound: np.ndarray) -> dict[str, float]:
-        told: dict[str, Any] = sync_summary(self.distances(faces_TSS3, sound))
-        return {"lse_d": told["distance"], "lse_c": told["confidence"]}
+        summary: dict[str, Any] = sync_summary(self.distances(faces_TSS3, sound))
+        return {"lse_d": summary["distance"], "lse_c": summary["confidence"]}
 
 
 def enlarged(faces_RSS3: np.ndarray) -> np.ndarray:
-    """Five frames as the network sees them.  Shape: (5, S, S, 3) uint8 RGB -> (3, 5, 224, 224) float32, BGR"""
+    """Five frames as network input.  Shape: (5, S, S, 3) uint8 RGB -> (3, 5, 224, 224) float32, BGR"""
     big = np.stack([cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC) for face in faces_RSS3])
     return np.ascontiguousarray(big[..., ::-1].transpose(3, 0, 1, 2), dtype=np.float32)
 
@@ -81,9 +83,8 @@ def mfcc(sound: np.ndarray, num_frames: int) -> np.ndarray:
     samples = np.zeros(timing.num_samples(num_frames) + timing.SAMPLE_RATE_HZ // 40)
     samples[: min(len(sound), len(samples))] = sound[: len(samples)] * INT16
     emphasised = np.append(samples[0], samples[1:] - 0.97 * samples[:-1])
-    frames_WN = librosa.util.frame(
-        emphasised, frame_length=timing.SAMPLE_RATE_HZ // 40, hop_length=timing.HOP
-    ).T[: num_frames * timing.COLUMNS_PER_FRAME]  # fmt: skip
+    frames_NW = librosa.util.frame(emphasised, frame_length=timing.SAMPLE_RATE_HZ // 40, hop_length=timing.HOP)
+    frames_WN = frames_NW.T[: num_frames * timing.COLUMNS_PER_FRAME]
     power_WN = np.abs(np.fft.rfft(frames_WN, NUM_FFT)) ** 2 / NUM_FFT
     tiny = np.finfo(float).eps
     mel_WM = np.log(np.maximum(power_WN @ _filters().T, tiny))
@@ -94,7 +95,7 @@ def mfcc(sound: np.ndarray, num_frames: int) -> np.ndarray:
 
 
 def _filters() -> np.ndarray:
-    """Triangles between bins of the FFT, evenly spread in mel.  Shape: -> (26, 257)"""
+    """Triangular filters between bins of the FFT, evenly spaced in mel.  Shape: -> (26, 257)"""
     mel = np.linspace(0, 2595 * np.log10(1 + timing.SAMPLE_RATE_HZ / 2 / 700), MEL_BANDS + 2)
     bins = np.floor((NUM_FFT + 1) * 700 * (10 ** (mel / 2595) - 1) / timing.SAMPLE_RATE_HZ)
     at = np.arange(NUM_FFT // 2 + 1)

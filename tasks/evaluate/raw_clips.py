@@ -1,4 +1,4 @@
-"""The test clips as they came in: sound, frames and words that the processed shards do not hold."""
+"""The test clips as acquired: sound, frames and words that the processed shards do not contain."""
 
 import io
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ from tasks.storage import index, shards
 
 
 class RawClips:
-    """Reads one clip, or piece of one, at a time.
+    """Reads one clip, or a piece of one, at a time.
 
-    Errors: UserError where data/clips.parquet or a shard of data/raw is missing
+    Errors: UserError if data/clips.parquet or a shard of data/raw is missing
     """
 
     def __init__(self, table: Path, folder: Path) -> None:
@@ -31,7 +31,7 @@ class RawClips:
         return shards.read(self.folder / row["shard"], row["offset"], row["size"])
 
     def span(self, clip: str) -> tuple[int, int] | None:
-        """First frame and the one after the last where the clip is a piece of what came in."""
+        """First frame and last frame + 1 of a piece in its acquired clip; None for a whole clip."""
         if clip in self._rows:
             return None
         if self._sources is None:
@@ -52,12 +52,12 @@ class RawClips:
             return sound.span(timing.num_samples(first), None if end is None else timing.num_samples(end))
 
     def words(self, clip: str) -> str:
-        """Its transcript as the corpus writes it, empty where there is none; of a piece it is not known."""
+        """The transcript as the corpus writes it, empty if there is none; it is not known for a piece."""
         return "" if self.span(clip) else self.members(clip).get("txt", b"").decode(errors="replace")
 
 
 class Frames:
-    """The frames of a clip, decoded anew each time they are gone through: two minutes of 1080p are 18 GB.
+    """The frames of a clip, decoded again at each iteration: two minutes of 1080p are 18 GB.
 
     Shape: yields (H, W, 3) uint8 RGB
     """
@@ -66,6 +66,6 @@ class Frames:
         self._video, self._first, self._end = video, first, end
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        with closing(decode.Pictures(io.BytesIO(self._video))) as shown:
-            for picture in islice(shown, self._first, self._end):
+        with closing(decode.Pictures(io.BytesIO(self._video))) as pictures:
+            for picture in islice(pictures, self._first, self._end):
                 yield picture.rgb()

@@ -1,6 +1,6 @@
-"""What evaluation found, for a person: one HTML page that stands alone, and strips of frames as PNGs.
+"""The evaluation report: one self-contained HTML page, and strips of frames as PNGs.
 
-The page can be read without the code and without a network: pictures and videos are in it.
+The page needs neither the code nor a network: pictures and videos are embedded.
 """
 
 import html
@@ -50,27 +50,27 @@ img, video { max-width: 100%; height: auto; display: block } figure { margin: .8
 
 
 def write(
-    panel: Panel, measured: Sequence[Record], sync: LipSync, clips: Clips, raw: RawClips, p: EvaluateParams
+    panel: Panel, records: Sequence[Record], sync: LipSync, clips: Clips, raw: RawClips, p: EvaluateParams
 ) -> dict[str, np.ndarray]:
     """reports/strips/ and reports/report.html; returns the strips by name."""
     strips: dict[str, np.ndarray] = {}
-    shown = []
-    for title, key in chosen(measured, p.strips):
+    sections = []
+    for title, key in chosen(records, p.strips):
         frames = conditions.fill(sync, clips, clips.keys.index(key), tuple(report_media.SHOWN))
         strips[key.replace("/", "-")] = report_media.strip(frames)
-        of_clip = [r for r in measured if r["clip"] == key]
-        shown.append(clip_section(title, key, of_clip, frames, raw.sound(key)))
+        of_clip = [r for r in records if r["clip"] == key]
+        sections.append(clip_section(title, key, of_clip, frames, raw.sound(key)))
     with all_or_nothing(paths.STRIPS) as folder:
         folder.mkdir()
         for name, picture_HW3 in strips.items():
             (folder / f"{name}.png").write_bytes(png(picture_HW3))
-    write_atomic(paths.REPORT, page(panel, measured, shown, p))
+    write_atomic(paths.REPORT, page(panel, records, sections, p))
     return strips
 
 
-def chosen(measured: Sequence[Record], num: int) -> list[tuple[str, str]]:
-    """(what it is, clip) of `num` test clips from the best to the worst, by how well the mouth follows."""
-    ours = [r for r in measured if r["split"] == "test" and r["row"] == "right_audio"]
+def chosen(records: Sequence[Record], num: int) -> list[tuple[str, str]]:
+    """(title, clip) of `num` test clips from the best to the worst, by how well the mouth follows the sound."""
+    ours = [r for r in records if r["split"] == "test" and r["row"] == "right_audio"]
     ours.sort(key=lambda r: (-r["aperture_corr"], r["clip"]))
     at = np.unique(np.linspace(0, len(ours) - 1, num).round().astype(int)) if num > 1 else [len(ours) // 2][:num]
     names = {0: "The best clip", len(ours) - 1: "The worst clip", len(ours) // 2: "The median clip"}
@@ -81,89 +81,89 @@ def clip_section(
     title: str, key: str, records: Sequence[Record], frames: Mapping[str, np.ndarray], sound: np.ndarray
 ) -> str:
     [ours] = [r for r in records if r["row"] == "right_audio"]
-    film = data_uri("video/mp4", report_media.video(frames, sound))
-    told = f"correlation {ours['aperture_corr']:.2f}, amplitude {ours['amplitude_ratio']:.2f} of real"
-    return f"""<h3>{title}: {told}</h3>
+    video = data_uri("video/mp4", report_media.video(frames, sound))
+    figures = f"correlation {ours['aperture_corr']:.2f}, amplitude {ours['amplitude_ratio']:.2f} of real"
+    return f"""<h3>{title}: {figures}</h3>
 <p class="soft"><a href="#row-{html.escape(key)}"><code>{html.escape(key)}</code></a>, {ours["frames"]} frames.
 Play it with sound.</p>
 <figure><video controls loop playsinline preload="auto" aria-label="true, right sound, wrong sound, silence"
-src="{film}"></video></figure>
-{image(png(report_media.strip(frames)), "frames spread over the clip, a way to fill them in each row")}
+src="{video}"></video></figure>
+{image(png(report_media.strip(frames)), "frames spread over the clip, one condition per row")}
 {image(report_plots.openings(records), "mouth opening over time")}"""
 
 
-def page(panel: Panel, measured: Sequence[Record], shown: Sequence[str], p: EvaluateParams) -> str:
+def page(panel: Panel, records: Sequence[Record], sections: Sequence[str], p: EvaluateParams) -> str:
     right, wrong, leak, about = (panel[name] for name in ("right_audio", "wrong_audio", "leakage", "about"))
     discriminator = panel["discriminator"]
     max_lag = p.max_lag
     plots = {
         "Correlation with the true mouth at each lag. The peak belongs at 0.": report_plots.lags(
-            summary.lag_rows(measured, max_lag)
+            summary.lag_rows(records, max_lag)
         ),
-        "Which lag fits best. The row that is 5 frames late shows that the measure sees it.": report_plots.offsets(
-            summary.offset_rows(measured, max_lag)
+        "The best lag. The control that is 5 frames late shows that the measurement detects it.": report_plots.offsets(
+            summary.offset_rows(records, max_lag)
         ),
-        "Music or noise under the sound: how far the mouth still follows.": report_plots.noise(panel),
-        "Turned heads, over all clips: how wrong the mouth's picture is.": report_plots.yaw(panel),
+        "Music or noise in the background: how well the mouth follows.": report_plots.noise(panel),
+        "Turned heads, over all clips: error of the mouth's picture.": report_plots.yaw(panel),
     }
     hard = {name: panel[name] for name in panel if name.startswith("hard_")}
-    chosen_keys = [key for _, key in chosen(measured, p.strips)]
+    chosen_keys = [key for _, key in chosen(records, p.strips)]
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,"><title>Lip-sync evaluation</title><style>{STYLE}</style></head><body>
 <h1>Lip-sync evaluation</h1>
 <p class="soft">Checkpoint <code>{about["checkpoint_md5"][:12]}</code> after {about["step"]} steps, trained on
 {html.escape(", ".join(about["corpora"]))}; data index <code>{about["index_md5"][:12]}</code>; {about["clips"]} test
-clips ({right["num_frames"]} frames) of speakers and sentences it never met.</p>
+clips ({right["num_frames"]} frames) of unseen speakers and sentences.</p>
 <div class="verdict"><p class="first">The generated mouth {html.escape(panel["verdict"]["sentence"])}.</p>
-<p>It follows the true mouth with correlation <b>{right["aperture_corr"]:.2f}</b> when it hears the right sound and
-<b>{wrong["aperture_corr"]:.2f}</b> when it hears another clip's; the best lag is {right["aperture_lag_frames"]:+.0f}
+<p>It follows the true mouth with correlation <b>{right["aperture_corr"]:.2f}</b> when driven by the right sound and
+<b>{wrong["aperture_corr"]:.2f}</b> when driven by another clip's; the best lag is {right["aperture_lag_frames"]:+.0f}
 frames, it opens {right["amplitude_ratio"]:.2f} times as far as the real mouth, and in silence
 {leak["moves_in_silence"]:.2f} times.</p>
-<p>{html.escape(against_champion(measured))}</p></div>
+<p>{html.escape(against_champion(records))}</p></div>
 <h2>Can these numbers be fooled?</h2>
-<p>Each row is a way to fill the frames; all but the first two are there to be caught. {fooled(panel["verdict"])} Red is
-outside the limits.</p>
+<p>The rows after the first two are controls: each scores well on at least one metric and must fail a check.
+{controls(panel["verdict"])} Red is outside the limits.</p>
 <div class="wide">{report_tables.checks(panel)}</div>
-<h2>What it looks and sounds like</h2>{"".join(shown) or "<p>No clip was asked for.</p>"}
+<h2>Sample clips</h2>{"".join(sections) or "<p>None (evaluate.strips is 0).</p>"}
 <h2>Curves</h2><div class="plots">{"".join(image(plot, text) for text, plot in plots.items() if plot)}</div>
 <h2>All metrics</h2>
 <p>Small print: the 95 % interval by bootstrap over clips. A clip that cannot be measured counts as the worst value and
-is marked; a metric that only some clips have tells how many.</p>
+is marked; for a metric that only some clips have, their number is given.</p>
 {report_tables.groups(panel)}
 <h2>Does anything but the sound move the mouth?</h2>
 {report_tables.leakage(leak)}
-<p>The sync discriminator it was trained with tells right from wrong sound on {discriminator["accuracy"]:.0%} of
-{discriminator["pairs"]:.0f} random pairs, and finds the right one of two for {discriminator["accuracy_2afc"]:.0%} of
-faces; chance is 50 %.</p>
+<p>The co-trained sync discriminator classifies {discriminator["accuracy"]:.0%} of {discriminator["pairs"]:.0f} random
+pairs right, and prefers the right sound to a wrong one for {discriminator["accuracy_2afc"]:.0%} of faces; chance is
+50 %.</p>
 <h2>Hard cases</h2>
-{report_tables.hard(hard) if hard else "<p>There are none in this corpus.</p>"}
+{report_tables.hard(hard) if hard else "<p>This corpus has none.</p>"}
 <h2>The worst failures</h2>
-<p>Of all splits, with the right sound; the row of <code>{paths.INDEX}</code> tells where each clip lies.</p>
-<div class="wide">{report_tables.failures(measured, index.read(paths.INDEX), chosen_keys)}</div>
-<h2>What the metrics are</h2>
+<p>Over all splits, with the right sound; <code>{paths.INDEX}</code> has the location of each clip.</p>
+<div class="wide">{report_tables.failures(records, index.read(paths.INDEX), chosen_keys)}</div>
+<h2>The metrics</h2>
 <div class="wide">{report_tables.registry(panel)}</div>
 </body></html>
 """
 
 
-def fooled(verdict: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
-    """Whether the panel did its work here: it may not on another corpus, and then must say so."""
+def controls(verdict: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
+    """Whether the checks work on this corpus: every control must fail one, real video none."""
     failed = verdict["failed"]
-    missed = [report_tables.NAMES[row] for row in conditions.GAMED if not failed[row]]
-    caught = f"Not caught here: {', '.join(missed)}" if missed else "Each of them fails at least one check here"
+    passing = [report_tables.NAMES[row] for row in conditions.CONTROLS if not failed[row]]
+    result = f"Here these fail none: {', '.join(passing)}" if passing else "Here each of them fails at least one"
     if failed["real_video"]:
-        return f"{caught}; real video fails {', '.join(failed['real_video'])}, so that this cannot be relied on."
-    return f"{caught}; real video passes all."
+        return f"{result}; real video fails {', '.join(failed['real_video'])}, so the checks are not reliable here."
+    return f"{result}; real video passes all."
 
 
-def against_champion(measured: Sequence[Record]) -> str:
-    """This evaluation against the one that the last commit holds."""
-    now = compare.of_rows(measured)
+def against_champion(records: Sequence[Record]) -> str:
+    """This evaluation against that of the last commit."""
+    now = compare.of_rows(records)
     try:
         champion = compare.committed("HEAD")
         if champion == now:
-            return "It is the champion: the last commit holds the same figures, clip by clip."
+            return "It is the champion: the last commit has the same figures, clip by clip."
         return "Against the last commit: " + compare.sentence(
             compare.tables(champion, now), "the committed one", "this"
         )

@@ -1,4 +1,4 @@
-"""The clips that the report shows: strips of frames, and side-by-side videos with their sound."""
+"""Media of the report: strips of frames, and side-by-side videos with their sound."""
 
 import base64
 import io
@@ -20,35 +20,35 @@ NUM_COLUMNS, LABEL_PX = 12, 92  # of a strip
 SCALE, BAR_PX, CRF = 2, 26, 24  # of a video
 
 
-def strip(shown: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Frames of a clip as columns, evenly spread, ways to fill them as rows, named at the left.
+def strip(frames: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Evenly spaced frames of a clip as columns, conditions as labelled rows.
 
     Shape: row -> (T, S, S, 3) uint8 RGB  ->  (rows S, label + columns S, 3) uint8
     """
-    num_frames, size = shown["real_video"].shape[:2]
+    num_frames, size = frames["real_video"].shape[:2]
     at = np.linspace(0, num_frames - 1, NUM_COLUMNS).astype(int)
     lines = []
     for row, name in SHOWN.items():
         label = np.full((size, LABEL_PX, 3), 255, np.uint8)
         _write(label, name, 4, size // 2)
-        lines.append(np.concatenate([label, *shown[row][at]], axis=1))
+        lines.append(np.concatenate([label, *frames[row][at]], axis=1))
     return np.concatenate(lines, axis=0)
 
 
-def video(shown: Mapping[str, np.ndarray], sound: np.ndarray, names: Mapping[str, str] = SHOWN) -> bytes:
-    """An mp4 of the rows side by side, each under its name, with the sound of the clip.
+def video(frames: Mapping[str, np.ndarray], sound: np.ndarray, names: Mapping[str, str] = SHOWN) -> bytes:
+    """An mp4 of the conditions side by side, each under its name, with the sound of the clip.
 
     Shape: row -> (T, S, S, 3) uint8 RGB; (samples,) float
     """
     out = io.BytesIO()
-    num_frames = len(next(iter(shown.values())))
-    encode_video(out, _side_by_side(shown, names), decode.fit(sound, num_frames), crf=CRF)
+    num_frames = len(next(iter(frames.values())))
+    encode_video(out, _side_by_side(frames, names), decode.fit(sound, num_frames), crf=CRF)
     return out.getvalue()
 
 
-def _side_by_side(shown: Mapping[str, np.ndarray], names: Mapping[str, str]) -> Iterator[np.ndarray]:
-    for frames in zip(*(shown[row] for row in names), strict=True):
-        faces_HW3 = np.concatenate(frames, axis=1)
+def _side_by_side(frames: Mapping[str, np.ndarray], names: Mapping[str, str]) -> Iterator[np.ndarray]:
+    for faces in zip(*(frames[row] for row in names), strict=True):
+        faces_HW3 = np.concatenate(faces, axis=1)
         faces_HW3 = cv2.resize(faces_HW3, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_CUBIC)
         if not any(names.values()):
             yield faces_HW3

@@ -1,4 +1,4 @@
-"""The report's curves, as PNGs: the same figures give the same bytes."""
+"""The report's plots as PNGs: the same figures give the same bytes."""
 
 import io
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def offsets(rows: Sequence[Record]) -> bytes:
 
 
 def noise(panel: Panel) -> bytes | None:
-    """Correlation against signal to noise ratio; None where none was measured."""
+    """Correlation against signal-to-noise ratio; None if it was not measured."""
     levels = [name.removesuffix("_db").split("_") for name in panel if name.endswith("_db")]
     if not levels:
         return None
@@ -48,10 +48,10 @@ def noise(panel: Panel) -> bytes | None:
         points = sorted((float(snr_db), panel[f"{kind}_{snr_db}_db"]) for k, snr_db in levels if k == kind)
         means = [figures["aperture_corr"] for _, figures in points]
         low, high = zip(*(figures["aperture_corr_ci"] for _, figures in points), strict=True)
-        away = np.maximum([np.subtract(means, low), np.subtract(high, means)], 0)
-        axes.errorbar([snr for snr, _ in points], means, yerr=away, label=kind, color=colour, marker="o", capsize=3)
+        errors = np.maximum([np.subtract(means, low), np.subtract(high, means)], 0)
+        axes.errorbar([snr for snr, _ in points], means, yerr=errors, label=kind, color=colour, marker="o", capsize=3)
     axes.axhline(panel["right_audio"]["aperture_corr"], color="#444", linestyle="--", label="clean, all clips")
-    axes.set(xlabel="signal to noise ratio, dB", ylabel="correlation with truth", ylim=(-0.2, 1.02))
+    axes.set(xlabel="signal-to-noise ratio, dB", ylabel="correlation with truth", ylim=(-0.2, 1.02))
     axes.invert_xaxis()
     return _png(figure, axes)
 
@@ -61,17 +61,15 @@ def yaw(panel: Panel) -> bytes | None:
     if not bins:
         return None
     figure, axes = _figure()
-    axes.bar(
-        [f"{name} deg\n{figures['num_frames']} frames" for name, figures in bins],
-        [figures["mouth_l1"] for _, figures in bins],
-        color="#0b6bcb", width=0.5, label="mouth L1, right sound",
-    )  # fmt: skip
-    axes.set(xlabel="how far the head is turned", ylabel="mouth L1, share of full scale")
+    names = [f"{name} deg\n{figures['num_frames']} frames" for name, figures in bins]
+    heights = [figures["mouth_l1"] for _, figures in bins]
+    axes.bar(names, heights, color="#0b6bcb", width=0.5, label="mouth L1, right sound")
+    axes.set(xlabel="yaw of the head", ylabel="mouth L1, share of full scale")
     return _png(figure, axes)
 
 
 def openings(records: Sequence[Record]) -> bytes:
-    """The mouth over time, of one clip."""
+    """Mouth opening of one clip over time."""
     figure, axes = _figure(2.4)
     for record in records:
         if record["row"] in ("real_video", "right_audio", "wrong_audio"):

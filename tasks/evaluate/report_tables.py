@@ -9,42 +9,49 @@ from model.metrics.registry import METRICS
 from tasks.evaluate import conditions
 from tasks.evaluate.measure import Record
 from tasks.evaluate.summary import Panel
+from tasks.storage.index import Row
 
-# the generator and the truth first, then what games a metric
-ORDER = ("right_audio", "real_video", *conditions.GAMED)
+# the generator and the truth first, then the controls
+ORDER = ("right_audio", "real_video", *conditions.CONTROLS)
 NAMES = {
-    "right_audio": "this model", "real_video": "real video", "wrong_audio": "wrong sound", "silence": "silence",
-    "copy_input": "copy of the input", "frozen_mouth": "frozen mouth", "mumble": "0.3 x mumble",
-    "late_2": "80 ms late", "late_5": "200 ms late",
-}  # fmt: skip
+    "right_audio": "this model",
+    "real_video": "real video",
+    "wrong_audio": "wrong sound",
+    "silence": "silence",
+    "copy_input": "copy of the input",
+    "frozen_mouth": "frozen mouth",
+    "mumble": "0.3 x mumble",
+    "late_2": "80 ms late",
+    "late_5": "200 ms late",
+}
 GROUPS = {
-    "time": "In time",
+    "time": "Timing",
     "articulation": "Articulation",
     "picture": "Picture",
-    "motion": "Motion that should not be",
+    "motion": "Motion artefacts",
 }
 HARD = ("aperture_corr", "aperture_lag_frames", "amplitude_ratio", "event_f1", "mouth_l1", "mouth_ssim", "lmd")
 LEAKAGE = {
-    "follows_its_sound": ("with a wrong sound, follows the mouth of that sound", "high is best"),
-    "follows_the_pose": ("with a wrong sound, follows the hidden true mouth", "0 is best"),
+    "follows_its_sound": ("with a wrong sound, correlation with the mouth of that sound", "high is best"),
+    "follows_the_pose": ("with a wrong sound, correlation with the masked true mouth", "0 is best"),
     "moves_in_silence": ("in silence, amplitude against real", "0 is best"),
 }
 MOST_FAILURES = 5
 
 
 def checks(panel: Panel) -> str:
-    """Rows of the panel against the checks of the verdict."""
-    shown = [check for check in verdict.CHECKS if check.metric in panel["right_audio"]]
-    head = "".join(f"<th>{check.name}<small>{limits(check)}</small></th>" for check in shown)
+    """The conditions against the checks of the verdict."""
+    measured = [check for check in verdict.CHECKS if check.metric in panel["right_audio"]]
+    head = "".join(f"<th>{check.name}<small>{limits(check)}</small></th>" for check in measured)
     body = ""
     for row in ORDER:
         cells = ""
-        for check in shown:
+        for check in measured:
             kind = "good" if check.passed(panel[row]) else "bad"
             cells += f'<td class="{kind}">{number(check.metric, panel[row][check.metric])}</td>'
         num_failed = len(verdict.failed(panel[row]))
-        told = f'<td class="good">passes all {len(shown)}</td>' if not num_failed else f"<td>fails {num_failed}</td>"
-        body += f"<tr{mark(row)}><td>{NAMES[row]}<small>{conditions.ROWS[row]}</small></td>{told}{cells}</tr>"
+        result = f"<td>fails {num_failed}</td>" if num_failed else f'<td class="good">passes all {len(measured)}</td>'
+        body += f"<tr{mark(row)}><td>{NAMES[row]}<small>{conditions.ROWS[row]}</small></td>{result}{cells}</tr>"
     return f"<table><tr><th></th><th>verdict</th>{head}</tr>{body}</table>"
 
 
@@ -124,9 +131,9 @@ def hard(cases: Mapping[str, Mapping[str, Any]]) -> str:
     return f'<div class="wide">{table(order, HARD, titles, notes)}</div>'
 
 
-def failures(measured: Sequence[Record], index_rows: Sequence[dict[str, Any]], shown: Sequence[str]) -> str:
-    """The worst clips with what the index says of them; the clips that are shown above have their row here too."""
-    ours = [r for r in measured if r["row"] == "right_audio"]
+def failures(records: Sequence[Record], index_rows: Sequence[Row], shown: Sequence[str]) -> str:
+    """The worst clips with their rows of the index, and those of the sample clips."""
+    ours = [r for r in records if r["row"] == "right_audio"]
     ours.sort(key=lambda r: (-len(verdict.failed(r)), r["aperture_corr"], r["clip"]))
     worst = ours[:MOST_FAILURES]
     listed = worst + [r for r in ours[MOST_FAILURES:] if r["clip"] in shown]
@@ -145,7 +152,7 @@ def failures(measured: Sequence[Record], index_rows: Sequence[dict[str, Any]], s
         )
     head = (
         '<th>clip</th><th>correlation</th><th class="text">checks it fails</th><th class="text">words</th>'
-        '<th>face found</th><th class="text">where it lies</th>'
+        '<th>face found</th><th class="text">location</th>'
     )
     return f"<table><tr>{head}</tr>{body}</table>"
 
@@ -159,5 +166,5 @@ def registry(panel: Panel) -> str:
             f'</td><td class="text">{direction(name)}</td><td>{metric.version}</td>'
             f'<td class="text">{measured}</td></tr>'
         )
-    head = '<th>name</th><th class="text">what</th><th class="text">unit</th><th class="text">direction</th>'
+    head = '<th>name</th><th class="text">meaning</th><th class="text">unit</th><th class="text">direction</th>'
     return f'<table><tr>{head}<th>version</th><th class="text">here</th></tr>{body}</table>'

@@ -1,4 +1,4 @@
-"""Records of clips -> the panel: means with intervals for each row, leakage, noise, yaw, verdict, plot tables."""
+"""Records of clips -> the panel: means with intervals per condition, leakage, noise, yaw, verdict, plot tables."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,27 +14,27 @@ from tasks.evaluate.measure import Record
 Panel = dict[str, Any]
 
 
-def panel_of(measured: Sequence[Record], noisy: Sequence[Record], p: Params) -> Panel:
-    """Row -> metric -> mean over clips (lags: median), `<metric>_ci` and what else is said of the whole."""
-    tested = [record for record in measured if record["split"] == "test"]
+def panel_of(records: Sequence[Record], noisy: Sequence[Record], p: Params) -> Panel:
+    """Condition -> metric -> mean over clips (lags: median), `<metric>_ci`; and the figures of the whole."""
+    tested = [record for record in records if record["split"] == "test"]
     panel: Panel = {row: summed([r for r in tested if r["row"] == row], p) for row in conditions.ROWS}
     gain = column(tested, "right_audio", "aperture_corr") - column(tested, "wrong_audio", "aperture_corr")
     panel["right_minus_wrong"] = with_interval("aperture_corr", gain, p)
     panel["leakage"] = leakage(tested, p)
-    for case in sorted({r["case"] for r in measured if r["split"] == "hard"}):
-        hard = [r for r in measured if r["split"] == "hard" and r["case"] == case and r["row"] == "right_audio"]
+    for case in sorted({r["case"] for r in records if r["split"] == "hard"}):
+        hard = [r for r in records if r["split"] == "hard" and r["case"] == case and r["row"] == "right_audio"]
         panel[f"hard_{case}"] = summed(hard, p)
     for kind, snr_db in sorted({(r["kind"], r["snr_db"]) for r in noisy}, key=lambda at: (at[0], -at[1])):
         here = [r for r in noisy if (r["kind"], r["snr_db"]) == (kind, snr_db)]
         names = [name for name in here[0] if name in registry.METRICS]
         panel[f"{kind}_{snr_db:g}_db"] = summed([{name: r[name] for name in names} for r in here], p)
-    panel |= yaw_bins(measured)
+    panel |= yaw_bins(records)
     panel["verdict"] = judged({row: panel[row] for row in conditions.ROWS})
     return panel
 
 
 def column(records: Iterable[Record], row: str, metric: str) -> np.ndarray:
-    """Of the clips in their order.  Shape: -> (N,)"""
+    """A metric of one condition, in the order of the clips.  Shape: -> (N,)"""
     return np.array([record[metric] for record in records if record["row"] == row])
 
 
@@ -53,10 +53,10 @@ def with_interval(name: str, values_N: np.ndarray, p: Params) -> dict[str, Any]:
 
 
 def leakage(tested: Sequence[Record], p: Params) -> dict[str, Any]:
-    """What moves the mouth: the sound, or something else that it sees.
+    """Whether only the sound moves the mouth, or other inputs as well.
 
     follows_its_sound   with a wrong sound, correlation with the mouth that belongs to it: high is best
-    follows_the_pose    with a wrong sound, correlation with the mouth of the hidden true frames: 0 is best
+    follows_the_pose    with a wrong sound, correlation with the mouth of the masked true frames: 0 is best
     moves_in_silence    with digital silence, amplitude against real: 0 is best
     """
     wrong = [record for record in tested if record["row"] == "wrong_audio"]
@@ -67,17 +67,17 @@ def leakage(tested: Sequence[Record], p: Params) -> dict[str, Any]:
     )
 
 
-def yaw_bins(measured: Sequence[Record]) -> Panel:
-    """Of all splits: mouth L1 and LMD of the frames in which the head is turned so far."""
+def yaw_bins(records: Sequence[Record]) -> Panel:
+    """Mouth L1 and LMD by yaw of the head, over the frames of all splits."""
     bins: dict[str, list[tuple[int, float, float]]] = {}
-    for record in measured:
+    for record in records:
         for name, sums in record.get("yaw", {}).items():
             bins.setdefault(name, []).append(sums)
-    found = {}
+    means = {}
     for name in sorted(bins, key=lambda name: int(name.split("_")[0])):
-        num, mouth, apart = (sum(parts) for parts in zip(*bins[name], strict=True))
-        found[f"yaw_{name}"] = {"mouth_l1": mouth / num, "lmd": apart / num, "num_frames": int(num)}
-    return found
+        num, mouth, lmd = (sum(parts) for parts in zip(*bins[name], strict=True))
+        means[f"yaw_{name}"] = {"mouth_l1": mouth / num, "lmd": lmd / num, "num_frames": int(num)}
+    return means
 
 
 def judged(panel: Panel) -> dict[str, Any]:
@@ -92,14 +92,14 @@ def judged(panel: Panel) -> dict[str, Any]:
     }
 
 
-def clip_rows(measured: Sequence[Record]) -> list[Record]:
-    """The table of clips: what a record holds beside arrays."""
-    return [{name: value for name, value in r.items() if isinstance(value, str | int | float)} for r in measured]
+def clip_rows(records: Sequence[Record]) -> list[Record]:
+    """The table of clips: the records without their arrays."""
+    return [{name: value for name, value in r.items() if isinstance(value, str | int | float)} for r in records]
 
 
-def lag_rows(measured: Sequence[Record], max_lag: int) -> list[Record]:
-    """Mean correlation over the test clips at each lag, for `dvc plots`: the peak's place is the delay."""
-    tested = [r for r in measured if r["split"] == "test"]
+def lag_rows(records: Sequence[Record], max_lag: int) -> list[Record]:
+    """Mean correlation over the test clips at each lag, for `dvc plots`: the peak is at the delay."""
+    tested = [r for r in records if r["split"] == "test"]
     return [
         {
             "row": row,
@@ -111,18 +111,18 @@ def lag_rows(measured: Sequence[Record], max_lag: int) -> list[Record]:
     ]
 
 
-def offset_rows(measured: Sequence[Record], max_lag: int) -> list[Record]:
-    """How often each lag is the best: of the seconds of the test clips to the expert; without one, of their mouths."""
-    found = []
+def offset_rows(records: Sequence[Record], max_lag: int) -> list[Record]:
+    """How often each lag is the best: per second of the test clips by the expert; without one, per clip's mouth."""
+    rows = []
     for row in conditions.ROWS:
-        records = [r for r in measured if r["split"] == "test" and r["row"] == row]
+        of_row = [r for r in records if r["split"] == "test" and r["row"] == row]
         lags = np.concatenate(
-            [np.atleast_1d(r["expert_lags"] if "expert_lags" in r else r["aperture_lag_frames"]) for r in records]
+            [np.atleast_1d(r["expert_lags"] if "expert_lags" in r else r["aperture_lag_frames"]) for r in of_row]
         )
         at, counts = np.unique(np.clip(lags, -max_lag, max_lag), return_counts=True)
         share = dict(zip(at.tolist(), (counts / len(lags)).tolist(), strict=True))
-        found += [{"row": row, "lag_frames": k, "share": share.get(k, 0.0)} for k in range(-max_lag, max_lag + 1)]
-    return found
+        rows += [{"row": row, "lag_frames": k, "share": share.get(k, 0.0)} for k in range(-max_lag, max_lag + 1)]
+    return rows
 
 
 def flat(panel: Panel) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Stage `expert` by itself: `python -m tasks.expert`."""
+"""Stage `expert` without Prefect: `python -m tasks.expert`."""
 
 import sys
 

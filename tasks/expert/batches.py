@@ -1,4 +1,4 @@
-"""Batches of runs for the sync expert: frames and sounds of a few clips at a time, changed as model.augment draws."""
+"""Batches of runs for the sync expert: augmented frames and sounds of a few clips at a time."""
 
 import itertools
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tasks.storage.shard_reader import StoredClip
 
 
 def usable(clips: Clips) -> list[int]:
-    """Clips with two runs or more, which negatives of their own need.  Errors: UserError where there is none."""
+    """Clips with at least two runs, so that they have negatives of their own.  Errors: UserError if there is none"""
     numbers = [number for number, found_T in enumerate(clips.found()) if len(frame_runs.starts(found_T)) > 1]
     if not numbers:
         raise UserError(f"expert: no clip has {RUN + 1} frames in a row with a face; see the reasons in {paths.INDEX}")
@@ -33,35 +33,35 @@ def batches(clips: Clips, p: Params, first: int) -> Iterator[RunBatch]:
 
     def make() -> Iterator[RunBatch]:
         for step in itertools.count(first):
-            drawn = frame_runs.draw(
+            runs = frame_runs.draw(
                 step, keys, starts_of, seed=p.seed, clips_per_batch=e.clips_per_batch, per_clip=e.runs_per_clip
             )
-            yield batch_of(clips, [numbers[c] for c in drawn.clip_C], drawn, p)
+            yield batch_of(clips, [numbers[c] for c in runs.clip_C], runs, p)
 
     yield from ahead(make(), 1)
 
 
-def batch_of(clips: Clips, numbers: list[int], drawn: frame_runs.Runs, p: Params) -> RunBatch:
+def batch_of(clips: Clips, numbers: list[int], runs: frame_runs.Runs, p: Params) -> RunBatch:
     faces, sounds = [], []
-    for number, start_N, flip in zip(numbers, drawn.start_CN, drawn.flip_C, strict=True):
+    for number, start_N, flip in zip(numbers, runs.start_CN, runs.flip_C, strict=True):
         clip = clips.stored(number)
-        change = augment.draw(p.expert.augment, seed=p.seed, epoch=f"expert {drawn.epoch}", clip=clips.keys[number])
+        change = augment.draw(p.expert.augment, seed=p.seed, epoch=f"expert {runs.epoch}", clip=clips.keys[number])
         frames_NR = start_N[:, None] + np.arange(RUN)
-        at, where = np.unique(frames_NR, return_inverse=True)  # runs overlap: each frame is changed once
+        at, where = np.unique(frames_NR, return_inverse=True)  # runs overlap: each frame is augmented once
         changed = augment.faces(clip.faces.at(at.tolist()), change)[where.reshape(frames_NR.shape)]
         faces.append(changed[..., ::-1, :] if flip and p.expert.augment.flip else changed)
-        sounds.append(augment.sound(_heard(clip, start_N + MIDDLE, change), change))
-    num = drawn.start_CN.shape[1]
+        sounds.append(augment.sound(_sound_windows(clip, start_N + MIDDLE, change), change))
+    num = runs.start_CN.shape[1]
     return RunBatch(
         torch.from_numpy(np.concatenate(faces)),
         torch.from_numpy(np.concatenate(sounds)),
         torch.from_numpy(np.repeat(numbers, num)),
-        torch.from_numpy(drawn.start_CN.ravel()),
+        torch.from_numpy(runs.start_CN.ravel()),
     )
 
 
-def _heard(clip: StoredClip, frames_N: np.ndarray, change: Change) -> np.ndarray:
-    """The sounds of frames of a clip, with what is under them.  Shape: (N,) -> (N, 12, 35)"""
+def _sound_windows(clip: StoredClip, frames_N: np.ndarray, change: Change) -> np.ndarray:
+    """The sound windows of frames of a clip, with the background of `change`.  Shape: (N,) -> (N, 12, 35)"""
     if not np.isfinite(change.snr_db):
         return samples.windows(clip.mfcc_FW, frames_N)
     columns_NW = timing.window_columns(frames_N, len(clip.mel_CM))

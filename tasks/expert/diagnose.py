@@ -1,8 +1,8 @@
-"""The expert stands at ln 2: is that normal so far, or are the data at fault?
+"""Diagnosis of an expert whose loss stays at ln 2: normal so far, a data problem, or a settings problem.
 
-Two checks that need no trained expert. A fresh network is trained on a handful of runs that it may learn by heart: if
-it cannot, the settings are at fault. A straight line from sound to mouth opening is fitted at every offset: if there is
-none, or the best lies far from 0, then sound and picture of the corpus do not belong together.
+Two checks that need no trained expert. A new network is trained on one small batch: if it cannot overfit it, the
+settings are at fault. A linear probe from sound to mouth opening is fitted at every offset: if it has no correlation,
+or its best offset is far from 0, then sound and picture of the corpus do not belong together.
 """
 
 from dataclasses import dataclass
@@ -19,53 +19,49 @@ from tasks.expert.batches import batches
 from tasks.loading.clips import Clips
 
 TINY_STEPS = 60
-LEARNT = 0.5  # of ln 2: below it the tiny set is known by heart
-NUM_CLIPS = 48  # the line is fitted on at most so many
-FEWEST_CLIPS = 8  # with fewer, a line tells nothing
-HEARD = 0.2  # correlation of told and true mouth opening on clips the line was not fitted on
+LEARNT = 0.5  # of ln 2: below it the tiny set is overfitted
+NUM_CLIPS = 48  # at most, for the probe
+FEWEST_CLIPS = 8  # with fewer clips the probe is not reliable
+MIN_CORRELATION = 0.2  # of predicted and true mouth opening on clips the probe was not fitted on
 FAR = 2  # frames that the best offset may be from 0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Diagnosis:
     kind: Literal["normal so far", "data problem", "settings problem"]
     line: str
 
 
-def diagnose(clips: Clips, p: Params) -> Verdict:
+def diagnose(clips: Clips, p: Params) -> Diagnosis:
     """What the plateau means, and what to do, in one line."""
     loss = tiny_set_loss(clips, p)
-    tiny = f"a tiny set is {'learnt' if loss < LEARNT * expert.PLATEAU else 'not learnt'} by heart (loss {loss:.2f})"
-    if loss >= LEARNT * expert.PLATEAU:
-        return Verdict("settings problem", f"settings problem: {tiny} in {TINY_STEPS} steps; change expert.lr")
+    learnt = loss < LEARNT * expert.PLATEAU
+    tiny = f"the network {'overfits' if learnt else 'cannot overfit'} a tiny set (loss {loss:.2f})"
+    if not learnt:
+        return Diagnosis("settings problem", f"settings problem: {tiny} in {TINY_STEPS} steps; change expert.lr")
     if len(clips) < FEWEST_CLIPS:
-        return Verdict("normal so far", f"normal so far: {tiny}; {len(clips)} clips are too few to judge the data by")
+        return Diagnosis("normal so far", f"normal so far: {tiny}; {len(clips)} clips are too few to check the data")
     curve = sound_to_mouth(clips, p.expert.max_offset)
     best = int(curve.argmax()) - p.expert.max_offset
-    line = f"a line from sound to mouth is best at offset {best:+d} frames, correlation {curve.max():.2f}"
-    if curve.max() < HEARD:
-        advice = "the sound does not tell the mouth at any offset; look at the clips of reports/preprocess.json"
-        return Verdict("data problem", f"data problem: {line}; {advice}")
+    line = f"a linear probe from sound to mouth is best at offset {best:+d} frames, correlation {curve.max():.2f}"
+    if curve.max() < MIN_CORRELATION:
+        advice = "the sound does not predict the mouth at any offset; check the clips of reports/preprocess.json"
+        return Diagnosis("data problem", f"data problem: {line}; {advice}")
     if abs(best) > FAR:
         late = "late" if best > 0 else "early"
-        return Verdict("data problem", f"data problem: {line}: the sound is {late}; correct it before training")
-    return Verdict("normal so far", f"normal so far: {tiny}, {line}; let it train longer (expert.num_steps)")
+        return Diagnosis("data problem", f"data problem: {line}: the sound is {late}; correct it before training")
+    return Diagnosis("normal so far", f"normal so far: {tiny}, {line}; train longer (expert.num_steps)")
 
 
 def tiny_set_loss(clips: Clips, p: Params) -> float:
-    """Pair loss of a fresh expert after TINY_STEPS steps on one batch and no other. Leaves torch's randomness alone."""
-    e = p.expert
-    coming = batches(clips, p, 0)
-    batch = next(coming)
+    """Pair loss of a new expert after TINY_STEPS steps on a single batch. Does not change torch's random state."""
+    batch = next(batches(clips, p, 0))
     with torch.random.fork_rng():
         torch.manual_seed(seeds.derive(p.seed, "expert check") % 2**32)
         network = SyncExpert(p.model.width, p.faces.size)
-        optimizer = adam(network, e.lr)
+        optimizer = adam(network, p.expert.lr)
         for _ in range(TINY_STEPS):
-            loss, pair = step_loss(
-                network, batch, precision=e.precision, negative_min_frames=e.negative_min_frames,
-                other_clip_share=e.other_clip_share, ranking_weight=e.ranking_weight,
-            )  # fmt: skip
+            loss, pair = step_loss(network, batch, p.expert)
             update(network, optimizer, loss)
     return pair.item()
 

@@ -1,11 +1,11 @@
-"""Stage `expert`: shards -> a sync expert: does this sound belong to this mouth? The generator learns from it.
+"""Stage `expert`: shards -> the sync expert, which decides whether a sound belongs to a mouth and trains the generator.
 
 reads   data/index.parquet, data/shards/*.tar
 writes  models/expert.safetensors and .json, reports/expert.json, reports/plots/expert.csv, expert-offsets.csv
-keeps   .cache/expert/<key>/state.pt, from which a run that was stopped goes on, bit for bit
+keeps   .cache/expert/<key>/state.pt, from which an interrupted run resumes bit for bit
 
     python -m flows expert
-    LIPGAN_TRACKING=jsonl python -m tasks.expert      where only torch, numpy and pyarrow are
+    LIPGAN_TRACKING=jsonl python -m tasks.expert      with only torch, numpy and pyarrow installed
 
 Validated on a fixed list of runs of the `val` split: other speakers, voices and phrases.
 """
@@ -37,11 +37,11 @@ from tasks.tracking.runs import Tracker
 
 EXPERT_VERSION = 2  # raise it when the same parameters train to other weights
 PLATEAU_SHARE = 0.97  # a loss above this share of ln 2 is on the plateau
-PATIENCE = 200  # steps on it that are no news
+PATIENCE = 200  # steps on the plateau before it is diagnosed
 
 
 def run(p: Params) -> str:
-    """Train to `expert.num_steps`, from the start or from where the same training stopped; one line for people."""
+    """Train to `expert.num_steps`, from the start or the last state of the same training; returns a summary line."""
     device = choose_device()
     torch.manual_seed(seeds.derive(p.seed, "expert weights") % 2**32)
     network = SyncExpert(p.model.width, p.faces.size).to(device)
@@ -52,7 +52,7 @@ def run(p: Params) -> str:
     if state["step"]:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
-        say(f"expert: going on at step {state['step']} of {p.expert.num_steps}")
+        say(f"expert: resuming at step {state['step']} of {p.expert.num_steps}")
     clips, val = (Clips(paths.INDEX, paths.SHARDS, split) for split in ("train", "val"))
     with tracking.run("expert", p, state["run_id"] or None) as tracker:
         state["run_id"] = tracker.run_id
@@ -65,38 +65,41 @@ def run(p: Params) -> str:
         for file in (paths.EXPERT_REPORT, paths.EXPERT_CURVE, paths.EXPERT_OFFSETS):
             tracker.file(file, "expert")
     return (
-        f"{p.expert.num_steps} steps on {device.type}; on speakers it never saw it tells sound in sync from sound "
-        f"{sync_offsets.FAR} and more frames off: {panel['accuracy_2afc']:.1%} of runs nearer to their own, "
-        f"{panel['accuracy']:.1%} right by themselves"
+        f"{p.expert.num_steps} steps on {device.type}; on unseen speakers, {panel['accuracy_2afc']:.1%} of runs are "
+        f"nearer to their own sound than to one {sync_offsets.FAR} or more frames off, and {panel['accuracy']:.1%} are "
+        "classified right"
     )
 
 
 def expert_key(p: Params) -> str:
-    """What a training is: another one never goes on from its state."""
+    """The folder of this training's state; other parameters, data or code version give another one."""
     index_md5 = files.md5_file(paths.INDEX) if paths.INDEX.is_file() else ""
     sections = config.digest(p.expert, p.model)[:16]
     return f"{sections}-{seeds.derive(EXPERT_VERSION, p.seed, p.faces.size, index_md5):016x}"
 
 
 def _loop(
-    network: SyncExpert, optimizer: torch.optim.Adam, clips: Clips, val: Clips, p: Params,
-    state: dict[str, Any], state_file: Path, tracker: Tracker,
-) -> None:  # fmt: skip
+    network: SyncExpert,
+    optimizer: torch.optim.Adam,
+    clips: Clips,
+    val: Clips,
+    p: Params,
+    state: dict[str, Any],
+    state_file: Path,
+    tracker: Tracker,
+) -> None:
     e, device = p.expert, network.scale.device
     coming = batches(clips, p, state["step"])
     total, since_step, since_s = torch.zeros((), device=device), state["step"], time.monotonic()
-    with bar(e.num_steps, "training the expert", "step", initial=state["step"]) as shown:
+    with bar(e.num_steps, "training the expert", "step", initial=state["step"]) as progress:
         for step in range(state["step"], e.num_steps):
             network.train()
             for group in optimizer.param_groups:
                 group["lr"] = e.lr * schedules.expert_rate(step, e)
-            loss, pair = step_loss(
-                network, next(coming), precision=e.precision, negative_min_frames=e.negative_min_frames,
-                other_clip_share=e.other_clip_share, ranking_weight=e.ranking_weight,
-            )  # fmt: skip
+            loss, pair = step_loss(network, next(coming), e)
             update(network, optimizer, loss)
             total = total + pair
-            shown.update()
+            progress.update()
             last = step + 1 == e.num_steps
             if (step + 1) % e.log_every == 0 or last:
                 row = {"expert_loss": (total / (step + 1 - since_step)).item()}
@@ -109,36 +112,36 @@ def _loop(
                 state["curve"].append({"step": step + 1, **row})
                 runs_per_s = (step + 1 - since_step) * e.clips_per_batch * e.runs_per_clip
                 tracker.metrics(row | {"runs_per_s": runs_per_s / (time.monotonic() - since_s)}, step + 1)
-                shown.set_postfix_str(f"loss {row['expert_loss']:.3f} (ln 2 is 0.693)", refresh=False)
+                progress.set_postfix_str(f"loss {row['expert_loss']:.3f} (ln 2 is 0.693)", refresh=False)
                 total, since_step, since_s = torch.zeros((), device=device), step + 1, time.monotonic()
             if (step + 1) % e.checkpoint_every == 0 or last:
                 state |= {"step": step + 1, "network": network.state_dict(), "optimizer": optimizer.state_dict()}
                 checkpoints.save_state(state_file, state)
-    coming.close()  # type: ignore[attr-defined]  # it is a generator
+    coming.close()  # type: ignore[attr-defined]  # a generator
 
 
 def _check_plateau(
     network: SyncExpert, clips: Clips, p: Params, state: dict[str, Any], row: dict[str, float], step: int
 ) -> None:
-    """At ln 2, say once whether waiting helps.  Errors: UserError where the data are at fault."""
+    """At ln 2, report once whether waiting helps.  Errors: UserError if the data are at fault"""
     if step < PATIENCE or row["expert_loss"] < PLATEAU_SHARE * expert.PLATEAU:
         state["checked"] = ""
         return
     if not state["checked"]:
-        verdict = diagnose.diagnose(clips, p)
-        state["checked"] = verdict.line
-        if verdict.kind == "data problem":
-            raise UserError(f"expert: loss {row['expert_loss']:.3f} at step {step}: {verdict.line}")
+        diagnosis = diagnose.diagnose(clips, p)
+        state["checked"] = diagnosis.line
+        if diagnosis.kind == "data problem":
+            raise UserError(f"expert: loss {row['expert_loss']:.3f} at step {step}: {diagnosis.line}")
     say(f"expert: loss {row['expert_loss']:.3f} at step {step}, ln 2 is 0.693: {state['checked']}")
 
 
 def measure(network: SyncExpert, clips: Clips, p: ExpertParams) -> dict[str, Any]:
-    """How well sound and picture in sync are told from others, on runs of these clips that are the same at every call.
+    """How well the expert separates pairs in sync from others, on a fixed set of runs of these clips.
 
-    accuracy        share told right at probability 1/2, in sync against 3 and more frames off; chance 0.5
-    accuracy_2afc   share of runs nearer to their own sound than to one 3 and more frames off; chance 0.5
+    accuracy        share classified right at probability 1/2, in sync against 3 or more frames off; chance 0.5
+    accuracy_2afc   share of runs nearer to their own sound than to one 3 or more frames off; chance 0.5
     accuracy_by_offset, offset_histogram, calibration   see model.metrics.sync_offsets
-    in_sync_share   of clips: those whose own offset is found within one frame
+    in_sync_share   share of clips whose best offset is at most one frame
     """
     network.eval()
     by_clip = []

@@ -116,9 +116,13 @@ def _place(shape: Sequence[int], mask_SS: np.ndarray, box_4: np.ndarray) -> tupl
 
 
 def _blended(
-    frame_HW3: Frame, face_SS3: np.ndarray, mask_SS: np.ndarray, box_4: np.ndarray, sharpen: float,
+    frame_HW3: Frame,
+    face_SS3: np.ndarray,
+    mask_SS: np.ndarray,
+    box_4: np.ndarray,
+    sharpen: float,
     place: tuple[slice, slice],
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray]:
     """Blended pixels of the place, and which of them change.  Shape: -> (rows, columns, 3) uint8, (rows, columns)"""
     size = len(face_SS3)
     real = frame_HW3[place]

@@ -1,10 +1,10 @@
-"""What computes the generator: torch, or on a CPU two programs made for inference, which fold its batch norms away.
+"""Backends of the generator: torch, or on a CPU two inference runtimes, which fold its batch norms away.
 
     torch   openvino   openvino-bf16   openvino-int8   onnx   onnx-int8
 
-All but torch are the optional extra `fast`; both programs read the same ONNX file. bf16 and int8 round: who takes them
-asks tasks/inference/auto_backend.py, which measures the pictures they make. LIPGAN_BACKEND names the one of a plain
-`LipSync`.
+All except torch belong to the optional extra `fast`; both runtimes read the same ONNX file. bf16 and int8 round, so
+tasks/inference/auto_backend.py measures their pictures before they are used. LIPGAN_BACKEND names the backend of a
+plain `LipSync`.
 """
 
 import importlib
@@ -26,36 +26,36 @@ from tasks.core.errors import UserError
 
 BACKENDS = ("torch", "openvino", "openvino-bf16", "openvino-int8", "onnx", "onnx-int8")
 INT8 = ("openvino-int8", "onnx-int8")
-ROUNDED = ("openvino-bf16", *INT8)  # the others give torch's pictures to one level of 255
+ROUNDED = ("openvino-bf16", *INT8)  # the others match torch's pictures to one level of 255
 OPSET = 17
 INPUTS, OUTPUT = ["faces", "sound"], "pictures"
 
 Run = Callable[[Tensor, Tensor], Tensor]  # faces (B, 6, S, S), sound (B, 12, 35) -> pictures (B, 3, S, S)
 
 
-def named(given: str, allowed: Sequence[str], by: str = "LIPGAN_BACKEND") -> str:
-    """Errors: UserError for a name that is none."""
-    if given not in allowed:
-        raise UserError(f"{by} must be one of {', '.join(allowed)}, got {given!r}")
-    return given
+def checked(name: str, allowed: Sequence[str], source: str = "LIPGAN_BACKEND") -> str:
+    """The name itself.  Errors: UserError for an unknown name, naming its `source`"""
+    if name not in allowed:
+        raise UserError(f"{source} must be one of {', '.join(allowed)}, got {name!r}")
+    return name
 
 
-def chosen() -> str:
-    """By the environment, for who takes a generator as it is."""
-    given = os.environ.get("LIPGAN_BACKEND") or "torch"
-    return named(given, [name for name in BACKENDS if name not in INT8])
+def from_environment() -> str:
+    """The backend of LIPGAN_BACKEND, torch by default."""
+    name = os.environ.get("LIPGAN_BACKEND") or "torch"
+    return checked(name, [name for name in BACKENDS if name not in INT8])
 
 
 def compiled(generator: Generator, backend: str, device: torch.device, quantised: Path | None = None) -> Run:
-    """The generator, in eval mode, as something that runs.
+    """The generator, in eval mode, as a function.
 
     quantised: the ONNX file of an int8 backend, see tasks/inference/int8.py
-    Errors:    UserError where the backend is not installed.
+    Errors:    UserError if the backend is not installed.
     """
     if backend == "torch":
         return lambda faces, sound: generator(faces.to(device), sound.to(device)).cpu()
     if device.type != "cpu":
-        raise UserError(f"backend {backend} is for the CPU; set LIPGAN_DEVICE=cpu, or take torch")
+        raise UserError(f"backend {backend} is for the CPU; set LIPGAN_DEVICE=cpu, or use torch")
     library = demand("openvino" if backend.startswith("openvino") else "onnxruntime")
     assert (backend in INT8) == (quantised is not None), (backend, quantised)
     model = exported(generator) if quantised is None else quantised.read_bytes()
@@ -87,10 +87,10 @@ def _onnx(runtime: ModuleType, model: bytes) -> Run:
 
 def exported(generator: Generator) -> bytes:
     """The generator as an ONNX file, for batches of any size."""
-    demand("onnx")  # torch writes it with this
+    demand("onnx")  # torch uses it for writing
     file = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that its checks of shapes are not traced, and a slice not folded
+        warnings.simplefilter("ignore")  # about untraced shape checks and a slice that is not folded
         torch.onnx.export(
             generator, _example(generator), file,  # type: ignore[arg-type]
             input_names=INPUTS, output_names=[OUTPUT], opset_version=OPSET,
@@ -104,9 +104,9 @@ def _example(generator: Generator) -> tuple[Tensor, Tensor]:
 
 
 def demand(name: str) -> ModuleType:
-    """Errors: UserError where it is not installed."""
+    """Import an optional library.  Errors: UserError if it is not installed"""
     try:
         return importlib.import_module(name)
     except ImportError:
-        message = f"{name} is not installed: pip install -e '.[fast]', or take the backend torch"
+        message = f"{name} is not installed: pip install -e '.[fast]', or use the backend torch"
         raise UserError(message) from None

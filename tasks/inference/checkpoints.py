@@ -1,6 +1,6 @@
-"""Weights as safetensors with a readable JSON beside them, and the state a training run goes on from.
+"""Checkpoints, i.e. weights as safetensors with a readable JSON, and the saved states of trainings.
 
-`<name>.safetensors` and `<name>.json` hold no date and no path: same training, same bytes.
+`<name>.safetensors` and `<name>.json` contain no date and no path: same training, same bytes.
 """
 
 import json
@@ -19,14 +19,14 @@ from tasks.core.files import all_or_nothing, write_atomic
 
 
 def save(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
-    """The JSON first: weights that exist have their description."""
+    """Writes the JSON first, so that weights never exist without their description."""
     write_atomic(path.with_suffix(".json"), json.dumps(about, indent=2, sort_keys=True) + "\n")
     with all_or_nothing(path) as partial:
         partial.write_bytes(as_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
 
 
 def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Weights and their description.  Errors: UserError where either is missing or damaged."""
+    """Weights and their description.  Errors: UserError if either is missing or damaged"""
     try:
         return load_file(str(path)), json.loads(path.with_suffix(".json").read_text())
     except FileNotFoundError as error:
@@ -37,7 +37,7 @@ def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """On the disk when this returns: a machine that is taken away then loses nothing."""
+    """Returns when the state is on disk, so that a machine that is lost afterwards loses nothing."""
     with all_or_nothing(path) as partial, partial.open("wb") as file:
         torch.save(state, file)
         file.flush()
@@ -45,9 +45,9 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
-    """The state of an interrupted run, None where there is none. Nothing in it is executed.
+    """The state of an interrupted run, None if there is none. Nothing in it is executed.
 
-    Errors: UserError for a file that is no state, or a damaged one.
+    Errors: UserError for a file that is not a state, or a damaged one.
     """
     if not path.is_file():
         return None
@@ -55,12 +55,12 @@ def load_state(path: Path) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: damaged, or no state of a training ({line}); remove it to begin anew") from error
+        raise UserError(f"{path}: damaged, or not a training state ({line}); delete it to start over") from error
     return state
 
 
 def load_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], checkpoint: Path) -> None:
-    """Errors: UserError where the weights are of another network."""
+    """Errors: UserError if the weights belong to another network"""
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

@@ -1,7 +1,7 @@
-"""The generator in int8: an ONNX file, calibrated on what it was trained with, kept beside the unit cache.
+"""The generator in int8: an ONNX file, calibrated on training clips and kept in the cache folder.
 
-Its last layers, which make the colours, stay in float. Whether its pictures are good enough says
-tasks/inference/auto_backend.py.
+Its last layers, which compute the colours, stay in float. tasks/inference/auto_backend.py decides whether its pictures
+are good enough.
 """
 
 import tempfile
@@ -18,7 +18,7 @@ from tasks.inference import backends
 from tasks.inference.lip_sync import LipSync
 from tasks.loading.clips import Clips
 
-QUANTISED_VERSION = 1  # raise it when other files come of the same checkpoint
+QUANTISED_VERSION = 1  # raise it when the same checkpoint gives other files
 NUM_CLIPS, FRAMES_PER_CLIP = 32, 8  # evenly spread over the training split, and over each clip
 FLOAT_FROM = "/picture/"  # nodes of this module stay in float: int8 has too few levels for a smooth cheek
 
@@ -27,10 +27,10 @@ def folder() -> Path:
     return paths.cache() / "backends"
 
 
-def made(checkpoint: Path) -> Path:
-    """The int8 file of a checkpoint, made where it is not there.
+def onnx_file(checkpoint: Path) -> Path:
+    """The int8 file of a checkpoint, made if it does not exist.
 
-    Errors: UserError where the libraries or the training clips, by which it is calibrated, are not here.
+    Errors: UserError if the libraries or the training clips for the calibration are missing.
     """
     out = folder() / f"{files.sha256_file(checkpoint)[:16]}-int8-{QUANTISED_VERSION}.onnx"
     if out.is_file():
@@ -38,7 +38,7 @@ def made(checkpoint: Path) -> Path:
     backends.demand("onnx")
     backends.demand("onnxruntime")
     if not paths.INDEX.is_file():
-        raise UserError(f"{paths.INDEX}: no such file: int8 is calibrated on training clips, which are not here")
+        raise UserError(f"{paths.INDEX}: no such file: int8 is calibrated on training clips; run `dvc repro`")
     sync = LipSync(checkpoint, "torch")
     clips = Clips(paths.INDEX, paths.SHARDS, "train")
     with tempfile.TemporaryDirectory() as name, all_or_nothing(out) as partial:
@@ -49,11 +49,11 @@ def made(checkpoint: Path) -> Path:
 
 
 def calibration(sync: LipSync, clips: Clips) -> Iterator[dict[str, np.ndarray]]:
-    """What the generator is given in training clips, a batch for each clip."""
+    """Inputs of the generator from training clips, one batch per clip."""
     for number in np.unique(np.linspace(0, len(clips) - 1, NUM_CLIPS).round().astype(int)).tolist():
         clip = clips[number]
-        seen = np.flatnonzero(clip.found_T)
-        at = seen[np.unique(np.linspace(0, len(seen) - 1, FRAMES_PER_CLIP).round().astype(int))]
+        with_face = np.flatnonzero(clip.found_T)
+        at = with_face[np.unique(np.linspace(0, len(with_face) - 1, FRAMES_PER_CLIP).round().astype(int))]
         identity_SS3 = clip.faces_TSS3[samples.identity_frame(clip.found_T)]
         faces_B6SS, sound_BFW = sync.inputs(identity_SS3, clip.faces_TSS3[at], samples.windows(clip.mfcc_FW, at))
         tensors = (faces_B6SS.contiguous(), sound_BFW)
@@ -61,7 +61,7 @@ def calibration(sync: LipSync, clips: Clips) -> Iterator[dict[str, np.ndarray]]:
 
 
 def quantise(whole: Path, out: Path, batches: Iterator[dict[str, np.ndarray]]) -> None:
-    """Static: weights and activations in 8 bits, a scale for each channel of the weights."""
+    """Static quantisation: weights and activations in 8 bits, one scale per channel of the weights."""
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -74,7 +74,13 @@ def quantise(whole: Path, out: Path, batches: Iterator[dict[str, np.ndarray]]) -
     quant_pre_process(whole, prepared, skip_symbolic_shape=True)
     nodes = onnx.load(str(prepared)).graph.node
     quantize_static(
-        prepared, out, Reader(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8, op_types_to_quantize=["Conv", "ConvTranspose", "Add", "Concat", "Relu"],
+        prepared,
+        out,
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        op_types_to_quantize=["Conv", "ConvTranspose", "Add", "Concat", "Relu"],
         nodes_to_exclude=[node.name for node in nodes if node.name.startswith(FLOAT_FROM)],
-    )  # fmt: skip
+    )

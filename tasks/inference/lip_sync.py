@@ -1,5 +1,6 @@
-"""A trained generator at work: face crops and sound in, face crops that say the sound out. Evaluation and dubbing
-both call this, with crops and sound from the code that made the training shards.
+"""Inference of a trained generator: face crops and sound in, lip-synced face crops out.
+
+Evaluation and dubbing both call it, with crops and sound from the code that made the training shards.
 """
 
 import dataclasses
@@ -21,8 +22,7 @@ BATCH = 32  # frames generated at a time
 
 
 class LipSync:
-    """The generator of a checkpoint, computed by a backend of tasks.inference.backends; None: the one of
-    LIPGAN_BACKEND."""
+    """The generator of a checkpoint on a backend of tasks.inference.backends, by default that of LIPGAN_BACKEND."""
 
     def __init__(self, checkpoint: Path, backend: str | None = None, quantised: Path | None = None) -> None:
         weights, self.about = checkpoints.load(checkpoint)
@@ -30,31 +30,31 @@ class LipSync:
         self.device = choose_device()
         self.generator = Generator(self.about["params"]["model"]["width"], self.size)
         load_weights(self.generator, weights, checkpoint)
-        for weight in self.generator.parameters():  # channels_last, as the faces lie in memory: 1.7 times faster
+        for weight in self.generator.parameters():  # channels_last, the faces' memory order: 1.7 times faster
             if weight.ndim == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         self.generator.to(self.device).eval()
-        self.backend = backend or backends.chosen()
+        self.backend = backend or backends.from_environment()
         self.run = backends.compiled(self.generator, self.backend, self.device, quantised)
 
     @torch.inference_mode()
     def generate(self, identity_SS3: np.ndarray, faces_TSS3: np.ndarray, windows_TFW: np.ndarray) -> np.ndarray:
-        """Faces that say the sound: pose of `faces`, person of `identity`, mouth of the sound.
+        """Lip-synced faces: pose from `faces`, person from `identity`, mouth from the sound.
 
-        The lower half of `faces` is hidden from the network.
+        The lower half of `faces` is masked.
         Shape: (S, S, 3), (T, S, S, 3) uint8 RGB; windows_TFW (T, 12, 35)  ->  (T, S, S, 3) uint8
         """
         assert len(faces_TSS3) == len(windows_TFW)
-        made = []
+        parts = []
         for start in range(0, len(faces_TSS3), BATCH):
             part = slice(start, start + BATCH)
-            made.append(frame_bytes(self.run(*self.inputs(identity_SS3, faces_TSS3[part], windows_TFW[part]))).numpy())
-        return np.concatenate(made)
+            parts.append(frame_bytes(self.run(*self.inputs(identity_SS3, faces_TSS3[part], windows_TFW[part]))).numpy())
+        return np.concatenate(parts)
 
     def inputs(
         self, identity_SS3: np.ndarray, faces_BSS3: np.ndarray, windows_BFW: np.ndarray
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the network is given.  Shape: as `generate` -> (B, 6, S, S), (B, 12, 35)"""
+        """The network's inputs.  Shape: as `generate` -> (B, 6, S, S), (B, 12, 35)"""
         target_B3SS = pictures(faces_BSS3)
         faces_B6SS = generator_input(pictures(identity_SS3[None]).expand_as(target_B3SS), target_B3SS)
         return (
@@ -64,15 +64,15 @@ class LipSync:
 
 
 def face_params(about: dict[str, Any], checkpoint: Path) -> FaceParams:
-    """How faces were cut for this checkpoint.  Errors: UserError where it is of another version of the project."""
-    given = {"storage": "jpeg"} | about["params"]["faces"]  # before there was a choice, they were JPEGs
+    """The checkpoint's section faces.  Errors: UserError if it was trained by another version of the project"""
+    section = {"storage": "jpeg"} | about["params"]["faces"]  # older versions always stored JPEGs
     known = {field.name for field in dataclasses.fields(FaceParams)}
-    if different := sorted(known ^ given.keys()):
+    if different := sorted(known ^ section.keys()):
         raise UserError(
             f"{checkpoint}: trained by another version of this project (faces.{different[0]}); train again, or dub "
-            "with the version that made it"
+            "with the version that trained it"
         )
-    return FaceParams(**given)
+    return FaceParams(**section)
 
 
 def describe(about: dict[str, Any]) -> str:

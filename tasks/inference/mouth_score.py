@@ -37,6 +37,6 @@ def generate_clip(sync: LipSync, clip: Clip, mfcc_FW: np.ndarray) -> np.ndarray:
     return sync.generate(identity_SS3, clip.faces_TSS3, windows_TFW)
 
 
-def score(made_TSS3: np.ndarray, filmed: FilmedMouth, predictor: Predictor, max_lag: int) -> Aperture:
+def score(output_TSS3: np.ndarray, filmed: FilmedMouth, predictor: Predictor, max_lag: int) -> Aperture:
     """How the mouth of generated frames follows the filmed one."""
-    return filmed.score(faces.aperture(predictor(made_TSS3)), max_lag)
+    return filmed.score(faces.aperture(predictor(output_TSS3)), max_lag)

@@ -1,6 +1,6 @@
-"""The sync expert at work: how far apart picture and sound of a clip lie at every offset.
+"""Inference of the sync expert: the distance of a clip's picture and sound at every offset.
 
-Offset k compares the picture at frame t with the sound at frame t + k: the best k above 0 means that the sound is late.
+Offset k compares the picture at frame t with the sound at frame t + k: a best k above 0 means that the sound is late.
 """
 
 from pathlib import Path
@@ -16,11 +16,11 @@ from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.inference import checkpoints
 
-AT_ONCE = 64  # runs, or sounds, embedded in one pass
+AT_ONCE = 64  # runs or sounds embedded in one pass
 
 
 class SyncMeter:
-    """The expert of a checkpoint.  Errors: UserError where it is missing, damaged or of another network."""
+    """The expert of a checkpoint.  Errors: UserError if it is missing, damaged or of another network"""
 
     def __init__(self, checkpoint: Path = paths.EXPERT) -> None:
         weights, self.about = checkpoints.load(checkpoint)
@@ -30,7 +30,7 @@ class SyncMeter:
         self.expert.eval()
 
     def distances(self, faces_TSS3: np.ndarray, mfcc_FW: np.ndarray, max_offset: int = 15) -> np.ndarray:
-        """Distance in [0, 2] of every run of 5 frames from the sound at every offset, nan where there is no such sound.
+        """Distance in [0, 2] of every run of 5 frames from the sound at every offset, nan if there is no such sound.
 
         Shape:  (T, S, S, 3) uint8, (12, 4 T)  ->  (T - 4, 2 max_offset + 1) float32; row: the run's first frame;
                 column k + max_offset: the sound k frames later
@@ -42,14 +42,14 @@ class SyncMeter:
 
     @torch.inference_mode()
     def nearer(self, faces_RSS3: np.ndarray, right_FW: np.ndarray, wrong_FW: np.ndarray) -> bool:
-        """Whether a run of 5 frames lies nearer to the first of two windows of sound."""
+        """Whether a run of 5 frames is nearer to the first of two sound windows."""
         face_1D = self.expert.embed_faces(lower_halves(pictures(faces_RSS3)))
         sounds_2D = self.expert.embed_audio(torch.from_numpy(np.stack([right_FW, wrong_FW])))
         right, wrong = (sounds_2D @ face_1D[0]).tolist()
         return bool(right > wrong)
 
     def probability(self, distances_NK: np.ndarray) -> np.ndarray:
-        """How sure the expert is that each belongs together, in [0, 1], if half of all pairs did."""
+        """Probability that each pair is in sync, in [0, 1], if half of all pairs are."""
         return probability(self.expert, distances_NK)
 
     def summary(self, distances_NK: np.ndarray) -> dict[str, float]:
@@ -76,10 +76,10 @@ def distances(
     ]
     cosine_NT = (torch.cat(faces_ND) @ torch.cat(sounds_TD).T).cpu().numpy()
     at_NK = start_N[:, None] + MIDDLE + np.arange(-max_offset, max_offset + 1)
-    there_NK = (at_NK >= 0) & (at_NK < num_frames)
+    exists_NK = (at_NK >= 0) & (at_NK < num_frames)
     cosine_NK = np.take_along_axis(cosine_NT, np.clip(at_NK, 0, num_frames - 1), axis=1)
     apart_NK = np.sqrt(np.clip(2 - 2 * cosine_NK, 0, None))
-    return np.where(there_NK, apart_NK, np.nan).astype(np.float32)
+    return np.where(exists_NK, apart_NK, np.nan).astype(np.float32)
 
 
 @torch.inference_mode()

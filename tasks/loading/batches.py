@@ -161,9 +161,14 @@ class Batches:
         while True:
             number, at = divmod(step, self.batches_per_epoch)
             epoch = Epoch(
-                self.clips, self.p, seed=self.seed, epoch=number, per_clip=self.p.windows_per_clip,
-                flip=self.p.augment.flip, silent=self.p.augment.silent,
-            )  # fmt: skip
+                self.clips,
+                self.p,
+                seed=self.seed,
+                epoch=number,
+                per_clip=self.p.windows_per_clip,
+                flip=self.p.augment.flip,
+                silent=self.p.augment.silent,
+            )
 
             @cache
             def change_of(clip: int, number: int = number) -> Change:

@@ -3,6 +3,7 @@
 import os
 from collections import OrderedDict
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -89,10 +90,19 @@ class Clips:
         """Draw an epoch over these clips.  Errors: UserError if a clip cannot give a sample."""
         try:
             return sampling.draw(
-                self.keys, self.found(), seed=seed, epoch=epoch, per_clip=per_clip, in_flight=p.clips_in_flight,
-                identity_min_frames=p.identity_min_frames, negative_min_frames=p.negative_min_frames, flip=flip,
-                run=run, closed=self.closed() if silent else None, silent=silent,
-            )  # fmt: skip
+                self.keys,
+                self.found(),
+                seed=seed,
+                epoch=epoch,
+                per_clip=per_clip,
+                in_flight=p.clips_in_flight,
+                identity_min_frames=p.identity_min_frames,
+                negative_min_frames=p.negative_min_frames,
+                flip=flip,
+                run=run,
+                closed=self.closed() if silent else None,
+                silent=silent,
+            )
         except ValueError as error:
             raise UserError(f"train: {error}; see train.*_min_frames in params.yaml") from error
 
@@ -104,7 +114,7 @@ class Clips:
         """Per clip, the frames with the most closed mouth: see model.faces.closed.  Shape: (T,) bool each"""
         return self._bits("closed")
 
-    def _bits(self, column: str) -> list[np.ndarray]:
+    def _bits(self, column: Literal["found", "closed"]) -> list[np.ndarray]:
         return [
             np.unpackbits(np.frombuffer(row[column], np.uint8), count=row["num_frames"]).astype(bool)
             for row in self.rows

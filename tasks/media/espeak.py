@@ -81,8 +81,9 @@ class _Mark:
     phoneme: str
 
 
-def say(text: str, voice: str = "en", *, words_per_minute: int = 165, pitch: int = 50, liveliness: int = 50,
-        seed: int = 1) -> Speech:  # fmt: skip
+def say(
+    text: str, voice: str = "en", *, words_per_minute: int = 165, pitch: int = 50, liveliness: int = 50, seed: int = 1
+) -> Speech:
     """Speak `text`; the same for the same arguments, in any process.
 
     voice       an espeak voice, with a variant after a plus: "en", "en-us+f3", "en-gb-x-rp+m2", "de"

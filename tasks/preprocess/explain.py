@@ -20,6 +20,7 @@ from tasks.core.progress import say
 from tasks.preprocess import gates, pieces
 from tasks.preprocess import stage as preprocess
 from tasks.storage import index, shards
+from tasks.storage.index import Row
 
 FOLDER = Path("out/explain")
 NUM_CROPS = 12
@@ -38,7 +39,7 @@ def run(p: Params, key: str) -> None:
         return
     with shards.opened(paths.RAW / row["shard"], row["offset"], row["size"]) as raw:
         for one in preprocess.read_clip(raw, p.faces, p.quality, preprocess.tools()):
-            name = one.about(row)["clip"]
+            name = one.about(dict(row))["clip"]
             if name == key:
                 explain(one, name, p)
                 return
@@ -68,7 +69,7 @@ def verdict(one: preprocess.Measured, p: Params) -> str:
     return f"kept, flagged: {one.figures['flags']}" if one.figures["flags"] else "kept"
 
 
-def find(key: str) -> dict[str, Any]:
+def find(key: str) -> Row:
     rows = index.read(paths.CLIPS)
     for name in (key, pieces.clip_of(key)):
         for row in rows:

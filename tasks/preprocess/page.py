@@ -8,7 +8,7 @@ import base64
 import contextlib
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -21,6 +21,7 @@ from tasks.core import paths
 from tasks.core.files import write_atomic
 from tasks.media import containers, decode
 from tasks.storage import shards
+from tasks.storage.index import Row
 
 matplotlib.use("Agg")
 
@@ -41,7 +42,7 @@ STYLE = (
 )
 
 
-def write(rows: Sequence[dict[str, Any]], acquired: Sequence[dict[str, Any]]) -> None:
+def write(rows: Sequence[Row], acquired: Sequence[Row]) -> None:
     """`rows` of the index; `acquired` rows of the clip table, in which refused clips still have their raw bytes."""
     kept = [row for row in rows if row["status"] == "kept"]
     refused = [row for row in rows if row["status"] == "refused"]
@@ -60,9 +61,9 @@ def write(rows: Sequence[dict[str, Any]], acquired: Sequence[dict[str, Any]]) ->
     write_atomic(paths.PREPROCESS_PAGE, page + "\n")
 
 
-def spread(rows: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+def spread(rows: Sequence[Row], most: int) -> list[Row]:
     """At most `most` rows: one of every reason, case and set of flags, then evenly over the rest."""
-    firsts: dict[tuple[str, ...], dict[str, Any]] = {}
+    firsts: dict[tuple[str, ...], Row] = {}
     for row in rows:
         firsts.setdefault((row["reason"], row.get("flags") or "", row.get("case") or ""), row)
     chosen = list(firsts.values())[:most]
@@ -71,7 +72,7 @@ def spread(rows: Sequence[dict[str, Any]], most: int) -> list[dict[str, Any]]:
     return (chosen + rest[::step])[:most]
 
 
-def histograms(kept: Sequence[dict[str, Any]]) -> str:
+def histograms(kept: Sequence[Mapping[str, Any]]) -> str:
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     for axes, (name, label) in zip(figure.subplots(2, 3).flat, SPREAD.items(), strict=True):
         values = [row[name] for row in kept if row.get(name) is not None]
@@ -84,13 +85,13 @@ def histograms(kept: Sequence[dict[str, Any]]) -> str:
     return _image(png.getvalue(), "png")
 
 
-def _kept_figure(row: dict[str, Any]) -> str:
+def _kept_figure(row: Row) -> str:
     clip = shards.decode(shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"]))
     flags = f"<br><span class=flag>{row['flags']}</span>" if row["flags"] else ""
     return _figure(clip.faces_TSS3[len(clip.faces_TSS3) // 2], f"{_name(row)}{flags}")
 
 
-def _refused_figure(row: dict[str, Any], raw: dict[str, dict[str, Any]]) -> str:
+def _refused_figure(row: Row, raw: dict[str, Row]) -> str:
     caption = f"{_name(row)}<br><span class=refused>{row['reason']}</span> {html.escape(row['detail'])}"
     place = raw.get(row["clip"])
     if not place or not place["shard"]:
@@ -104,7 +105,7 @@ def _refused_figure(row: dict[str, Any], raw: dict[str, dict[str, Any]]) -> str:
             return _figure(None, caption)
 
 
-def _name(row: dict[str, Any]) -> str:
+def _name(row: Row) -> str:
     return html.escape(row.get("case") or row["source"] or row["clip"])
 
 

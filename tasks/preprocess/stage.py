@@ -26,16 +26,17 @@ from tasks.features import audio, landmarks, yaw
 from tasks.preprocess import examine, gates, page, pieces
 from tasks.storage import index, shards, unit_cache
 from tasks.storage.face_codec import FACE_STORE_VERSION
+from tasks.storage.index import Row
 from tasks.storage.unit_cache import Unit
 
 PROVENANCE = ("clip", "video", "split", "corpus", "licence", "source", "source_sha256", "text")
 
 
-def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
+def plan(p: Params) -> tuple[list[Unit], list[Row]]:
     """One unit per shard of the clip table, and the rows that stage acquire refused."""
     for needed in (paths.LANDMARKS, paths.YAW):
         files.demand_file(needed, "run `dvc repro landmarks`")
-    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     rows = index.read(paths.CLIPS)
     for row in index.kept(rows):
         groups[row["shard"]].append(row)
@@ -66,9 +67,7 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
 
 def algorithms() -> str:
     """Versions of our own code that decide the bytes of a shard."""
-    versions = (
-        faces.FACES_VERSION, audio.MFCC_VERSION, shards.SHARDS_VERSION, FACE_STORE_VERSION, QUALITY_VERSION
-    )  # fmt: skip
+    versions = (faces.FACES_VERSION, audio.MFCC_VERSION, shards.SHARDS_VERSION, FACE_STORE_VERSION, QUALITY_VERSION)
     return "faces {}, mfcc {}, shards {}, store {}, quality {}".format(*versions)
 
 
@@ -160,13 +159,15 @@ def figures(clip: shards.Clip) -> dict[str, Any]:
     }
 
 
-def collect(planned: Sequence[Unit], refused: list[dict[str, Any]]) -> str:
+def collect(planned: Sequence[Unit], refused: list[Row]) -> str:
     """Fill data/shards, write the index and the report; return one line to print.
 
     Errors: UserError if no clip is kept, or none of a split that training and evaluation need.
     """
-    rows = [row for unit in planned for row in json.loads((unit.folder / "rows.json").read_text())]
-    rows = [row | {name: bytes.fromhex(row[name]) for name in ("found", "closed") if name in row} for row in rows]
+    measured = [row for unit in planned for row in json.loads((unit.folder / "rows.json").read_text())]
+    rows: list[Row] = [
+        row | {name: bytes.fromhex(row[name]) for name in ("found", "closed") if name in row} for row in measured
+    ]
     rows += refused
     unit_cache.collect(planned, "shard.tar", paths.SHARDS)
     index.write(paths.INDEX, rows, index.INDEX_SCHEMA)

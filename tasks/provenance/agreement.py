@@ -27,7 +27,7 @@ def write(who: str, organisation: str, signed: Path, day: str) -> str:
     try:
         date.fromisoformat(day)
     except ValueError:
-        raise UserError(f"--date: wanted YYYY-MM-DD, got {day!r}") from None
+        raise UserError(f"--date: must be YYYY-MM-DD, got {day!r}") from None
     if not signed.is_file() or signed.stat().st_size == 0:
         raise UserError(
             f"--signed: {signed}: no such file, or an empty one; give the signed agreement, a PDF or a scan"

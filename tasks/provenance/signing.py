@@ -124,9 +124,16 @@ def _certificate(
     """Source: C2PA 2.2, 14.5.1, the profile of a signer: version 3, digitalSignature, an extended usage, no CA."""
     now = datetime.datetime.now(datetime.UTC)
     usage = x509.KeyUsage(
-        digital_signature=not top, content_commitment=False, key_encipherment=False, data_encipherment=False,
-        key_agreement=False, key_cert_sign=top, crl_sign=top, encipher_only=False, decipher_only=False,
-    )  # fmt: skip
+        digital_signature=not top,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=top,
+        crl_sign=top,
+        encipher_only=False,
+        decipher_only=False,
+    )
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

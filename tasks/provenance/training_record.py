@@ -14,7 +14,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 import torch
 
@@ -28,17 +28,45 @@ LIBRARIES = ("torch", "numpy", "safetensors", "opencv-python-headless", "pyarrow
 TAGS = {"dvc.generator.md5": str(paths.GENERATOR), "dvc.discriminators.md5": str(paths.DISCRIMINATORS)}
 
 
-def session(step: int) -> dict[str, Any]:
+class Session(TypedDict):
+    """One of the sessions of a training that was interrupted and resumed."""
+
+    from_step: int
+    git_commit: str
+    changed: list[str]
+
+
+class Machine(TypedDict):
+    system: str
+    cpu: str
+    cores: int | None
+    gpu: str
+
+
+class Record(TypedDict):
+    outs: dict[str, str]  # path -> md5
+    data: dict[str, str]
+    params_sha256: str
+    seed: int
+    sessions: list[Session]
+    mlflow_run: str
+    finished: str
+    python: str
+    libraries: dict[str, str]
+    machine: Machine
+
+
+def session(step: int) -> Session:
     """One session of a training that may be interrupted and resumed: its first step, and its code."""
     return {"from_step": step, "git_commit": git_revision.commit(), "changed": git_revision.changed()}
 
 
-def record_training(p: Params, sessions: Sequence[dict[str, Any]], run_id: str) -> dict[str, str]:
+def record_training(p: Params, sessions: Sequence[Session], run_id: str) -> dict[str, str]:
     """Write the record of the checkpoint in models/; return the tags for its MLflow run."""
     outs = [paths.GENERATOR, paths.DISCRIMINATORS]
     outs += [path.with_suffix(".json") for path in outs]
     md5s = {str(path): files.md5_file(path) for path in sorted(outs)}
-    record = {
+    record: Record = {
         "outs": md5s,
         "data": {str(paths.INDEX): files.md5_file(paths.INDEX)},
         "params_sha256": config.digest(p),
@@ -54,7 +82,7 @@ def record_training(p: Params, sessions: Sequence[dict[str, Any]], run_id: str) 
     return {tag: md5s[path] for tag, path in TAGS.items()}
 
 
-def machine() -> dict[str, Any]:
+def machine() -> Machine:
     """The kind of machine, without its name or its user's name."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -76,9 +104,9 @@ def _installed(name: str) -> bool:
     return True
 
 
-def load(text: str | bytes) -> dict[str, Any]:
+def load(text: str | bytes) -> Record:
     """Parse a record.  Errors: ValueError if the text is not one."""
     record = json.loads(text)
     if not isinstance(record, dict) or not {"outs", "data", "sessions", "mlflow_run"} <= record.keys():
         raise ValueError("not the record of a training")
-    return record
+    return cast(Record, record)

@@ -31,6 +31,7 @@ from tasks.provenance import dvc_cache, dvc_lock, withdrawals
 from tasks.retrain import drift, gate, worktree
 from tasks.retrain.gate import Evaluation, Judgement
 from tasks.storage import index
+from tasks.storage.index import Row
 from tasks.tracking import registry
 from tasks.tracking.registry import CHALLENGER, CHAMPION, Registry, Version
 
@@ -186,7 +187,7 @@ def _recorded(serving: Version) -> Evaluation | None:
     return Evaluation(json.loads(panel), compare.parse(by_clip), clips, method(yaml.safe_load(lock)))
 
 
-def index_of(version: Version) -> list[dict[str, Any]] | None:
+def index_of(version: Version) -> list[Row] | None:
     """The index a version was trained on, from DVC's cache; None where it is not there any more."""
     md5 = version.tags["data.index.md5"]
     path = dvc_cache.place(md5)

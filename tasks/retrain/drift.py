@@ -1,6 +1,6 @@
 """Has the data drifted? The index now against the index the champion was trained on, column by column."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from tasks.storage import index
+from tasks.storage.index import Row
 
 # columns of the index worth watching; those that a champion's older index does not have are passed over
 COLUMNS = ("face_px", "duration_s", "found_share", "yaw_deg", "av_offset", "av_confidence", "spread_db", "steady_db")
@@ -25,7 +26,7 @@ class Drift:
     flagged: bool
 
 
-def compare(before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]], limit: float) -> dict[str, Any]:
+def compare(before: Sequence[Row], now: Sequence[Row], limit: float) -> dict[str, Any]:
     """Both indexes' kept clips: how many came, went and were refused, and the columns that moved."""
     kept_before, kept_now = index.kept(before), index.kept(now)
     clips_before, clips_now = ({row["clip"] for row in rows} for rows in (kept_before, kept_now))
@@ -42,7 +43,9 @@ def compare(before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]], lim
     }
 
 
-def _column(name: str, before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]], limit: float) -> Drift | None:
+def _column(
+    name: str, before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]], limit: float
+) -> Drift | None:
     a, b = (np.array([row[name] for row in rows if row.get(name) is not None], float) for rows in (before, now))
     if min(len(a), len(b)) < MIN_CLIPS:
         return None

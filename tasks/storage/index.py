@@ -7,10 +7,10 @@ bytes.
 import itertools
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypedDict, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -81,11 +81,60 @@ INDEX_SCHEMA = pa.schema(
 )
 
 
+class Row(TypedDict, total=False):
+    """A row of either table as it is read, for mypy. A column that a refused clip lacks is None or empty."""
+
+    clip: str
+    video: str
+    split: str
+    corpus: str
+    licence: str
+    source: str
+    source_sha256: str
+    text: str
+    status: str
+    reason: str
+    detail: str
+    shard: str
+    offset: int
+    size: int
+    member_sha256: str
+    part: str
+    member: str
+    bytes: int
+    confidence: float
+    case: str
+    num_frames: int
+    duration_s: float
+    found_share: float
+    found: bytes
+    closed: bytes
+    face_px: float
+    num_faces: int
+    jump: float
+    yaw_deg: float
+    black_share: float
+    frozen_share: float
+    cut_change: float
+    sound_db: float
+    spread_db: float
+    steady_db: float
+    clipped_share: float
+    length_diff_s: float
+    av_offset: int
+    av_confidence: float
+    av_moved: int
+    av_left: int
+    flags: str
+    algorithms: str
+
+
 ROW_GROUP = 1 << 13  # rows; larger groups take more memory, smaller ones more passes over the spilled rows
+R = TypeVar("R", bound=Mapping[str, Any])  # a Row, or a dict that becomes one
 AT_ONCE = 1000  # rows in memory as dicts
 
 
-def write(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None:
+def write(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:
     """Write a table of rows in any order. Memory holds one row group and the names of all rows; the rest spills to
     disk.
     """
@@ -111,7 +160,7 @@ def _system_allocator() -> Iterator[None]:
         pa.set_memory_pool(usual)
 
 
-def _spill(file: IO[bytes], rows: Iterable[dict[str, Any]], schema: pa.Schema) -> np.ndarray:
+def _spill(file: IO[bytes], rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> np.ndarray:
     """Write the rows in their given order; return the order of their names."""
     names = [pa.array([], pa.string())]
     rows = iter(rows)
@@ -139,9 +188,9 @@ def _row_group(spilled: pa.ipc.RecordBatchFileReader, rank: np.ndarray, start: i
     return pa.concat_tables(parts).take(pa.array(order)).combine_chunks()
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read(path: Path) -> list[Row]:
     try:
-        return pq.read_table(path).to_pylist()
+        return cast(list[Row], pq.read_table(path).to_pylist())
     except FileNotFoundError:
         raise UserError(f"{path}: no such table; run `dvc repro`") from None
     except pa.ArrowInvalid as error:
@@ -155,15 +204,15 @@ def values(path: Path, column: str) -> list[str]:
     return sorted(pa.compute.unique(pq.read_table(path, columns=[column])[column]).to_pylist())
 
 
-def kept(rows: Iterable[dict[str, Any]], split: str | None = None) -> list[dict[str, Any]]:
+def kept(rows: Iterable[R], split: str | None = None) -> list[R]:
     return [row for row in rows if row["status"] == "kept" and split in (None, row["split"])]
 
 
-def refused_by_reason(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
+def refused_by_reason(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return dict(sorted(Counter(row["reason"] for row in rows if row["status"] == "refused").items()))
 
 
-def demand_splits(rows: list[dict[str, Any]], splits: Iterable[str], where: Path) -> None:
+def demand_splits(rows: Sequence[Mapping[str, Any]], splits: Iterable[str], where: Path) -> None:
     """Errors: UserError if no clip, or no clip of a required split, is kept."""
     why = ", ".join(f"{reason} {n}" for reason, n in refused_by_reason(rows).items())
     if not kept(rows):

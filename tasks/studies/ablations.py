@@ -143,8 +143,8 @@ def _follows(generator: LipSync, predictor: Predictor, clips: Clips, number: int
     clip, figures = clips[number], dict[str, float]()
     filmed = mouth_score.filmed_mouth(clip, predictor)
     for name, mfcc_FW in (("right", clip.mfcc_FW), ("wrong", conditions.wrong_sound(clips, number))):
-        made_TSS3 = mouth_score.generate_clip(generator, clip, mfcc_FW)
-        score = mouth_score.score(made_TSS3, filmed, predictor, max_lag)
+        output_TSS3 = mouth_score.generate_clip(generator, clip, mfcc_FW)
+        score = mouth_score.score(output_TSS3, filmed, predictor, max_lag)
         figures |= {f"corr_{name}": score.corr, f"amplitude_{name}": score.amplitude_ratio}
     return figures
 

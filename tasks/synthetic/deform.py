@@ -40,7 +40,9 @@ def prepare(person: Identity, grid: Grid) -> Muscles:
     below = step(0, 0.20, -over)
     neck = step(-1.42, -1.02, y)
     return Muscles(
-        first=first, x=x, over=over,
+        first=first,
+        x=x,
+        over=over,
         across_sq=np.clip((x / width) ** 2, 0, 1),
         lower=np.broadcast_to(grid.lower_RC[first:], x.shape),
         moving=grid.front_RC[first:],
@@ -49,7 +51,7 @@ def prepare(person: Identity, grid: Grid) -> Muscles:
         wing=np.exp(-((x / width) ** 4)),
         jaw_skin=below * np.exp(-((x / 0.56) ** 4)) * neck,
         jaw_lip=(1 - below) * neck,
-    )  # fmt: skip
+    )
 
 
 def offsets(person: Identity, m: Muscles, mouth: Mouth) -> Array:

@@ -58,9 +58,12 @@ def parts(person: Identity, seam_z: float, rng: np.random.Generator) -> list[Par
 
 
 def _part(
-    points: Array, colour: Array, lit: tuple[float, float], jaw: Array | tuple[float, float, float] = (0, 0, 0),
+    points: Array,
+    colour: Array,
+    lit: tuple[float, float],
+    jaw: Array | tuple[float, float, float] = (0, 0, 0),
     tongue: tuple[float, float, float] = (0, 0, 0),
-) -> Part:  # fmt: skip
+) -> Part:
     points_N3, colour_N3 = (np.ascontiguousarray(a.reshape(-1, 3), dtype=np.float32) for a in (points, colour))
     jaw_N3 = np.broadcast_to(np.asarray(jaw, np.float32).reshape(-1, 3), points_N3.shape)
     rows, columns = points.shape[:2]

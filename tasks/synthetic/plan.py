@@ -22,7 +22,7 @@ HARD_CASES = {
     "cartoon": "large eyes, flat colours, outlines",
     "offset": "the video is delayed against the audio",
     "no_face": "no person in the picture",
-    "two_faces": "a smaller, silent person stands beside the speaker",
+    "two_faces": "a smaller, silent person beside the speaker",
 }
 LATE_FRAMES = 5  # delay of the case `offset`
 
@@ -82,9 +82,17 @@ def _clean(seed: int, split: str, size: str, num_speakers: int, num_clips: int) 
 
 
 def _speaker(
-    seed: int, split: str, size: str, number: int, num_clips: int, script: Script, used: set[str],
-    *, case: str = "clean", offset_frames: int = 0,
-) -> list[ClipSpec]:  # fmt: skip
+    seed: int,
+    split: str,
+    size: str,
+    number: int,
+    num_clips: int,
+    script: Script,
+    used: set[str],
+    *,
+    case: str = "clean",
+    offset_frames: int = 0,
+) -> list[ClipSpec]:
     """The clips of one video, which has one speaker."""
     speaker = FIRST_SPEAKER[split] + number
     rng = seeds.generator(seed, "plan", size, speaker)

@@ -1,4 +1,4 @@
-"""Stage `train` by itself, one process or several: `python -m tasks.train`, `torchrun -m tasks.train`."""
+"""Stage `train` without Prefect, in one process or several: `python -m tasks.train`, `torchrun -m tasks.train`."""
 
 import sys
 

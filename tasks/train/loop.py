@@ -1,6 +1,6 @@
-"""The loop of stage `train`: batches -> steps, figures, alarms, states. What it changes is in its state, all of it.
+"""The loop of stage `train`: batches -> steps, figures, alarms, states. Everything it changes is in its state.
 
-A training that was stopped anywhere and goes on from its last state ends with the same bytes as one that was not.
+A training that is interrupted anywhere and resumed from its last state ends with the same bytes as one that was not.
 """
 
 import time
@@ -22,14 +22,15 @@ from tasks.core.errors import Stopped, UserError
 from tasks.core.progress import bar, say
 from tasks.core.stopping import Stop
 from tasks.loading.batches import Batches
+from tasks.provenance.training_record import Session
 from tasks.tracking.runs import Tracker
 from tasks.train import validation
 from tasks.train.state import State, States
 from tasks.train.validation import Fixed
 
 
-class Ill(Exception):
-    """A training that has to go back."""
+class RollbackNeeded(Exception):
+    """The training has to return to an earlier state."""
 
     def __init__(self, alarm: Alarm) -> None:
         super().__init__(alarm.name)
@@ -37,12 +38,12 @@ class Ill(Exception):
 
 
 class Trainer:
-    """One training, from where `state` is, or from the start.
+    """One training, from the start or, after `restore`, from a state.
 
-    make_gan         the networks as a training begins
+    make_gan         the initial networks
     batches_from     batches from a step on, for this rank
-    validation       what is measured on; only the first rank needs it
-    states           where the states are written
+    fixed            the validation samples; only the first rank needs them
+    states           the states on disk
     """
 
     def __init__(
@@ -60,10 +61,8 @@ class Trainer:
         self.fixed = fixed
         self._make_gan, self._batches_from = make_gan, batches_from
         self.run_id = ""
-        self.sessions: list[
-            dict[str, Any]
-        ] = []  # pieces of a training that was stopped: see tasks.provenance.training_record
-        self.alarms: list[dict[str, Any]] = []  # told so far, also those of steps that it went back over
+        self.sessions: list[Session] = []  # one per start or resume, see tasks.provenance.training_record
+        self.alarms: list[dict[str, Any]] = []  # reported so far, including those of steps that were rolled back
         self.rollbacks = 0
         self._begin()
 
@@ -72,7 +71,7 @@ class Trainer:
         self.schedules = make_schedules(self.p.train)
         self.step = 0
         self.curve: list[dict[str, Any]] = []
-        self.sums: dict[str, torch.Tensor] = {}  # of the figures since the last row of the curve
+        self.sums: dict[str, torch.Tensor] = {}  # figures since the last row of the curve
         self.since_step = 0
 
     def restore(self, state: State) -> None:
@@ -105,19 +104,19 @@ class Trainer:
         }
 
     def run(self) -> None:
-        """Train to the last step.  Errors: Stopped where that was asked for; UserError where going back did not help"""
-        with self._bar() as shown:
+        """Train to the last step.  Errors: Stopped on request; UserError if rollbacks did not help"""
+        with self._bar() as progress:
             while self.step < self.p.train.num_steps:
                 batches = self._batches_from(self.step)
                 try:
-                    self._steps(batches, shown)
-                except Ill as ill:
-                    self._go_back(ill.alarm)
-                    shown.n = self.step
+                    self._steps(batches, progress)
+                except RollbackNeeded as rollback:
+                    self._roll_back(rollback.alarm)
+                    progress.n = self.step
                 finally:
                     batches.close()
 
-    def _steps(self, batches: Batches, shown: Any) -> None:
+    def _steps(self, batches: Batches, progress: Any) -> None:
         t = self.p.train
         self._restart_clock()
         for step in range(self.step, t.num_steps):
@@ -127,15 +126,15 @@ class Trainer:
             for name, value in self.gan.step(batch).items():
                 self.sums[name] = self.sums[name] + value if name in self.sums else value
             self.step = step + 1
-            shown.update()
+            progress.update()
             last = self.step == t.num_steps
             if self.step % t.log_every == 0 or last:
-                self._log(shown, last)
+                self._log(progress, last)
             why = "" if last else ranks.any_of(self.stop.why)
             if why or self.step % t.checkpoint_every == 0 or last:
                 self._save()
             if why:
-                raise Stopped(f"train: stopped by {why} at step {self.step} of {t.num_steps}: run again to go on")
+                raise Stopped(f"train: stopped by {why} at step {self.step} of {t.num_steps}: run again to resume")
 
     def _next(self, batches: Batches) -> Batch:
         began_s = time.monotonic()
@@ -147,7 +146,7 @@ class Trainer:
         t = self.p.train
         return schedules.gan_rate(step, t) * t.alarms.lr_factor**self.rollbacks
 
-    def _log(self, shown: Any, last: bool) -> None:
+    def _log(self, progress: Any, last: bool) -> None:
         t = self.p.train
         row = self._row()
         speed = self._speed()
@@ -158,12 +157,12 @@ class Trainer:
                 row |= ranks.from_first(self._validate)
                 for name in self.schedules.see(row, self.step - 1):
                     if ranks.first():
-                        say(f"train: the term {name} counts from step {self.step + 1} on")
+                        say(f"train: term {name} is active from step {self.step + 1} on")
         self.curve.append(row)
-        # speed is for the watcher only: what DVC hashes holds no time
+        # speed goes to the tracker only: files that DVC hashes contain no times
         figures = {name: value for name, value in (row | speed).items() if name != "step"}
         self.tracker.metrics(figures | {"rollbacks": self.rollbacks}, self.step)
-        shown.set_postfix_str(
+        progress.set_postfix_str(
             f"mouth L1 {row['mouth_l1']:.4f}, {speed['samples_per_s']:.0f} samples/s, "
             f"data wait {speed['data_wait_share']:.0%}",
             refresh=False,
@@ -171,7 +170,7 @@ class Trainer:
         self.sums, self.since_step = {}, self.step
         self._restart_clock()
         for alarm in alarms.check(self.curve, t.alarms):
-            self._heed(alarm)
+            self._handle(alarm)
 
     def _row(self) -> dict[str, Any]:
         """The means since the last row, over all ranks."""
@@ -187,42 +186,41 @@ class Trainer:
         self.tracker.picture("val", validation.strip(self.gan, self.fixed.batches[0]), self.step)
         return validation.measure(self.gan, self.fixed)
 
-    def _heed(self, alarm: Alarm) -> None:
+    def _handle(self, alarm: Alarm) -> None:
         if alarm.goes_back:
-            raise Ill(alarm)
-        if all(told["name"] != alarm.name for told in self.alarms):
-            self._tell(alarm, "training goes on")
+            raise RollbackNeeded(alarm)
+        if all(reported["name"] != alarm.name for reported in self.alarms):
+            self._report(alarm, "training continues")
 
-    def _tell(self, alarm: Alarm, what_next: str) -> None:
+    def _report(self, alarm: Alarm, what_next: str) -> None:
         self.alarms = [*self.alarms, {"name": alarm.name, "step": self.step, "cause": alarm.cause, "then": what_next}]
         self.tracker.metrics({f"alarm_{alarm.name}": 1.0}, self.step)
         if ranks.first():
-            say(f"train: step {self.step}: {alarm.cause}: {what_next}. To mend it: {alarm.fix}")
+            say(f"train: step {self.step}: {alarm.cause}: {what_next}. To fix it: {alarm.fix}")
 
-    def _go_back(self, alarm: Alarm) -> None:
-        """To the last good state or the start, with lower rates."""
-        most = self.p.train.alarms.max_rollbacks
-        if self.rollbacks >= most:
+    def _roll_back(self, alarm: Alarm) -> None:
+        """Return to the last good state or the start, with lower rates."""
+        if self.rollbacks >= self.p.train.alarms.max_rollbacks:
             raise UserError(
-                f"train: {alarm.cause} before step {self.step}, after going back {self.rollbacks} times "
+                f"train: {alarm.cause} before step {self.step}, after {self.rollbacks} rollbacks "
                 f"(train.alarms.max_rollbacks); {alarm.fix}. The last checkpoint is kept"
             )
         good = ranks.from_first(self.states.load_good)
         rollbacks, run_id, sessions = self.rollbacks + 1, self.run_id, self.sessions
         factor = self.p.train.alarms.lr_factor**rollbacks
-        self._tell(alarm, f"back to step {good['step'] if good else 0}, learning rates times {factor:g}")
-        told = self.alarms
+        self._report(alarm, f"back to step {good['step'] if good else 0}, learning rates times {factor:g}")
+        reported = self.alarms
         if good:
             self.restore(good)
         else:
             self._begin()
-        self.alarms, self.rollbacks, self.run_id, self.sessions = told, rollbacks, run_id, sessions
-        self._write(good=True)  # whoever is stopped now goes on from here, and as often has gone back
+        self.alarms, self.rollbacks, self.run_id, self.sessions = reported, rollbacks, run_id, sessions
+        self._write(good=True)  # an interruption now resumes here, with the count of rollbacks
 
     def _save(self) -> None:
-        """Only finite states are worth going on from: of others the batch norms' statistics are spoilt."""
+        """Only finite states are saved: in others the batch norms' statistics are invalid."""
         if self.sums and not alarms.is_finite(self._row()):
-            raise Ill(alarms.NOT_FINITE)
+            raise RollbackNeeded(alarms.NOT_FINITE)
         self._write(good=not self.curve or alarms.good(self.curve, self.p.train.alarms))
 
     def _write(self, *, good: bool) -> None:

@@ -1,19 +1,19 @@
 """Stage `train`: shards -> a generator and its sync discriminator, joint GAN training after LipGAN.
 
-reads   data/index.parquet, data/shards/*.tar
+reads   data/index.parquet, data/shards/*.tar, models/expert.safetensors
 writes  models/generator.safetensors, models/discriminators.safetensors, a .json beside each, reports/plots/train.csv;
-        reports/train.json: who, where and when, no out of DVC
-keeps   .cache/train/<key>/state.pt, from which a run that was stopped goes on, bit for bit
+        reports/train.json: code, machine and dates, not an output for DVC
+keeps   .cache/train/<key>/state.pt, from which an interrupted run resumes bit for bit
 
     python -m flows train
-    torchrun --nproc-per-node 8 -m tasks.train        one process a GPU; batch_size is that of all together
-    LIPGAN_TRACKING=jsonl python -m tasks.train       where neither Prefect nor MLflow nor DVC is
+    torchrun --nproc-per-node 8 -m tasks.train        one process per GPU; batch_size is the global one
+    LIPGAN_TRACKING=jsonl python -m tasks.train       without Prefect, MLflow and DVC
 
-Stopped by SIGTERM, Ctrl-C or `train.time_limit_s` it saves at the next step and ends with exit status 75: the same
-command, or `dvc repro`, goes on. Where and how fast, which changes no result:
+On SIGTERM, Ctrl-C or after `train.time_limit_s` it saves at the next step and exits with status 75; the same command,
+or `dvc repro`, resumes. These variables decide where and how fast it runs and change no result:
 
-LIPGAN_DEVICE    cuda where there is one, otherwise cpu
-LIPGAN_DATA      disk (default): clips are decoded when they are drawn | ram, device: the whole split as bytes there
+LIPGAN_DEVICE    default: cuda if there is a GPU, otherwise cpu
+LIPGAN_DATA      disk (default): clips are decoded when drawn | ram, device: the whole split is held there as bytes
 LIPGAN_COMPILE   a mode of torch.compile: default | reduce-overhead (CUDA graphs) | max-autotune; unset: not compiled
 LIPGAN_PREFETCH  see tasks.loading.batches      LIPGAN_STATE  see tasks.train.state
 """
@@ -49,7 +49,7 @@ COMPILE_MODES = ("", "default", "reduce-overhead", "max-autotune")
 
 
 def run(p: Params) -> str:
-    """Train to `train.num_steps`, from the start or from where the same training stopped; one line for people."""
+    """Train to `train.num_steps`, from the start or the last state of the same training; returns a summary line."""
     with (
         stoppable(p.train.time_limit_s, "train.time_limit_s") as stop,
         ranks.together(choose_device()) as device,
@@ -81,7 +81,7 @@ def run(p: Params) -> str:
             if state:
                 trainer.restore(state)
                 if ranks.first():
-                    say(f"train: going on at step {trainer.step} of {p.train.num_steps}")
+                    say(f"train: resuming at step {trainer.step} of {p.train.num_steps}")
             trainer.run_id = tracker.run_id
             trainer.sessions = [*trainer.sessions, training_record.session(trainer.step)]
             trainer.run()
@@ -89,14 +89,14 @@ def run(p: Params) -> str:
                 _write_outs(trainer, clips, p)
                 tracker.file(paths.TRAIN_CURVE, "plots")
                 tracker.tag(training_record.record_training(p, trainer.sessions, tracker.run_id))
-                states.forget_others()
+                states.delete_others()
     last = trainer.curve[-1] if trainer.curve else {}
     figures = ", ".join(f"{name} {last[name]:.4f}" for name in ("l1", "mouth_l1", "val_mouth_l1") if name in last)
     return f"{p.train.num_steps} steps of {p.train.batch_size} on {device.type}: {figures}"
 
 
 def make_gan(p: Params, device: torch.device) -> Gan:
-    """The networks as the training begins: the same on every rank, and whenever they are made."""
+    """The initial networks: the same on every rank and at every call."""
     compiled = os.environ.get("LIPGAN_COMPILE", "")
     if compiled not in COMPILE_MODES:
         raise UserError(f"LIPGAN_COMPILE must be one of {', '.join(COMPILE_MODES[1:])}, got {compiled!r}")
@@ -115,22 +115,22 @@ def needs_expert(t: TrainParams) -> bool:
 
 
 def load_expert(p: Params) -> tuple[SyncExpert, dict[str, torch.Tensor]]:
-    """The frozen expert, and the weights of its hearing.  Errors: UserError where it is of another size."""
+    """The frozen expert, and the weights of its audio encoder.  Errors: UserError if it has another size."""
     weights, about = checkpoints.load(paths.EXPERT)
-    made = {"model.width": about["params"]["model"]["width"], "faces.size": about["params"]["faces"]["size"]}
-    wanted = {"model.width": p.model.width, "faces.size": p.faces.size}
-    if made != wanted:
-        raise UserError(f"{paths.EXPERT}: made with {made}, params.yaml has {wanted}; run `dvc repro expert`")
+    trained = {"model.width": about["params"]["model"]["width"], "faces.size": about["params"]["faces"]["size"]}
+    expected = {"model.width": p.model.width, "faces.size": p.faces.size}
+    if trained != expected:
+        raise UserError(f"{paths.EXPERT}: trained with {trained}, params.yaml has {expected}; run `dvc repro expert`")
     expert = SyncExpert(p.model.width, p.faces.size)
     expert.load_state_dict(weights)
-    heard = {n.removeprefix("audio_code."): w for n, w in weights.items() if n.startswith("audio_code.")}
-    return expert, heard
+    audio = {n.removeprefix("audio_code."): w for n, w in weights.items() if n.startswith("audio_code.")}
+    return expert, audio
 
 
 def _write_outs(trainer: Trainer, clips: Clips, p: Params) -> None:
     gan, per_epoch = trainer.gan, batches.batches_per_epoch(len(clips), p.train)
     params = {name: config.as_dict(getattr(p, name)) for name in ("faces", "model", "train")}
-    del params["train"]["time_limit_s"]  # in slices or in one go: the same bytes
+    del params["train"]["time_limit_s"]  # it changes no byte of the result
     about = {
         "params": params | {"seed": p.seed},
         "loop": {"step": trainer.step, "epoch": trainer.step // per_epoch},

@@ -1,4 +1,4 @@
-"""What is measured and shown of a generator while it trains: always on the same samples of split `val`."""
+"""Validation of a generator during training: figures and a strip, always on the same samples of split `val`."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ from tasks.loading.clips import Clips
 
 STRIP_SAMPLES = 8
 MOTION_RUN_FRAMES = 12  # frames in a row in which motion is measured
-SAMPLES_PER_RUN = 32  # one run for so many single samples
+SAMPLES_PER_RUN = 32  # single samples per run
 
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """`batches`: single samples.  `runs`: frames that follow one another, one run a batch."""
+    """`batches`: single samples.  `runs`: consecutive frames, one run per batch."""
 
     batches: list[Batch]
     runs: list[Batch]
@@ -35,10 +35,10 @@ def fixed(clips: Clips, p: TrainParams, seed: int) -> Fixed:
 
 
 def measure(gan: Gan, on: Fixed) -> dict[str, float]:
-    """Losses on the fixed samples, and how much of the mouth the sound decides.
+    """Losses on the fixed samples, and how much the sound changes the mouth.
 
-    val_audio_effect: mean absolute difference inside the lip box between the faces that the right and the wrong sound
-    give, as a share of that between generated and true; near 0 the generator does not listen.
+    val_audio_effect: mean absolute difference inside the lip box between the faces generated from the right and the
+    wrong sound, as a share of that between generated and true; near 0 the generator ignores the audio.
     val_motion_ratio: see `motion_ratio`.
     """
     sums: dict[str, float] = {}
@@ -62,23 +62,23 @@ def measure(gan: Gan, on: Fixed) -> dict[str, float]:
 
 @torch.no_grad()
 def expert_loss(gan: Gan, batches: list[Batch]) -> float:
-    """The expert's loss on the generated runs of the fixed samples, whatever its weight is now; ln 2: cannot tell."""
+    """The expert's loss on the generated runs of the fixed samples, whatever its weight; ln 2 is chance."""
     assert gan.expert is not None
     values = []
     for batch in batches:
         batch = Batch(*(part[: gan.p.num_runs * RUN] for part in batch)).to(gan.device)
         faces_B6SS = generator_input(pictures(batch.identity_BSS3), pictures(batch.target_BSS3))
-        made = gan.generate(faces_B6SS, batch.mfcc_BFW)
-        values.append(loss_terms.expert_loss(gan.expert, made, batch).item())
+        generated_B3SS = gan.generate(faces_B6SS, batch.mfcc_BFW)
+        values.append(loss_terms.expert_loss(gan.expert, generated_B3SS, batch).item())
     return float(np.mean(values))
 
 
 def motion_ratio(gan: Gan, runs: list[Batch]) -> float:
-    """How much the sound moves the mouth, as a share of how much the real mouth moves; 0 is frozen.
+    """Mouth motion caused by the sound, as a share of the real mouth's motion; 0 is frozen.
 
-    The generator is shown one frame of a run with the sounds of all its frames, so that nothing but the sound can move
-    the picture. Movement is the standard deviation over time of each pixel in the lip box of that frame, the mean over
-    its pixels. The real one's holds what the head does too, so a good generator stays below 1.
+    The generator gets one frame of a run with the sounds of all its frames, so that only the sound can move the
+    picture. Motion is the standard deviation over time, averaged over the pixels of that frame's lip box. The real
+    motion includes the head's, so a good generator stays below 1.
     """
     moved = real = 0.0
     for run in runs:

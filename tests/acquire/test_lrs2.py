@@ -230,8 +230,8 @@ def of_type(name, kind, target=""):
 @pytest.mark.parametrize(
     ("tar", "message"),
     [
-        (with_member(tarfile.TarInfo("mvlrs_v1/../../evil.mp4"), b"x"), "evil.mp4', which lies outside its folder"),
-        (with_member(tarfile.TarInfo("/etc/passwd"), b"x"), "/etc/passwd', which lies outside its folder"),
+        (with_member(tarfile.TarInfo("mvlrs_v1/../../evil.mp4"), b"x"), "evil.mp4', which is outside its folder"),
+        (with_member(tarfile.TarInfo("/etc/passwd"), b"x"), "/etc/passwd', which is outside its folder"),
         (with_member(of_type("mvlrs_v1/main/1/2.mp4", tarfile.SYMTYPE, "/etc")), "a link or device"),
         (with_member(of_type("mvlrs_v1/main/1/2.mp4", tarfile.LNKTYPE, "mvlrs_v1/README")), "a link or device"),
         (with_member(of_type("mvlrs_v1/main/1/2.mp4", tarfile.FIFOTYPE)), "a link or device"),
@@ -321,7 +321,7 @@ def test_agree_records_the_person_and_the_hash_of_the_document(workspace, capsys
     assert about == {name: written[name] for name in ("organisation", "date", "signed_sha256")}
     assert agreement.of(["synthetic"]) == {}
     assert written["date"] == "2026-01-31" and written["signed_sha256"] == sha256_file(Path("signed.pdf"))
-    for bad, message in (["none.pdf"], "no such file"), (["signed.pdf", "--date", "31.1."], "wanted YYYY-MM-DD"):
+    for bad, message in (["none.pdf"], "no such file"), (["signed.pdf", "--date", "31.1."], "must be YYYY-MM-DD"):
         assert command.main([*line, *bad]) == 2
         assert message in capsys.readouterr().err
 

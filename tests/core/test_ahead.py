@@ -8,7 +8,7 @@ import pytest
 from tasks.core.ahead import ahead
 
 
-def test_everything_arrives_once_and_in_order():
+def test_items_arrive_once_and_in_order():
     assert list(ahead(range(1000), 3)) == list(range(1000))
 
 
@@ -29,7 +29,7 @@ def test_no_more_is_prepared_than_was_asked_for():
     items = ahead((made.append(k) or k for k in itertools.count()), 2)
     assert [next(items) for _ in range(10)] == list(range(10))
     items.close()
-    assert len(made) <= 10 + 2 + 2  # two ready, one in hand, one begun
+    assert len(made) <= 10 + 2 + 2  # two ready, one waiting, one in progress
 
 
 def test_closing_ends_the_thread_and_closes_the_source_in_it():

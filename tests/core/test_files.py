@@ -23,7 +23,7 @@ def test_a_file_that_exists_is_returned(tmp_path):
         (("folder",), "folder: a folder, not a file"),
     ],
 )
-def test_what_is_no_file_is_one_line_that_names_it(tmp_path, monkeypatch, arguments, message):
+def test_a_missing_file_is_one_line_that_names_it(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
     with pytest.raises(UserError, match=f"^{re.escape(message)}$"):

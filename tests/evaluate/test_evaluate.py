@@ -1,4 +1,4 @@
-"""The panel: its rows are what they say, and it tells a mouth that follows the sound from what games a metric."""
+"""The evaluation: its conditions, metrics, comparison of checkpoints and report."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,8 @@ from model import mixtures
 from tasks.core import config, paths
 from tasks.core.errors import UserError
 from tasks.evaluate import compare, compare_checkpoints, conditions
-from tasks.evaluate import measure as panels
 from tasks.evaluate import stage as evaluate
+from tasks.evaluate.measure import ssim
 from tasks.inference import lip_sync
 from tasks.loading.clips import Clips
 
@@ -27,7 +27,7 @@ def panel(p):
     return json.loads(paths.METRICS.read_text())
 
 
-def test_the_panel_has_the_rows_and_metrics_that_people_rely_on(panel):
+def test_the_panel_has_the_documented_conditions_and_metrics(panel):
     names = {"right_audio", "wrong_audio", "silence", "copy_input", "frozen_mouth", "real_video"}
     metrics = {"aperture_corr", "aperture_best_corr", "aperture_lag_frames", "amplitude_ratio"}
     metrics |= {"l1", "mouth_l1", "psnr", "ssim", "expert_in_sync", "expert_lag_frames", "event_f1", "lmd"}
@@ -57,15 +57,15 @@ def test_two_evaluations_write_the_same_bytes(p):
     assert [file.read_bytes() for file in files] == before
 
 
-def test_rows_are_filled_as_they_are_described(p):
+def test_conditions_are_filled_as_described(p):
     sync, clips = lip_sync.LipSync(paths.GENERATOR), Clips(paths.INDEX, paths.SHARDS, "train")
-    shown = conditions.fill(sync, clips, 0)
+    frames = conditions.fill(sync, clips, 0)
     faces_TSS3 = clips[0].faces_TSS3
-    assert (shown["real_video"] == faces_TSS3).all()
-    assert (shown["copy_input"] == shown["identity"]).all()
-    assert (shown["frozen_mouth"][:, :48] == faces_TSS3[:, :48]).all()
-    assert (shown["frozen_mouth"][:, 48:] == shown["identity"][:, 48:]).all()
-    assert all(shown[row].shape == faces_TSS3.shape for row in conditions.ROWS)
+    assert (frames["real_video"] == faces_TSS3).all()
+    assert (frames["copy_input"] == frames["identity"]).all()
+    assert (frames["frozen_mouth"][:, :48] == faces_TSS3[:, :48]).all()
+    assert (frames["frozen_mouth"][:, 48:] == frames["identity"][:, 48:]).all()
+    assert all(frames[row].shape == faces_TSS3.shape for row in conditions.ROWS)
 
 
 def test_the_wrong_sound_is_never_of_the_same_video(p):
@@ -79,18 +79,18 @@ def test_ssim_has_its_known_answers():
     rng, box = np.random.default_rng(0), np.array([[30, 60, 66, 84]] * 2)
     picture = rng.integers(0, 255, (2, 96, 96, 3), dtype=np.uint8)
     other = rng.integers(0, 255, picture.shape, dtype=np.uint8)
-    assert panels.ssim(picture, picture, box) == {"ssim": 1, "mouth_ssim": 1, "outside_ssim": 1}
-    assert abs(panels.ssim(picture, other, box)["ssim"]) < 0.05
-    assert panels.ssim(picture, 255 - picture, box)["ssim"] < -0.8
+    assert ssim(picture, picture, box) == {"ssim": 1, "mouth_ssim": 1, "outside_ssim": 1}
+    assert abs(ssim(picture, other, box)["ssim"]) < 0.05
+    assert ssim(picture, 255 - picture, box)["ssim"] < -0.8
     mouth = picture.copy()
     mouth[:, 60:84, 30:66] = other[:, 60:84, 30:66]
-    told = panels.ssim(mouth, picture, box)
-    assert told["mouth_ssim"] < 0.35 and told["outside_ssim"] > 0.95
+    of_mouth = ssim(mouth, picture, box)
+    assert of_mouth["mouth_ssim"] < 0.35 and of_mouth["outside_ssim"] > 0.95
 
 
 @pytest.mark.parametrize("kind", mixtures.KINDS)
 @pytest.mark.parametrize("snr_db", [20.0, 0.0, -5.0])
-def test_what_is_under_the_voice_has_the_power_it_should(kind, snr_db):
+def test_the_background_has_the_power_of_its_snr(kind, snr_db):
     voice = 0.1 * np.sin(np.arange(32_000) / 7)
     mixed = mixtures.mix_at_snr(voice, kind, snr_db, "clip").astype(np.float64)
     scale = (mixed @ voice) / (voice @ voice)  # undoes the scaling; the two are nearly uncorrelated
@@ -101,14 +101,14 @@ def test_what_is_under_the_voice_has_the_power_it_should(kind, snr_db):
 
 
 def test_two_checkpoints_are_compared_on_the_same_clips(p):
-    found = compare_checkpoints.checkpoints(paths.GENERATOR, paths.GENERATOR, p)
-    assert {pair.metric for pair in found} >= set(compare.HEADLINE)
-    assert all(pair.difference == 0 and pair.verdict == "cannot tell" for pair in found)
+    pairs = compare_checkpoints.checkpoints(paths.GENERATOR, paths.GENERATOR, p)
+    assert {pair.metric for pair in pairs} >= set(compare.HEADLINE)
+    assert all(pair.difference == 0 and pair.verdict == "cannot tell" for pair in pairs)
     with pytest.raises(UserError, match="no such checkpoint"):
         compare_checkpoints.checkpoints(paths.GENERATOR, Path("models/none.safetensors"), p)
 
 
-def test_the_report_stands_alone_and_shows_the_figures(panel):
+def test_the_report_is_self_contained_and_shows_the_figures(panel):
     page = paths.REPORT.read_text()
     assert "http" not in page and 'src="data:image/png;base64,' in page and 'src="data:video/mp4;base64,' in page
     assert f"{panel['right_audio']['aperture_corr']:.2f}" in page

@@ -1,4 +1,4 @@
-"""The sync expert: its network, its losses, its stage and its meter."""
+"""The sync expert: network, losses, stage, meter and diagnosis."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ def test_a_run_is_its_five_lower_halves_rgb_after_rgb_in_time_order():
 
 
 @pytest.mark.parametrize("size", [96, 192])
-def test_embeddings_have_length_one_and_a_new_expert_stands_near_ln_2(size):
+def test_embeddings_have_length_one_and_a_new_expert_is_near_ln_2(size):
     torch.manual_seed(0)
     network = SyncExpert(0.125, size).eval()
     faces, sounds = torch.rand(4, 15, size // 2, size), torch.randn(4, 12, 35)
@@ -65,7 +65,7 @@ def test_neither_the_neighbour_nor_the_same_frame_twice_is_a_negative():
     assert other[0].tolist() == [False, False, False, False, True]
 
 
-def test_the_pair_loss_weighs_both_sides_alike_and_other_clips_by_their_share():
+def test_the_pair_loss_weighs_positives_and_negatives_equally_and_other_clips_by_their_share():
     which = expert.pairs(torch.tensor([0, 0, 1]), torch.tensor([0, 30, 0]), 9)
     sure = torch.where(which.own, 20.0, -20.0)
     assert expert.pair_loss(sure, which, 0.1).item() < 1e-6
@@ -82,13 +82,13 @@ def test_the_ranking_loss_looks_within_the_clip_only():
     assert expert.ranking_loss(logit, which).item() == pytest.approx(2 * math.log(2) / 3)
 
 
-def test_runs_begin_where_the_face_was_seen_in_all_five_frames():
+def test_runs_start_only_where_all_five_frames_have_a_face():
     found = np.array([1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1], bool)
     assert frame_runs.starts(found).tolist() == [0, 1, 7]
     assert len(frame_runs.starts(found[:4])) == 0
 
 
-def test_an_epoch_takes_every_clip_once_and_a_batch_is_made_again_from_its_number():
+def test_an_epoch_takes_every_clip_once_and_a_batch_is_rebuilt_from_its_number():
     keys, starts = [f"clip{k}" for k in range(7)], [np.arange(30)] * 7
     drawn = [frame_runs.draw(step, keys, starts, seed=1, clips_per_batch=2, per_clip=4) for step in range(3)]
     assert len({int(c) for batch in drawn for c in batch.clip_C}) == 6
@@ -178,8 +178,8 @@ def test_an_expert_that_is_not_there_is_one_line(tiny):
         SyncMeter()
 
 
-def told_by(late, num_clips=12, noise=False):
-    """Clips whose mouth is a line of the sound `late` frames later: -> per clip (T, X), (T,)"""
+def linear_clips(late, num_clips=12, noise=False):
+    """Clips whose mouth is a linear function of the sound `late` frames later: -> per clip (T, X), (T,)"""
     rng = np.random.default_rng(0)
     line = rng.normal(size=20)
     sound = [rng.normal(size=(90, 20)) for _ in range(num_clips)]
@@ -190,41 +190,40 @@ def told_by(late, num_clips=12, noise=False):
 
 
 @pytest.mark.parametrize("late", [-4, 0, 3])
-def test_a_line_from_sound_to_mouth_finds_the_planted_offset(late):
-    curve = probe.offset_curve(*told_by(late), max_offset=5)
+def test_the_probe_finds_the_planted_offset(late):
+    curve = probe.offset_curve(*linear_clips(late), max_offset=5)
     assert curve.argmax() - 5 == late and curve.max() > 0.8
     assert np.delete(curve, late + 5).max() < 0.3
 
 
-def test_a_sound_that_does_not_tell_the_mouth_has_no_line_to_it():
-    assert probe.offset_curve(*told_by(0, noise=True), max_offset=5).max() < diagnose.HEARD
+def test_a_sound_that_does_not_predict_the_mouth_has_a_low_correlation():
+    assert probe.offset_curve(*linear_clips(0, noise=True), max_offset=5).max() < diagnose.MIN_CORRELATION
 
 
 @pytest.mark.parametrize(
     ("late", "noise", "kind", "words"),
     [
-        (0, False, "normal so far", "let it train longer"),
+        (0, False, "normal so far", "train longer"),
         (4, False, "data problem", "the sound is late"),
         (-4, False, "data problem", "the sound is early"),
-        (0, True, "data problem", "does not tell the mouth"),
+        (0, True, "data problem", "does not predict the mouth"),
     ],
 )
 def test_the_plateau_is_normal_with_good_data_and_a_data_problem_otherwise(
     clips, monkeypatch, late, noise, kind, words
 ):
     monkeypatch.setattr(diagnose, "FEWEST_CLIPS", 2)
-    monkeypatch.setattr(diagnose, "tiny_set_loss", lambda clips, p: 0.1)  # shown by itself below
-    curve = probe.offset_curve(*told_by(late, noise=noise), max_offset=5)
+    monkeypatch.setattr(diagnose, "tiny_set_loss", lambda clips, p: 0.1)  # tested below
+    curve = probe.offset_curve(*linear_clips(late, noise=noise), max_offset=5)
     monkeypatch.setattr(diagnose, "sound_to_mouth", lambda clips, max_offset: curve)
-    verdict = diagnose.diagnose(clips, load(**{"expert.max_offset": 5}))
-    assert verdict.kind == kind and words in verdict.line
+    diagnosis = diagnose.diagnose(clips, load(**{"expert.max_offset": 5}))
+    assert diagnosis.kind == kind and words in diagnosis.line
 
 
-def test_the_mouth_of_the_embedded_corpus_is_told_by_windows_of_its_sound(clips):
+def test_the_probe_gives_a_correlation_for_every_offset_of_the_embedded_corpus(clips):
     assert diagnose.sound_to_mouth(clips, 3).shape == (7,)
 
 
-def test_a_tiny_set_is_learnt_by_heart_and_a_rate_of_nothing_is_a_settings_problem(clips):
+def test_a_tiny_set_is_overfitted_and_a_rate_of_zero_is_a_settings_problem(clips):
     assert diagnose.tiny_set_loss(clips, load(**{"expert.lr": 0.003})) < diagnose.LEARNT * expert.PLATEAU
-    verdict = diagnose.diagnose(clips, load(**{"expert.lr": 0.0}))
-    assert verdict.kind == "settings problem"
+    assert diagnose.diagnose(clips, load(**{"expert.lr": 0.0})).kind == "settings problem"

@@ -1,4 +1,4 @@
-"""The backends that compute the generator give the pictures that torch gives, or are refused by name."""
+"""Every backend of the generator gives torch's pictures, or is refused by name."""
 
 import importlib.util
 import json
@@ -13,7 +13,7 @@ from tasks.core.errors import UserError
 from tasks.dubbing import dub
 from tasks.dubbing.options import Options
 from tasks.inference import auto_backend, backends, int8, lip_sync
-from tasks.inference.auto_backend import Verdict
+from tasks.inference.auto_backend import BackendResult
 from tasks.loading.clips import Clips
 
 LIBRARIES = {"openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
@@ -48,8 +48,8 @@ def test_int8_is_8_bits_and_near_torch_on_faces(trained, backend):
     needs("onnx")
     import onnx
 
-    file = int8.made(paths.GENERATOR)
-    assert int8.made(paths.GENERATOR) == file and len(list(file.parent.iterdir())) == 1
+    file = int8.onnx_file(paths.GENERATOR)
+    assert int8.onnx_file(paths.GENERATOR) == file and len(list(file.parent.iterdir())) == 1
     graph = onnx.load(str(file)).graph
     kinds = {name: node.op_type for node in graph.node for name in node.output}
     weights = {node.name: kinds.get(node.input[1]) for node in graph.node if node.op_type.startswith("Conv")}
@@ -64,20 +64,22 @@ def test_int8_is_8_bits_and_near_torch_on_faces(trained, backend):
     assert 0 < (got - wanted).detach().abs().mean() < 0.02
 
 
-def test_the_fastest_is_taken_of_those_that_pass_and_the_answer_is_kept(trained, monkeypatch, capsys):
-    told = {
-        "torch": Verdict(9.0, {}, ""), "onnx": Verdict(5.0, {}, ""), "onnx-int8": Verdict(2.0, {}, "too far off"),
-        "openvino": Verdict(None, {}, "openvino is not installed"),
-    }  # fmt: skip
-    asked = []
-    monkeypatch.setattr(auto_backend, "measured", lambda checkpoint: asked.append(checkpoint) or told)
+def test_the_fastest_backend_that_passes_is_used_and_the_result_is_kept(trained, monkeypatch, capsys):
+    results = {
+        "torch": BackendResult(9.0, {}, ""),
+        "onnx": BackendResult(5.0, {}, ""),
+        "onnx-int8": BackendResult(2.0, {}, "too far off"),
+        "openvino": BackendResult(None, {}, "openvino is not installed"),
+    }
+    measured = []
+    monkeypatch.setattr(auto_backend, "measure", lambda checkpoint: measured.append(checkpoint) or results)
     assert auto_backend.fastest(paths.GENERATOR) == auto_backend.fastest(paths.GENERATOR) == "onnx"
-    assert len(asked) == 1
+    assert len(measured) == 1
     assert "backend onnx-int8: refused: too far off" in capsys.readouterr().err
     with pytest.raises(UserError, match="--backend onnx-int8: too far off"):
         auto_backend.lip_sync(paths.GENERATOR, "onnx-int8")
     Path(paths.GENERATOR).write_bytes(Path(paths.GENERATOR).read_bytes() + b" ")
-    assert auto_backend.fastest(paths.GENERATOR) == "onnx" and len(asked) == 2  # another checkpoint is measured anew
+    assert auto_backend.fastest(paths.GENERATOR) == "onnx" and len(measured) == 2  # another checkpoint is measured
 
 
 def test_the_gate_refuses_pictures_that_are_worse_by_name(trained):
@@ -91,7 +93,7 @@ def test_the_gate_refuses_pictures_that_are_worse_by_name(trained):
     assert auto_backend.worse(good | {"mouth_l1": float("nan")}, good)
 
 
-def test_auto_dubs_with_what_it_chose_and_says_so(trained, monkeypatch, capsys):
+def test_auto_dubs_with_the_chosen_backend_and_reports_it(trained, monkeypatch, capsys):
     needs("onnx")
     monkeypatch.setattr(auto_backend, "ROUNDS", 1)
     monkeypatch.setattr(auto_backend, "NUM_CLIPS", 1)
@@ -99,21 +101,21 @@ def test_auto_dubs_with_what_it_chose_and_says_so(trained, monkeypatch, capsys):
     made_by = json.loads(Path("out/a.json").read_text())["made_by"]
     assert f"backend {made_by['backend']}: the fastest here that passes" in capsys.readouterr().err
     [kept] = [file for file in int8.folder().iterdir() if file.suffix == ".json"]
-    found = json.loads(kept.read_text())["backends"]
-    assert set(found) == set(backends.BACKENDS)
-    assert not found[made_by["backend"]]["refused"]
-    assert all(verdict["refused"] or verdict["ms_per_frame"] > 0 for verdict in found.values())
+    results = json.loads(kept.read_text())["backends"]
+    assert set(results) == set(backends.BACKENDS)
+    assert not results[made_by["backend"]]["refused"]
+    assert all(result["refused"] or result["ms_per_frame"] > 0 for result in results.values())
 
 
-def test_without_held_out_clips_what_rounds_is_refused(trained, monkeypatch):
+def test_without_held_out_clips_backends_that_round_are_refused(trained, monkeypatch):
     needs("openvino-bf16")
     needs("onnx")
     monkeypatch.setattr(auto_backend, "ROUNDS", 1)
     paths.INDEX.unlink()
-    found = auto_backend.measured(paths.GENERATOR)
-    assert not found["openvino"].refused
-    assert "no held-out clips here" in found["openvino-bf16"].refused
-    assert "int8 is calibrated on training clips" in found["onnx-int8"].refused
+    results = auto_backend.measure(paths.GENERATOR)
+    assert not results["openvino"].refused
+    assert "no held-out clips here" in results["openvino-bf16"].refused
+    assert "int8 is calibrated on training clips" in results["onnx-int8"].refused
 
 
 def test_an_unknown_backend_is_one_line(trained, monkeypatch):

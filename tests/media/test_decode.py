@@ -1,4 +1,4 @@
-"""Reading and writing of media; every file is made here, but for the real clips at the end."""
+"""Decoding of media; every file is generated here, except the real clips at the end."""
 
 import io
 import tracemalloc
@@ -22,7 +22,7 @@ NOISE = (0.2 * RNG.standard_normal(2 * SAMPLE_RATE_HZ)).astype(np.float32)
 
 
 def numbered(index: int) -> np.ndarray:
-    """A picture that tells its number after any codec: eight bars, black or white."""
+    """A picture from which its number can be read after any codec: eight bars, black or white."""
     bits = (index >> np.arange(8)) & 1
     return np.repeat(np.repeat(bits.astype(np.uint8) * 255, 16)[None, :, None], 32, axis=0).repeat(3, axis=2)
 
@@ -44,7 +44,7 @@ def write(
     sound_start_s: float = 0.0,
     pictures: list[np.ndarray] | None = None,
 ) -> Path:
-    """A file with pictures at `times` (s) and sound (channels, samples): what other people's programs write."""
+    """A file with pictures at `times` (s) and sound (channels, samples): as other programs write it."""
     pictures = pictures or [numbered(index) for index in range(len(times))]
     with av.open(str(path), "w") as out:
         stream = out.add_stream(video, rate=fps)
@@ -78,7 +78,7 @@ def steady(num_frames: int, fps: Fraction | int) -> list[Fraction]:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> Path:
-    """One second as our own corpus has it, its index in front."""
+    """One second in the format of our corpus, with the index in front."""
     path = tmp_path_factory.mktemp("plain") / "clip.mp4"
     encode.encode_video(path, [numbered(index) for index in range(25)], NOISE[: 25 * SAMPLES_PER_FRAME])
     return path
@@ -88,7 +88,7 @@ def plain(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("fps", [12, 24, 25, Fraction(30_000, 1001), 30, 50, 60])
-def test_each_frame_shows_the_source_frame_that_the_time_module_names(fps, tmp_path):
+def test_each_frame_is_the_source_frame_of_the_timing_module(fps, tmp_path):
     times = steady(41, fps)
     path = write(tmp_path / "clip.mp4", times, fps=fps)
     got = [number(picture) for picture in decode.frames(path)]
@@ -96,7 +96,7 @@ def test_each_frame_shows_the_source_frame_that_the_time_module_names(fps, tmp_p
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_pictures_at_uneven_times_are_shown_when_they_are_on_screen(seed, tmp_path):
+def test_pictures_at_uneven_times_keep_their_times(seed, tmp_path):
     steps_ms = np.random.default_rng(seed).integers(3, 300, 30)
     times = [Fraction(int(ms), 1000) for ms in np.concatenate([[0], np.cumsum(steps_ms)])]
     path = write(tmp_path / "clip.mkv", times, fps=25)
@@ -121,7 +121,7 @@ def test_a_second_of_any_container_is_25_frames_and_a_second_of_sound(name, vide
     assert decode.probe(path).num_frames in (24, 25, 26, 0)
 
 
-def test_a_broken_time_stamp_ends_the_pictures_and_repeats_none_for_hours(tmp_path):
+def test_a_broken_time_stamp_ends_the_video_without_repeating_pictures_for_hours(tmp_path):
     path = write(tmp_path / "a.mkv", [*steady(20, 25), Fraction(36_000)])
     with pytest.raises(containers.MediaError, match="truncated: 20 of"):
         for count, _ in enumerate(decode.frames(path)):
@@ -147,7 +147,7 @@ def test_memory_holds_a_few_pictures_of_a_long_video(tmp_path):
 
 
 @pytest.mark.parametrize(("height", "matrix"), [(480, Colorspace.ITU601), (720, Colorspace.ITU709)])
-def test_a_picture_that_names_no_colour_matrix_is_shown_as_players_show_it(height, matrix, tmp_path):
+def test_without_a_colour_matrix_a_picture_is_converted_as_players_do(height, matrix, tmp_path):
     colour = (200, 40, 90)
     picture = np.broadcast_to(np.array(colour, np.uint8), (height, 64, 3))
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
@@ -160,13 +160,13 @@ def test_a_picture_that_names_no_colour_matrix_is_shown_as_players_show_it(heigh
 
 
 @pytest.mark.parametrize("quarter", [0, 1, 2, 3])
-def test_a_phone_video_comes_upright(quarter, plain, tmp_path):
-    """A display matrix in the track header, as phones write it: players turn the picture."""
+def test_a_phone_video_is_upright(quarter, plain, tmp_path):
+    """A display matrix in the track header, as phones write it; players rotate the picture."""
     turn = {0: (1, 0, 0, 1), 1: (0, 1, -1, 0), 2: (-1, 0, 0, -1), 3: (0, -1, 1, 0)}[quarter]
     a, b, c, d = (int.to_bytes(n * 65_536, 4, "big", signed=True) for n in turn)
     zero, one = bytes(4), int.to_bytes(1 << 30, 4, "big")
     content = bytearray(plain.read_bytes())
-    at = content.index(b"tkhd") + 4 + 40  # version 0: the matrix lies 40 bytes into the box
+    at = content.index(b"tkhd") + 4 + 40  # version 0: the matrix is 40 bytes into the box
     content[at : at + 36] = a + b + zero + c + d + zero + zero + zero + one
     got = first_frames(io.BytesIO(bytes(content)), 2)[1]
     upright = first_frames(plain, 2)[1]
@@ -200,13 +200,13 @@ def write_wav(path: Path, sound: np.ndarray, rate_hz: int = SAMPLE_RATE_HZ) -> P
     return path
 
 
-def test_sound_at_our_own_rate_comes_back_sample_for_sample(tmp_path):
+def test_sound_at_our_own_rate_is_decoded_sample_for_sample(tmp_path):
     sound = np.clip(NOISE, -1, 1)
     got = decode.decode_sound(write_wav(tmp_path / "a.wav", sound))
     assert np.array_equal(got, (np.round(sound * 32_767) / 32_768).astype(np.float32))
 
 
-def test_eight_bit_sound_has_its_zero_in_the_middle(tmp_path):
+def test_eight_bit_sound_is_centred_at_zero(tmp_path):
     with wave.open(str(tmp_path / "a.wav"), "wb") as file:
         file.setparams((1, 1, SAMPLE_RATE_HZ, 0, "NONE", ""))
         file.writeframes(bytes([128, 0, 255, 128]))
@@ -221,7 +221,7 @@ def test_channels_are_averaged(right, tmp_path):
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 22_050, 44_100, 48_000])
-def test_a_change_of_rate_moves_no_sound(rate_hz, tmp_path):
+def test_resampling_does_not_shift_sound(rate_hz, tmp_path):
     click = np.zeros(rate_hz)
     click[rate_hz // 4 * 3] = 0.9
     got = decode.decode_sound(write_wav(tmp_path / "a.wav", click, rate_hz))
@@ -241,7 +241,7 @@ def sound_file(path: Path, codec: str) -> Path:
 
 
 @pytest.mark.parametrize(("ending", "codec"), [("flac", "flac"), ("mp3", "libmp3lame"), ("m4a", "aac")])
-def test_sound_files_start_where_their_sound_starts(ending, codec, tmp_path):
+def test_sound_files_are_decoded_without_encoder_delay(ending, codec, tmp_path):
     path = sound_file(tmp_path / f"speech.{ending}", codec)
     got = decode.fit(decode.decode_sound(path), 50)
     lags = [np.corrcoef(np.roll(got, -lag)[2000:-2000], NOISE[2000:-2000])[0, 1] for lag in range(-200, 201)]
@@ -249,7 +249,7 @@ def test_sound_files_start_where_their_sound_starts(ending, codec, tmp_path):
     assert not decode.probe(path).has_video
 
 
-def test_the_cover_of_an_album_is_no_video(tmp_path):
+def test_an_album_cover_is_not_a_video(tmp_path):
     path = sound_file(tmp_path / "song.mp3", "libmp3lame")
     cover = b"\0image/png\0\x03\0" + cv2.imencode(".png", numbered(3))[1].tobytes()
     frame = b"APIC" + len(cover).to_bytes(4, "big") + b"\0\0" + cover
@@ -283,25 +283,31 @@ def flash_and_click(flash: int, num_frames: int, rate_hz: int, sound_start_s: fl
     [("a.mp4", "libx264", "aac"), ("a.mkv", "libx264", "flac"), ("a.webm", "libvpx", "libopus")],
 )
 @pytest.mark.parametrize(("picture_start_s", "sound_start_s"), [(0.0, 0.0), (0.0, 0.3), (0.4, 0.0), (0.4, 0.2)])
-def test_a_flash_and_a_click_stay_together(name, video, audio, picture_start_s, sound_start_s, tmp_path):
+def test_a_flash_and_a_click_stay_synchronous(name, video, audio, picture_start_s, sound_start_s, tmp_path):
     flash, num_frames = 30, 50
     pictures, sound = flash_and_click(flash, num_frames, 48_000, sound_start_s - picture_start_s)
     times = [Fraction(picture_start_s).limit_denominator(100) + time for time in steady(num_frames, FPS)]
     path = write(
-        tmp_path / name, times, video=video, audio=audio, sound=sound, rate_hz=48_000,
-        sound_start_s=sound_start_s, pictures=pictures,
-    )  # fmt: skip
+        tmp_path / name,
+        times,
+        video=video,
+        audio=audio,
+        sound=sound,
+        rate_hz=48_000,
+        sound_start_s=sound_start_s,
+        pictures=pictures,
+    )
     for source in (path, tmp_path / "again.mp4"):
         got = first_frames(source, 1000)
-        heard = decode.decode_sound(source)
+        sound = decode.decode_sound(source)
         assert int(got.mean(axis=(1, 2, 3)).argmax()) == flash
-        click_s = int(np.abs(heard).argmax()) / SAMPLE_RATE_HZ
+        click_s = int(np.abs(sound).argmax()) / SAMPLE_RATE_HZ
         assert click_s == pytest.approx((flash + 0.5) / FPS, abs=0.003)
-        encode.encode_video(tmp_path / "again.mp4", got, decode.fit(heard, len(got)))
+        encode.encode_video(tmp_path / "again.mp4", got, decode.fit(sound, len(got)))
 
 
 @pytest.mark.parametrize("sound_frames", [10, 60])
-def test_sound_of_another_length_leaves_the_pictures_alone(sound_frames, tmp_path):
+def test_the_length_of_the_sound_does_not_change_the_pictures(sound_frames, tmp_path):
     sound = np.resize(NOISE, (1, sound_frames * SAMPLES_PER_FRAME))
     path = write(tmp_path / "a.mkv", steady(25, 25), audio="flac", sound=sound)
     assert len(list(decode.frames(path))) == 25
@@ -338,8 +344,8 @@ def test_a_real_clip_has_75_frames_and_their_sound(name):
 
 
 @pytest.mark.parametrize("size", [(160, 160), (97, 131), (1280, 720)])
-def test_a_part_of_a_picture_is_that_part_of_the_whole(size, tmp_path):
-    """Training converts parts and dubbing wholes: not one value may differ."""
+def test_a_slice_of_a_picture_equals_the_slice_of_the_whole(size, tmp_path):
+    """Training converts slices and dubbing whole pictures: no value may differ."""
     rng = np.random.default_rng(0)
     small = rng.integers(0, 255, (size[1] // 8, size[0] // 8, 3), dtype=np.uint8)
     encode.encode_video(tmp_path / "a.mp4", [cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)] * 2, None)

@@ -1,4 +1,4 @@
-"""What is written can be read back as it was, byte for byte the same each time."""
+"""Encoded videos decode to their input, and the same input gives the same bytes."""
 
 import io
 
@@ -15,12 +15,12 @@ NOISE = (0.2 * RNG.standard_normal(2 * SAMPLE_RATE_HZ)).astype(np.float32)
 
 
 def soft(height: int, width: int) -> np.ndarray:
-    """A random picture that a codec can follow."""
+    """A random picture, smooth enough for a codec."""
     return cv2.GaussianBlur(RNG.integers(0, 255, (height, width, 3), dtype=np.uint8), (0, 0), 4)
 
 
 @pytest.mark.parametrize("height", [160, 720])
-def test_colours_come_back_at_the_matrix_of_small_and_of_large_pictures(height):
+def test_colours_are_kept_with_the_matrix_of_small_and_of_large_pictures(height):
     colour = np.array([200, 40, 90], np.uint8)
     file = io.BytesIO()
     encode.encode_video(file, [np.broadcast_to(colour, (height, 64, 3))], None, crf=5)
@@ -34,7 +34,7 @@ def test_a_grey_ramp_is_not_darkened():
     assert abs((first_frames(file, 1)[0].astype(float) - ramp).mean()) < 0.3
 
 
-def test_an_odd_size_is_made_even_by_its_edge():
+def test_an_odd_size_is_padded_with_its_edge():
     picture = soft(33, 47)
     file = io.BytesIO()
     encode.encode_video(file, [picture] * 2, None, crf=5)
@@ -55,10 +55,10 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
 
 
-def test_what_is_written_is_as_long_as_its_sound(tmp_path):
+def test_a_video_is_as_long_as_its_sound(tmp_path):
     encode.encode_video(tmp_path / "a.mp4", [soft(32, 128)] * 25, NOISE[: 25 * SAMPLES_PER_FRAME])
-    told = decode.probe(tmp_path / "a.mp4")
-    assert (told.width, told.height, told.fps, told.num_frames, told.has_sound) == (128, 32, 25, 25, True)
+    probe = decode.probe(tmp_path / "a.mp4")
+    assert (probe.width, probe.height, probe.fps, probe.num_frames, probe.has_sound) == (128, 32, 25, 25, True)
     sound = decode.decode_sound(tmp_path / "a.mp4")
     assert 0 <= len(sound) - 25 * SAMPLES_PER_FRAME < 1024  # AAC comes in blocks
     assert np.corrcoef(sound[: 25 * 640], NOISE[: 25 * 640])[0, 1] > 0.9
@@ -71,7 +71,7 @@ def test_sound_that_outlasts_the_pictures_is_written_to_its_last_sample():
     assert len(first_frames(file, 100)) == 2
 
 
-def test_loud_sound_is_clipped_and_not_wrapped():
+def test_loud_sound_is_clipped():
     file = io.BytesIO()
     tone = 3 * np.sin(2 * np.pi * 200 * np.arange(16_000) / SAMPLE_RATE_HZ)
     encode.encode_video(file, [soft(32, 32)] * 25, tone)

@@ -1,4 +1,4 @@
-"""Damaged, empty and foreign files: a reason of the fixed list, never a crash and never an endless wait."""
+"""Damaged, empty and foreign files give a known reason, never a crash or a hang."""
 
 import io
 import wave
@@ -55,7 +55,7 @@ def reason(call, source) -> str:
     ],
     ids=["empty", "one byte", "text", "zeros", "random", "playlist"],
 )
-def test_what_is_no_video_is_refused_with_a_reason(call, content, expected, tmp_path):
+def test_a_file_that_is_not_a_video_is_refused_with_a_reason(call, content, expected, tmp_path):
     (tmp_path / "clip.mp4").write_bytes(content)
     assert reason(call, tmp_path / "clip.mp4") == expected
 
@@ -67,14 +67,14 @@ def test_a_list_of_files_opens_none_of_them(clip, tmp_path, monkeypatch):
     assert reason(all_frames, tmp_path / "list.mp4") == "unreadable"
 
 
-def test_an_mp4_that_lost_its_index_is_unreadable(clip):
+def test_an_mp4_without_its_index_is_unreadable(clip):
     file = io.BytesIO()
     encode.encode_video(file, decode.frames(io.BytesIO(clip)), None)  # a file object gets the index at its end
     assert reason(all_frames, io.BytesIO(file.getvalue()[:-200])) == "unreadable"
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
-def test_a_cut_file_gives_what_it_has_and_then_says_truncated(share, clip):
+def test_a_truncated_file_gives_its_frames_and_then_an_error(share, clip):
     whole, got = all_frames(io.BytesIO(clip)), []
     with pytest.raises(containers.MediaError, match=r"truncated: \d+ of 50 frames") as caught:
         for picture in decode.frames(io.BytesIO(clip[: int(share * len(clip))])):
@@ -84,7 +84,7 @@ def test_a_cut_file_gives_what_it_has_and_then_says_truncated(share, clip):
     assert all(np.array_equal(one, other) for one, other in zip(got, whole, strict=False))
 
 
-def test_damage_in_the_middle_ends_the_pictures_before_it(clip):
+def test_damage_in_the_middle_ends_the_video_there(clip):
     content = bytearray(clip)
     content[len(clip) // 2 : len(clip) // 2 + 4000] = RNG.bytes(4000)
     whole, got = all_frames(io.BytesIO(clip)), []
@@ -95,7 +95,7 @@ def test_damage_in_the_middle_ends_the_pictures_before_it(clip):
     assert len(decode.decode_sound(io.BytesIO(bytes(content)))) >= len(NOISE)
 
 
-def test_a_few_lost_frames_at_the_end_are_no_truncation(clip):
+def test_a_few_missing_frames_at_the_end_are_accepted(clip):
     assert 45 <= len(all_frames(io.BytesIO(clip[: int(0.96 * len(clip))]))) < 50
 
 
@@ -113,8 +113,8 @@ def test_damaged_bytes_give_frames_or_a_reason_and_never_a_crash(seed, clip):
             assert error.reason in ("unreadable", "truncated", "no_sound")
 
 
-def test_a_stream_that_no_decoder_knows_is_a_reason(clip):
-    """PyAV gives such a stream no codec context at all."""
+def test_a_stream_without_a_decoder_has_a_reason(clip):
+    """PyAV gives such a stream no codec context."""
     unknown_picture = io.BytesIO(clip.replace(b"avc1", b"zzz1").replace(b"avcC", b"zzzC"))
     assert reason(all_frames, unknown_picture) == "unreadable"
     assert not decode.probe(unknown_picture).has_video
@@ -125,18 +125,18 @@ def test_a_stream_that_no_decoder_knows_is_a_reason(clip):
 
 
 @pytest.mark.parametrize("rate_hz", [1, 1 << 30])
-def test_an_absurd_sample_rate_is_not_stretched_to_gigabytes(rate_hz):
+def test_an_absurd_sample_rate_is_refused_instead_of_resampled_to_gigabytes(rate_hz):
     content = bytearray(wav(NOISE).getvalue())
     content[24:28] = rate_hz.to_bytes(4, "little")
     assert reason(decode.decode_sound, io.BytesIO(bytes(content))) == "no_sound"
 
 
-def test_a_video_without_sound_is_told_before_and_at_decoding(tmp_path):
+def test_a_video_without_sound_is_recognised_before_and_at_decoding(tmp_path):
     encode.encode_video(tmp_path / "a.mp4", [np.zeros((32, 32, 3), np.uint8)] * 5, None)
     assert reason(decode.decode_sound, tmp_path / "a.mp4") == "no_sound"
-    told = decode.probe(tmp_path / "a.mp4")
-    assert told.has_video
-    assert not told.has_sound
+    probe = decode.probe(tmp_path / "a.mp4")
+    assert probe.has_video
+    assert not probe.has_sound
 
 
 def test_a_sound_file_has_no_frames():
@@ -144,6 +144,6 @@ def test_a_sound_file_has_no_frames():
     assert reason(decode.decode_sound, wav(NOISE[:0])) in ("no_sound", "unreadable")
 
 
-def test_a_wrong_path_is_said_at_once(tmp_path):
+def test_a_wrong_path_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         decode.probe(tmp_path / "absent.mp4")

@@ -1,4 +1,4 @@
-"""Videos of any container, rate and kind at their own rate; damage is a reason, never a crash or an endless wait."""
+"""Videos of any container and rate, read at their own rate; damage gives a reason, never a crash or a hang."""
 
 from fractions import Fraction
 
@@ -29,7 +29,7 @@ def test_every_picture_comes_once_at_its_own_time(fps, name, video, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mpg", "a.avi"])
-def test_backwards_are_the_same_pictures(name, tmp_path):
+def test_backwards_gives_the_same_pictures(name, tmp_path):
     video = {"a.mpg": "mpeg1video", "a.avi": "mpeg4"}.get(name, "libx264")
     path = write(tmp_path / name, steady(41, 25), video=video)
     there = list(native_rate.pictures(path))
@@ -44,7 +44,7 @@ def test_starting_later_gives_the_rest(tmp_path):
 
 
 @pytest.mark.parametrize("uneven", [False, True])
-def test_pieces_joined_are_one_video_with_the_same_times_and_pictures(uneven, tmp_path):
+def test_joined_segments_are_one_video_with_the_same_times_and_pictures(uneven, tmp_path):
     ticks = np.arange(30) * 3003
     if uneven:
         ticks[11:] += 40_000
@@ -67,16 +67,16 @@ def test_pieces_joined_are_one_video_with_the_same_times_and_pictures(uneven, tm
 
 
 @pytest.mark.parametrize("num_channels", [1, 2, 6])
-def test_a_voice_goes_to_both_sides_or_to_the_centre(num_channels, tmp_path):
+def test_mono_goes_to_both_channels_of_stereo_or_to_the_centre(num_channels, tmp_path):
     path = write(tmp_path / "a.mkv", steady(25, 25), audio="flac", sound=NOISE[None, :16000])
-    heard = np.concatenate(list(native_rate.channels(path, SoundFormat(16000, num_channels, 1.0))), axis=1)
-    assert heard.shape[0] == num_channels
-    loud = [k for k in range(num_channels) if np.abs(heard[k]).max() > 0.1]
+    sound = np.concatenate(list(native_rate.channels(path, SoundFormat(16000, num_channels, 1.0))), axis=1)
+    assert sound.shape[0] == num_channels
+    loud = [k for k in range(num_channels) if np.abs(sound[k]).max() > 0.1]
     assert loud == {1: [0], 2: [0, 1], 6: [2]}[num_channels]
 
 
 @pytest.mark.parametrize("size_wh", [(128, 96), (1280, 720)])
-def test_a_patch_changes_its_pixels_and_no_value_of_the_planes_beside(size_wh, tmp_path):
+def test_a_patch_changes_only_its_own_pixels(size_wh, tmp_path):
     width, height = size_wh
     rng = np.random.default_rng(0)
     small = rng.integers(0, 255, (height // 16, width // 16, 3), dtype=np.uint8)
@@ -87,18 +87,18 @@ def test_a_patch_changes_its_pixels_and_no_value_of_the_planes_beside(size_wh, t
     changed = np.zeros((24, 40), bool)
     changed[5:17, 7:30] = True
     patch = 255 - picture[32:56, 16:56]
-    made = picture.patched(16, 32, patch, changed)
-    planes = [one.frame().to_ndarray() for one in (picture, made)]
+    patched = picture.patched(16, 32, patch, changed)
+    planes = [one.frame().to_ndarray() for one in (picture, patched)]
     luma = np.flatnonzero((planes[0][:height] != planes[1][:height]).any(axis=1))
     assert luma.min() >= 32 + 5 and luma.max() <= 32 + 16
     outside = np.ones(picture.shape[:2], bool)
-    outside[32 + 4 - 2 : 32 + 18 + 2, 16 + 6 - 2 : 16 + 30 + 2] = False  # colours lie between two pixels
-    assert (made.rgb()[outside] == picture.rgb()[outside]).all()
-    inside = np.abs(made.rgb()[32 + 7 : 32 + 15, 16 + 9 : 16 + 28].astype(int) - patch[7:15, 9:28])
+    outside[32 + 4 - 2 : 32 + 18 + 2, 16 + 6 - 2 : 16 + 30 + 2] = False  # colour samples are between two pixels
+    assert (patched.rgb()[outside] == picture.rgb()[outside]).all()
+    inside = np.abs(patched.rgb()[32 + 7 : 32 + 15, 16 + 9 : 16 + 28].astype(int) - patch[7:15, 9:28])
     assert inside.mean() < 3
 
 
-def test_what_was_decoded_is_encoded_again_without_a_change_of_colour(tmp_path):
+def test_re_encoding_a_decoded_picture_keeps_its_colours(tmp_path):
     flat = [np.full((64, 128, 3), (200, 30, 90), np.uint8)] * 3
     encode.encode_video(tmp_path / "a.mp4", flat, None, crf=1)
     decoded = [picture for picture, _ in native_rate.pictures(tmp_path / "a.mp4")]
@@ -121,7 +121,7 @@ def encoded(path, options=None, pix_fmt="yuv420p", codec="libx264", trc=None):
     return path
 
 
-def test_interlaced_pictures_become_whole_ones(tmp_path):
+def test_interlaced_pictures_are_deinterlaced(tmp_path):
     path = encoded(tmp_path / "a.mp4", {"x264-params": "tff=1"})
     got = [picture.rgb().astype(int) for picture, _ in native_rate.pictures(path)]
     assert len(got) == 10
@@ -138,13 +138,13 @@ def test_hdr_is_refused_by_name(tmp_path):
         next(native_rate.pictures(encoded(tmp_path / "a.mp4", trc=16)))
 
 
-def test_what_is_transparent_is_shown(tmp_path):
+def test_transparent_videos_are_read(tmp_path):
     path = encoded(tmp_path / "a.webm", pix_fmt="yuva420p", codec="libvpx-vp9")
     assert len([picture.rgb() for picture, _ in native_rate.pictures(path)]) == 10
 
 
 def damaged(whole, seed):
-    """Bytes set, cut out, doubled or cut off, as the seed says."""
+    """Bytes overwritten, removed, repeated or cut off, chosen by the seed."""
     rng = np.random.default_rng(seed)
     data = bytearray(whole)
     for _ in range(int(rng.integers(1, 6))):
@@ -163,7 +163,7 @@ def damaged(whole, seed):
 
 
 @pytest.mark.parametrize(("name", "video"), [("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.mpg", "mpeg1video")])
-def test_a_hundred_damaged_files_are_pictures_in_order_or_a_reason(name, video, tmp_path):
+def test_a_hundred_damaged_files_give_pictures_in_order_or_a_reason(name, video, tmp_path):
     audio = "mp2" if name.endswith("mpg") else "aac"
     whole = write(tmp_path / name, steady(12, 25), video=video, audio=audio, sound=NOISE[None, :8000]).read_bytes()
     outcomes = {"read": 0, "refused": 0}

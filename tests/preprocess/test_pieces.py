@@ -61,8 +61,10 @@ def test_a_long_video_is_cut_and_each_piece_has_its_own_pictures_and_sound(filme
     p = params()
     parts = parts_of(video, p)
     assert [(part.number, part.first, part.num_frames, part.alone) for part in parts] == [
-        (0, 0, 20, False), (1, 20, 20, False), (2, 40, 10, False),
-    ]  # fmt: skip
+        (0, 0, 20, False),
+        (1, 20, 20, False),
+        (2, 40, 10, False),
+    ]
     assert isinstance(parts[2].outcome, Refusal) and parts[2].outcome.reason == "too_short"
     whole = list(decode.frames(video))
     sound = decode.decode_sound(video)
@@ -103,8 +105,11 @@ def test_the_index_names_each_piece_with_its_span_and_a_withdrawal_covers_all_of
     write(Path("v/short.mp4"), others[:18], other_sound[: timing.num_samples(18)])
     Path("v/long.txt").write_text("WORDS OF ALL OF IT")
     folder = {
-        "corpus.name": "folder", "corpus.folder": "v", "corpus.val_share": 0.0, "corpus.test_share": 0.0,
-    }  # fmt: skip
+        "corpus.name": "folder",
+        "corpus.folder": "v",
+        "corpus.val_share": 0.0,
+        "corpus.test_share": 0.0,
+    }
     p = params(**folder)
     monkeypatch.setattr(index, "demand_splits", lambda *_: None)
     run_acquire(p)

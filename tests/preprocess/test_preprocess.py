@@ -111,7 +111,7 @@ def damaged(tiny):
     (videos / "truncated.mp4").write_bytes(clips[0][: len(clips[0]) // 2])
     (videos / "text.mp4").write_bytes(b"this is no video\n" * 50)
     (videos / "empty.mp4").write_bytes(b"")
-    (videos / "notes.txt").write_text("words of nobody")
+    (videos / "notes.txt").write_text("a transcript without a video")
     frames = list(decode.frames(_as_file(clips[0], tiny)))
     encode.encode_video(videos / "soundless.mp4", frames, None)
     encode.encode_video(videos / "short.mp4", frames[:8], np.zeros(8 * 640, np.float32))

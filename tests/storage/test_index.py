@@ -16,6 +16,10 @@ def row(number: int) -> dict[str, object]:
     return clip | {"status": "refused", "reason": "missing", "detail": "in train.txt"}
 
 
+def test_the_type_of_a_row_has_the_columns_of_both_tables():
+    assert set(index.Row.__annotations__) == {*index.CLIPS_SCHEMA.names, *index.INDEX_SCHEMA.names}
+
+
 @pytest.mark.parametrize("num_rows", [0, 1, 1000, 2048, 2049, 5000])
 def test_a_table_larger_than_its_buffers_holds_every_row_sorted_by_clip(tmp_path, monkeypatch, num_rows):
     monkeypatch.setattr(index, "ROW_GROUP", 1024)

@@ -67,7 +67,7 @@ def test_sigterm_saves_at_the_next_step_and_the_same_command_goes_on(tiny, undis
 
     monkeypatch.setattr(Trainer, "_next", one_that_is_told_to_stop_at_step_7)
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Stopped, match="stopped by SIGTERM at step 8 of 16: run again to go on"):
+    with pytest.raises(Stopped, match="stopped by SIGTERM at step 8 of 16: run again to resume"):
         train.run(load())
     assert signal.getsignal(signal.SIGTERM) == before
     assert not paths.GENERATOR.is_file() and not paths.TRAIN_CURVE.is_file()
@@ -81,7 +81,7 @@ def test_a_stopped_training_ends_with_status_75(tiny):
     running = command("-m", "tasks.train")
     errors = running.communicate(timeout=300)[1].decode()
     assert running.returncode == 75
-    assert "stopped by train.time_limit_s at step 1 of 16: run again to go on" in errors
+    assert "stopped by train.time_limit_s at step 1 of 16: run again to resume" in errors
 
 
 def test_a_training_in_slices_of_a_step_each_ends_as_one_without_a_limit(tiny, undisturbed):
@@ -110,7 +110,7 @@ def test_a_state_from_elsewhere_is_gone_on_from(tiny, undisturbed, monkeypatch, 
         train.run(load(**{"train.time_limit_s": 1e-3}))
     monkeypatch.setenv("LIPGAN_STATE", str(next(Path(".cache/train").glob("*/state.pt")).rename("moved.pt")))
     train.run(load())
-    assert "going on at step 1 of 16" in capfd.readouterr().err
+    assert "resuming at step 1 of 16" in capfd.readouterr().err
     assert digests() == undisturbed
 
 
@@ -119,7 +119,7 @@ def test_a_damaged_state_is_one_line(tiny):
     last = States(p).last
     last.parent.mkdir(parents=True)
     last.write_bytes(b"PK\x03\x04 not a state")
-    with pytest.raises(UserError, match="damaged, or no state of a training"):
+    with pytest.raises(UserError, match="damaged, or not a training state"):
         train.run(p)
 
 

@@ -87,7 +87,7 @@ def poisoned(monkeypatch, calls):
 
 def test_a_loss_that_stays_not_finite_stops_the_run_after_going_back_and_keeps_the_last_checkpoint(tiny, monkeypatch):
     poisoned(monkeypatch, range(5, 1000))
-    with pytest.raises(UserError, match=r"not finite before step 6, after going back 3 times .* lower train.lr"):
+    with pytest.raises(UserError, match=r"not finite before step 6, after 3 rollbacks .* lower train.lr"):
         train.run(load())
     state = checkpoints.load_state(next(Path(".cache/train").glob("*/state.pt")))
     assert state["step"] == 4 and all(v.isfinite().all() for v in state["gan"]["generator"].values())
