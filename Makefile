@@ -7,10 +7,11 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test lint check docs app mlflow server clean
+.PHONY: help demo dub test lint check docs app mlflow server clean
 
 help:
 	@echo "make demo    install, run the pipeline on the embedded corpus, dub a clip: about 16 minutes"
+	@echo "make dub     FACE=talk.mp4 AUDIO=speech.wav [OUT=out/dubbed.mp4]: install, dub a video with the released model"
 	@echo "make test    install, run every test, on all cores: about 15 minutes on two"
 	@echo "make lint    ruff and mypy"
 	@echo "make check   lint, types, dependencies, tests: what .ci/run calls"
@@ -24,6 +25,7 @@ help:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4) and "error: Python 3.11.4 or newer is needed")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m tasks.features.mesh_model || echo "going on without the face mesh's model"
 	@touch $@
 
@@ -40,6 +42,11 @@ help:
 demo: .venv/.installed
 	python -m tasks.core.config
 	python -m flows demo
+
+OUT ?= out/dubbed.mp4
+dub: .venv/.installed
+	@test -n "$(FACE)" -a -n "$(AUDIO)" || { echo "error: make dub FACE=talk.mp4 AUDIO=speech.wav [OUT=out/dubbed.mp4]" >&2; exit 2; }
+	python -m flows dub --face "$(FACE)" --audio "$(AUDIO)" --out "$(OUT)"
 
 # A file of tests runs in one process; what several need is built once for all (tests/conftest.py, built_once).
 test: .venv/.installed-dev

@@ -1,11 +1,11 @@
-"""Taking LRS2 in, against the fastest that the parts can be read and hashed by the usual tools.
+"""Acquiring LRS2, compared with reading and hashing its parts by the usual tools.
 
     python -m benchmarks.acquire [--gigabytes 2] [--delete-parts]     writes benchmarks/results/acquire.json
     python -m benchmarks.acquire --clips 144000 --clip-bytes 2000     as many clips as LRS2 has, each a tiny one;
                                                                       writes benchmarks/results/acquire-144000.json
 
-A generated archive of clips of noise, cut into five parts. In one run, on one disk: `cat parts | sha256sum`, then the
-stage from parts to raw shards and clip table, in a process of its own, whose largest memory is noted.
+A generated archive of noise clips, split into five parts. In one run, on one disk: `cat parts | sha256sum`, then the
+stage from parts to raw shards and clip table, in a separate process whose peak memory is recorded.
 """
 
 import argparse
@@ -62,12 +62,12 @@ def main() -> None:
             while running.poll() is None:
                 peak_disk = max(peak_disk, used(folder))
                 time.sleep(0.25)
-            said = running.stdout.read()
+            output = running.stdout.read()
         stage_s = time.monotonic() - began
         if running.returncode:
             raise SystemExit(f"the stage ended with {running.returncode}")
         reading_again_s = None if args.delete_parts else sha256sum(names)
-    figures = json.loads(said.splitlines()[-1])
+    figures = json.loads(output.splitlines()[-1])
     result = {
         "machine": machine(),
         "commit": commit(),
@@ -78,7 +78,7 @@ def main() -> None:
         "cat_sha256sum_again_s": reading_again_s and round(reading_again_s, 2),
         "acquire_s": round(stage_s, 2),
         "throughput_ratio": round(reading_s / stage_s, 3),
-        "peak_disk_share": round(peak_disk / num_bytes, 3),  # in sizes of the archive; all parts lie there at the start
+        "peak_disk_share": round(peak_disk / num_bytes, 3),  # of the archive's size; at the start all parts are there
         **figures,
     }
     suffix = (f"-{num_clips}" if args.clips else "") + ("-delete-parts" if args.delete_parts else "")
@@ -115,16 +115,16 @@ def stage() -> None:
 
 
 def used(folder: Path) -> int:
-    """Bytes of the files below; what is linked twice counts once."""
-    found = {}
+    """Bytes of the files in a folder; hard links count once."""
+    sizes = {}
     for place, _, names in os.walk(folder):
         for name in names:
             try:
                 stat = os.stat(os.path.join(place, name))
             except FileNotFoundError:  # the stage has just deleted or renamed it
                 continue
-            found[stat.st_ino] = stat.st_size
-    return sum(found.values())
+            sizes[stat.st_ino] = stat.st_size
+    return sum(sizes.values())
 
 
 def generate(folder: Path, num_clips: int, clip_bytes: int) -> None:
@@ -155,7 +155,7 @@ def generate(folder: Path, num_clips: int, clip_bytes: int) -> None:
 
 
 class Cut(io.RawIOBase):
-    """A file that goes on in the next part once one is full."""
+    """A file that continues in the next part when one is full."""
 
     def __init__(self, folder: Path, edge: float) -> None:
         self._folder, self._edge, self._number = folder, edge, 0

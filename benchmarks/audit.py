@@ -1,10 +1,10 @@
-"""The audit's time: a question over a long git history, the first time and after it, and hashing against md5sum.
+"""Time of the audit: a query over a long git history, first and repeated, and hashing compared with md5sum.
 
     python -m benchmarks.audit [--commits 200] [--clips 1000] [--gigabytes 1]    writes benchmarks/results/audit.json
 
-A generated history, each commit with a dvc.lock and an index of its own; then the same question once more, as a command
-in a process of its own, so that the start of Python counts. Then shards of noise: `md5sum` one file after another, and
-the audit's hashing of the same files (md5 of each, sha256 of each clip), in one run, on one disk.
+A generated history, each commit with its own dvc.lock and index; each query is a command in a separate process, so that
+Python's start counts. Then shards of noise: `md5sum` one file after another, and the audit's hashing of the same files
+(md5 of each, sha256 of each clip), in one run, on one disk.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
         os.environ["LIPGAN_CACHE"] = str(Path(scratch) / ".cache")
         history_of.grown(args.commits, args.clips)
-        first_s, again_s = asked(args.commits), asked(args.commits)
+        first_s, again_s = query(args.commits), query(args.commits)
         reading, hashing = shards(args.gigabytes)
     result = {
         "machine": machine(),
@@ -56,8 +56,8 @@ def main() -> None:
     (RESULTS / "audit.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
-def asked(num_commits: int) -> float:
-    """Seconds that the command needs to answer for every commit."""
+def query(num_commits: int) -> float:
+    """Seconds of a query that covers every commit."""
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "flows", "audit", "--clip", "new0010/c", "--json"],

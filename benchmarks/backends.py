@@ -1,11 +1,11 @@
-"""What computes the generator, and what that does to its pictures: ms a frame at the demo's width and at LipGAN's own.
+"""Backends of the generator: ms per frame at the demo's width and LipGAN's own, and the quality of their pictures.
 
     python -m benchmarks.backends            benchmarks/results/backends.json
-    python -m benchmarks.backends --compile  before it: torch.compile, which takes minutes, into its cache
+    python -m benchmarks.backends --compile  run first: torch.compile, which takes minutes, fills its cache
 
-eager: as torch lays tensors out; channels_last: as we dub; torch.compile only at the demo's width, as it compiles for
-minutes. Times at full width are of random weights, which cost what
-trained ones do; the pictures are judged at the demo's width, by the gate of tasks/inference/auto_backend.py.
+eager: torch's default memory layout; channels_last: as in dubbing; torch.compile only at the demo's width, because it
+takes minutes. Times at full width are of random weights, which cost the same as trained ones; the pictures are checked
+at the demo's width, by the gate of tasks/inference/auto_backend.py.
 """
 
 import argparse
@@ -29,7 +29,7 @@ BATCHES, ROUNDS = (1, 8), 5
 
 
 def full_width(folder: Path) -> Path:
-    """LipGAN's own size with random weights, as a checkpoint like any other."""
+    """A checkpoint of LipGAN's own size with random weights."""
     _, about = checkpoints.load(paths.GENERATOR)
     about["params"]["model"]["width"] = 1.0
     torch.manual_seed(0)
@@ -53,7 +53,7 @@ def ways(checkpoint: Path, compiled: bool) -> dict[str, LipSync]:
 
 
 def times(syncs: dict[str, LipSync], batch: int, rounds: int) -> dict[str, float]:
-    """Milliseconds a frame; all take turns, medians."""
+    """Median milliseconds per frame; all take turns."""
     rng = np.random.default_rng(0)
     size = next(iter(syncs.values())).size
     faces = rng.integers(0, 256, (batch, size, size, 3), dtype=np.uint8)

@@ -1,9 +1,9 @@
-"""What `make demo` takes and reaches, in a fresh clone of the committed tree: the table of the README.
+"""Time and results of `make demo` in a fresh clone of the committed tree, for the README's table.
 
     python -m benchmarks.demo            about 15 minutes; writes benchmarks/results/demo.json and demo-strip.png
 
-Steps: clone, `make demo` (timed line by line), `dvc status`, a second `dvc repro` (must do nothing), and a second build
-of data/ with an empty unit cache (must have the same hashes).
+Steps: clone, `make demo` (timed by its output), `dvc status`, a second `dvc repro` (must do nothing), and a second
+build of data/ with an empty unit cache (must have the same hashes).
 """
 
 import argparse

@@ -1,14 +1,14 @@
-"""Dubbing end to end at 720p on this machine, beside the structure of LipGAN's and Wav2Lip's inference, in one run.
+"""Dubbing end to end at 720p on this machine, compared with the structure of LipGAN's and Wav2Lip's inference.
 
     python -m benchmarks.dub                       30 s of 720p, both ways, some backends: benchmarks/results/dub.json
     python -m benchmarks.dub --seconds 4 --small   a trial
     python -m benchmarks.dub --memory 600          only: peak memory of dubbing 600 s of 1080p (under 1.5 GB?)
     python -m benchmarks.dub --offset 10           only: how late the sound of 10 dubbed clips is, by the sync expert
 
-The baseline is that structure and no more, with our generator, detector and encoder: the whole video in memory as RGB,
-dlib on the whole of every frame as LipGAN does, all crops, then generation, then paste by a rectangle, then encoding.
-It gets the first BASELINE_S seconds: its time grows with the frames. Our breakdown is of CPU seconds by thread of work,
-since decoding, generating and encoding overlap; what stands under another is part of it.
+The baseline has that structure with our generator, detector and encoder: the whole video in memory as RGB, dlib on the
+whole of every frame as LipGAN does, all crops, then generation, then paste by a rectangle, then encoding. It gets the
+first BASELINE_S seconds: its time grows with the frames. Our breakdown is in CPU seconds of each thread, since
+decoding, generating and encoding overlap; indented steps are part of the step above.
 """
 
 import argparse
@@ -46,9 +46,9 @@ MAX_OFFSET = 7  # frames
 BACKENDS = ("torch", "openvino", "openvino-bf16", "openvino-int8")
 PARTS = {  # what is timed of ours: (where it is called from, its name) -> what the table calls it
     (dub, "find_faces"): "pass 1: find faces",
-    (look._Watch, "searched"): ". search whole frames",
-    (look._Watch, "near"): ". search near",
-    (look._Watch, "settle"): ". landmarks",
+    (look._Search, "searched"): ". search whole frames",
+    (look._Search, "near"): ". search near",
+    (look._Search, "settle"): ". landmarks",
     (render.Renderer, "one_face"): "pass 2: mouths",
     (LipSync, "generate"): ". generate",
     (paste, "over"): ". paste",
@@ -61,7 +61,7 @@ SIZES = {720: (1280, 720), 1080: (1920, 1080), 360: (640, 360)}
 
 
 def film_of(rows: int, seconds: float, out: Path) -> None:
-    """A speaker of the test split, going back and forth, a third of the picture high, on a picture of this size."""
+    """A test speaker, played forwards and backwards, two thirds of the picture high, on a picture of this size."""
     row = index.kept(index.read(paths.INDEX), "test")[0]
     clip = out.with_suffix(".clip.mp4")
     clip.write_bytes(raw_video(row["clip"]))
@@ -148,14 +148,14 @@ def peak_mb() -> float:
 
 
 def in_process(what: str, video: Path, sound: Path, out: Path, backend: str = "torch") -> dict:
-    """One way of dubbing in a process of its own, so that peak memory is its own."""
+    """One way of dubbing in a separate process, to measure its own peak memory."""
     command = [sys.executable, "-m", "benchmarks.dub", "--only", what, str(video), str(sound), str(out), backend]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def timed(spent: dict[str, float]) -> None:
-    """From now on every part of ours adds its CPU seconds, of its own thread, to `spent`."""
+    """Wrap every step of ours so that it adds the CPU seconds of its thread to `spent`."""
 
     def wrapped(work, name: str):
         @functools.wraps(work)
@@ -237,7 +237,7 @@ def main() -> None:
 
 
 def keep(result: dict, written: bool = True) -> None:
-    """Beside what the other runs of this benchmark have found."""
+    """Print the result and merge it into the file with those of other runs."""
     print(json.dumps(result, indent=2))
     if written:
         kept = json.loads(RESULT.read_text()) if RESULT.is_file() else {}

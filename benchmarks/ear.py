@@ -1,4 +1,4 @@
-"""How well the mouth follows words with music or noise under them, as the network hears them and separated.
+"""How well the mouth follows speech with music or noise in the background, with raw and with separated audio.
 
     python -m benchmarks.ear                 the test clips of data/: benchmarks/results/ear.json
 
@@ -11,14 +11,14 @@ import json
 import numpy as np
 
 from benchmarks.machine import RESULTS, machine
-from model import faces, mixtures, samples
+from model import faces, mixtures
 from model.metrics import temporal
 from tasks.core import paths
 from tasks.dubbing import separate
 from tasks.evaluate.raw_clips import RawClips
 from tasks.features import audio
 from tasks.features.landmarks import Predictor
-from tasks.inference import lip_sync
+from tasks.inference import lip_sync, mouth_score
 from tasks.loading.clips import Clips
 
 RESULT = RESULTS / "ear.json"
@@ -41,11 +41,9 @@ def main() -> None:
         sounds |= {f"{k} {s:g} dB": mixtures.mix_at_snr(voice, k, s, key) for k in mixtures.KINDS for s in SNR_DB}
         for name, sound in sounds.items():
             found = {}
-            for way, heard in (("raw", sound), ("separated", np.concatenate(list(separate.separated([sound]))))):
-                windows = samples.windows(audio.mfcc(heard, num_frames), np.arange(num_frames))
-                identity = clip.faces_TSS3[samples.identity_frame(clip.found_T)]
-                made_T = faces.aperture(predictor(sync.generate(identity, clip.faces_TSS3, windows)))
-                found[way] = float(temporal.lag_curve(made_T, truth_T, 0)[0])
+            for way, driving in (("raw", sound), ("separated", np.concatenate(list(separate.separated([sound]))))):
+                frames_TSS3 = mouth_score.generate_clip(sync, clip, audio.mfcc(driving, num_frames))
+                found[way] = float(temporal.lag_curve(faces.aperture(predictor(frames_TSS3)), truth_T, 0)[0])
             needed = separate.needs_separating([sound])
             found |= {"auto": found["separated" if needed else "raw"], "share separated": float(needed)}
             for way, value in found.items():

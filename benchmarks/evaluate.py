@@ -1,4 +1,4 @@
-"""What evaluation takes, part by part, and what LRS2's test split would take by scaling.
+"""Time of the evaluation by parts, and an estimate for LRS2's test split by scaling.
 
     python -m benchmarks.evaluate            on an idle machine, after `dvc repro`; writes results/evaluate.json
 
@@ -26,13 +26,13 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--clips", type=int, default=10, help="test clips; default: %(default)s")
     arguments.add_argument("--dry", action="store_true", help="write no result")
-    given = arguments.parse_args()
+    args = arguments.parse_args()
     p = config.load()
     sync, raw, meters = LipSync(paths.GENERATOR), RawClips(paths.CLIPS, paths.RAW), evaluate.meters_of(p.evaluate)
     clips = Clips(paths.INDEX, paths.SHARDS, "test")
     seconds: dict[str, float] = {"prepare": 0.0}
     frames = 0
-    for number in range(min(given.clips, len(clips))):
+    for number in range(min(args.clips, len(clips))):
         frames += len(clips[number].faces_TSS3)
         began = time.perf_counter()
         to = measure.reference_of(clips[number], clips.keys[number], meters, raw)
@@ -48,7 +48,7 @@ def main() -> None:
     total = sum(seconds.values())
     result = {
         "machine": machine(),
-        "clips": min(given.clips, len(clips)),
+        "clips": min(args.clips, len(clips)),
         "frames": frames,
         "rows": len(conditions.ROWS),
         "seconds": {name: round(value, 2) for name, value in seconds.items()},
@@ -59,7 +59,7 @@ def main() -> None:
         "lrs2_test": f"{LRS2_CLIPS} clips, {LRS2_FRAMES} frames, at the width of this checkpoint",
     }
     print(json.dumps(result, indent=2))
-    if not given.dry:
+    if not args.dry:
         RESULT.write_text(json.dumps(result, indent=2) + "\n")
 
 

@@ -1,11 +1,11 @@
-"""How often the gates are right: rendered hard clips that shall be refused or flagged, and clean ones that shall not.
+"""Accuracy of the gates: rendered hard clips that must be refused or flagged, and clean ones that must not.
 
     python -m benchmarks.gates [--seeds 20] [--clean 5]     needs models/; writes benchmarks/results/gates.json
 
-Every seed, none of which a threshold was chosen on, gives one clip of each hard case and some clean ones. A case counts
-as found only by its own word: a profile as `profile`, `no_face` or `turned`, a missing face as `no_face`, sound that
-was put 5 frames off as moved back to within one frame. "foreign" is the sound of one clean clip under the mouth of the
-next: it has no right offset, and the less of it is moved the better.
+Every seed gives one clip of each hard case and some clean ones; no threshold was chosen on these seeds. A case counts
+as found only by its own reason: a profile as `profile`, `no_face` or `turned`, a missing face as `no_face`, sound 5
+frames off as moved back to within one frame. "foreign" pairs the sound of a clean clip with the mouth of the next: it
+has no right offset, and should rarely be moved.
 """
 
 import argparse
@@ -87,7 +87,7 @@ def share(flags: Iterable[bool]) -> dict[str, float | int]:
 
 
 def confidences(clean: list[Outcome], limit_frames: int) -> dict[str, dict[str, float]]:
-    """Shares of sounds that would be moved, by the confidence that is asked for: in sync, 5 frames late, foreign."""
+    """Shares of sounds that would be moved, by the required confidence: in sync, 5 frames late, foreign."""
     seen = [one for one in clean if len(one.mouth_T)]
     own = [av_offset.offset(one.mouth_T, one.levels_T) for one in seen]
     late = [av_offset.offset(one.mouth_T[:-LATE_FRAMES], one.levels_T[LATE_FRAMES:]) for one in seen]

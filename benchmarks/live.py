@@ -1,11 +1,11 @@
-"""Live on this machine: work for a frame and the delay from sound to picture, at demo width and full width.
+"""Live dubbing on this machine: work per frame and delay from sound to picture, at demo width and full width.
 
-    python -m benchmarks.live            8 s of sound at its own speed, 720p, each width and backend
+    python -m benchmarks.live            8 s of sound in real time, 720p, each width and backend
     python -m benchmarks.live --small    4 s, demo width, torch: a trial
 
-The generator has random weights (work does not depend on them, and int8 is not asked for its gate); picture, landmarks
-and paste are real. Each way runs in a process of its own, the sound coming in chunks of 20 ms as from a microphone.
-"fps" is what the work alone allows.
+The generator has random weights (work does not depend on them, and the gate of int8 is skipped); picture, landmarks and
+paste are real. Each combination runs in a separate process; the sound arrives in chunks of 20 ms as from a microphone.
+"fps" is the rate that the work alone allows.
 """
 
 import argparse
@@ -38,7 +38,7 @@ WAYS = [(width, backend) for backend in backends.BACKENDS for width in (0.125, 1
 
 
 def picture_of(rows: int, out: Path) -> None:
-    """A speaker of the test split, two thirds of a picture of this size high."""
+    """A test speaker, two thirds of the picture high, on a picture of this size."""
     clip = out.with_suffix(".mp4")
     clip.write_bytes(raw_video(index.kept(index.read(paths.INDEX), "test")[0]["clip"]))
     face = next(decode.frames(clip))
@@ -57,17 +57,17 @@ def checkpoint_of(width: float, out: Path) -> None:
 
 
 def only(face: Path, sound: Path, checkpoint: Path, out: Path, backend: str) -> None:
-    """Work alone first, then the stream with its encoder at the speed of speech."""
+    """First the work alone, then the stream with its encoder in real time."""
     sync = LipSync(checkpoint, backend, int8.onnx_file(checkpoint) if backend in backends.INT8 else None)
     p = lip_sync.face_params(sync.about, checkpoint)
     portrait = Portrait(decode.read_image(face), sync, p, Predictor(paths.LANDMARKS))
     window_FW = np.zeros((12, 35), np.float32)
     for _ in range(5):
-        portrait.say(window_FW)
+        portrait.frame(window_FW)
     took_ms = []
     for _ in range(100):
         started = time.perf_counter()
-        portrait.say(window_FW)
+        portrait.frame(window_FW)
         took_ms.append(1000 * (time.perf_counter() - started))
     alone_ms = float(np.median(took_ms))
     with out.open("w+b") as file:

@@ -1,13 +1,13 @@
-"""Training samples a second and core: ours from shards, against LipGAN's data generator, in turns in one process.
+"""Training samples per second and core: our loader and LipGAN's data generator, in turns in one process.
 
     OMP_NUM_THREADS=1 python -m benchmarks.loader [--seconds 10]      needs data/; writes benchmarks/results/loader.json
 
-LipGAN's generator is written anew from its description: for every sample it lists the JPEGs of a clip's folder, reads
+LipGAN's generator is reimplemented from its description: for every sample it lists the JPEGs of a clip's folder, reads
 two of them, loads the clip's mel spectrogram from a compressed npz, and makes float64 arrays. Ours is
-tasks/loading/batches.py
-on the same frames, stored as JPEGs and raw: beginning with nothing decoded in every epoch, as with a corpus larger
-than memory, and with all clips decoded before. Processor time of the whole process; all files lie in the page cache.
-"Long" are the same clips ten times one after another: of a long clip no more is decoded than of a short one.
+tasks/loading/batches.py on the same frames, stored as JPEGs and raw: with nothing decoded at the start of every epoch,
+as for a corpus larger than memory, and with all clips decoded before. Processor time of the whole process; all files
+are in the page cache. "Long" are the same clips repeated ten times: of a long clip no more is decoded than of a short
+one.
 """
 
 import argparse
@@ -35,7 +35,7 @@ ROUNDS = 4
 
 
 def unpack(clips: Clips, folder: Path) -> list[Path]:
-    """The corpus as LipGAN keeps it: a folder a clip, a JPEG a frame, mels.npz."""
+    """The corpus in LipGAN's layout: a folder per clip, a JPEG per frame, mels.npz."""
     folders = []
     for number in range(len(clips)):
         clip, place = clips[number], folder / f"{number:05d}"
@@ -112,7 +112,7 @@ def ours(clips: Clips, p: TrainParams) -> Iterator[int]:
 
 
 def forgetful(clips: Clips, p: TrainParams) -> Iterator[int]:
-    """Every clip decoded once an epoch: what is in memory is forgotten when the next begins."""
+    """Every clip is decoded once per epoch: decoded clips are dropped before the next epoch."""
     per_epoch = len(clips) * p.windows_per_clip // BATCH
     for number, made in enumerate(ours(clips, p)):
         yield made

@@ -1,10 +1,10 @@
-"""Memory and speed of preprocessing long 1080p videos: they are cut into pieces, and memory does not grow with length.
+"""Memory and speed of preprocessing long 1080p videos, which are cut into pieces: memory must not grow with length.
 
     python -m benchmarks.long_video --minutes 1 3
 
-Each length is acquired (copied into a raw shard, hashed) and preprocessed in a process of its own, in a project folder
-that has models/landmarks.dat and models/yaw.json; peak RSS is the kernel's. The video is a rendered speaker enlarged
-to 1920 x 1080, 8 s of it, its packets repeated. Results: benchmarks/results/long_video.json
+Each length is acquired (copied into a raw shard, hashed) and preprocessed in a separate process, in a project folder
+with models/landmarks.dat and models/yaw.json; peak RSS is the kernel's. The video is 8 s of a rendered speaker enlarged
+to 1920 x 1080, its packets repeated. Results: benchmarks/results/long_video.json
 """
 
 import argparse
@@ -36,7 +36,7 @@ LOOP_S, WIDTH, HEIGHT = 8, 1920, 1080
 
 
 def loop(out: Path) -> None:
-    """8 s of a speaker in a large picture that ends as it begins."""
+    """8 s of a speaker in a large picture, forwards and backwards, so that it can be repeated."""
     spec = next(spec for spec in plan(0, "demo") if spec.case == "clean")
     mp4 = synthetic.render(spec).mp4
     frames = list(decode.frames(io.BytesIO(mp4)))
@@ -74,7 +74,7 @@ def repeat(one: Path, out: Path, times: int) -> None:
 
 
 def measure(video: Path) -> dict[str, float]:
-    """In this process: the raw shard, then every piece of it, as the stages do."""
+    """Write the raw shard and preprocess every piece of it in this process, as the stages do."""
     p = config.load()
     with video.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,11 +1,11 @@
-"""How surely `dub --speaker PICTURE` finds the person, by the description of faces it uses.
+"""Accuracy of `dub --speaker PICTURE`: how reliably its face descriptor recognises the person.
 
     python -m benchmarks.looks          the clips of data/: benchmarks/results/looks.json
     python -m benchmarks.looks --recognition dlib_face_recognition_resnet_model_v1.dat
 
-One frame is the picture, the second half of a clip is the face of a film: of the same clip, of another clip of the same
-person (other light, other place), of another person. hit: taken for the person, as they should be. false: another
-person taken for it. nearer: of the right face and a wrong one, the right one is the more alike.
+One frame is the picture, the second half of a clip is the video: of the same clip, of another clip of the same person
+(other light and place), or of another person. hit: the same person is recognised. false: another person is taken for
+them. nearer: the right face is more similar than a wrong one.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.machine import RESULTS, machine
 from tasks.core import paths
 from tasks.dubbing import likeness
-from tasks.dubbing.speaker import LOOKED_AT
+from tasks.dubbing.speaker import MAX_PORTRAITS
 from tasks.loading.clips import Clips
 
 RESULT = RESULTS / "looks.json"
@@ -33,7 +33,7 @@ def main() -> None:
         clips = Clips(paths.INDEX, paths.SHARDS, split)
         for number in range(len(clips)):
             faces_TSS3 = clips[number].faces_TSS3
-            at = np.linspace(len(faces_TSS3) // 2, len(faces_TSS3) - 1, LOOKED_AT).astype(int)
+            at = np.linspace(len(faces_TSS3) // 2, len(faces_TSS3) - 1, MAX_PORTRAITS).astype(int)
             who.append(clips.keys[number].split("/")[1])
             pictures.append(by.describe(faces_TSS3[0]))
             films.append(np.median([by.describe(faces_TSS3[t]) for t in at], axis=0))

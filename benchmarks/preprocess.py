@@ -1,16 +1,16 @@
-"""Preprocessing against LipGAN's, clip by clip in one process, in processor time of one core.
+"""Preprocessing compared with LipGAN's, clip by clip in one process, in processor time of one core.
 
     OMP_NUM_THREADS=1 python -m benchmarks.preprocess [--real ../shared/real] [--clips 6]
     writes benchmarks/results/preprocess.json
 
-LipGAN's loop is written anew from its description: every frame is decoded by OpenCV, searched whole by dlib with one
+LipGAN's loop is reimplemented from its description: every frame is decoded by OpenCV, searched whole by dlib with one
 upsampling, the largest box cut out, resized to 96 x 96 and written as a JPEG; the sound becomes a mel spectrogram in a
-compressed npz. Ours is what stage `preprocess` does with a clip: decoding, key frames, crops, landmarks, MFCCs, and the
-members of a shard (landmarks, which LipGAN does not make, included).
+compressed npz. Ours is the work of stage `preprocess` on a clip: decoding, key frames, crops, landmarks, MFCCs, and the
+members of a shard, including landmarks, which LipGAN does not compute.
 
 Clips: rendered ones (160 x 160), and real ones in two sizes, 160 x 160 and 1280 x 720. "lost" are frames in which
-LipGAN finds a face and we do not; the overlap (IoU) is that of the boxes that are cut out with LipGAN's of the same
-frame; jitter is the mean move of the corners from frame to frame in widths of the box.
+LipGAN finds a face and we do not; the overlap (IoU) is of our boxes with LipGAN's of the same frame; jitter is the mean
+motion of the corners from frame to frame in widths of the box.
 """
 
 import argparse
@@ -56,7 +56,7 @@ class Clock:
 
 
 def lipgan(path: Path, out: Path, detector: object, clock: Clock) -> list[np.ndarray | None]:
-    """Source: LipGAN's preprocess.py: one face a frame, the largest, nothing remembered from frame to frame."""
+    """Source: LipGAN's preprocess.py: the largest face of each frame, independent of the other frames."""
     video, boxes, number = cv2.VideoCapture(str(path)), [], 0
     while True:
         more, frame = clock("decode", video.read)
@@ -82,7 +82,7 @@ def lipgan(path: Path, out: Path, detector: object, clock: Clock) -> list[np.nda
 def ours(
     path: Path, p: FaceParams, limits: QualityParams, predictor: landmarks.Predictor, clock: Clock
 ) -> face_track.Track:
-    """What stage `preprocess` does with a clip, its steps apart; cropping makes RGB of what it needs."""
+    """The steps of stage `preprocess` on a clip, timed separately; cropping converts to RGB what it needs."""
     film = pieces.Video(path, p.max_frames, limits)
     pictures = next(iter(film))
     clock("decode", lambda: sum(1 for _ in pictures))
@@ -114,7 +114,7 @@ def rendered(num_clips: int) -> Iterator[tuple[str, bytes]]:
 
 
 def resized(path: Path, out: Path, width: int, height: int) -> Path:
-    """A square of the height around the middle for a square; else the whole picture, letter-boxed."""
+    """For a square the central square of the frame; otherwise the whole picture, letter-boxed."""
     frames = []
     for frame in decode.frames(path):
         rows, columns = frame.shape[:2]

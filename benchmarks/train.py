@@ -1,4 +1,4 @@
-"""The joint training step against plain loops over the same networks, interleaved in one run.
+"""The joint training step compared with plain loops over the same networks, interleaved in one run.
 
     python -m benchmarks.train                              needs data/ (`dvc repro preprocess`); full width
     python -m benchmarks.train --width 0.125 --batch 16     the demo's size
@@ -8,13 +8,13 @@ ours             tasks.loading.batches, model.gan: bf16, channels_last, fused Ad
                  same pass
 ours_compiled    the same under torch.compile (CUDA: with CUDA graphs)                    with --compile
 lipgan_order     ours with train.separate_fakes: a second pass makes the fakes
-plain            the same arithmetic as `ours` the plain way: fp32, NCHW, Adam as it comes, the same loader
-plain_order      plain, in LipGAN's order: what its authors' loop computes
-wav2lip_style    the plain step fed as Wav2Lip's loop is built: a file a frame, cv2.imread, floats made on the CPU a
-                 sample at a time by DataLoader workers, .item() after every step. Sound features are read from files
-                 made beforehand (Wav2Lip computes them again for each sample, which is not counted here)
+plain            the same arithmetic as `ours` without optimisations: fp32, NCHW, default Adam, the same loader
+plain_order      plain, in LipGAN's order, as in its authors' loop
+wav2lip_style    the plain step with a loader like Wav2Lip's: a file per frame, cv2.imread, floats computed on the CPU
+                 sample by sample by DataLoader workers, .item() after every step. Sound features are read from
+                 precomputed files (Wav2Lip computes them again for each sample, which is not counted here)
 
-FLOPs are counted by torch (2 a multiply-add, forward and backward); the device's matrix rate is the best of five
+FLOPs are counted by torch (2 per multiply-add, forward and backward); the device's matrix rate is the best of five
 products of square matrices, timed in the same run.
 """
 
@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def without_runs(terms):
-    """The terms of LipGAN alone: what the plain loops compute too."""
+    """LipGAN's terms alone, as in the plain loops."""
     off = {name: replace(getattr(terms, name), weight=0.0) for name in ("expert", "quality", "temporal", "perceptual")}
     return replace(terms, **off)
 
@@ -145,7 +145,7 @@ def plain(
     reads: bool = False,
     separate_fakes: bool = False,
 ) -> Step:
-    """The joint step as it is usually written. `reads`: the loss is read after every step."""
+    """The joint step in its usual form. `reads`: the loss is read after every step."""
     torch.manual_seed(0)
     generator = Generator(p.model.width, p.faces.size).to(device).train()
     discriminator = SyncDiscriminator(p.model.width, p.faces.size).to(device).train()
@@ -188,7 +188,7 @@ def floats(batch: Batch, device: torch.device) -> list[torch.Tensor]:
 
 
 class Frames(Dataset):
-    """A file a frame and one of sound features a clip, read sample by sample."""
+    """A file per frame and one of sound features per clip, read sample by sample."""
 
     def __init__(self, p, clips: Clips, folder: Path, num_clips: int = 64) -> None:
         self.size = p.faces.size
@@ -232,7 +232,7 @@ def timed(work):
 def interleaved(
     variants: dict[str, Step], device: torch.device, num_steps: int, num_rounds: int, batch: int
 ) -> dict[str, dict[str, float]]:
-    """Round after round, some steps of each variant: what else runs on the machine slows all of them alike."""
+    """Some steps of each variant in every round, so that other load on the machine slows all of them equally."""
     speeds: dict[str, list[float]] = {name: [] for name in variants}
     waits: dict[str, list[float]] = {name: [] for name in variants}
     peaks: dict[str, float] = dict.fromkeys(variants, 0.0)
@@ -266,11 +266,11 @@ def forget_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     else:
-        Path("/proc/self/clear_refs").write_text("5")  # the peak of this process begins again
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak of this process
 
 
 def peak_bytes(device: torch.device) -> float:
-    """The GPU's, or this process's: with the weights and moments of all variants in it, the same for each."""
+    """Of the GPU or this process, including the weights and moments of all variants, which are the same for each."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated()
     status = Path("/proc/self/status").read_text()

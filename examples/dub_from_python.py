@@ -12,12 +12,13 @@ import sys
 
 from tasks.core.errors import UserError
 from tasks.dubbing import dub
+from tasks.dubbing.options import Options
 
 DEMO = ["out/demo-face.mp4", "out/demo-speech.wav", "out/from-python.mp4"]
 
 
 def main(face: str, audio: str, out: str) -> None:
-    made = dub.run(face, audio, out, options=dub.Options(label="AI dubbed", crf=20))
+    made = dub.run(face, audio, out, options=Options(label="AI dubbed", crf=20))
     about = json.loads(made.with_suffix(".json").read_text())
     print(f"{made}: {about['frames']} frames, {about['duration_s']:.2f} s, {about['changed']} of them changed")
     for span in about["passed_through"]:

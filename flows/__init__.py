@@ -1,1 +1,1 @@
-"""In what order, how parallel, when, and watched by whom: the only importer of Prefect."""
+"""Order, parallelism, schedule and monitoring of the work, and the command line: the only importer of Prefect."""

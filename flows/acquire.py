@@ -1,4 +1,4 @@
-"""Flow `acquire`: one task a part that is fetched, then one a raw shard."""
+"""Flow `acquire`: one task for each part to download, then one for each raw shard."""
 
 from flows import engine
 from model.params import Params

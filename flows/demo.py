@@ -1,4 +1,4 @@
-"""Flow `demo`: `dvc repro` and a dubbed clip. The stages share this flow's Prefect server, which saves five starts."""
+"""Flow `demo`: `dvc repro`, then a dubbed clip. The stages share this flow's Prefect server instead of starting six."""
 
 from flows import engine
 from model.params import Params

@@ -1,7 +1,7 @@
-"""How a flow runs its work: one Prefect task for each missing unit, whose thread feeds a pool of workers.
+"""How a flow runs its work: one Prefect task for each missing unit; the task's thread submits it to a pool of workers.
 
-Prefect keeps no result and no cache: DVC deletes outs before a run, and a task that Prefect calls Cached would leave a
-hole. Work to be done comes from the unit cache alone.
+Prefect caches nothing: DVC deletes outs before a run, so a task that Prefect takes from a cache would leave its out
+missing. The unit cache alone decides what is to be done.
 """
 
 import os
@@ -16,7 +16,7 @@ from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.pools import num_workers, pool, runner
-from flows.watch import Watch
+from flows.watch import WorkerWatch
 from tasks.core.progress import bar, say
 from tasks.storage import unit_cache
 from tasks.storage.unit_cache import Build, Unit
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 
 def stage_flow(name: str):  # noqa: ANN201 - a decorator of Prefect's
-    """`@flow` with this project's settings: nothing persisted, as many tasks at a time as there are workers."""
+    """`@flow` with the settings of this project: no persisted results, one task at a time for each worker."""
     return flow(name=name, persist_result=False, task_runner=ThreadPoolTaskRunner(max_workers=num_workers()))
 
 
@@ -36,7 +36,7 @@ def uncached_task(name: str, work: Callable[..., Any], run_name: str | None = No
 
 
 def run_alone(name: str, work: Callable[[], Any]) -> Any:
-    """One task that runs here and now; its error ends the flow."""
+    """Run `work` as the only task; its error ends the flow."""
     return uncached_task(name, work)()
 
 
@@ -47,10 +47,10 @@ def run_units(
     of: str = "clip",
     after: Callable[[Unit], None] | None = None,
 ) -> str:
-    """Build the units that are missing; return "ran 1, kept 15". Call it inside a flow.
+    """Build the missing units; returns "ran 1, kept 15". To be called inside a flow.
 
-    A unit's error stops the stage when the others under way are done; what is done stays done.
-    `after` is called, here and one at a time, for every unit that is done, also for those done before.
+    After an error of a unit, those already running finish and are kept, then the stage ends with the error.
+    after: called for every finished unit, those of earlier runs too, in this process and one at a time
     """
     unit_cache.exchange(planned)
     unit_cache.used(planned)
@@ -61,12 +61,12 @@ def run_units(
             after(unit)
     if not missing:
         return summary
-    with bar(sum(unit.size for unit in missing), what, of) as shown:
+    with bar(sum(unit.size for unit in missing), what, of) as progress:
         make = partial(unit_cache.make, build)
         for number, _ in run_in_pool(what, make, missing, lambda unit: unit.name):
             if after:
                 after(missing[number])
-            shown.update(missing[number].size)
+            progress.update(missing[number].size)
     left = [unit.name for unit in planned if not unit.done]
     assert not left, f"planned but not built: {left}"
     return summary
@@ -75,15 +75,15 @@ def run_units(
 def run_in_pool(
     name: str, work: Callable[[Item], Result], items: Sequence[Item], label: Callable[[Item], str]
 ) -> Iterator[tuple[int, Result]]:
-    """One task an item, as many at a time as there are workers; (number of the item, result) as they complete.
+    """A task for each item, as many at a time as there are workers; yields (number of the item, result) on completion.
 
-    name: of the tasks in Prefect.  label: what an error calls the item whose worker died.
+    name: of the tasks in Prefect.  label: the item's name in the error where its worker died
     """
     workers = min(num_workers(), len(items))
-    with Watch() as watch, pool(runner(), workers, watch.notes) as executor:
+    with WorkerWatch() as watch, pool(runner(), workers, watch.notes) as executor:
 
         def one(number: int) -> tuple[int, Result]:
-            """Runs in a thread of Prefect's; the number is all that Prefect sees."""
+            """Runs in a thread of Prefect, which gets only the number."""
             try:
                 return number, executor.submit(work, items[number]).result()
             except BrokenExecutor as error:
@@ -95,7 +95,7 @@ def run_in_pool(
 
 
 def run_each(what: str, names: Sequence[str], work: Callable[[str], None]) -> None:
-    """One task a name, all at a time, in Prefect's threads: for work that waits for others, as a download does."""
+    """A task for each name, all at once in Prefect's threads: for work that mostly waits, such as downloads."""
 
     def one(name: str) -> str:
         work(name)
@@ -110,7 +110,7 @@ def run_each(what: str, names: Sequence[str], work: Callable[[str], None]) -> No
 
 
 def server_url() -> str:
-    """The Prefect API of this flow, for a child process: PREFECT_API_URL, or the server that the flow started."""
+    """The Prefect API for child processes: PREFECT_API_URL, or the server that this flow started."""
     with get_client(sync_client=True) as client:
         return os.environ.get("PREFECT_API_URL") or str(client.api_url).rstrip("/")
 

@@ -1,4 +1,4 @@
-"""Flow `evaluate`: one Prefect task; the panel is in tasks.evaluate."""
+"""Flow `evaluate`: one Prefect task; the work is in tasks.evaluate."""
 
 from flows import engine
 from model.params import Params

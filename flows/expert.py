@@ -1,4 +1,4 @@
-"""Flow `expert`: one Prefect task; the loop, and resuming after a stop, are in tasks.expert."""
+"""Flow `expert`: one Prefect task; the training loop, which resumes, is in tasks.expert."""
 
 from flows import engine
 from model.params import Params

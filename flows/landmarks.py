@@ -1,4 +1,4 @@
-"""Flow `landmarks`: one task for every 25 heads, then one that trains on them."""
+"""Flow `landmarks`: a task for every 25 heads to render, then one that trains on them."""
 
 from flows import engine
 from model.params import Params

@@ -1,10 +1,10 @@
-"""What does the work of a stage: threads, processes, a Dask cluster or Ray. Under each the bytes are the same.
+"""Where the work of a stage runs: in threads, processes, on a Dask cluster or Ray. The bytes are the same with each.
 
-LIPGAN_WORKERS   worker processes or threads; default: the cores this process may use
+LIPGAN_WORKERS   number of worker processes or threads; default: the cores this process may use
 LIPGAN_RUNNER    processes (default), threads, dask or ray
 LIPGAN_DASK      tcp://scheduler:8786, a cluster whose workers see this folder under the same path and have this
                  environment; default: processes on this machine
-LIPGAN_RAY       the address of a Ray cluster, likewise ("auto": the one this machine belongs to)
+LIPGAN_RAY       the address of a Ray cluster, likewise ("auto": the cluster of this machine)
 """
 
 import importlib
@@ -24,36 +24,36 @@ from tasks.core.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 RUNNERS = ("processes", "threads", "dask", "ray")
-CLUSTER_WAIT_S = 30  # for a scheduler that does not answer
+CLUSTER_WAIT_S = 30  # for the scheduler to answer
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def num_workers() -> int:
-    given = os.environ.get("LIPGAN_WORKERS", "")
-    if not given:
+    text = os.environ.get("LIPGAN_WORKERS", "")
+    if not text:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not given.isdigit() or int(given) < 1:
-        raise UserError(f"LIPGAN_WORKERS must be a whole number from 1, got {given!r}")
-    return int(given)
+    if not text.isdigit() or int(text) < 1:
+        raise UserError(f"LIPGAN_WORKERS must be a whole number from 1, got {text!r}")
+    return int(text)
 
 
 def runner() -> str:
-    given = os.environ.get("LIPGAN_RUNNER", "processes")
-    if given not in RUNNERS:
-        raise UserError(f"LIPGAN_RUNNER must be one of {', '.join(RUNNERS)}, got {given!r}")
-    return given
+    name = os.environ.get("LIPGAN_RUNNER", "processes")
+    if name not in RUNNERS:
+        raise UserError(f"LIPGAN_RUNNER must be one of {', '.join(RUNNERS)}, got {name!r}")
+    return name
 
 
 def pool(kind: str, workers: int, notes: Path | None = None) -> Executor:
-    """An executor to be used in a `with`. Processes are started afresh: a fork of Prefect's threads would hang.
+    """An executor, for a `with`. Processes are spawned: a fork of a process with Prefect's threads would hang.
 
-    notes: a folder where each process of this machine's own pool says what it is at (tasks.core.progress.doing)
-    Errors: UserError where the extra of this name is not installed, or a cluster does not answer
+    notes: folder where each worker process notes its current item (tasks.core.progress.doing)
+    Errors: UserError where the extra of this name is not installed, or the cluster does not answer
     """
     if kind == "threads":
         return ThreadPoolExecutor(workers)
     for name in ONE_THREAD:
-        os.environ.setdefault(name, "1")  # read by the workers at their start; this process has read it already
+        os.environ.setdefault(name, "1")  # for the workers; this process has read it already
     if kind == "dask":
         return DaskPool(workers)
     if kind == "ray":
@@ -63,7 +63,7 @@ def pool(kind: str, workers: int, notes: Path | None = None) -> Executor:
 
 
 def start_worker(notes: Path | None) -> None:
-    """One core a worker, and no worker without its parent: after `kill -9` of the stage none lives on."""
+    """One core for each worker; it ends with its parent, even after `kill -9` of the stage."""
     import cv2
 
     cv2.setNumThreads(0)
@@ -79,7 +79,7 @@ def start_worker(notes: Path | None) -> None:
 
 
 class DaskPool(Executor):
-    """As much of an executor as the stages need."""
+    """An executor, as far as the stages need it."""
 
     def __init__(self, workers: int) -> None:
         distributed = optional("distributed", "dask")
@@ -107,7 +107,7 @@ class DaskPool(Executor):
 
 
 class RayPool(Executor):
-    """As much of an executor as the stages need."""
+    """An executor, as far as the stages need it."""
 
     def __init__(self, workers: int) -> None:
         self._ray = optional("ray", "ray")
@@ -148,7 +148,7 @@ class RayFuture:
     of: Any
 
     def result(self) -> Any:
-        """Errors: that of the work itself, without Ray's own words around it; BrokenExecutor where the worker died"""
+        """Errors: that of the work itself, without Ray's wrapper; BrokenExecutor where the worker died"""
         try:
             return self.ray.get(self.of)
         except self.ray.exceptions.RayTaskError as error:
@@ -161,11 +161,11 @@ def optional(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise UserError(f"LIPGAN_RUNNER={extra} needs more packages; pip install -e '.[{extra}]'") from None
+        raise UserError(f"LIPGAN_RUNNER={extra} needs more packages: pip install -e '.[{extra}]'") from None
 
 
 def there() -> tuple[str, dict[str, str]]:
-    """The folder and the settings of this process, for a worker of a cluster that may have started with others."""
+    """This process's folder and LIPGAN_ variables, for a worker of a cluster, which may have started with others."""
     return str(Path.cwd()), {name: value for name, value in os.environ.items() if name.startswith("LIPGAN_")}
 
 

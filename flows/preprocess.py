@@ -1,4 +1,4 @@
-"""Flow `preprocess`: one task a shard."""
+"""Flow `preprocess`: a task for each shard."""
 
 from flows import engine
 from model.params import Params

@@ -1,7 +1,7 @@
-"""Flow `retrain`: acquire and train on what is new, judge it, and let it serve or not. A caller of `dvc repro`.
+"""Flow `retrain`: acquire new data, train, judge the new model, and promote it or not; by `dvc repro`.
 
 python -m flows retrain                          once
-python -m flows retrain --serve "0 2 * * *"      every night at two, as long as this process lives
+python -m flows retrain --serve "0 2 * * *"      every night at two, while this process runs
 prefect deploy --all                             the same by a worker (prefect.yaml)
 """
 
@@ -23,7 +23,7 @@ def run() -> None:
 
 
 def serve(cron: str) -> None:
-    """Errors: UserError without a server, since a flow's own one keeps no schedule, and for what is no cron line."""
+    """Errors: UserError without a server, because the one a flow starts keeps no schedule; and for a bad cron line"""
     if not os.environ.get("PREFECT_API_URL"):
         raise UserError(
             "--serve needs a Prefect server: `make server` in another terminal, "
@@ -32,5 +32,5 @@ def serve(cron: str) -> None:
     try:
         schedule = CronSchedule(cron=cron, timezone="UTC")
     except ValueError:
-        raise UserError(f"--serve: {cron!r} is no cron line; every night at two is '0 2 * * *'") from None
+        raise UserError(f"--serve: {cron!r} is not a cron line; every night at two is '0 2 * * *'") from None
     run.serve(name="retrain", schedule=schedule, limit=1)

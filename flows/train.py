@@ -1,4 +1,4 @@
-"""Flow `train`: one Prefect task; the loop, and resuming after a stop, are in tasks.train."""
+"""Flow `train`: one Prefect task; the training loop, which resumes, is in tasks.train."""
 
 from flows import engine
 from model.params import Params

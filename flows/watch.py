@@ -1,8 +1,8 @@
-"""Workers that die or hang: what they were at, in one line, instead of a traceback or an endless wait.
+"""Workers that die or hang: one line that names their item, instead of a traceback or an endless wait.
 
-LIPGAN_STALL_S   a worker that uses next to no processor time for so long is killed; default 600, 0: never. Processor
-                 time, because on a busy machine a worker that is well may be slow. What it hung at is not refused by
-                 itself: then the bytes would depend on the machine.
+LIPGAN_STALL_S   a worker that uses almost no processor time for this many seconds is killed; default 600, 0: never.
+                 Processor time, because a healthy worker may be slow on a busy machine. Its clip is not refused
+                 automatically, because then the bytes would depend on the machine.
 """
 
 import multiprocessing
@@ -20,21 +20,24 @@ from typing import Self
 from tasks.core import progress
 from tasks.core.errors import UserError
 
-LEAST_SHARE = 1e-3  # of a core: less than that is standing still
-LOOK_S, FIRST_LOOK_S = 0.5, 0.05  # between two looks; what dies is seen at once, what starts at the next look
-VERDICT_S = 5.0  # for the watch to see what the pool has seen
+LEAST_SHARE = 1e-3  # of a core; a worker that uses less makes no progress
+LOOK_S, FIRST_LOOK_S = (
+    0.5,
+    0.05,
+)  # between two checks; a death is noticed at once, a new worker at the next check
+VERDICT_S = 5.0  # for the watch to notice what the pool has noticed
 
 
-class Watch:
-    """Over this process's children while it is open. `notes` is the folder in which they say what they are at."""
+class WorkerWatch:
+    """Watches the child processes while it is open.  notes: the folder in which they note their current item"""
 
     def __init__(self) -> None:
         self._stall_s = stall_s()
         self._folder = tempfile.TemporaryDirectory(prefix="lipgan-workers-")
         self.notes = Path(self._folder.name)
-        self._over, self._said = threading.Event(), threading.Event()
-        self._verdict: tuple[str, str, str] | None = None  # what happened, at what if it said so, what to do
-        self._since: dict[int, tuple[float, float, str]] = {}  # pid -> when, processor time by then, what it was at
+        self._over, self._decided = threading.Event(), threading.Event()
+        self._verdict: tuple[str, str, str] | None = None  # what happened, at which item if it was noted, what to do
+        self._since: dict[int, tuple[float, float, str]] = {}  # pid -> when, processor time until then, item
         self._thread = threading.Thread(target=self._look, daemon=True)
 
     def __enter__(self) -> Self:
@@ -47,10 +50,10 @@ class Watch:
         self._folder.cleanup()
 
     def error(self, unit: str) -> UserError:
-        """What to tell the user when the pool broke while it waited for `unit`."""
-        self._said.wait(VERDICT_S)
+        """The error for the user when the pool broke while it waited for `unit`."""
+        self._decided.wait(VERDICT_S)
         what, at, advice = self._verdict or ("a worker process died", "", "is memory short? Try LIPGAN_WORKERS=1")
-        return UserError(f"{what} at {at or unit}; {advice}. What was finished is kept, the same command goes on there")
+        return UserError(f"{what} at {at or unit}; {advice}. Finished work is kept, the same command resumes")
 
     def _look(self) -> None:
         children: dict[int, BaseProcess] = {}
@@ -70,10 +73,10 @@ class Watch:
     def _died(self, pid: int, status: int) -> None:
         if status in (0, -signal.SIGTERM):  # SIGTERM is how the pool ends the others
             return
-        how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
-        killed = "a system short of memory does that; try LIPGAN_WORKERS=1"
-        advice = killed if status == -signal.SIGKILL else "if it does so again, take that out of the corpus"
-        self._say(f"a worker process was ended {how}", progress.noted(self.notes, pid), advice)
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        killed = "a system short of memory does that, try LIPGAN_WORKERS=1"
+        advice = killed if status == -signal.SIGKILL else "if it happens again, take that out of the corpus"
+        self._say(f"a worker process {how}", progress.noted(self.notes, pid), advice)
 
     def _demand_progress(self, pid: int, child: BaseProcess) -> None:
         at, now_s, used_s = progress.noted(self.notes, pid), time.monotonic(), cpu_s(pid)
@@ -82,28 +85,28 @@ class Watch:
             since_s, used_then_s = now_s, used_s
         self._since[pid] = since_s, used_then_s, at
         if now_s - since_s > self._stall_s > 0:
-            what = f"a worker process stood still for {self._stall_s:g} s (LIPGAN_STALL_S) and was ended"
-            self._say(what, at, "if it does so again, take that out of the corpus")
+            what = f"a worker process made no progress for {self._stall_s:g} s (LIPGAN_STALL_S) and was killed"
+            self._say(what, at, "if it happens again, take that out of the corpus")
             child.kill()
 
     def _say(self, what: str, at: str, advice: str) -> None:
         self._verdict = self._verdict or (what, at, advice)
-        self._said.set()
+        self._decided.set()
 
 
 def stall_s() -> float:
-    given = os.environ.get("LIPGAN_STALL_S", "600")
+    text = os.environ.get("LIPGAN_STALL_S", "600")
     try:
-        seconds = float(given)
+        seconds = float(text)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise UserError(f"LIPGAN_STALL_S must be a number of seconds from 0, got {given!r}")
+        raise UserError(f"LIPGAN_STALL_S must be a number of seconds from 0, got {text!r}")
     return seconds
 
 
 def cpu_s(pid: int) -> float:
-    """Processor time of a process and its threads so far; where the system does not tell, time itself."""
+    """Processor time of a process and its threads so far; wall-clock time where the system does not provide it."""
     try:
         words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""A training that is killed with SIGKILL at drawn points, again and again, and goes on each time.
+"""A training that is killed with SIGKILL at random points, again and again, and resumed each time.
 
     python killed.py FOLDER SEED NUM_KILLS      prints one line a kill; FOLDER then holds what the last start wrote
 

@@ -1,1 +1,1 @@
-"""Every link from a checkpoint to raw bytes, checked and exported."""
+"""The lineage of a checkpoint: every link down to raw bytes, verified and exported."""

@@ -1,14 +1,14 @@
-"""The data set as Croissant 1.1: files with their hashes, the index as a record set, W3C PROV of how it was made.
+"""The data set as Croissant 1.1: files with their hashes, the index as a record set, provenance as W3C PROV.
 
-Source: Croissant Format Specification 1.1 (MLCommons, 2026), PROV-O (W3C). Checked by mlcroissant before it is given.
+Source: Croissant Format Specification 1.1 (MLCommons, 2026), PROV-O (W3C). Validated by mlcroissant.
 """
 
 import os
 from pathlib import Path
 from typing import Any
 
-from tasks.audit import chain, evidence
-from tasks.audit.chain import Case
+from tasks.audit import evidence, links
+from tasks.audit.links import Case
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import md5_file, sha256_file
@@ -22,9 +22,9 @@ DECIMAL = ("duration_s", "found_share", "face_px")
 
 
 def document(case: Case, folder: Path) -> dict[str, Any]:
-    """JSON-LD of the shards and the index that lie here, to be written into `folder`.
+    """JSON-LD of the shards and the index in the work tree, to be written into `folder`.
 
-    Errors: UserError where they are not those of the commit.
+    Errors: UserError if they are not those of the commit.
     """
     import mlcroissant as mlc
 
@@ -39,7 +39,7 @@ def document(case: Case, folder: Path) -> dict[str, Any]:
             ctx=context,
             id=str(path),
             name=path.name,
-            content_url=os.path.relpath(path, folder),  # readers look from where the document lies
+            content_url=os.path.relpath(path, folder),  # relative to the document
             encoding_formats=["application/x-parquet" if path == paths.INDEX else "application/x-tar"],
             sha256=sha256,
         )
@@ -52,7 +52,7 @@ def document(case: Case, folder: Path) -> dict[str, Any]:
     ]
     clips = mlc.RecordSet(ctx=context, id="clips", name="clips", key=["clips/clip"], fields=fields)
     kept = index.kept(rows)
-    made = mlc.Metadata(
+    metadata = mlc.Metadata(
         ctx=context,
         name="lipsync-shards",
         description=f"Face crops, landmarks and MFCCs of {len(kept)} of {len(rows)} clips, for lip-sync.",
@@ -64,7 +64,7 @@ def document(case: Case, folder: Path) -> dict[str, Any]:
         distribution=files,
         record_sets=[clips],
     ).to_json()
-    return _with_provenance(made, case)
+    return _with_provenance(metadata, case)
 
 
 def _field(mlc: Any, context: Any, name: str, kind: str) -> Any:
@@ -74,8 +74,8 @@ def _field(mlc: Any, context: Any, name: str, kind: str) -> Any:
     )
 
 
-def _with_provenance(made: dict[str, Any], case: Case) -> dict[str, Any]:
-    """What it was derived from, by which activity, with which code."""
+def _with_provenance(metadata: dict[str, Any], case: Case) -> dict[str, Any]:
+    """Adds the data's sources, the activity that produced it, and its code."""
     preprocess = case.lock["preprocess"]
     entities = [
         {"@type": "prov:Entity", "@id": path, "md5": preprocess.deps[path]}
@@ -89,10 +89,9 @@ def _with_provenance(made: dict[str, Any], case: Case) -> dict[str, Any]:
         "prov:used": [{"@id": entity["@id"]} for entity in entities],
         "prov:wasAssociatedWith": agent,
     }
-    held = chain.held_under(case)
-    more = {
+    provenance = {
         "prov:wasDerivedFrom": entities,
         "prov:wasGeneratedBy": activity,
-        "usageInfo": f"{held.claim}. Faces and voices of people: personal data where they are not synthetic.",
+        "usageInfo": f"{links.licences(case).claim}. Faces and voices of people are personal data unless synthetic.",
     }
-    return made | {"@context": made["@context"] | {"prov": "http://www.w3.org/ns/prov#"}} | more
+    return metadata | {"@context": metadata["@context"] | {"prov": "http://www.w3.org/ns/prov#"}} | provenance

@@ -1,7 +1,7 @@
-"""What lies on this machine, hashed: files against dvc.lock, clips of shards against their rows, code against git.
+"""Hash checks of this machine's files: outputs against dvc.lock, clips of shards against their rows, code against git.
 
-Each function returns findings: one line each that names the file, and where it can the clip in it. Nothing is trusted
-that was not hashed: a table or description with other bytes than its commit says is not read, DVC's copy of it is.
+Each function returns findings: one line each that names the file and, if possible, the clip in it. Only hashed bytes
+are trusted: instead of a table or description with other bytes than its commit lists, DVC's copy is read.
 """
 
 import hashlib
@@ -25,20 +25,20 @@ THREADS = 8  # hashing waits for the disk as much as for the processor
 
 
 def in_parallel(work: Callable[[Path], T], files: Sequence[Path], what: str) -> list[T]:
-    """`work` on every file, several at a time, in order, with a bar in bytes."""
+    """`work` on every file, several at a time; results in order, with a progress bar in bytes."""
     sizes = [file.stat().st_size if file.is_file() else 0 for file in files]
-    with ThreadPoolExecutor(THREADS) as pool, bar(sum(sizes), what, "B", scale=True) as shown:
+    with ThreadPoolExecutor(THREADS) as pool, bar(sum(sizes), what, "B", scale=True) as progress:
         results = []
         for size, result in zip(sizes, pool.map(work, files), strict=True):
             results.append(result)
-            shown.update(size)
+            progress.update(size)
     return results
 
 
 def code(revision: str, names: Iterable[str]) -> tuple[int, list[str]]:
-    """Files of a commit under `names` against the work tree, by git's own hash: how many, and findings.
+    """Files of a commit under `names` against the work tree, by git's own hash: (number of files, findings).
 
-    `git status` is not asked: it believes sizes and dates.
+    `git status` is not used: it relies on sizes and dates.
     """
     listed = programs.git("ls-tree", "-r", "--format=%(objectname) %(objectmode) %(path)", revision, "--", *names)
     if listed is None:
@@ -66,24 +66,24 @@ def _blob_hash(path: Path, like: str) -> str:
 
 
 def outs(wanted: dict[str, str]) -> tuple[dict[str, list[str]], int]:
-    """Outs of stages (path -> hash of dvc.lock) against the files here: findings by out, and how many files it were."""
+    """Outs of stages (path -> hash of dvc.lock) against the files here: (findings by out, number of files)."""
     files = {name: dvc_cache.tracked_files(Path(name)) if digest.endswith(".dir") else [Path(name)] for name, digest in
              wanted.items()}  # fmt: skip
     everything = [file for group in files.values() for file in group if file.is_file()]
     md5s = dict(zip(everything, in_parallel(md5_file, everything, "hashing"), strict=True))
-    found = {
+    findings = {
         name: _folder(Path(name), digest, {file: md5s[file] for file in files[name]})
         if digest.endswith(".dir")
         else _file(Path(name), digest, md5s.get(Path(name)))
         for name, digest in wanted.items()
     }
-    return found, len(everything)
+    return findings, len(everything)
 
 
 def _file(path: Path, wanted: str, got: str | None) -> list[str]:
     if got is None:
         return [f"{path}: missing; `dvc checkout {path}` or `dvc pull {path}`"]
-    return [] if got == wanted else [f"{path}: md5 {got[:12]}, dvc.lock says {wanted[:12]}; `dvc checkout {path}`"]
+    return [] if got == wanted else [f"{path}: md5 {got[:12]}, dvc.lock has {wanted[:12]}; `dvc checkout {path}`"]
 
 
 def _folder(folder: Path, wanted: str, got: dict[Path, str]) -> list[str]:
@@ -93,18 +93,18 @@ def _folder(folder: Path, wanted: str, got: dict[Path, str]) -> list[str]:
     if dvc_cache.folder_hash(here) == wanted:
         return []
     if (listed := dvc_cache.files_of(wanted)) is None:
-        return [f"{folder}: its {len(here)} files hash to another folder than dvc.lock says; the cache lacks the list"]
+        return [f"{folder}: the hash of its {len(here)} files is not dvc.lock's; the cache has no list of its files"]
     findings = [f"{folder / name}: missing; `dvc checkout {folder}`" for name in sorted(listed.keys() - here.keys())]
-    findings += [f"{folder / name}: no file of dvc.lock's {folder}" for name in sorted(here.keys() - listed.keys())]
+    findings += [f"{folder / name}: not in dvc.lock's {folder}" for name in sorted(here.keys() - listed.keys())]
     for name in sorted(here.keys() & listed.keys()):
         findings += _file(folder / name, listed[name], here[name])
     return findings
 
 
 def members(folder: Path, rows: Iterable[Row]) -> tuple[int, list[str]]:
-    """Rows of kept clips against the members of the shards in `folder`: every byte of a shard belongs to one of them.
+    """Rows of kept clips against the members of the shards in `folder`: every byte of a shard must belong to a row.
 
-    Returns the number of clips, and findings: a row without its member, a member without a row, other bytes.
+    Returns (number of clips, findings): a row without its member, a member without a row, other bytes.
     """
     by_shard: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -145,7 +145,7 @@ def _shard(path: Path, rows: list[Row]) -> list[str]:
 
 
 def _names(region: bytes) -> str:
-    """Whose members they are, if that can be read."""
+    """The first member's name in a region of a shard, if it is readable."""
     name = region[:100].rstrip(b"\0")
     readable = name.isascii() and name.decode("ascii").isprintable() and b"/" in name
     return f"it begins with {name.decode('ascii')}" if readable else "no readable name"

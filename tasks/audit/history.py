@@ -1,8 +1,8 @@
-"""Questions about the past: which commits, shards and checkpoints hold a clip or a video, and what made a checkpoint.
+"""Lineage queries over the git history: where a clip or video was used, and how a checkpoint was made.
 
-Read from git and DVC's cache alone: every commit that changed dvc.lock, on any branch, and the index each of them
-names by its hash. What was read once is kept in .cache/lineage.db (sqlite): a commit, a lock, an index never change.
-An index whose bytes are not in the cache leaves its commits unanswered, by name.
+They read git and DVC's cache: every commit that changed dvc.lock, on any branch, and the index that it lists by hash.
+Results are kept in .cache/lineage.db (sqlite), because commits, locks and indexes never change. Commits whose index is
+not in the cache are reported as unanswered.
 """
 
 import contextlib
@@ -34,8 +34,8 @@ FOLLOWED = (paths.RAW, paths.CLIPS, paths.SHARDS, paths.INDEX, paths.GENERATOR, 
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Commits one after another, newest first, that give the same answer."""
+class CommitRange:
+    """Consecutive commits, newest first, with the same answer."""
 
     newest: str
     oldest: str
@@ -43,25 +43,25 @@ class Span:
     answer: dict[str, Any]
 
     def line(self) -> str:
-        which = self.newest[:12] if self.num_commits == 1 else f"{self.oldest[:12]}..{self.newest[:12]}"
+        commits = self.newest[:12] if self.num_commits == 1 else f"{self.oldest[:12]}..{self.newest[:12]}"
         words = {name: ", ".join(value) if isinstance(value, list) else value for name, value in self.answer.items()}
-        told = "; ".join(f"{name} {value}" for name, value in words.items() if value != "")
-        return f"{which} ({self.num_commits}): {told}"
+        answer = "; ".join(f"{name} {value}" for name, value in words.items() if value != "")
+        return f"{commits} ({self.num_commits}): {answer}"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the whole history says to a question; `unknown`: commits whose index is not in DVC's cache."""
+class HistoryAnswer:
+    """The answer over the whole history; `unknown`: commits whose index is not in DVC's cache."""
 
     question: str
-    spans: list[Span]
+    spans: list[CommitRange]
     unknown: list[str]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     def text(self) -> str:
-        """A line for each span, newest first, and one for what is not known."""
+        """A line per range of commits, newest first, and one for the unanswered commits."""
         lines = [f"{self.question}, newest first:", *(f"  {span.line()}" for span in self.spans)]
         if self.unknown:
             some = ", ".join(commit[:12] for commit in self.unknown[:3])
@@ -76,7 +76,7 @@ class Answer:
 def opened() -> Iterator[sqlite3.Connection]:
     """The database, brought up to date with the repository.  Errors: UserError outside a git repository."""
     if not git_revision.commit():
-        raise UserError("no git history here; run in the repository whose history is asked")
+        raise UserError("no git history here; run in the repository whose history is queried")
     file = paths.cache() / "lineage.db"
     file.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(sqlite3.connect(file, timeout=60)) as db:
@@ -100,7 +100,7 @@ def _read_locks(db: sqlite3.Connection, blobs: Sequence[str]) -> None:
 
 
 def _read_indexes(db: sqlite3.Connection) -> None:
-    """The indexes that some lock names and no one has read; those that are not in the cache are tried again later."""
+    """Read the indexes that are listed in locks and not read yet; those missing in the cache are tried again later."""
     missing = db.execute(
         "SELECT DISTINCT digest FROM hashes WHERE path = ? AND digest NOT IN (SELECT digest FROM indexes)",
         (str(paths.INDEX),),
@@ -114,10 +114,10 @@ def _read_indexes(db: sqlite3.Connection) -> None:
             db.execute("INSERT INTO indexes VALUES (?)", (digest,))
 
 
-def of_clips(column: str, name: str) -> Answer:
-    """Where a clip (`column` "clip") or all clips of a video ("video") were, commit by commit.
+def of_clips(column: str, name: str) -> HistoryAnswer:
+    """The location of a clip (`column` "clip") or all clips of a video ("video"), commit by commit.
 
-    Errors: UserError where no index of the history has it.
+    Errors: UserError if no index of the history has it.
     """
     assert column in ("clip", "video")
     with opened() as db:
@@ -127,21 +127,21 @@ def of_clips(column: str, name: str) -> Answer:
             f"SELECT digest, split, status, shard FROM clips WHERE {column} = ? ORDER BY clip", (name,)
         ):
             rows.setdefault(digest, []).append(tuple(row))
-        told = _hashes(db)
+        by_lock = _hashes(db)
 
         def answer(blob: str) -> dict[str, Any] | None:
-            hashes = told.get(blob, {})
+            hashes = by_lock.get(blob, {})
             digest = hashes.get(str(paths.INDEX), "")
             if digest and digest not in known:
                 return None
-            found = rows.get(digest, [])
-            kept = [row for row in found if row[1] == "kept"]
-            if not found:
+            clips = rows.get(digest, [])
+            kept = [row for row in clips if row[1] == "kept"]
+            if not clips:
                 return {"answer": "not in it", "index": digest[:12]}
             return {
-                "clips": len(found),
-                "refused": len(found) - len(kept) or "",
-                "split": ", ".join(sorted({split for split, _, _ in found})),
+                "clips": len(clips),
+                "refused": len(clips) - len(kept) or "",
+                "split": ", ".join(sorted({split for split, _, _ in clips})),
                 "shards": sorted({shard for _, _, shard in kept}),
                 "index": digest[:12],
                 "checkpoint": hashes.get(str(paths.GENERATOR), "")[:12],
@@ -152,11 +152,11 @@ def of_clips(column: str, name: str) -> Answer:
         spans, unknown = _spans(answer)
     if not rows and not unknown:
         raise UserError(f"--{column} {name}: no index in the history of this repository has it")
-    return Answer(f"{column} {name}", spans, unknown)
+    return HistoryAnswer(f"{column} {name}", spans, unknown)
 
 
 def bytes_left(hashes: dict[str, str], names: set[str]) -> str:
-    """Of shards with these names, raw or processed, those whose bytes DVC's cache here still has."""
+    """The shards with these names, raw or processed, that are still in DVC's cache here."""
     left = []
     for folder in (str(paths.RAW), str(paths.SHARDS)):
         md5s = _files_of(hashes.get(folder, ""))
@@ -169,26 +169,22 @@ def _files_of(digest: str) -> dict[str, str]:
     return dvc_cache.files_of(digest) or {}
 
 
-def of_checkpoint(which: str) -> Answer:
-    """Commits whose checkpoint it is, with its training; `which`: a file, or the beginning of an md5.
+def of_checkpoint(which: str) -> HistoryAnswer:
+    """The commits with a checkpoint, and its training; `which`: a file, or the beginning of an md5.
 
-    Errors: UserError where no commit names it.
+    Errors: UserError if no commit has it.
     """
     md5 = files.md5_file(Path(which)) if Path(which).is_file() else which.lower()
     if len(md5) < 6 or not set(md5) <= set("0123456789abcdef"):
         raise UserError(f"--checkpoint {which}: no such file, and not six digits or more of an md5 either")
     with opened() as db:
-        told = _hashes(db)
-        content = {
-            digest: ", ".join(f"{n} {split}" for split, n in db.execute(
-                "SELECT split, count(*) FROM clips WHERE digest = ? AND status = 'kept' GROUP BY split", (digest,)
-            ))
-            for (digest,) in db.execute("SELECT digest FROM indexes").fetchall()
-        }  # fmt: skip
+        by_lock = _hashes(db)
+        digests = [digest for (digest,) in db.execute("SELECT digest FROM indexes").fetchall()]
+        content = {digest: _clips_by_split(db, digest) for digest in digests}
     checkpoints = (str(paths.GENERATOR), str(paths.DISCRIMINATORS))
 
     def answer(blob: str) -> dict[str, Any] | None:
-        hashes = told.get(blob, {})
+        hashes = by_lock.get(blob, {})
         full = next((hashes[path] for path in checkpoints if hashes.get(path, "").startswith(md5)), "")
         index_md5 = hashes.get(str(paths.INDEX), "")
         return (
@@ -201,46 +197,53 @@ def of_checkpoint(which: str) -> Answer:
     spans = [span for span in spans if span.answer]
     if not spans:
         raise UserError(f"--checkpoint {which}: no commit of this repository names md5 {md5}")
-    return Answer(f"checkpoint {md5}", [_with_training(span) for span in spans], [])
+    return HistoryAnswer(f"checkpoint {md5}", [_with_training(span) for span in spans], [])
 
 
-def _with_training(span: Span) -> Span:
-    """The record of the training, from the newest of the commits that has it."""
+def _clips_by_split(db: sqlite3.Connection, digest: str) -> str:
+    query = "SELECT split, count(*) FROM clips WHERE digest = ? AND status = 'kept' GROUP BY split"
+    return ", ".join(f"{number} {split}" for split, number in db.execute(query, (digest,)))
+
+
+def _with_training(span: CommitRange) -> CommitRange:
+    """Adds the training record of the newest commit."""
     content = programs.git_contents([f"{span.newest}:{paths.TRAIN_RECORD}"])[0]
     if content is None:
-        return Span(span.newest, span.oldest, span.num_commits, span.answer | {"training": "no record in the commit"})
+        return CommitRange(
+            span.newest, span.oldest, span.num_commits, span.answer | {"training": "no record in the commit"}
+        )
     record = training_record.load(content)
     if span.answer["checkpoint"] not in record["outs"].values():
-        training = "the commit's record is of another checkpoint"
+        training = "the commit's record belongs to another checkpoint"
     else:
-        by = ", ".join(session["git_commit"][:12] for session in record["sessions"])
+        commits = ", ".join(session["git_commit"][:12] for session in record["sessions"])
         dirty = " DIRTY" if any(session["changed"] for session in record["sessions"]) else ""
         libraries = ", ".join(f"{name} {version}" for name, version in record["libraries"].items())
         training = (
-            f"code {by}{dirty}, seed {record['seed']}, finished {record['finished']}, {record['machine']['cpu']} "
+            f"code {commits}{dirty}, seed {record['seed']}, finished {record['finished']}, {record['machine']['cpu']} "
             f"{record['machine']['gpu'] or 'no GPU'}, {libraries}, MLflow run {record['mlflow_run'] or 'none'}"
         )
-    return Span(span.newest, span.oldest, span.num_commits, span.answer | {"training": training})
+    return CommitRange(span.newest, span.oldest, span.num_commits, span.answer | {"training": training})
 
 
 def _hashes(db: sqlite3.Connection) -> dict[str, dict[str, str]]:
     """Blob of a lock -> path -> hash."""
-    found: dict[str, dict[str, str]] = {}
+    by_lock: dict[str, dict[str, str]] = {}
     for blob, path, digest in db.execute("SELECT blob, path, digest FROM hashes"):
-        found.setdefault(blob, {})[path] = digest
-    return found
+        by_lock.setdefault(blob, {})[path] = digest
+    return by_lock
 
 
-def _spans(answer: Any) -> tuple[list[Span], list[str]]:
-    """Neighbouring commits with equal answers as one; apart from them, commits that could not be answered (None)."""
-    spans: list[Span] = []
+def _spans(answer: Any) -> tuple[list[CommitRange], list[str]]:
+    """(ranges of commits with equal answers, commits without an answer (None))."""
+    spans: list[CommitRange] = []
     unknown = []
     for commit, blob in dvc_lock.history().items():
-        told = answer(blob)
-        if told is None:
+        of_commit = answer(blob)
+        if of_commit is None:
             unknown.append(commit)
-        elif spans and spans[-1].answer == told:
-            spans[-1] = Span(spans[-1].newest, commit, spans[-1].num_commits + 1, told)
+        elif spans and spans[-1].answer == of_commit:
+            spans[-1] = CommitRange(spans[-1].newest, commit, spans[-1].num_commits + 1, of_commit)
         else:
-            spans.append(Span(commit, commit, 1, told))
+            spans.append(CommitRange(commit, commit, 1, of_commit))
     return spans, unknown

@@ -1,10 +1,10 @@
-"""MODEL_CARD.md: what the model is, what it was trained on, how well it works, who may use it; all from the commit."""
+"""MODEL_CARD.md: the model, its data, its figures and its permitted use, all from the commit."""
 
 import json
 from typing import Any
 
-from tasks.audit import chain, evidence
-from tasks.audit.chain import Case
+from tasks.audit import evidence, links
+from tasks.audit.links import Case
 from tasks.core import paths
 from tasks.provenance import dvc_lock
 from tasks.storage import index
@@ -17,6 +17,10 @@ SHOWN = {
     "ssim": "SSIM",
 }
 ROWS = ("right_audio", "wrong_audio", "silence", "frozen_mouth", "real_video")
+RECORDINGS = (
+    "recordings of people, whose faces and voices are personal data; a video can be withdrawn "
+    "(`python -m flows withdraw`), but weights trained before cannot unlearn and are retired"
+)
 
 
 def card(case: Case) -> str:
@@ -25,36 +29,33 @@ def card(case: Case) -> str:
     corpora, licences = about["lineage"]["corpora"], about["lineage"]["licences"]
     kept = index.kept(case.index or [], "train")
     hours = sum(row["duration_s"] for row in kept) / 3600
-    people = "synthetic heads and voices: no person's face or voice" if corpora == ["synthetic"] else (
-        "recordings of people, whose faces and voices are personal data; a video can be withdrawn "
-        "(`python -m flows withdraw`), but weights trained before cannot unlearn and are retired"
-    )  # fmt: skip
+    people = "synthetic heads and voices: no person's face or voice" if corpora == ["synthetic"] else RECORDINGS
     return f"""# Model card: lip-sync generator
 
 Checkpoint md5 `{dvc_lock.out(case.lock, paths.GENERATOR)}`, step {about["loop"]["step"]}, after LipGAN: a face and
-350 ms of sound in, a face that says it out. Made by commit `{case.commit}`; `python -m flows audit` verifies every
-line of this card that names a hash, `python -m flows audit --export DIR` writes it anew.
+350 ms of sound in, the lip-synced face out. Trained by commit `{case.commit}`; `python -m flows audit` verifies every
+hash in this card, `python -m flows audit --export DIR` writes the card again.
 
 ## Data
 - corpora {", ".join(corpora)}, under: {"; ".join(licences)}
 - {len(kept)} training clips, {hours:.2f} hours, index md5 `{dvc_lock.out(case.lock, paths.INDEX)}`
 - {people}
-- {chain.held_under(case).claim}
+- {links.licences(case).claim}
 
-## Measured
+## Evaluation
 {metrics(case)}
 
-## Who may use it, for what
+## Permitted use
 {use(corpora)}
-- It puts words into a mouth. Use it on faces and voices whose owners agreed, and say that the result is generated:
-  every video it makes carries a signed C2PA manifest and a plain tag, and `--label` writes it into the picture.
-- Not for deceiving anyone, not for identifying or judging people, not where a wrong lip misleads (lip reading).
+- It changes what a person appears to say. Use it with the consent of the people shown and heard, and disclose that the
+  result is generated: every video has a signed C2PA manifest and a plain tag, and `--label` adds a visible label.
+- Not for deception, not for identifying or assessing people, not where wrong lips mislead (lip reading).
 
 ## Limits
-- 96 x 96 pixels of face: soft in close-ups. Frontal, upright, one face; turned and hidden faces pass through or fail.
-- Figures of the synthetic corpus say nothing about real faces. Skin tones, ages and languages outside the training
+- 96 x 96 pixels of face: soft in close-ups. Frontal, upright faces; turned or hidden faces stay unchanged or fail.
+- Figures on the synthetic corpus do not carry over to real faces. Skin tones, ages and languages outside the training
   data are not measured.
-- The manifest is lost where a video is copied without it, the tag where metadata is; there is no invisible watermark.
+- Re-encoding can remove the manifest and the tag; there is no invisible watermark.
 """
 
 
@@ -62,26 +63,26 @@ def use(corpora: list[str]) -> str:
     if "lrs2" in corpora:
         return (
             "- Trained on LRS2 under an agreement with the BBC: non-commercial research by the organisation that "
-            "signed,\n  no product, no redistribution of data; ask before the weights leave it."
+            "signed,\n  no product, no redistribution of data; ask the BBC before sharing the weights."
         )
     if corpora == ["synthetic"]:
         return "- Trained on the embedded synthetic corpus: for tests and teaching; too small for real faces."
-    return "- Trained on a folder of videos: those whom their licence, and the people in them, allow."
+    return "- Trained on a folder of videos: as their licence and the people in them allow."
 
 
 def metrics(case: Case) -> str:
-    """The panel as a table, with its 95 % intervals; or why there is none."""
+    """The panel as a table with 95 % intervals, or a line if there is none."""
     digest = dvc_lock.out(case.lock, paths.METRICS)
     place = evidence.table_or_copy(paths.METRICS, digest) if digest else None
     if place is None:
-        return "No evaluation is part of this commit."
+        return "This commit has no evaluation."
     panel = json.loads(place.read_text())
     rows = [row for row in ROWS if row in panel]
     names = [name for name in SHOWN if all(name in panel[row] for row in rows)]
     head = "| | " + " | ".join(SHOWN[name] for name in names) + " |\n|" + " --- |" * (len(names) + 1)
     body = "\n".join(f"| {row} | " + " | ".join(cell(panel[row], name) for name in names) + " |" for row in rows)
     num_clips = panel["about"].get("clips", "?")
-    return f"On {num_clips} clips of speakers it never met; in brackets the 95 % interval.\n\n{head}\n{body}"
+    return f"On {num_clips} clips of unseen speakers; 95 % intervals in brackets.\n\n{head}\n{body}"
 
 
 def cell(figures: dict[str, Any], name: str) -> str:

@@ -1,12 +1,12 @@
-"""The stages of a commit as OpenLineage events, for Marquez, DataHub and the like: one COMPLETE event a stage.
+"""The stages of a commit as OpenLineage events, e.g. for Marquez or DataHub: one COMPLETE event per stage.
 
-An event of the same stage in the same lock has the same run id, so a second export adds nothing to a catalogue.
+The run id depends on the stage and its lock alone, so that a second export adds nothing to a catalogue.
 """
 
 import os
 from typing import Any
 
-from tasks.audit.chain import Case
+from tasks.audit.links import Case
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.provenance import dvc_lock, git_revision
@@ -20,7 +20,7 @@ def events(case: Case) -> list[Any]:
 
     when = git_revision.date(case.commit)
     produced = dvc_lock.outs_of(case.lock)
-    made = []
+    runs = []
     for name, stage in case.lock.items():
         code = facet_v2.source_code_location_job.SourceCodeLocationJobFacet(
             type="git", url=f"urn:git:{case.commit}", path=f"flows/{name}.py", version=case.commit
@@ -34,7 +34,7 @@ def events(case: Case) -> list[Any]:
         )
         run_id = uuid.generate_static_uuid(when, f"{case.commit} {name} {sorted(stage.outs.items())}".encode())
         data_deps = {path: digest for path, digest in stage.deps.items() if path in produced or path == str(paths.RAW)}
-        made.append(
+        runs.append(
             event_v2.RunEvent(
                 eventType=event_v2.RunState.COMPLETE,
                 eventTime=when.isoformat(),
@@ -51,24 +51,24 @@ def events(case: Case) -> list[Any]:
                 ],
             )
         )
-    return made
+    return runs
 
 
 def _version(facet_v2: Any, digest: str) -> dict[str, Any]:
     return {"version": facet_v2.dataset_version_dataset.DatasetVersionDatasetFacet(datasetVersion=f"md5:{digest}")}
 
 
-def text(made: list[Any]) -> str:
-    """One event a line."""
+def text(runs: list[Any]) -> str:
+    """One event per line."""
     from openlineage.client.serde import Serde
 
-    return "".join(Serde.to_json(event) + "\n" for event in made)
+    return "".join(Serde.to_json(event) + "\n" for event in runs)
 
 
-def send(made: list[Any]) -> str:
-    """Send to OPENLINEAGE_URL, where it is set; one line for people, empty where it is not.
+def send(runs: list[Any]) -> str:
+    """Send the events to OPENLINEAGE_URL, if it is set; returns a summary line, empty if it is not.
 
-    Errors: UserError where the address takes no events.
+    Errors: UserError if the address does not accept events.
     """
     if not (url := os.environ.get("OPENLINEAGE_URL")):
         return ""
@@ -77,8 +77,8 @@ def send(made: list[Any]) -> str:
 
     client = OpenLineageClient(config={"transport": {"type": "http", "url": url, "timeout": 10, "retry": {"total": 2}}})
     try:
-        for event in made:
+        for event in runs:
             client.emit(event)
     except (OSError, httpx.HTTPError) as error:  # requests' errors are OSErrors
-        raise UserError(f"OPENLINEAGE_URL takes no events: {type(error).__name__}; the file is written") from error
-    return f"{len(made)} events sent to OPENLINEAGE_URL"
+        raise UserError(f"OPENLINEAGE_URL accepts no events: {type(error).__name__}; the file is written") from error
+    return f"{len(runs)} events sent to OPENLINEAGE_URL"

@@ -1,4 +1,4 @@
-"""The audit as a page that stands alone: the chain drawn as a graph (SVG), and every link in words."""
+"""The audit as a self-contained page: the chain as a graph (SVG), and every link in words."""
 
 import html
 from collections.abc import Sequence
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.audit import chain
-from tasks.audit.chain import Link
+from tasks.audit.links import Link
 from tasks.core import paths
+from tasks.core.html import document
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, LEFT, TOP = 180, 74, 34, 38, 12, 12  # px
 COLOURS = {"holds": "#1b7f4b", "broken": "#b3261e", "unchecked": "#8a6d1d"}
@@ -16,13 +17,13 @@ SIGNS = {"holds": "holds", "broken": "does not hold", "unchecked": "not checked"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A box of the graph, which shows the worst state of its links."""
+    """A box of the graph; it shows the worst state of its links."""
 
     title: str
     column: int
     row: int
     links: tuple[str, ...]
-    after: tuple[str, ...] = ()  # titles of the boxes that arrows come from
+    after: tuple[str, ...] = ()  # titles of the boxes with arrows to this one
 
 
 SHARD_LINKS = ("bytes of preprocess", "clips in shards", "rebuilt shards")
@@ -39,31 +40,22 @@ NODES = (
     Node("evaluation", 5, 1, ("bytes of evaluate", "evaluation"), ("checkpoint",)),
 )  # fmt: skip
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 82rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-svg { max-width: 100%; height: auto } svg text { font: 13px system-ui, sans-serif; fill: #444 }
+body { max-width: 82rem } svg text { font: 13px system-ui, sans-serif; fill: #444 }
 svg .title { font-weight: 600; font-size: 15px; fill: #111 }
-table { border-collapse: collapse; width: 100% } td { padding: .35rem .8rem .35rem 0; border-top: 1px solid #ddd;
-vertical-align: top } td:nth-child(-n+2) { white-space: nowrap; font-weight: 600 } code { overflow-wrap: anywhere }
-.first { font-size: 1.2rem }"""
+table { width: 100%; font-size: 1rem } td:nth-child(-n+2) { white-space: nowrap; width: 1%; font-weight: 600 }"""
 
 
 def page(links: Sequence[Link]) -> str:
-    """One HTML document, without a script and without anything fetched."""
-    verdict = (
-        "Every link that was checked holds." if chain.clean(links) else "Something does not hold: see in red below."
-    )
+    """One HTML document, without scripts and external resources."""
+    verdict = "Every checked link holds." if chain.clean(links) else "Some links do not hold: see in red below."
     commit = next((link.facts.get("commit", "") for link in links if link.name == "code"), "")
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Lineage</title><style>{STYLE}</style></head><body>
-<h1>Where this model comes from</h1>
+    body = f"""<h1>Lineage of the model</h1>
 <p class="first"><b>{verdict}</b> {html.escape(chain.summary(links))}.</p>
-<p>Commit <code>{html.escape(commit)}</code> says what should lie here; what holds was hashed and compared.</p>
+<p>All files were hashed and compared with commit <code>{html.escape(commit)}</code>.</p>
 {graph(links)}
 <h2>Link by link</h2>
-<table>{"".join(map(line, links))}</table>
-</body></html>
-"""
+<table>{"".join(map(line, links))}</table>"""
+    return document("Lineage", body, STYLE)
 
 
 def graph(links: Sequence[Link]) -> str:
@@ -120,11 +112,11 @@ def _badness(state: str) -> int:
 
 
 def short(node: Node, links: Sequence[Link]) -> str:
-    """The hash or name by which the box is known."""
+    """The hash or name shown in the box."""
     facts: dict[str, Any] = {}
     for link in links:
         facts |= link.facts
-    found = {
+    by_title = {
         "corpus, agreement": lambda: ", ".join(facts["corpora"]),
         "raw bytes": lambda: facts[str(paths.RAW)][:12],
         "landmarks": lambda: facts[str(paths.LANDMARKS)][:12],
@@ -136,13 +128,13 @@ def short(node: Node, links: Sequence[Link]) -> str:
         "evaluation": lambda: facts[str(paths.METRICS)][:12],
     }.get(node.title, lambda: next(iter(facts.values()), "")[:12])
     try:
-        return str(found())
-    except KeyError:  # a link that could not be made has no facts
+        return str(by_title())
+    except KeyError:  # an unchecked link has no facts
         return "-"
 
 
 def line(link: Link) -> str:
-    told = link.findings or [link.claim + (f" ({link.unchecked})" if link.unchecked else "")]
-    words = "<br>".join(html.escape(text) for text in told)
+    texts = link.findings or [link.claim + (f" ({link.unchecked})" if link.unchecked else "")]
+    words = "<br>".join(html.escape(text) for text in texts)
     state = f'<td style="color:{COLOURS[link.state]}">{SIGNS[link.state]}</td>'
     return f"<tr><td>{html.escape(link.name)}</td>{state}<td>{words}</td></tr>"

@@ -1,4 +1,4 @@
-"""The reproducibility audit: shards made again from raw bytes, and compared with those that lie in data/shards."""
+"""The reproducibility audit: shards rebuilt from raw bytes and compared with those in data/shards."""
 
 import random
 import tempfile
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model.params import Params
-from tasks.audit.chain import Link
+from tasks.audit.links import Link
 from tasks.core import files, paths
 from tasks.core.progress import progress
 from tasks.preprocess import stage as preprocess
@@ -14,26 +14,26 @@ from tasks.storage.unit_cache import Unit
 
 
 def run(p: Params, num_shards: int) -> Link:
-    """Make `num_shards` shards again, drawn so that no one can know which, without the unit cache."""
+    """Rebuild `num_shards` shards, drawn unpredictably, without the unit cache."""
     planned, _ = preprocess.plan(p)
     drawn = sorted(random.SystemRandom().sample(planned, min(num_shards, len(planned))), key=lambda unit: unit.name)
-    link = Link("rebuilt shards", f"{len(drawn)} of {len(planned)} made again from raw, byte for byte: {names(drawn)}")
-    for unit in progress(drawn, "making again", "shard"):
-        if found := compare(unit):
-            link.findings.append(found)
+    link = Link("rebuilt shards", f"{len(drawn)} of {len(planned)} rebuilt from raw, byte for byte: {names(drawn)}")
+    for unit in progress(drawn, "rebuilding", "shard"):
+        if finding := compare(unit):
+            link.findings.append(finding)
     return link
 
 
 def compare(unit: Unit) -> str:
-    """One finding, or nothing."""
+    """A finding, or an empty string."""
     kept = paths.SHARDS / unit.name
     if not kept.is_file():
-        return f"{kept}: missing; nothing to compare with"
+        return f"{kept}: missing; run `dvc checkout`"
     with tempfile.TemporaryDirectory(prefix="lipgan-rebuild-") as folder:
         preprocess.build(unit, Path(folder))
-        made = files.sha256_file(Path(folder) / "shard.tar")
-    same = files.sha256_file(kept)
-    return "" if made == same else f"{kept}: sha256 {same[:12]}, made again it is {made[:12]}"
+        rebuilt = files.sha256_file(Path(folder) / "shard.tar")
+    stored = files.sha256_file(kept)
+    return "" if rebuilt == stored else f"{kept}: sha256 {stored[:12]}, rebuilt it is {rebuilt[:12]}"
 
 
 def names(drawn: Sequence[Unit]) -> str:

@@ -1,3 +1,3 @@
-"""The parts of dubbing: what is seen (look), who speaks (speaker), what is heard (hear), when and how the mouth is
-changed (plan, paste, render), and what is told of it (sidecar). tasks/dubbing/dub.py puts them together.
+"""A video and an audio file in, the dubbed video out: dub.py runs it. Pass 1 finds the faces (look); script.py decides
+who says what and when (speaker, hear, plan); pass 2 renders the mouths (render, blend) into the output (output).
 """

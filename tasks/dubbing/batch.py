@@ -1,10 +1,10 @@
-"""A list of dubbing jobs: a CSV with a header, one video to be made a row. Columns are the options of `dub`.
+"""A list of dubbing jobs: a CSV with a header and one output video a row. Columns are the options of `dub`.
 
     face,audio,out,speaker
     talk.mp4,hello.wav,out/hello.mp4,
     film.mkv,00:01:02.5=a.wav 00:01:09=b.wav,out/film.mp4,640,200@62
 
-`audio` may hold spans as --span takes them, separated by spaces.
+`audio` may contain spans as in --span, separated by spaces; `library` several videos, likewise.
 """
 
 import csv
@@ -17,7 +17,7 @@ from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.dubbing import dub
-from tasks.dubbing.options import RENAMED, Options
+from tasks.dubbing.options import RENAMED, Options, default_generator
 from tasks.media import containers
 
 SPAN = re.compile(r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?=\S+")
@@ -26,8 +26,8 @@ COLUMNS = (*FILES, *(field.name for field in fields(Options)), *RENAMED)
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A row: `number` from 1, and its cells that are not empty."""
+class BatchJob:
+    """A row: its `number`, from 1, and its non-empty cells."""
 
     number: int
     cells: dict[str, str]
@@ -37,28 +37,26 @@ class Job:
         return self.cells["out"]
 
 
-def read(path: Path) -> list[Job]:
-    """Errors: UserError for a file that is no list of jobs, or two jobs that write the same file."""
+def read(path: Path) -> list[BatchJob]:
+    """Errors: UserError for a file that is not a list of jobs, and for two jobs that write the same file."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a CSV in UTF-8: {error}") from error
     if not rows:
-        raise UserError(f"{path}: no job in it; the first line names the columns: face,audio,out")
+        raise UserError(f"{path}: contains no job; the first line names the columns: face,audio,out")
     jobs = []
     for number, row in enumerate(rows, 1):
         if unknown := [str(name) for name in row if name not in COLUMNS]:
-            raise UserError(f"{path}: {unknown[0]!r} is no column; known: {', '.join(COLUMNS)}")
+            raise UserError(f"{path}: {unknown[0]!r} is not a column; known: {', '.join(COLUMNS)}")
         cells = {name: cell.strip() for name, cell in row.items() if cell and cell.strip()}
         if missing := [name for name in ("face", "out") if name not in cells]:
             raise UserError(f"{path}: job {number} has no {missing[0]}")
-        jobs.append(Job(number, cells))
+        jobs.append(BatchJob(number, cells))
     outs = [Path(job.out).resolve() for job in jobs]
-    if doubled := next((out for out in outs if outs.count(out) > 1), None):
-        raise UserError(f"{path}: two jobs write {doubled.name}")
+    if duplicate := next((out for out in outs if outs.count(out) > 1), None):
+        raise UserError(f"{path}: two jobs write {duplicate.name}")
     return jobs
 
 
@@ -81,11 +79,12 @@ def span(text: str) -> tuple[float, str]:
     return seconds, path
 
 
-def run(job: Job) -> str:
-    """Make one video, unless it is there from these inputs.  Returns "" or why it could not be made, one line."""
+def run(job: BatchJob) -> str:
+    """Make one video, unless it exists and is up to date.  Returns "" or, in one line, why it could not be made."""
     cells = job.cells
     try:
-        options = Options.from_mapping({name: cell for name, cell in cells.items() if name not in FILES})
+        words = {"generator": default_generator(cells.get("checkpoint"), cells.get("backend"))}
+        options = Options.from_mapping(words | {name: cell for name, cell in cells.items() if name not in FILES})
         audio = cells.get("audio")
         lines = spans(audio or "")
         dub.run(
@@ -101,11 +100,11 @@ def run(job: Job) -> str:
     return ""
 
 
-def report(path: Path, done: dict[int, str], jobs: list[Job]) -> None:
-    """What came of each job, beside the list."""
-    told = [
+def report(path: Path, done: dict[int, str], jobs: list[BatchJob]) -> None:
+    """The state of each job, as a JSON beside the list."""
+    states = [
         {"job": job.number, "out": job.out, "state": "refused" if done[job.number] else "done", "why": done[job.number]}
         for job in jobs
         if job.number in done
     ]
-    write_atomic(path, json.dumps(told, indent=2) + "\n")
+    write_atomic(path, json.dumps(states, indent=2) + "\n")

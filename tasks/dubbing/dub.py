@@ -1,40 +1,32 @@
-"""Dubbing: the face of a video or picture is made to say new words.
+"""Dubbing: make the face in a video or picture say new words.
 
     python -m flows dub --face talk.mp4 --audio speech.wav --out out/dubbed.mp4
 
-Every frame of the video is shown at its own time, whatever the rate; the mouth of each is generated for the sound
-around the middle of that very frame. Two passes: `look` finds shots and faces, `render` changes the mouths. Memory
-holds a batch of frames, whatever the length, and a killed run goes on where it was.
+Every frame keeps its own time, whatever the frame rate; its mouth is generated from the audio around its middle.
+Two passes: `look` finds shots and faces, `render` changes the mouths. Memory holds one batch of frames, whatever the
+length, and a run that was killed resumes.
 
-Faces and sound come from the code that made the training shards.
+Faces and audio features come from the code that made the training shards.
 """
 
-import contextlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from model import timing
-from model.params import FaceParams
 from tasks.core import memory, paths
-from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
-from tasks.core.files import sha256_file
-from tasks.core.progress import bar, say
-from tasks.dubbing import hear, likeness, look, script, tts, work_folder
+from tasks.core.files import demand_file, sha256_file
+from tasks.core.progress import say
+from tasks.dubbing import hear, likeness, mesh_mouth, networks, script, tts, work_folder
+from tasks.dubbing.find_faces import find_faces
 from tasks.dubbing.judge import Judge
-from tasks.dubbing.look import Seen
-from tasks.dubbing.options import DEFAULTS, Box, Options
+from tasks.dubbing.networks import Mesh, Network
+from tasks.dubbing.options import DEFAULTS, Options
 from tasks.dubbing.output import Output
 from tasks.dubbing.render import Renderer
-from tasks.features.landmarks import Predictor
-from tasks.inference import auto_backend, lip_sync
-from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
-from tasks.media import containers, decode, native_rate
+from tasks.media import decode
 from tasks.provenance import c2pa_mark
 
 MADE_BY = "AI-generated lip movements, made with lipgan-pipeline"
@@ -48,36 +40,35 @@ def run(
     spans: Sequence[tuple[float, str]] = (),
     options: Options = DEFAULTS,
 ) -> Path:
-    """Dub `face` with the sound of `audio`, or from given seconds on with the sounds of `spans`; returns `out`.
+    """Dub `face` with the audio file `audio`, or with `spans` of (start in s, audio file); returns `out`.
 
-    A JSON beside the output tells what was changed.
-    Errors: UserError for what cannot be read or written, has no face or no sound, or cannot be meant.
+    A JSON beside the output says what was changed.
+    Errors: UserError for input that cannot be read, has no face or no audio, for options that contradict each other,
+            and for an output that cannot be written
     """
     target = demand_output(out, options, [face, *([audio] if audio else []), *(path for _, path in spans)])
     if sum((audio is not None, bool(spans), options.text is not None)) != 1:
-        raise UserError("give one of --audio, --span and --text: what is to be said")
-    if not Path(face).exists():
-        raise UserError(f"{face}: no such file")
+        raise UserError("give one of --audio, --span and --text")
+    demand_file(Path(face))
     if options.idle and not decode.is_image(face):
-        raise UserError(f"--idle moves the head of a picture; in {face} it moves by itself")
-    sync = auto_backend.lip_sync(Path(checkpoint), options.backend)
-    p = lip_sync.face_params(sync.about, Path(checkpoint))
-    predictor = Predictor(paths.LANDMARKS)
-    files = [face, *([audio] if audio else []), *(path for _, path in spans), checkpoint, str(paths.LANDMARKS)]
+        raise UserError(f"--idle is for pictures; {face} is a video, whose head moves already")
+    network = networks.load(options.generator, Path(checkpoint), options.backend)
+    files = [face, *([audio] if audio else []), *(path for _, path in spans), *map(str, network.files)]
+    files += options.library
     if paths.EXPERT.is_file():
         files.append(str(paths.EXPERT))
     if options.recognition:
         files.append(options.recognition)
-    recogniser = likeness.recogniser(options.recognition)  # refused before any work
+    recogniser = likeness.recogniser(options.recognition)  # first, so that a bad file is refused before any work
     inputs = {
         "sha256": {f"{k} {Path(path).name}": sha256(Path(path)) for k, path in enumerate(files)},
         "starts_s": [start_s for start_s, _ in spans],
         "options": options.recorded(),
-        "backend": sync.backend,
+        "backend": network.backend,
     }
     key = work_folder.key_of(inputs)
     if work_folder.is_made(target, key) and not options.side_by_side:
-        say(f"dub: {target}: made of these very inputs before, kept")
+        say(f"dub: {target}: up to date, made from the same inputs; kept")
         return target
     with work_folder.folder(target, key) as folder:
         if options.text is not None:
@@ -85,105 +76,83 @@ def run(
             tts.speak(options.text, Path(audio), options.tts, options.voice)
         starts = list(spans) or [(0.0, str(audio))]
         lines = hear.in_order([hear.line(Path(path), start_s, options.driving_audio) for start_s, path in starts])
-        seen = find_faces(Path(face), p, predictor, options.box, folder)
+        seen = find_faces(Path(face), network.p, network.points, options.box, folder)
         memory.give_back()
         sources = {"face": Path(face)} | {f"sound {k}" if k else "sound": line.path for k, line in enumerate(lines)}
-        came_from = c2pa_mark.about(Path(checkpoint), sync.about, sources)
-        written = script.write(Path(face), seen, lines, bool(spans), options, recogniser)
+        came_from = c2pa_mark.about(network.checkpoint, network.about, sources)
+        person = (
+            mesh_mouth.Person(Path(face), network, folder, options, recogniser) if isinstance(network, Mesh) else None
+        )
+        hidden = person.learn if person else script.nothing_hidden
+        written = script.write(Path(face), seen, lines, bool(spans), options, recogniser, hidden)
         judge = Judge(SyncMeter(paths.EXPERT), written.plan, written.mfcc_FW) if paths.EXPERT.is_file() else None
-        output = Output(written, options, folder, Renderer(written, sync), judge)
+        mouths = (
+            person.mouths(written, judged=judge is not None) if person else networks.lipgan_mouths(network, written)
+        )
+        output = Output(written, options, folder, Renderer(written, mouths), judge)
         output.render()
-        whole = folder / target.name  # no file without its mark is ever seen under the output's own name
+        whole = folder / target.name  # moved to the output's name only with its mark
         output.join(whole, c2pa_mark.tags(came_from))
-        if whole.suffix == ".mp4":  # C2PA has no form for mkv: there the tag alone tells
+        if whole.suffix == ".mp4":  # C2PA cannot sign mkv, which has the plain tag alone
             c2pa_mark.mark(whole, came_from, sources)
-        about = {**output.describe(), "made_by": made_by(inputs, key, sync, whole)}
+        about = {
+            **output.describe(),
+            "generator": options.generator,
+            **(person.about if person else {}),
+            "made_by": made_by(inputs, key, network, whole),
+        }
         work_folder.put(whole, json.dumps(about, indent=2) + "\n", target)
         if options.side_by_side:
             output.side_by_side(target, Path(options.side_by_side), {"comment": MADE_BY})
-    say(summary(target, about, sync))
+    say(summary(target, about, network))
     return target
 
 
 def sha256(path: Path) -> str:
-    if not path.is_file():
-        raise UserError(f"{path}: {'a folder, not a file' if path.is_dir() else 'no such file'}")
+    """Errors: UserError where the file is missing or cannot be read"""
     try:
-        return sha256_file(path)
+        return sha256_file(demand_file(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def demand_output(out: str, options: Options, sources: Sequence[str]) -> Path:
-    """Errors: UserError for an output that cannot be meant, or would take the place of what is no dub."""
+    """Errors: UserError for a name that does not fit the options, or would overwrite an input or a foreign JSON"""
     wanted = ".mkv" if options.lossless else ".mp4"
     for path in filter(None, (out, options.side_by_side)):
         if Path(path).suffix.lower() != wanted:
             raise UserError(f"--out must end in {wanted}{' with --lossless' * options.lossless}, got {path}")
         if Path(path).is_dir():
             raise UserError(f"--out: {path} is a folder; name a file in it")
-        if taken := next((one for one in sources if Path(one).resolve() == Path(path).resolve()), None):
-            raise UserError(f"--out: {path} would take the place of {taken}, which is read; name another file")
+        if taken := next((source for source in sources if Path(source).resolve() == Path(path).resolve()), None):
+            raise UserError(f"--out: {path} would overwrite the input {taken}; name another file")
     if options.side_by_side and Path(options.side_by_side).resolve() == Path(out).resolve():
         raise UserError(f"--side-by-side: {out} is the output itself; name another file")
-    told = Path(out).with_suffix(".json")
-    if told.exists() and not work_folder.is_sidecar(told):
-        raise UserError(f"--out: {told}, where it is told what was done, is something else already; name another file")
+    beside = Path(out).with_suffix(".json")
+    if beside.exists() and not work_folder.is_sidecar(beside):
+        raise UserError(f"--out: the JSON beside it, {beside}, exists and is not of a dub; name another file")
     options.check()
     return Path(out)
 
 
-def find_faces(face: Path, p: FaceParams, predictor: Predictor, box: Box | None, folder: Path) -> Seen:
-    """Pass 1, or its result from the run that was stopped."""
-    kept = folder / "seen.npz"
-    if kept.is_file():
-        return work_folder.load(kept)
-    try:
-        if decode.is_image(face):
-            given = None if box is None else np.array(box)
-            seen = look.picture_face(decode.read_image(face), p, predictor, given)
-        else:
-            if box is not None:
-                raise UserError("--box is for pictures; in a video name the face by --speaker x,y@seconds")
-            promised = decode.probe(face)
-            total = max(1, round(promised.duration_s * (promised.fps or timing.FPS)))
-            with contextlib.closing(native_rate.pictures(face)) as pictures:
-                seen = look.look(counted(ahead(pictures, 4), total, "finding faces"), p, predictor)
-    except containers.MediaError as error:
-        raise UserError(f"{face}: no picture can be read: {error.detail}") from error
-    if not seen.faces:
-        looked_at = "the picture" if decode.is_image(face) else f"{len(seen.times_s)} frames"
-        where = "; name its place with --box" * decode.is_image(face)
-        raise UserError(f"{face}: no face found in {looked_at}; it must be frontal and upright{where}")
-    work_folder.save(kept, seen)
-    return seen
-
-
-def counted(frames: Iterable[Any], total: int, what: str) -> Iterator[Any]:
-    with bar(total, what, "frame") as shown:
-        for frame in frames:
-            yield frame
-            shown.update()
-
-
-def made_by(inputs: dict[str, Any], key: str, sync: LipSync, target: Path) -> dict[str, Any]:
+def made_by(inputs: dict[str, Any], key: str, network: Network, target: Path) -> dict[str, Any]:
     return {
         "key": key,
         "output_sha256": sha256_file(target),
         "comment": MADE_BY,
         "sha256": inputs["sha256"],
-        "checkpoint": lip_sync.describe(sync.about),
-        "backend": sync.backend,
+        "checkpoint": network.describe(),
+        "backend": network.backend,
         "options": inputs["options"],
     }
 
 
-def summary(target: Path, about: dict[str, Any], sync: LipSync) -> str:
+def summary(target: Path, about: dict[str, Any], network: Network) -> str:
     passed = sum(span["last"] - span["first"] + 1 for span in about["passed_through"])
     dubbed = [face["number"] for face in about["faces"] if face["dubbed"]]
-    several = f"; dubbed {len(dubbed)} of {len(about['faces'])} faces ({about['speaker_by']})"
+    of_faces = f"; dubbed {len(dubbed)} of {len(about['faces'])} faces ({about['speaker_by']})"
     return (
         f"dub: {target}: {about['frames']} frames, {about['duration_s']:.2f} s; {about['changed']} changed, {passed} "
-        f"passed through{several if len(about['faces']) > 1 else ''}; what and why: {target.with_suffix('.json')}; "
-        f"checkpoint {lip_sync.describe(sync.about)}"
+        f"passed through{of_faces if len(about['faces']) > 1 else ''}; what and why: {target.with_suffix('.json')}; "
+        f"checkpoint {network.describe()}"
     )

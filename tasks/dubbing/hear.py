@@ -1,6 +1,6 @@
-"""The new sound: what the network hears of it, 16 kHz mono piece by piece, and what people hear, in full.
+"""The new audio: what drives the network, 16 kHz mono, and the soundtrack of the output, at full rate.
 
-Both are generators from the same lines (a sound and when it begins), so memory does not grow with the length.
+Both are generators over the same lines (an audio file and when it begins), so memory does not grow with the length.
 """
 
 import itertools
@@ -12,12 +12,13 @@ import numpy as np
 
 from model import timing
 from tasks.core.errors import UserError
+from tasks.core.files import demand_file
 from tasks.dubbing import separate
 from tasks.features import audio
 from tasks.media import containers, decode, native_rate
 from tasks.media.native_rate import SoundFormat
 
-PIECE_FRAMES = 60 * timing.FPS  # of sound features made at a time
+PIECE_FRAMES = 60 * timing.FPS  # of audio features computed at a time
 CONTEXT_FRAMES = 2  # on either side: longer than any window of the features
 SILENCE_SAMPLES = 1 << 16
 FADE_S = 0.02  # from the original sound to a line and back
@@ -25,12 +26,12 @@ FADE_S = 0.02  # from the original sound to a line and back
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """New words: the sound of a file from `start_s` of the video on."""
+    """New words: an audio file that begins at `start_s` of the video."""
 
     start_s: float
     path: Path
     duration_s: float
-    separated: bool = False  # the network hears its words alone
+    separated: bool = False  # the network is driven by its separated speech
 
     @property
     def end_s(self) -> float:
@@ -38,37 +39,34 @@ class Line:
 
 
 def line(path: Path, start_s: float = 0.0, way: str = "raw") -> Line:
-    """`way`: one of options.DRIVING_AUDIO.  Errors: UserError where there is no sound to be read, or none in it."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
+    """`way`: one of options.DRIVING_AUDIO.  Errors: UserError where no sound can be read, or there is none"""
+    with containers.readable(demand_file(path), "no sound can be read"):
         num_samples = sum(len(block) for block in decode.mono(path))
-    except containers.MediaError as error:
-        raise UserError(f"{path}: no sound can be read: {error.detail}") from error
     if not num_samples:
-        raise UserError(f"{path}: no sound can be read: its sound is empty")
+        raise UserError(f"{path}: no sound can be read: its sound stream is empty")
     demand_whole(path, num_samples / timing.SAMPLE_RATE_HZ)
     separated = way == "separated" or (way == "auto" and separate.needs_separating(decode.mono(path)))
     return Line(start_s, path, num_samples / timing.SAMPLE_RATE_HZ, separated)
 
 
 def demand_whole(path: Path, heard_s: float) -> None:
-    """The rule of pictures: what loses a tenth of its promised length is not dubbed in silence.  Errors: UserError"""
+    """Errors: UserError where a tenth of the promised length cannot be decoded, the limit that holds for video too"""
     promised_s = native_rate.sound_format(path).duration_s
     if heard_s >= decode.WHOLE * promised_s or decode.guesses_length(path):
         return
-    all_s = sum(len(block) for block in decode.sound_from(path, None)) / timing.SAMPLE_RATE_HZ  # before the picture too
+    # with the sound before the first picture
+    all_s = sum(len(block) for block in decode.sound_from(path, None)) / timing.SAMPLE_RATE_HZ
     if all_s < decode.WHOLE * promised_s:
         raise UserError(f"{path}: no sound can be read: damaged after {all_s:.1f} s of {promised_s:.1f} s")
 
 
 def in_order(lines: Iterable[Line]) -> list[Line]:
-    """Errors: UserError where two lines are spoken at a time."""
-    ordered = sorted(lines, key=lambda one: one.start_s)
-    for one, following in itertools.pairwise(ordered):
-        if following.start_s < one.end_s - timing.COLUMN_S:
+    """The lines by their start.  Errors: UserError where two lines overlap"""
+    ordered = sorted(lines, key=lambda line: line.start_s)
+    for before, after in itertools.pairwise(ordered):
+        if after.start_s < before.end_s - timing.COLUMN_S:
             raise UserError(
-                f"{following.path} begins at {following.start_s:.2f} s, while {one.path} speaks until {one.end_s:.2f} s"
+                f"{after.path} begins at {after.start_s:.2f} s, before {before.path} ends at {before.end_s:.2f} s"
             )
     return ordered
 
@@ -114,13 +112,13 @@ def silence(num_samples: int, shape: tuple[int, ...] = ()) -> Iterator[np.ndarra
 
 
 def mfcc(blocks: Iterable[np.ndarray], num_frames: int) -> np.ndarray:
-    """`features.mfcc` of sound in blocks: the same numbers, without the whole sound in memory.
+    """`features.audio.mfcc` of audio in blocks: the same numbers, without all of it in memory.
 
     Shape: blocks (n,) of at least num_frames x 640 samples in all -> (12, 4 num_frames) float32
     """
     context, columns = timing.num_samples(CONTEXT_FRAMES), CONTEXT_FRAMES * timing.COLUMNS_PER_FRAME
     source, ready = iter(blocks), np.zeros(0, np.float32)
-    made, done = [], 0
+    pieces, done = [], 0
     while done < num_frames:
         before = CONTEXT_FRAMES if done else 0
         num = min(PIECE_FRAMES, num_frames - done)
@@ -132,16 +130,16 @@ def mfcc(blocks: Iterable[np.ndarray], num_frames: int) -> np.ndarray:
             have += len(block)
         ready = np.concatenate(parts)
         piece = audio.mfcc(ready[:wanted], before + num + after)
-        made.append(piece[:, columns if before else 0 :][:, : num * timing.COLUMNS_PER_FRAME])
+        pieces.append(piece[:, columns if before else 0 :][:, : num * timing.COLUMNS_PER_FRAME])
         done += num
         ready = ready[timing.num_samples(before + num) - context :]
-    return np.concatenate(made, axis=1)
+    return np.concatenate(pieces, axis=1)
 
 
 def soundtrack(
     lines: Sequence[Line], original: Path | None, duration_s: float
 ) -> tuple[Iterator[np.ndarray], SoundFormat]:
-    """What people hear: the lines, between them the sound of `original` or silence; in its format or the first line's.
+    """The sound of the output: the lines, between them `original` or silence; in its format, else the first line's.
 
     Shape: yields (channels, n) float32, cut to the duration
     """
@@ -171,6 +169,6 @@ def mixed(
         for one in lines:
             inside = np.minimum(times_s - one.start_s, one.end_s - times_s) / FADE_S
             share = np.maximum(share, np.clip(inside, 0, 1).astype(np.float32))
-        # added up in this order, sound outside every line keeps its very samples
+        # summed in this order, audio outside the lines keeps its exact samples
         yield np.where(share > 0, own * (1 - share) + block * share, own)
         at += block.shape[1]

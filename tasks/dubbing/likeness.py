@@ -1,7 +1,7 @@
-"""How much two faces look like one person: by a description of our own, or by a network of others, where it is at hand.
+"""How likely two faces are the same person: by local binary patterns, or by dlib's network if the user has its file.
 
-Ours tells faces of one film apart; `benchmarks/looks.py` says how well. dlib's face recognition network is none of this
-project's: `--recognition dlib_face_recognition_resnet_model_v1.dat` takes it from where you have it.
+The patterns tell the faces of one film apart; `benchmarks/looks.py` measures how well. dlib's face recognition network
+is not part of this project: `--recognition dlib_face_recognition_resnet_model_v1.dat` names your copy.
 
 Source: histograms of local binary patterns, Ahonen, Hadid, Pietikainen, Face Recognition with LBP, 2006.
 """
@@ -14,18 +14,19 @@ import numpy as np
 
 from tasks.core import paths
 from tasks.core.errors import UserError
+from tasks.core.files import demand_file
 from tasks.features.landmarks import Predictor
 
-PATTERN_PX, BLUR_PX = 64, 1.0  # of the crop that patterns are read in; less blur describes the camera's noise
+PATTERN_PX, BLUR_PX = 64, 1.0  # of the crop that is described; with less blur the patterns are the camera's noise
 CELLS = 6  # a side
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))
-CHIP_PX, CHIP_PADDING = 150, 0.25  # as dlib's network was trained
+CHIP_PX, CHIP_PADDING = 150, 0.25  # as in the training of dlib's network
 
 
 class Patterns:
-    """Which pixels are lighter than their neighbours, counted in cells of the face; light and tint change nothing."""
+    """Which pixels are lighter than their neighbours, counted by cell of the face; brightness and tint cancel."""
 
-    same = 0.75  # likeness from which on two faces are one person's
+    same = 0.75  # from this likeness on two faces are one person's
 
     def describe(self, portrait_SS3: np.ndarray) -> np.ndarray:
         """Shape: (S, S, 3) uint8 RGB -> (CELLS * CELLS * 256,) float32, length 1"""
@@ -45,13 +46,12 @@ class Patterns:
 
 
 class Network:
-    """dlib's face recognition network.  Errors: UserError where the file is missing, or is no such network"""
+    """dlib's face recognition network.  Errors: UserError where the file is missing or is another network"""
 
-    same = 0.4  # 1 less the distance, for which its makers name 0.6
+    same = 0.4  # 1 - distance; its authors give 0.6 for the distance
 
     def __init__(self, weights: Path) -> None:
-        if not weights.is_file():
-            raise UserError(f"--recognition {weights}: no such file")
+        demand_file(weights, option="--recognition")
         try:
             self.network = dlib.face_recognition_model_v1(str(weights))
         except RuntimeError as error:
@@ -73,11 +73,11 @@ Recogniser = Patterns | Network
 
 
 def upright(portrait_SS3: np.ndarray, points_682: np.ndarray) -> np.ndarray:
-    """The face turned and scaled to where dlib's network expects it.  Shape: -> (150, 150, 3) uint8"""
+    """The face rotated and scaled as dlib's network expects it.  Shape: -> (150, 150, 3) uint8"""
     parts = dlib.points([dlib.point(round(float(x)), round(float(y))) for x, y in points_682])
     size = len(portrait_SS3)
-    found = dlib.full_object_detection(dlib.rectangle(0, 0, size - 1, size - 1), parts)
-    return np.asarray(dlib.get_face_chip(portrait_SS3, found, size=CHIP_PX, padding=CHIP_PADDING))
+    detection = dlib.full_object_detection(dlib.rectangle(0, 0, size - 1, size - 1), parts)
+    return np.asarray(dlib.get_face_chip(portrait_SS3, detection, size=CHIP_PX, padding=CHIP_PADDING))
 
 
 def recogniser(weights: str | None) -> Recogniser:

@@ -1,13 +1,13 @@
 """Pass 1 over a video: its times, its shots, and every face in them with its landmarks.
 
-Frames come one by one; memory holds those of one key interval, and some 700 bytes for each frame of a face.
+Frames come one by one; memory holds those of one key interval, and about 700 bytes for each frame of a face.
 
-Faces are searched as `tasks.features.face_track` does it, at key frames, near their last boxes; the whole frame is
-searched at the start of a shot, when a face is lost, and every WHOLE_EVERY key frames. A face is followed by overlap,
-and no longer than its shot.
+Faces are searched as in `tasks.features.face_track`: at key frames, near their last boxes. The whole frame is searched
+at the start of a shot, when a face is lost, and every WHOLE_EVERY key frames. A face is followed by the overlap of its
+boxes, to the end of its shot at most.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import cv2
@@ -18,20 +18,22 @@ from model.params import FaceParams
 from tasks.core import memory
 from tasks.features import crop
 from tasks.features.face_track import Frame, between, detect, detect_near, following, scan
-from tasks.features.landmarks import Predictor
 from tasks.media.frame import Picture
 
+Points = Callable[[np.ndarray], np.ndarray]  # crops of one face (N, S, S, 3) -> its 68 points (N, 68, 2) px of the crop
+
 THUMB_WH = (32, 18)
-CUT_LEVELS, CUT_TIMES = 18.0, 4.0  # a cut changes a picture's thumbnail by so many of 255, and so many times the usual
+# a cut changes the thumbnail by this many levels of 255, and this many times the usual change
+CUT_LEVELS, CUT_TIMES = 18.0, 4.0
 WHOLE_EVERY = 3  # key frames
-LOST_KEYS = 3  # key frames without the face, after which it is another when it comes back
+LOST_KEYS = 3  # key frames without the face after which it counts as a new one
 HELD_BYTES = 128 << 20  # of frames from one key frame to the next, whatever their rate and size
-MIN_SEEN = 5  # frames: less is a mistake of the detector
-CANDIDATES = 48  # crops kept of a face, evenly spread
+MIN_SEEN = 5  # frames; fewer are a false detection
+CANDIDATES = 48  # crops kept of each face, evenly spread
 LOW_WH = (12, 8)
 LOW_ROWS, LOW_COLUMNS = (0.5, 0.95), (0.2, 0.8)  # of the crop
-GIVE_BACK_EVERY = 250  # frames: what they took is given back to the system
-EASIER = -0.4  # added to dlib's threshold where a picture shows no face at all
+GIVE_BACK_EVERY = 250  # frames between two returns of freed memory to the system
+EASIER = -0.4  # added to dlib's threshold if no face is found in a picture
 
 
 @dataclass
@@ -39,8 +41,8 @@ class Face:
     """One face in one shot. Arrays cover the frames first .. first + N - 1.
 
     Shape: boxes_N4 float, px of the frame, smoothed; found_N bool; points_N682 float32, px of the frame;
-           lows_NK uint8, the lower face, grey, in LOW_WH pixels: what a hand before the mouth changes;
-           portraits: frame number -> (S, S, 3) uint8, crops of some of the frames in which it was found
+           lows_NK uint8, the lower face, grey, in LOW_WH pixels: it changes when a hand covers the mouth;
+           portraits: frame number -> (S, S, 3) uint8, crops of some of the frames with a detection
     """
 
     first: int
@@ -57,57 +59,57 @@ class Face:
 
 @dataclass
 class Seen:
-    """What pass 1 finds."""
+    """The result of pass 1."""
 
     times_s: np.ndarray  # (T,) start of each frame
     size_hw: tuple[int, int]
     shots: list[int]  # first frame of each
-    faces: list[Face]  # by first frame, then the larger one
+    faces: list[Face]  # by first frame, then the larger first
     how: str = "dlib's frontal detector"
 
     @property
     def ends_s(self) -> np.ndarray:
-        """(T,) when each frame gives way; the last one stays as long as is usual"""
+        """(T,) end of each frame; the last one lasts the median duration"""
         usual_s = float(np.median(np.diff(self.times_s))) if len(self.times_s) > 1 else 1 / timing.FPS
         return np.append(self.times_s[1:], self.times_s[-1] + usual_s)
 
 
-def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Predictor) -> Seen:
-    """Go through (picture, start in s) once."""
-    watch = _Watch(p, predictor)
+def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Points) -> Seen:
+    """Pass 1 over (picture, start in s)."""
+    search = _Search(p, predictor)
     for frame_HW3, time_s in frames:
-        watch.add(frame_HW3, time_s)
-        if len(watch.times_s) % GIVE_BACK_EVERY == 0:
+        search.add(frame_HW3, time_s)
+        if len(search.times_s) % GIVE_BACK_EVERY == 0:
             memory.give_back()
-    watch.end_shot()
-    found = sorted(watch.done, key=lambda face: (face.first, -float(np.ptp(face.boxes_N4[0, ::2]))))
-    return Seen(np.array(watch.times_s), watch.size_hw, watch.shots, found)
+    search.end_shot()
+    done = sorted(search.done, key=lambda face: (face.first, -float(np.ptp(face.boxes_N4[0, ::2]))))
+    return Seen(np.array(search.times_s), search.size_hw, search.shots, done)
 
 
-def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Predictor, box_4: np.ndarray | None) -> Seen:
-    """A still picture: what the detector misses is searched for twice as large, then with less demand.
+def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Points, box_4: np.ndarray | None) -> Seen:
+    """A still picture. If no face is found, it is searched at twice the size, then with a lower threshold.
 
-    A face given by its box, as a drawing may need, is taken as it is.
+    box_4: the face, given by the user, for example in a drawing; nothing is searched
     """
     how = "the box that was given"
-    found_N4 = np.empty((0, 4)) if box_4 is None else box_4[None]
+    boxes_N4 = np.empty((0, 4)) if box_4 is None else box_4[None]
     for name, upsample, demand in (("dlib's frontal detector", 1, 0.0), ("at twice the size", 2, 0.0),
                                    ("with a lower threshold", 1, EASIER)):  # fmt: skip
-        if not len(found_N4):
+        if not len(boxes_N4):
             how = name
             shrink = min(1.0, p.detect_px / max(frame_HW3.shape[:2]))
             grey_HW = cv2.resize(
                 cv2.cvtColor(frame_HW3, cv2.COLOR_RGB2GRAY), None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA
             )
-            found_N4 = scan(grey_HW, upsample, demand) / shrink
-    made = []
-    for box in found_N4:
+            boxes_N4 = scan(grey_HW, upsample, demand) / shrink
+    found = []
+    for box in boxes_N4:
         crop_SS3 = crop.crop(frame_HW3, faces.crop_boxes(box[None])[0], p.size)
         points = to_frame(predictor(crop_SS3[None]), faces.crop_boxes(box[None]), p.size)
-        made.append(
+        found.append(
             Face(0, box[None].astype(float), np.ones(1, bool), points, lower_face(crop_SS3)[None], {0: crop_SS3})
         )
-    return Seen(np.zeros(1), frame_HW3.shape[:2], [0], made, how)
+    return Seen(np.zeros(1), frame_HW3.shape[:2], [0], found, how)
 
 
 def to_frame(points_N682: np.ndarray, crops_N4: np.ndarray, size: int) -> np.ndarray:
@@ -125,7 +127,7 @@ def small(frame_HW3: Frame) -> np.ndarray:
 
 
 def lower_face(crop_SSx: np.ndarray) -> np.ndarray:
-    """The lower face, very small.  Shape: (S, S) or (S, S, 3) -> (96,) uint8"""
+    """The lower face as a tiny grey picture.  Shape: (S, S) or (S, S, 3) -> (96,) uint8"""
     size = len(crop_SSx)
     (top, bottom), (left, right) = ((round(share * size) for share in shares) for shares in (LOW_ROWS, LOW_COLUMNS))
     grey_SS = crop_SSx if crop_SSx.ndim == 2 else cv2.cvtColor(crop_SSx, cv2.COLOR_RGB2GRAY)
@@ -134,8 +136,8 @@ def lower_face(crop_SSx: np.ndarray) -> np.ndarray:
 
 @dataclass
 class _Block:
-    """The frames of a face from one key frame to the next. A film has many frames: an array for each would leave the
-    heap in crumbs that take five times their size."""
+    """The frames of a face from one key frame to the next. One array for all of them: an array for each frame would
+    fragment the heap to five times its size."""
 
     frames_N: np.ndarray
     boxes_N4: np.ndarray
@@ -145,9 +147,9 @@ class _Block:
 
 @dataclass
 class _Followed:
-    """A face that is being followed: the boxes since the last key frame, none where it was not found, and all before.
+    """A face that is being followed.
 
-    last: the newest of all boxes
+    last: its newest box.  boxes: by frame, since the last key frame, where it was found.  blocks: all frames before
     """
 
     last: np.ndarray
@@ -161,10 +163,10 @@ class _Followed:
         return sum(len(block.frames_N) for block in self.blocks)
 
 
-class _Watch:
+class _Search:
     """The state of `look`."""
 
-    def __init__(self, p: FaceParams, predictor: Predictor) -> None:
+    def __init__(self, p: FaceParams, predictor: Points) -> None:
         self.p, self.predictor = p, predictor
         self.key_s = p.key_every / timing.FPS
         self.times_s: list[float] = []
@@ -194,7 +196,7 @@ class _Watch:
             self.close(t)
 
     def is_cut(self, frame_HW3: Frame) -> bool:
-        """Whether the picture is of another scene than the one before it."""
+        """Whether a new shot begins with this frame."""
         thumb = small(frame_HW3)
         if self.thumb is None:
             self.thumb = thumb
@@ -205,7 +207,7 @@ class _Watch:
         return change > CUT_LEVELS and change > CUT_TIMES * usual
 
     def end_shot(self) -> None:
-        if len(self.held) > 1:  # its last frame is a key frame, wherever it falls
+        if len(self.held) > 1:  # the last frame of a shot is always a key frame
             self.close(max(self.held))
         for one in self.followed:
             self.finish(one)
@@ -231,7 +233,7 @@ class _Watch:
         self.done.append(Face(first, boxes_N4, found_N, points_N682, lows_NK, one.portraits))
 
     def close(self, t: int) -> None:
-        """Frame t is a key frame: find the faces in it, and settle the frames since the key frame before."""
+        """Frame t is a key frame: find the faces in it, then those of the frames since the last key frame."""
         low = min(self.held)
         boxes = {id(one): self.near(t, one.last) for one in self.followed}
         if self.num_keys % WHOLE_EVERY == 0 or any(box is None for box in boxes.values()):
@@ -250,7 +252,7 @@ class _Watch:
         self.held = {t: self.held[t]}
 
     def whole(self, t: int, boxes: dict[int, np.ndarray | None]) -> None:
-        """Search all of frame t: for faces that are missing, and for new ones."""
+        """Search all of frame t for lost faces and for new ones."""
         for box in self.searched(self.held[t]):
             known = np.array([b for b in boxes.values() if b is not None]).reshape(-1, 4)
             if len(known) and faces.iou(box, known).max() >= faces.FOLLOW_IOU:
@@ -265,12 +267,12 @@ class _Watch:
             boxes[id(new)] = box
 
     def searched(self, frame_HW3: Frame) -> np.ndarray:
-        """All faces of a frame; where it was shrunk for the detector, at the places that its own pixels give."""
-        found_N4 = detect(frame_HW3, self.p.detect_px)
+        """All faces of a frame; if it was shrunk for the detector, boxes are refined at full size."""
+        boxes_N4 = detect(frame_HW3, self.p.detect_px)
         if max(frame_HW3.shape[:2]) <= self.p.detect_px:
-            return found_N4
-        again = [following(box, detect_near(frame_HW3, box)) for box in found_N4]
-        kept = [box if new is None else new for box, new in zip(found_N4, again, strict=True)]
+            return boxes_N4
+        refined = [following(box, detect_near(frame_HW3, box)) for box in boxes_N4]
+        kept = [box if new is None else new for box, new in zip(boxes_N4, refined, strict=True)]
         return np.array(kept).reshape(-1, 4)
 
     def near(self, t: int, last_4: np.ndarray) -> np.ndarray | None:
@@ -285,7 +287,7 @@ class _Watch:
         one.boxes |= between(low, high, one.boxes.get(low), one.boxes.get(high), look)
 
     def settle(self, one: _Followed, high: int) -> None:
-        """Landmarks of the frames that are known now, up to key frame `high`, and a portrait of that."""
+        """Landmarks of the frames up to key frame `high`, and a portrait from it."""
         size, measured = self.p.size, one.blocks[-1].frames_N[-1] if one.blocks else -1
         at = [t for t in sorted(one.boxes) if t > measured]
         if at:

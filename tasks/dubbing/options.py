@@ -5,12 +5,15 @@ import re
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
 
 from tasks.core.errors import UserError
 
 LENGTHS = ("longest", "video", "sound")
 DRIVING_AUDIO = ("auto", "raw", "separated")
+GENERATORS = ("mesh", "lipgan")
+MOST_STRENGTH = 1.5
 MIN_BOX_PX = 8
 SWITCH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 RENAMED = {"ear": "driving_audio"}  # the name before version 0.2; sidecars keep it
@@ -36,6 +39,9 @@ class Options:
     driving_audio: str = "auto"
     recognition: str | None = None
     idle: bool = False
+    generator: str = "lipgan"  # a command without --checkpoint means mesh: default_generator
+    strength: float = 1.0
+    library: tuple[str, ...] = ()
 
     @classmethod
     def from_mapping(cls, words: Mapping[str, Any]) -> Self:
@@ -55,18 +61,28 @@ class Options:
     def recorded(self) -> dict[str, Any]:
         """The options as the sidecar names them."""
         old = {new: name for name, new in RENAMED.items()}
-        return {old.get(name, name): getattr(self, name) for name in self.__slots__}
+        values = {old.get(name, name): getattr(self, name) for name in self.__slots__}
+        return values | {"library": [Path(video).name for video in self.library]}
 
     def check(self) -> None:
         """Errors: UserError for a value that is out of its range"""
         if not 0 <= self.crf <= 51:
             raise UserError(f"--crf must be from 0 to 51, got {self.crf}")
-        for name, known in (("length", LENGTHS), ("driving_audio", DRIVING_AUDIO)):
+        if not 0 <= self.strength <= MOST_STRENGTH:
+            raise UserError(f"--strength must be from 0 to {MOST_STRENGTH}, got {self.strength:g}")
+        if self.generator == "lipgan" and (self.strength != 1 or self.library):
+            raise UserError(f"{'--library' if self.library else '--strength'} is of --generator mesh, not of lipgan")
+        for name, known in (("length", LENGTHS), ("driving_audio", DRIVING_AUDIO), ("generator", GENERATORS)):
             if getattr(self, name) not in known:
                 raise UserError(f"{flag(name)} must be one of {', '.join(known)}, got {getattr(self, name)}")
 
 
 DEFAULTS = Options()
+
+
+def default_generator(checkpoint: str | None, backend: str | None) -> str:
+    """Who names a checkpoint or a backend means the trained network."""
+    return "lipgan" if checkpoint or backend else "mesh"
 
 
 def flag(name: str) -> str:
@@ -77,6 +93,8 @@ def read(name: str, word: str, kind: Any) -> Any:
     """A word as the type of the option `name`.  Errors: UserError that names the option"""
     if isinstance(kind, types.UnionType):  # X | None
         kind = get_args(kind)[0]
+    if kind == tuple[str, ...]:
+        return tuple(word.split())
     if kind == Box:
         return read_box(word)
     if kind is bool:

@@ -12,7 +12,6 @@ import numpy as np
 
 from tasks.core import memory
 from tasks.core.ahead import ahead
-from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.core.progress import bar
 from tasks.dubbing import hear, overlay, render, sidecar
@@ -58,19 +57,17 @@ class Output:
         if done == len(paths):
             return
         first = done * render.SEGMENT_FRAMES
-        try:
-            with (
-                bar(len(self.ticks), "dubbing", "frame", initial=first) as progress,
-                contextlib.closing(ahead(self.labelled(self.renderer.frames(first)), 8)) as frames,
-            ):
-                for k in range(done, len(paths)):
-                    ticks = self.ticks[k * render.SEGMENT_FRAMES : (k + 1) * render.SEGMENT_FRAMES]
-                    some = counted(frames, len(ticks), progress)
-                    segments.write_segment(paths[k], some, ticks - ticks[0], self.coding)
-                    self.measure(paths[k], k * render.SEGMENT_FRAMES, len(ticks))
-                    memory.give_back()
-        except containers.MediaError as error:
-            raise UserError(f"{self.script.face}: no picture can be read: {error.detail}") from error
+        with (
+            containers.readable(self.script.face),
+            bar(len(self.ticks), "dubbing", "frame", initial=first) as progress,
+            contextlib.closing(ahead(self.labelled(self.renderer.frames(first)), 8)) as frames,
+        ):
+            for k in range(done, len(paths)):
+                ticks = self.ticks[k * render.SEGMENT_FRAMES : (k + 1) * render.SEGMENT_FRAMES]
+                some = counted(frames, len(ticks), progress)
+                segments.write_segment(paths[k], some, ticks - ticks[0], self.coding)
+                self.measure(paths[k], k * render.SEGMENT_FRAMES, len(ticks))
+                memory.give_back()
 
     def measure(self, segment: Path, first: int, num: int) -> None:
         """Seams and the expert's confidence of a segment, into the JSON beside it."""

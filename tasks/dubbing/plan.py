@@ -1,6 +1,6 @@
-"""When a mouth is changed, and how strongly: which source frame each output frame shows, and a weight for each.
+"""Which source frame each output frame shows, and how strongly its mouth is changed, as a weight.
 
-Where no face is seen, or it is turned away, or something is before the mouth, the original stays; the change fades out
+Where no face is found, the head is turned away or something covers the mouth, the original stays; the change fades out
 before such frames and in after them.
 """
 
@@ -16,23 +16,24 @@ from tasks.dubbing.hear import Line
 from tasks.dubbing.look import Face, Seen
 from tasks.dubbing.speaker import Choice
 
-FADE_S = 0.16  # of a change's weight from 0 to 1
-AROUND_S = 0.12  # before and after a line the mouth is led to and from it
-STEADY_FRAMES = 9  # over which a turn of the head is looked at: landmarks of single frames err
-PROFILE = 0.34  # of the distance between the eyes' outer corners: the nose further off the middle is a head turned away
-OCCLUDED_LEVELS, OCCLUDED_TIMES = 24.0, 5.0  # the lower face differs from its usual look by so many of 255, and so
-# many times as much as it usually does
-CLOSING = 2  # frames between two that are covered are covered
-UNLIKE = 0.3  # correlation with its usual look
-SMALL_S = 1 / timing.FPS  # a sound that is longer by less does not make the video longer
+FADE_S = 0.16  # in which the weight rises from 0 to 1
+AROUND_S = 0.12  # of blending before and after a line
+STEADY_FRAMES = 9  # over which a turn of the head is measured, because landmarks of single frames are noisy
+# the head is turned away if the nose is further off the middle, in distances between the outer corners of the eyes
+PROFILE = 0.34
+# the mouth is covered if the lower face differs from its median by more levels of 255, and more median differences
+OCCLUDED_LEVELS, OCCLUDED_TIMES = 24.0, 5.0
+CLOSING = 2  # gaps of this many frames between covered ones count as covered
+UNLIKE = 0.3  # covered below this correlation with the median
+SMALL_S = 1 / timing.FPS  # audio that is longer by less does not extend the video
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Output frames: N of them.
 
-    Shape: source_N int, the source frame each shows; times_s, ends_s (N,); weight_N float32 in [0, 1], 0: as it is
-           why_T: for each source frame why it is not changed, "" where it is
+    Shape: source_N int, the source frame each shows; times_s, ends_s (N,); weight_N float32 in [0, 1], 0: unchanged
+           why_T: for each source frame the reason why it stays unchanged, else ""
     """
 
     source_N: np.ndarray
@@ -42,27 +43,32 @@ class Plan:
     why_T: np.ndarray
 
 
-def make(seen: Seen, choice: Choice, lines: Sequence[Line], *, spans: bool, length: str, still: bool) -> Plan:
+def make(
+    seen: Seen, choice: Choice, lines: Sequence[Line], *, spans: bool, length: str, still: bool,
+    hidden_T: np.ndarray | None = None,
+) -> Plan:  # fmt: skip
     """spans: change only the frames where a line is spoken; else all.  length: one of options.LENGTHS
-    still: a picture, which lasts as long as the sound
+    still: a picture, which lasts as long as the sound.  hidden_T: why else a frame cannot be changed, "" where it can
     """
     source_N, times_s, ends_s = (
         still_order(sound_s(lines)) if still else order(seen, sound_s(lines), "video" if spans else length)
     )
     why_T = reasons(seen, choice)
+    if hidden_T is not None:
+        why_T = np.where(why_T == "", hidden_T, why_T)
     weight_N = faded(why_T == "", seen.times_s, seen.ends_s, seen.shots)[source_N]
     if spans:
         middles_s = (times_s + ends_s) / 2
-        said_N = np.zeros(len(source_N), np.float32)
+        spoken_N = np.zeros(len(source_N), np.float32)
         for line in lines:
             inside_s = np.minimum(middles_s - line.start_s, line.end_s - middles_s) + AROUND_S
-            said_N = np.maximum(said_N, np.clip(inside_s / AROUND_S, 0, 1))
-        weight_N = np.minimum(weight_N, said_N)
+            spoken_N = np.maximum(spoken_N, np.clip(inside_s / AROUND_S, 0, 1))
+        weight_N = np.minimum(weight_N, spoken_N)
     return Plan(source_N, times_s, ends_s, weight_N.astype(np.float32), why_T)
 
 
 def sound_s(lines: Sequence[Line]) -> float:
-    """How long there is something to say."""
+    """The end of the last line."""
     return max((line.end_s for line in lines), default=0.0)
 
 
@@ -75,25 +81,25 @@ def still_order(sound_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def order(seen: Seen, sound_s: float, length: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(source frame, start, end) of each output frame.
 
-    A video that must last longer goes back and forth: every picture is followed by a neighbour, so nothing jumps.
+    A video shorter than the audio is played forwards and backwards (ping-pong), so that no cut is visible.
     """
     num, video_s = len(seen.times_s), float(seen.ends_s[-1])
     wanted_s = {"longest": max(video_s, sound_s), "video": video_s, "sound": sound_s}[length]
     lasting_s = seen.ends_s - seen.times_s
     if wanted_s <= video_s + (SMALL_S if length == "longest" else 1e-6):
-        shown = max(1, int(np.searchsorted(seen.times_s, min(wanted_s, video_s) - 1e-6)))
-        return np.arange(shown), seen.times_s[:shown], seen.ends_s[:shown]
+        num_shown = max(1, int(np.searchsorted(seen.times_s, min(wanted_s, video_s) - 1e-6)))
+        return np.arange(num_shown), seen.times_s[:num_shown], seen.ends_s[:num_shown]
     there_and_back = np.concatenate([np.arange(num), np.arange(num)[::-1]])
     rounds = int(np.ceil(wanted_s / video_s / 2)) + 1
     source_N = np.tile(there_and_back, rounds)
     ends_s = np.cumsum(lasting_s[source_N])
-    shown = int(np.searchsorted(ends_s, wanted_s - 1e-6)) + 1
-    ends_s = ends_s[:shown]
-    return source_N[:shown], np.concatenate([[0.0], ends_s[:-1]]), ends_s
+    num_shown = int(np.searchsorted(ends_s, wanted_s - 1e-6)) + 1
+    ends_s = ends_s[:num_shown]
+    return source_N[:num_shown], np.concatenate([[0.0], ends_s[:-1]]), ends_s
 
 
 def reasons(seen: Seen, choice: Choice) -> np.ndarray:
-    """Why each source frame stays as it is; "" where it does not.  Shape: -> (T,) of str"""
+    """Why each source frame stays unchanged; "" where it is changed.  Shape: -> (T,) of str"""
     why_T = np.where(choice.who_T < 0, "no_face", "").astype("<U8")
     for number, face in enumerate(seen.faces):
         mine_N = choice.who_T[face.first : face.end] == number
@@ -104,35 +110,35 @@ def reasons(seen: Seen, choice: Choice) -> np.ndarray:
 
 
 def turned(face: Face) -> np.ndarray:
-    """Whether the head is turned beyond what the generator knows, by the nose between the eyes.  Shape: -> (N,) bool"""
+    """Whether the head is turned further than in training, by the nose between the eyes.  Shape: -> (N,) bool"""
     left, right, nose = (face.points_N682[:, k, 0] for k in (36, 45, 30))
     off_N = np.abs((nose - left) / np.maximum(right - left, 1e-6) - 0.5)
     return median_filter(off_N, min(STEADY_FRAMES, len(off_N)), mode="nearest") > PROFILE
 
 
 def covered(face: Face) -> np.ndarray:
-    """Whether something is before the mouth: the lower face looks far from its usual self.  Shape: -> (N,) bool"""
+    """Whether something covers the mouth: the lower face differs too much from its median.  Shape: -> (N,) bool"""
     seen_NK = face.lows_NK[face.found_N].astype(np.float32)
     if not len(seen_NK):
         return np.zeros(len(face.found_N), bool)
     usual_K = np.median(seen_NK, axis=0)
     all_NK = face.lows_NK.astype(np.float32)
-    light_N = (all_NK - usual_K).mean(axis=1, keepdims=True)
-    away_N = np.abs(all_NK - usual_K - np.clip(light_N, -15, 15)).mean(axis=1)
+    brightness_N = (all_NK - usual_K).mean(axis=1, keepdims=True)
+    away_N = np.abs(all_NK - usual_K - np.clip(brightness_N, -15, 15)).mean(axis=1)
     limit = max(OCCLUDED_LEVELS, OCCLUDED_TIMES * float(np.median(away_N[face.found_N])))
     bad_N = (away_N > limit) | (likeness(all_NK, usual_K) < UNLIKE)
     return binary_closing(np.pad(bad_N, CLOSING), iterations=CLOSING)[CLOSING:-CLOSING]
 
 
 def likeness(all_NK: np.ndarray, usual_K: np.ndarray) -> np.ndarray:
-    """Correlation of each picture with the usual one, whatever the light.  Shape: (N, K), (K,) -> (N,)"""
+    """Correlation of each picture with the median, whatever the brightness.  Shape: (N, K), (K,) -> (N,)"""
     centred_NK, centred_K = all_NK - all_NK.mean(axis=1, keepdims=True), usual_K - usual_K.mean()
     norms_N = np.linalg.norm(centred_NK, axis=1) * np.linalg.norm(centred_K)
     return centred_NK @ centred_K / np.maximum(norms_N, 1e-6)
 
 
 def faded(usable_T: np.ndarray, times_s: np.ndarray, ends_s: np.ndarray, shots: Sequence[int]) -> np.ndarray:
-    """Weights: 0 where not usable, rising to 1 within FADE_S; at the edges of a shot nothing fades.  Shape: -> (T,)"""
+    """Weights: 0 where not usable, rising to 1 within FADE_S; no fade at the edges of a shot.  Shape: -> (T,)"""
     weight_T = np.zeros(len(usable_T), np.float32)
     bounds = [*shots, len(usable_T)]
     middles_s = (times_s + ends_s) / 2

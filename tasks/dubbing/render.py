@@ -1,6 +1,6 @@
-"""Pass 2: the frames of the output, mouths changed as the plan says.
+"""Pass 2: the frames of the output, with the mouths changed according to the script.
 
-Batches begin anew with each segment, so a run that was stopped makes the same bytes as one that was not.
+Batches start at segment borders, so a resumed run makes the same bytes as an uninterrupted one.
 """
 
 import contextlib
@@ -10,13 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from model import samples
 from tasks.core.ahead import ahead
-from tasks.dubbing.blend import FaceBlender
+from tasks.dubbing.networks import Mouths
 from tasks.dubbing.script import Script
 from tasks.features.face_track import Frame
 from tasks.inference import lip_sync
-from tasks.inference.lip_sync import LipSync
 from tasks.media import decode, native_rate
 
 HELD_BYTES = 96 << 20  # of frames in one batch
@@ -25,16 +23,14 @@ SEGMENT_FRAMES = 8 * lip_sync.BATCH
 
 @dataclass
 class Renderer:
-    """Everything that decides the frames. `made` keeps the generated face of each changed frame, and its seam, until
-    they are taken.
-    """
+    """`made` keeps the new face of each changed frame, and its seam, until `taken`."""
 
     script: Script
-    sync: LipSync
+    mouths: Mouths
     made: dict[int, tuple[np.ndarray, float]] = field(default_factory=dict)
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
-        """Output frames from number `first` on, a segment's first, as decoded where that can be.  Shape: (H, W, 3)"""
+        """Output frames from `first`, the start of a segment; unchanged ones as decoded.  Shape: yields (H, W, 3)"""
         num = len(self.script.plan.source_N)
         height, width = self.script.seen.size_hw
         batch = int(np.clip(HELD_BYTES // (height * width * 3), 1, lip_sync.BATCH))
@@ -46,7 +42,7 @@ class Renderer:
                     yield from self.changed(at, list(itertools.islice(shown, len(at))))
 
     def shown(self, first: int) -> Iterator[Frame]:
-        """The source frame of each output frame, decoded once forwards, and again for each turn of direction."""
+        """The source frame of each output frame; decoded again for each change of direction."""
         order = self.script.plan.source_N[first:]
         if decode.is_image(self.script.face):
             picture_HW3 = decode.read_image(self.script.face)
@@ -57,7 +53,7 @@ class Renderer:
             yield from self.run(run)
 
     def run(self, run: np.ndarray) -> Iterator[Frame]:
-        """Frames in one direction."""
+        """Source frames `run`, which go in one direction."""
         if len(run) == 1 or run[1] > run[0]:
             with contextlib.closing(native_rate.pictures(self.script.face, int(run[0]))) as pictures:
                 yield from (picture for picture, _ in itertools.islice(pictures, len(run)))
@@ -69,7 +65,7 @@ class Renderer:
         yield from itertools.islice(backwards, len(run))
 
     def changed(self, at: np.ndarray, batch: list[Frame]) -> Iterator[Frame]:
-        """Frames `at` of the output, of which `batch` is the source."""
+        """Output frames `at`.  batch: their source frames"""
         assert len(batch) == len(at), (len(batch), len(at))
         made: dict[int, Frame] = {}
         who_B = self.script.choice.who_T[self.script.plan.source_N[at]]
@@ -80,24 +76,10 @@ class Renderer:
             yield made.get(k, frame_HW3)
 
     def one_face(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[Frame]:
-        blender = self.blender(number)
-        targets = blender.targets(batch, self.script.plan.source_N[at] - blender.face.first)
-        middles_s = (self.script.plan.times_s[at] + self.script.plan.ends_s[at]) / 2
-        made_BSS3 = blender.generate(targets, samples.windows_at(self.script.mfcc_FW, middles_s))
-        blended: list[Frame] = []
-        for n, frame, target, made_SS3 in zip(at.tolist(), batch, targets, made_BSS3, strict=True):
-            face_SS3 = target.recoloured(made_SS3)
-            self.made[n] = made_SS3, target.seam(face_SS3)
-            blended.append(blender.blend(frame, target, face_SS3, float(self.script.plan.weight_N[n])))
-        return blended
+        changed = self.mouths.change(number, at, batch)
+        self.made |= {int(n): (face_SS3, seam) for n, (_, face_SS3, seam) in zip(at, changed, strict=True)}
+        return [frame for frame, _, _ in changed]
 
     def taken(self, start: int, end: int) -> dict[int, tuple[np.ndarray, float]]:
-        """What was made of output frames start .. end - 1, which are done; it is kept no longer."""
+        """Generated faces and seams of output frames start .. end - 1; they are not kept any longer."""
         return {n: self.made.pop(n) for n in range(start, end) if n in self.made}
-
-    def blender(self, number: int) -> FaceBlender:
-        if number not in self._blenders:
-            self._blenders[number] = FaceBlender(self.sync, self.script.seen.faces[number])
-        return self._blenders[number]
-
-    _blenders: dict[int, FaceBlender] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """What is decided before any mouth is rendered: which face says which lines, in which frames of the output."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,10 +40,19 @@ class Script:
         return float(self.plan.ends_s[-1])
 
 
+# Why a frame cannot be changed, "" where it can (T,), or None: all can
+Hidden = Callable[[Seen, Choice, Sway | None], np.ndarray | None]
+
+
+def nothing_hidden(seen: Seen, choice: Choice, sway: Sway | None) -> None:
+    return None
+
+
 def write(
-    face: Path, seen: Seen, lines: Sequence[Line], spans: bool, options: Options, recogniser: Recogniser
-) -> Script:
-    """seen: of pass 1.  spans: dub only where a line is spoken.
+    face: Path, seen: Seen, lines: Sequence[Line], spans: bool, options: Options, recogniser: Recogniser,
+    hidden: Hidden = nothing_hidden,
+) -> Script:  # fmt: skip
+    """seen: of pass 1.  spans: dub only where a line is spoken.  hidden: says what the generator cannot change
 
     Errors: UserError where the speaker is not found, or a line begins after the video's end
     """
@@ -56,7 +65,10 @@ def write(
     if options.idle:
         num_frames = len(plan.still_order(plan.sound_s(lines))[0])
         seen, choice, sway = idle.lasting(seen, choice, num_frames)
-    frames = plan.make(seen, choice, lines, spans=spans, length=options.length, still=still and not options.idle)
+    frames = plan.make(
+        seen, choice, lines, spans=spans, length=options.length, still=still and not options.idle,
+        hidden_T=hidden(seen, choice, sway),
+    )  # fmt: skip
     num_frames = max(1, int(np.ceil(frames.ends_s[-1] * timing.FPS - 1e-6)))
     mfcc_FW = hear.mfcc(hear.timeline(lines, timing.num_samples(num_frames)), num_frames)
     return Script(face, seen, choice, lines, frames, mfcc_FW, face if spans and has_sound else None, sway)
@@ -66,6 +78,6 @@ def demand_within(lines: Sequence[Line], video_s: float) -> None:
     """Errors: UserError for a line that begins after the video's end."""
     for line in lines:
         if line.start_s >= video_s:
-            raise UserError(f"{line.path} begins at {line.start_s:.2f} s, the film ends at {video_s:.2f} s")
+            raise UserError(f"{line.path} begins at {line.start_s:.2f} s, the video ends at {video_s:.2f} s")
         if line.end_s > video_s + plan.SMALL_S:
-            say(f"dub: {line.path} ends at {line.end_s:.2f} s, the film at {video_s:.2f} s: the rest is not heard")
+            say(f"dub: {line.path} ends at {line.end_s:.2f} s, the video at {video_s:.2f} s: the rest is cut off")

@@ -1,10 +1,10 @@
-"""What the network hears of a sound: as it is, or, where music or noise lies under the words, the words alone.
+"""Driving audio with background music or noise: separates the speech. The output's own sound stays as it is.
 
-What people hear is never touched by this. Nothing is downloaded: what sounds on while a voice would have moved on, the
-median of half a second at each frequency, is taken for music or noise, and weakened by a Wiener gain.
+No weights are needed. The median over half a second at each frequency, longer than any vowel, estimates the
+background; a Wiener gain attenuates it.
 
-Source: the medians of Fitzgerald's harmonic-percussive separation (2010); the gain of Wiener's filter.
-`benchmarks/ear.py` measures what it does for the mouth.
+Source: medians as in Fitzgerald's harmonic-percussive separation (2010); the gain of Wiener's filter.
+`benchmarks/ear.py` measures the effect on the mouth.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,23 +14,23 @@ from scipy.ndimage import median_filter
 
 from model import loudness, timing
 
-NEEDED_DB = 28.0  # loud frames above quiet ones: a voice alone has some 35, one with music 20 dB below it 25
+NEEDED_DB = 28.0  # level of loud frames above quiet ones: about 35 for a voice alone, 25 with music 20 dB below it
 SPECTRUM, STEP = 512, 128  # samples: 32 ms, 8 ms
 STEADY = 63  # steps, 0.5 s: a vowel is shorter
-STRENGTH = 1.5  # the median is taken for so much more than it is
-FLOOR = 0.1  # of the amplitude: never less than this stays
+STRENGTH = 1.5  # factor on the estimated background
+FLOOR = 0.1  # least gain, in amplitude
 PIECE = 20 * timing.SAMPLE_RATE_HZ  # samples separated at a time
-CONTEXT = STEP * (STEADY // 2 + 1) + SPECTRUM  # samples on either side that decide with
+CONTEXT = STEP * (STEADY // 2 + 1) + SPECTRUM  # samples on either side that influence a piece
 assert PIECE % STEP == CONTEXT % STEP == 0
 
 
 def needs_separating(blocks: Iterable[np.ndarray]) -> bool:
-    """Whether something sounds in the pauses too.  Shape: 16 kHz mono blocks"""
+    """Whether the pauses are not silent: there is background audio.  Shape: 16 kHz mono blocks"""
     return spread_db(blocks) < NEEDED_DB
 
 
 def spread_db(blocks: Iterable[np.ndarray]) -> float:
-    """`quality.level_spread_db` of sound in blocks."""
+    """`loudness.level_spread_db` of audio in blocks."""
     levels, rest = [np.zeros(0)], np.zeros(0, np.float32)
     for block in blocks:
         rest = np.concatenate([rest, block])
@@ -44,8 +44,8 @@ def spread_db(blocks: Iterable[np.ndarray]) -> float:
 
 
 def separated(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The words of a sound, as many samples, piece by piece and yet as if at once.  Shape: yields (n,) float32"""
-    source, held, before = iter(blocks), np.zeros(0, np.float32), 0  # held: from `before` samples before the next piece
+    """The speech, piece by piece, with the same result as for the whole.  Shape: yields (n,) float32, all samples"""
+    source, held, before = iter(blocks), np.zeros(0, np.float32), 0  # `before`: samples in held before the next piece
     ended = False
     while not ended or len(held) > before:
         parts, have = [held], len(held)
@@ -77,8 +77,8 @@ def of_piece(sound: np.ndarray) -> np.ndarray:
     under_TF = STRENGTH * np.minimum(np.stack(steady_FT, axis=1), power_TF)
     gain_TF = np.sqrt(np.clip(1 - under_TF / np.maximum(power_TF, 1e-20), FLOOR**2, 1))
     back = np.fft.irfft(spectrum_TF * gain_TF, SPECTRUM, axis=1) * window
-    made = np.zeros(len(padded))
-    for k in range(SPECTRUM // STEP):  # every fourth piece lies beside the one before
+    speech = np.zeros(len(padded))
+    for k in range(SPECTRUM // STEP):  # every fourth piece begins where the one before ends
         some = back[k :: SPECTRUM // STEP].ravel()
-        made[k * STEP : k * STEP + len(some)] += some
-    return (made[SPECTRUM : SPECTRUM + len(sound)] / (np.square(window).sum() / STEP)).astype(np.float32)
+        speech[k * STEP : k * STEP + len(some)] += some
+    return (speech[SPECTRUM : SPECTRUM + len(sound)] / (np.square(window).sum() / STEP)).astype(np.float32)

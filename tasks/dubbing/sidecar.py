@@ -1,4 +1,4 @@
-"""What was done to a video, as JSON beside it, so that a person looks where it matters. No date, no path but names."""
+"""The JSON beside a dubbed video: what was changed and where to check by eye. It has no date and no folder names."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ SIDECAR_VERSION = 1  # raise it when a key goes or changes its meaning
 
 
 def describe(script: Script, measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Everything about the frames.  measured: on each segment"""
+    """The entries about the frames.  measured: seam and confidence of each segment"""
     seen, choice, plan = script.seen, script.choice, script.plan
     weight_N = plan.weight_N
     return {
@@ -71,7 +71,7 @@ def spans(flags_N: np.ndarray, plan: Plan) -> list[dict[str, Any]]:
 
 
 def passed(plan: Plan) -> list[dict[str, Any]]:
-    """Frames that stay as they are although something is said in them, with the reason."""
+    """Spans of frames that stay unchanged although they are to be dubbed, with the reason."""
     why_N = plan.why_T[plan.source_N]
     return [
         {**span, "reason": str(reason)}

@@ -1,7 +1,7 @@
-"""Which of several faces speaks: the one whose mouth moves with the sound, or the one that a person names.
+"""Which of several faces is dubbed: the one whose mouth best matches the original audio, or the one the user chooses.
 
-A person is named by a face's number, a point in the picture, or a portrait; it is found again in other shots by its
-looks (tasks/dubbing/likeness.py), which is enough within a film.
+The user chooses by a face's number, a point in the picture, or a portrait. In other shots the person is recognised by
+likeness (tasks/dubbing/likeness.py), which suffices within one film.
 """
 
 import itertools
@@ -20,15 +20,16 @@ from tasks.dubbing.look import Face, Seen
 from tasks.media import containers, decode
 
 PATTERNS = Patterns()
-LOOKED_AT = 12  # portraits of a face
-MAX_LAG = 3  # frames of 25 a second that a mouth may be before or after its sound
-LOUDNESS_DB = 40.0  # below the loudest: silence
+MAX_PORTRAITS = 12  # of a face that are described
+MAX_LAG = 3  # frames, at 25 frames/s, between a mouth and its sound
+LOUDNESS_DB = 40.0  # further below the loudest is silence
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The face that is dubbed in each frame, -1 for none; of each face how well it agrees with the sound, and how much
-    it looks like the one that was named, -1 to 1; None unmeasured.
+    """who_T: the number of the face that is dubbed in each frame, -1 for none
+
+    agreement: of each face with the original audio; likeness: with the chosen person; -1 to 1, None if not measured
     """
 
     who_T: np.ndarray
@@ -38,13 +39,13 @@ class Choice:
 
 
 def choose(seen: Seen, wanted: str | None, loudness_T: np.ndarray | None, by: Recogniser = PATTERNS) -> Choice:
-    """One person for each shot.
+    """At most one person in each shot.
 
-    wanted     None: by sound; "3": face number 3; "640,200@1.5": the face at that point at that time; "anna.png": the
-               face that looks like it
-    loudness_T the original sound's, by `loudness`; None: there is none, the largest face is taken
-    by         what tells persons apart
-    Errors:    UserError where no such face is there
+    wanted     None: by the audio; "3": face number 3; "640,200@1.5": the face at that point and time; "anna.png": the
+               face most like it
+    loudness_T of the original audio, by `loudness`; None: there is none, and the largest face is taken
+    by         compares faces
+    Errors:    UserError where there is no such face
     """
     agreement = [None if loudness_T is None else agreeing(face, seen, loudness_T) for face in seen.faces]
     like = None if wanted is None else portrait_of(wanted, seen, by)
@@ -68,7 +69,7 @@ def choose(seen: Seen, wanted: str | None, loudness_T: np.ndarray | None, by: Re
     if wanted is not None and (who_T < 0).all():
         nearest = max(value or -1.0 for value in likeness)
         raise UserError(
-            f"--speaker {wanted}: no face of the video looks like it: the nearest by {nearest:.2f}, wanted {by.same}"
+            f"--speaker {wanted}: no face in the video is like it: the best likeness is {nearest:.2f}, wanted {by.same}"
         )
     why = (
         named(who_T, likeness)
@@ -81,7 +82,7 @@ def choose(seen: Seen, wanted: str | None, loudness_T: np.ndarray | None, by: Re
 
 
 def named(who_T: np.ndarray, likeness: list[float | None]) -> str:
-    """How sure it is that the face is the one that was named: its likeness, and that of the nearest other."""
+    """The likeness of the chosen face, and of the next best, for the sidecar."""
     chosen = set(who_T[who_T >= 0].tolist())
     mine = min(likeness[k] or -1.0 for k in chosen)
     others = [value or -1.0 for k, value in enumerate(likeness) if k not in chosen]
@@ -98,8 +99,8 @@ def agreeing(face: Face, seen: Seen, loudness_T: np.ndarray) -> float:
     middles_s = (seen.times_s[frames] + seen.ends_s[frames]) / 2
     at = np.arange(int(middles_s[0] * timing.FPS), int(middles_s[-1] * timing.FPS) + 1)
     opening = np.interp((at + 0.5) / timing.FPS, middles_s, faces.aperture(face.points_N682))
-    heard = loudness_T[np.clip(at, 0, len(loudness_T) - 1)]
-    return float(temporal.lag_curve(opening, heard, MAX_LAG).max())
+    loudness_N = loudness_T[np.clip(at, 0, len(loudness_T) - 1)]
+    return float(temporal.lag_curve(opening, loudness_N, MAX_LAG).max())
 
 
 def loudness(blocks: Iterable[np.ndarray]) -> np.ndarray:
@@ -118,14 +119,14 @@ def loudness(blocks: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def looks(face: Face, by: Recogniser) -> np.ndarray:
-    """What a face looks like, by the median of some of its portraits.  Shape: -> (D,) float32"""
+    """Describe a face: the median over some of its portraits.  Shape: -> (D,) float32"""
     portraits = list(face.portraits.values())
-    chosen = np.linspace(0, len(portraits) - 1, min(LOOKED_AT, len(portraits))).astype(int)
+    chosen = np.linspace(0, len(portraits) - 1, min(MAX_PORTRAITS, len(portraits))).astype(int)
     return np.median([by.describe(portraits[k]) for k in chosen.tolist()], axis=0)
 
 
 def persons(seen: Seen, numbers: list[int], by: Recogniser = PATTERNS) -> list[list[int]]:
-    """Faces of a shot, those of one person together: lost and found again, never two at a time."""
+    """Group the faces of a shot by person: a face that was lost and found again, never two at the same time."""
     people: list[list[int]] = []
     described = {k: looks(seen.faces[k], by) for k in numbers} if len(numbers) > 1 else {}
     for k in numbers:
@@ -139,7 +140,7 @@ def persons(seen: Seen, numbers: list[int], by: Recogniser = PATTERNS) -> list[l
 
 
 def portrait_of(wanted: str, seen: Seen, by: Recogniser) -> np.ndarray:
-    """The looks that `--speaker` names."""
+    """The description of the face that `--speaker` names."""
     if wanted.isdigit():
         if int(wanted) >= len(seen.faces):
             raise UserError(f"--speaker {wanted}: faces are numbered 0 to {len(seen.faces) - 1}, see the .json")
@@ -152,19 +153,17 @@ def portrait_of(wanted: str, seen: Seen, by: Recogniser) -> np.ndarray:
                 left, top, right, bottom = face.boxes_N4[frame - face.first]
                 if left <= x < right and top <= y < bottom:
                     return looks(face, by)
-        raise UserError(f"--speaker {wanted}: no face is there at {time_s:g} s")
+        raise UserError(f"--speaker {wanted}: there is no face at this point at {time_s:g} s")
     if Path(wanted).is_file():
         return portrait_in(Path(wanted), by)
-    raise UserError(f"--speaker {wanted}: neither a face's number, nor x,y@seconds, nor a picture")
+    raise UserError(f"--speaker {wanted}: not a face's number, x,y@seconds or a picture file")
 
 
 def portrait_in(path: Path, by: Recogniser) -> np.ndarray:
     from tasks.features import crop, face_track
 
-    try:
+    with containers.readable(path):
         picture = decode.read_image(path)
-    except containers.MediaError as error:
-        raise UserError(f"{path}: no picture can be read: {error.detail}") from error
     boxes_N4 = face_track.detect(picture, max(picture.shape[:2]))
     if not len(boxes_N4):
         raise UserError(f"{path}: no face found; it must be frontal and upright")

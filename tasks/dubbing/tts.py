@@ -1,4 +1,4 @@
-"""Text -> a wav that says it: by espeak-ng, or by any command that writes a wav."""
+"""Text to speech: by espeak-ng, or by any command that writes a wav."""
 
 import shlex
 import wave
@@ -15,7 +15,7 @@ VOICE = "en"
 
 
 def speak(text: str, out: Path, tts: str | None, voice: str | None) -> None:
-    """Errors: UserError where nothing can be said, espeak-ng is missing, or the command fails or writes nothing."""
+    """Errors: UserError where the text has no speech, espeak-ng is missing, or the command fails or writes nothing"""
     if tts is None:
         write_wav(out, espeak.say(text, voice or VOICE).sound)
         return
@@ -25,11 +25,11 @@ def speak(text: str, out: Path, tts: str | None, voice: str | None) -> None:
         raise UserError(f"--tts: {str(error).lower()}: {tts}") from error
     if not {"{text}", "{out}"} <= set(words):
         raise UserError(
-            f"--tts must hold the words {{text}} and {{out}}, as in 'piper --text {{text}} -f {{out}}': {tts}"
+            f"--tts must contain the words {{text}} and {{out}}, as in 'piper --text {{text}} -f {{out}}': {tts}"
         )
     programs.run([{"{text}": text, "{out}": str(out)}.get(word, word) for word in words], "--tts")
     if not out.is_file():
-        raise UserError(f"--tts: {words[0]} ended well, but wrote no {out.name}")
+        raise UserError(f"--tts: {words[0]} succeeded, but did not write {out.name}")
 
 
 def write_wav(path: Path, sound: np.ndarray) -> None:

@@ -1,7 +1,8 @@
-"""The work folder beside an output: what is done already, for a run that was killed.
+"""The work folder beside an output: finished parts, from which an interrupted run resumes.
 
-It holds the result of pass 1, the finished segments of pass 2 and the output until it is whole, under the hash of
-everything that decides them, and goes when the output is there or the job is refused. It stays where a job is stopped.
+It contains the result of pass 1, the finished segments of pass 2 and the output until it is complete, under the hash
+of everything that decides them. It is deleted when the output is complete or the job is refused, and kept when the job
+is interrupted.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from tasks.core.errors import Stopped, UserError
 from tasks.core.files import all_or_nothing, write_atomic
 from tasks.dubbing.look import Face, Seen
 
-DUB_VERSION = 3  # raise it when other frames come of the same inputs
+DUB_VERSION = 3  # raise it when the same inputs give other frames
 
 
 def key_of(inputs: dict[str, Any]) -> str:
@@ -29,16 +30,16 @@ def key_of(inputs: dict[str, Any]) -> str:
 
 
 def is_made(out: Path, key: str) -> bool:
-    """Whether the output is there, of these inputs and unchanged since."""
+    """Whether the output exists, was made from these inputs and is unchanged since."""
     try:
-        told = json.loads(out.with_suffix(".json").read_text())["made_by"]
-        return bool(told["key"] == key and told["output_sha256"] == files.sha256_file(out))
+        made_by = json.loads(out.with_suffix(".json").read_text())["made_by"]
+        return bool(made_by["key"] == key and made_by["output_sha256"] == files.sha256_file(out))
     except (OSError, json.JSONDecodeError, KeyError, TypeError):
         return False
 
 
 def is_sidecar(path: Path) -> bool:
-    """Whether this is the JSON beside a dub, which another one may replace."""
+    """Whether this is the JSON of a dub, which another dub may replace."""
     try:
         return "made_by" in json.loads(path.read_text())
     except (OSError, ValueError, TypeError):
@@ -47,9 +48,9 @@ def is_sidecar(path: Path) -> bool:
 
 @contextmanager
 def folder(out: Path, key: str) -> Iterator[Path]:
-    """The folder for this output and these inputs, by their key; one of other inputs is emptied.
+    """The folder for this output; it is emptied if it was for other inputs (another key).
 
-    Errors: UserError where nothing can be written beside the output; Stopped where that fails later (a full disk).
+    Errors: UserError where nothing can be written beside the output; Stopped where writing fails later (a full disk)
     """
     here = out.parent / f".{out.name}.work"
     try:
@@ -67,17 +68,16 @@ def folder(out: Path, key: str) -> Iterator[Path]:
         raise
     except OSError as error:
         raise Stopped(
-            f"{out}: stopped: {error.strerror or error}; mend that and run the same again: it goes on with what is in "
-            f"{here}"
+            f"{out}: stopped: {error.strerror or error}; fix that and run the same again: it resumes from {here}"
         ) from error
     shutil.rmtree(here)
 
 
 def put(whole: Path, about: str, out: Path) -> None:
-    """The finished video, and its JSON, in their places: never one of them half, nor a video that is not told of."""
-    told = whole.with_suffix(".json")
-    write_atomic(told, about)
-    os.replace(told, out.with_suffix(".json"))
+    """Move the finished video and its JSON into place: each whole, and never a video without its JSON."""
+    sidecar = whole.with_suffix(".json")
+    write_atomic(sidecar, about)
+    os.replace(sidecar, out.with_suffix(".json"))
     os.replace(whole, out)
 
 
@@ -100,7 +100,7 @@ def save(path: Path, seen: Seen) -> None:
 
 def load(path: Path) -> Seen:
     with np.load(path) as arrays:
-        found = [
+        faces = [
             Face(
                 int(first),
                 arrays[f"{k}.boxes_N4"],
@@ -112,4 +112,4 @@ def load(path: Path) -> Seen:
             for k, first in enumerate(arrays["firsts"])
         ]
         height, width = arrays["size_hw"].tolist()
-        return Seen(arrays["times_s"], (height, width), arrays["shots"].tolist(), found, str(arrays["how"]))
+        return Seen(arrays["times_s"], (height, width), arrays["shots"].tolist(), faces, str(arrays["how"]))

@@ -12,40 +12,28 @@ from model.params import EvaluateParams
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing, write_atomic
+from tasks.core.html import data_uri, document, encoded, figure
 from tasks.evaluate import compare, conditions, report_media, report_plots, report_tables, summary
 from tasks.evaluate.measure import Record
 from tasks.evaluate.raw_clips import RawClips
-from tasks.evaluate.report_media import data_uri, png
 from tasks.evaluate.summary import Panel
 from tasks.inference.lip_sync import LipSync
 from tasks.loading.clips import Clips
 from tasks.storage import index
 
 STYLE = """
-:root { color-scheme: light; --line: #dde1e6; --soft: #5f6770; --good: #1b7f4b; --bad: #c0341d; --accent: #0b6bcb }
-* { box-sizing: border-box }
-body { font: 16px/1.55 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1.5rem 1rem 4rem;
-  color: #1d2329 }
-h1 { font-size: 1.6rem; margin: 0 0 .3rem } h2 { font-size: 1.25rem; margin: 2.6rem 0 .5rem }
-h3 { font-size: 1rem; margin: 1.4rem 0 .4rem } p { max-width: 46rem } small, .soft { color: var(--soft) }
 .verdict { border-left: 5px solid var(--accent); background: #f3f7fc; padding: .9rem 1.1rem; margin: 1rem 0 }
-.verdict p { margin: .3rem 0; max-width: none } .verdict .first { font-size: 1.2rem }
-.wide { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; width: 100% }
-th, td { text-align: right; padding: .4rem .65rem; border-bottom: 1px solid var(--line); vertical-align: top }
-tr:last-child td { border-bottom: 0 }
-th { vertical-align: bottom; font-weight: 600; background: #fafbfc; min-width: 5.2rem }
+.verdict p { margin: .3rem 0; max-width: none }
+.wide { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px } table { width: 100% }
+th, td { text-align: right } td.text, th.text { text-align: left } th { background: #fafbfc; min-width: 5.2rem }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; min-width: 8.5rem;
   box-shadow: 1px 0 var(--line) } th:first-child { background: #fafbfc }
 th small { display: block; font-weight: 400; line-height: 1.25 }
 td small { display: block; line-height: 1.25; white-space: nowrap }
-td:first-child small { white-space: normal; max-width: 15rem }
-tr.ours td { background: #f3f7fc } .good { color: var(--good) } .bad { color: var(--bad); font-weight: 600 }
-td.text, th.text { text-align: left } code { font-size: .85em; overflow-wrap: anywhere }
-img, video { max-width: 100%; height: auto; display: block } figure { margin: .8rem 0 } figcaption { font-size: .88rem }
+td:first-child small { white-space: normal; max-width: 15rem } tr.ours td { background: #f3f7fc }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem }
-@media (max-width: 40rem) { td:first-child small { display: none } th:first-child, td:first-child { min-width: 6.5rem }
-  body { padding-top: 1rem } th, td { padding: .35rem .5rem } }
+@media (max-width: 40rem) { td:first-child small { display: none }
+  th:first-child, td:first-child { min-width: 6.5rem } }
 """
 
 
@@ -63,7 +51,7 @@ def write(
     with all_or_nothing(paths.STRIPS) as folder:
         folder.mkdir()
         for name, picture_HW3 in strips.items():
-            (folder / f"{name}.png").write_bytes(png(picture_HW3))
+            (folder / f"{name}.png").write_bytes(encoded(picture_HW3, ".png"))
     write_atomic(paths.REPORT, page(panel, records, sections, p))
     return strips
 
@@ -82,14 +70,15 @@ def clip_section(
 ) -> str:
     [ours] = [r for r in records if r["row"] == "right_audio"]
     video = data_uri("video/mp4", report_media.video(frames, sound))
+    strip = encoded(report_media.strip(frames), ".png")
     figures = f"correlation {ours['aperture_corr']:.2f}, amplitude {ours['amplitude_ratio']:.2f} of real"
     return f"""<h3>{title}: {figures}</h3>
 <p class="soft"><a href="#row-{html.escape(key)}"><code>{html.escape(key)}</code></a>, {ours["frames"]} frames.
 Play it with sound.</p>
 <figure><video controls loop playsinline preload="auto" aria-label="true, right sound, wrong sound, silence"
 src="{video}"></video></figure>
-{image(png(report_media.strip(frames)), "frames spread over the clip, one condition per row")}
-{image(report_plots.openings(records), "mouth opening over time")}"""
+{figure("image/png", strip, "frames spread over the clip, one condition per row")}
+{figure("image/png", report_plots.openings(records), "mouth opening over time")}"""
 
 
 def page(panel: Panel, records: Sequence[Record], sections: Sequence[str], p: EvaluateParams) -> str:
@@ -108,10 +97,8 @@ def page(panel: Panel, records: Sequence[Record], sections: Sequence[str], p: Ev
     }
     hard = {name: panel[name] for name in panel if name.startswith("hard_")}
     chosen_keys = [key for _, key in chosen(records, p.strips)]
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,"><title>Lip-sync evaluation</title><style>{STYLE}</style></head><body>
-<h1>Lip-sync evaluation</h1>
+    curves = "".join(figure("image/png", plot, text) for text, plot in plots.items() if plot)
+    body = f"""<h1>Lip-sync evaluation</h1>
 <p class="soft">Checkpoint <code>{about["checkpoint_md5"][:12]}</code> after {about["step"]} steps, trained on
 {html.escape(", ".join(about["corpora"]))}; data index <code>{about["index_md5"][:12]}</code>; {about["clips"]} test
 clips ({right["num_frames"]} frames) of unseen speakers and sentences.</p>
@@ -126,7 +113,7 @@ frames, it opens {right["amplitude_ratio"]:.2f} times as far as the real mouth, 
 {controls(panel["verdict"])} Red is outside the limits.</p>
 <div class="wide">{report_tables.checks(panel)}</div>
 <h2>Sample clips</h2>{"".join(sections) or "<p>None (evaluate.strips is 0).</p>"}
-<h2>Curves</h2><div class="plots">{"".join(image(plot, text) for text, plot in plots.items() if plot)}</div>
+<h2>Curves</h2><div class="plots">{curves}</div>
 <h2>All metrics</h2>
 <p>Small print: the 95 % interval by bootstrap over clips. A clip that cannot be measured counts as the worst value and
 is marked; for a metric that only some clips have, their number is given.</p>
@@ -142,9 +129,8 @@ pairs right, and prefers the right sound to a wrong one for {discriminator["accu
 <p>Over all splits, with the right sound; <code>{paths.INDEX}</code> has the location of each clip.</p>
 <div class="wide">{report_tables.failures(records, index.read(paths.INDEX), chosen_keys)}</div>
 <h2>The metrics</h2>
-<div class="wide">{report_tables.registry(panel)}</div>
-</body></html>
-"""
+<div class="wide">{report_tables.registry(panel)}</div>"""
+    return document("Lip-sync evaluation", body, STYLE)
 
 
 def controls(verdict: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
@@ -169,8 +155,3 @@ def against_champion(records: Sequence[Record]) -> str:
         )
     except UserError as error:
         return f"There is no champion to compare it with ({error})."
-
-
-def image(content: bytes, text: str) -> str:
-    text = html.escape(text)
-    return f'<figure><img alt="{text}" src="{data_uri("image/png", content)}"><figcaption>{text}</figcaption></figure>'

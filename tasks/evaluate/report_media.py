@@ -1,6 +1,5 @@
 """Media of the report: strips of frames, and side-by-side videos with their sound."""
 
-import base64
 import io
 from collections.abc import Iterator, Mapping
 
@@ -61,14 +60,3 @@ def _side_by_side(frames: Mapping[str, np.ndarray], names: Mapping[str, str]) ->
 
 def _write(picture_HW3: np.ndarray, text: str, left: int, bottom: int) -> None:
     cv2.putText(picture_HW3, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, 0.46, (40, 40, 40), 1, cv2.LINE_AA)
-
-
-def png(picture_HW3: np.ndarray) -> bytes:
-    done, encoded = cv2.imencode(".png", picture_HW3[..., ::-1])
-    assert done
-    return encoded.tobytes()
-
-
-def data_uri(kind: str, content: bytes) -> str:
-    """Bytes as an address that a page carries with itself."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

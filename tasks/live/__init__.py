@@ -1,1 +1,1 @@
-"""A stream dubbed frame by frame."""
+"""A picture that speaks in real time: frames are generated as the audio comes in."""

@@ -1,7 +1,7 @@
-"""Sound held back until the picture beside it is there, by the stream's own clock: what has been heard of it.
+"""Delays the audio until its frame is ready, by the stream's own clock: the duration of audio received.
 
-The same samples go out as come in, each once and in order, DELAY_S later. No second clock can drift from the speaker's;
-a network that stops and catches up is followed.
+The samples go out as they came in, each once and in order, DELAY_S later. No other clock is used that could drift from
+the speaker's, and a network that stalls and catches up is followed.
 """
 
 import math
@@ -9,48 +9,48 @@ from collections import deque
 from typing import Generic, TypeVar
 
 from model.timing import FPS
-from tasks.live.stream import LOOK_AHEAD_S, WORK_S, Shown
+from tasks.live.stream import LOOK_AHEAD_S, WORK_S, StreamFrame
 
-DELAY_S = LOOK_AHEAD_S + WORK_S  # and up to one block of the sound, which is whole when its last sample is spoken
+DELAY_S = LOOK_AHEAD_S + WORK_S  # plus up to one block of audio, which comes in when its last sample was spoken
 EXACT_S = 1e-9
 
 Block = TypeVar("Block")
 
 
 class Delay(Generic[Block]):
-    """Sound in (`hear`), pictures in (`see`), and what is due out. `num_due`: frames whose time has come."""
+    """Audio in (`add_sound`), frames in (`add_frame`), and both out when they are due. `num_due`: frames due so far"""
 
     def __init__(self) -> None:
-        self.heard_s = 0.0
+        self.received_s = 0.0
         self.num_due = self.num_shown = 0
         self._sounds: deque[tuple[float, Block]] = deque()
-        self._pictures: deque[Shown] = deque()
-        self._last = -1  # number of the frame in whose place the last picture was shown
+        self._frames: deque[StreamFrame] = deque()
+        self._last = -1  # number at which the last frame was shown
 
     @property
     def num_repeated(self) -> int:
-        """Frames in whose place the one before stayed."""
+        """Frames for which the one before was shown again."""
         return self.num_due - self.num_shown
 
-    def hear(self, block: Block, duration_s: float) -> list[Block]:
-        """The blocks that are due now that this one has come."""
-        self._sounds.append((self.heard_s, block))
-        self.heard_s += duration_s
+    def add_sound(self, block: Block, duration_s: float) -> list[Block]:
+        """Returns the blocks that are due now."""
+        self._sounds.append((self.received_s, block))
+        self.received_s += duration_s
         due = []
-        while self._sounds and self._sounds[0][0] + DELAY_S <= self.heard_s + EXACT_S:
+        while self._sounds and self._sounds[0][0] + DELAY_S <= self.received_s + EXACT_S:
             due.append(self._sounds.popleft()[1])
         return due
 
-    def see(self, shown: Shown) -> None:
-        if not shown.repeated:
-            self._pictures.append(shown)
+    def add_frame(self, frame: StreamFrame) -> None:
+        if not frame.repeated:
+            self._frames.append(frame)
 
-    def picture(self) -> tuple[int, Shown] | None:
-        """The newest picture that is due, once, and the number of the frame in whose place it is shown."""
-        self.num_due = max(0, math.floor((self.heard_s - DELAY_S + EXACT_S) * FPS) + 1)
+    def due_frame(self) -> tuple[int, StreamFrame] | None:
+        """(number at which it is shown, frame) of the newest frame that is due, each frame once."""
+        self.num_due = max(0, math.floor((self.received_s - DELAY_S + EXACT_S) * FPS) + 1)
         now, newest = self.num_due - 1, None
-        while self._pictures and self._pictures[0].number <= now:
-            newest = self._pictures.popleft()
+        while self._frames and self._frames[0].number <= now:
+            newest = self._frames.popleft()
         if newest is None or now <= self._last:
             return None
         self._last = now

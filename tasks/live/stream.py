@@ -1,11 +1,11 @@
-"""Live: sound in as it comes, frames out at 25 a second, from one picture.
+"""A live stream: audio in as it comes, frames out at 25 a second, from one picture.
 
     python -m flows live --face portrait.png --audio speech.wav --out out/live.mp4
 
-A frame hears 175 ms of sound on either side of its middle; with the analysis window of the last column that is sound
-until LOOK_AHEAD_S after the frame's own start. So much later, and one chunk and the work on top, a frame can be shown,
-and the sound is delayed to match: by DELAY_S. A frame that could not be made before the next one is due is not made;
-the one before is shown for longer. Of the sound nothing is ever left out or said twice.
+A frame needs 175 ms of audio on either side of its middle; with the analysis window of the last column, that is audio
+up to LOOK_AHEAD_S after the frame's own start. A chunk and the computing come on top, so frames are shown, and the
+audio is played, DELAY_S later. A frame that cannot be generated before the next one is due is skipped, and the one
+before it is shown longer. Audio is never dropped or repeated.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -26,55 +26,55 @@ from tasks.features.landmarks import Predictor
 from tasks.inference.lip_sync import LipSync
 
 LAST_COLUMN = timing.first_column(0) + timing.WINDOW - 1  # of frame 0's window: 19
-REACH = WINDOW_SAMPLES // 2  # samples that a column hears after its centre
+REACH = WINDOW_SAMPLES // 2  # samples that a column covers after its centre
 LOOK_AHEAD_SAMPLES = LAST_COLUMN * timing.HOP + REACH  # after a frame's start: 3240
 LOOK_AHEAD_S = LOOK_AHEAD_SAMPLES / timing.SAMPLE_RATE_HZ
-CHUNK = 2 * timing.HOP  # samples, 20 ms: what WebRTC sends at a time
-WORK_S = 0.04  # that making a frame may take
+CHUNK = 2 * timing.HOP  # samples, 20 ms: one packet of WebRTC
+WORK_S = 0.04  # reserved for generating a frame
 DELAY_S = LOOK_AHEAD_S + CHUNK / timing.SAMPLE_RATE_HZ + WORK_S
 PER_FRAME = timing.COLUMNS_PER_FRAME
 
 
-class Ear:
-    """Sound features of a stream: the windows that `inference.windows` gives of the whole sound, each as soon as its
-    sound is there. Memory holds less than a second, whatever the length.
+class WindowStream:
+    """Audio features of a stream: the windows that `samples.windows` gives for the whole audio, each as soon as its
+    audio has come in. Memory holds less than a second, whatever the length.
     """
 
     def __init__(self) -> None:
-        self.num_samples = self.num_frames = 0  # heard; given out
-        self._sound, self._first_frame = np.zeros(0, np.float32), 0  # sound kept, and the frame it begins with
+        self.num_samples = self.num_frames = 0  # received; returned as windows
+        self._sound, self._first_frame = np.zeros(0, np.float32), 0  # samples kept, and the frame they begin with
         self._columns_FW, self._first_column = np.zeros((NUM_MFCC, 0), np.float32), 0
 
     def push(self, sound: np.ndarray) -> np.ndarray:
-        """The windows that have become whole.  Shape: (n,) float32, 16 kHz, any n -> (T, 12, 35), T >= 0"""
+        """The windows that are complete now.  Shape: (n,) float32, 16 kHz, any n -> (T, 12, 35), T >= 0"""
         self._sound = np.concatenate([self._sound, sound])
         self.num_samples += len(sound)
-        whole = (self.num_samples - REACH) // timing.HOP + 1
-        num_frames = (whole - LAST_COLUMN - 1) // PER_FRAME + 1
+        num_columns = (self.num_samples - REACH) // timing.HOP + 1
+        num_frames = (num_columns - LAST_COLUMN - 1) // PER_FRAME + 1
         if num_frames > self.num_frames:
-            self._hear(whole, -(-whole // PER_FRAME) + 1)
+            self._add_columns(num_columns, -(-num_columns // PER_FRAME) + 1)
         return self._windows(num_frames)
 
     def end(self) -> np.ndarray:
-        """The windows of the last frames, whose edges are padded as everywhere."""
+        """The windows of the last frames, padded at the edge as always."""
         num_frames = timing.num_frames_of_sound(self.num_samples)
-        self._hear(num_frames * PER_FRAME, num_frames)
+        self._add_columns(num_frames * PER_FRAME, num_frames)
         return self._windows(num_frames)
 
     @property
     def _num_columns(self) -> int:
         return self._first_column + self._columns_FW.shape[1]
 
-    def _hear(self, num_columns: int, num_frames: int) -> None:
-        """Columns up to `num_columns`, by features.mfcc of a piece that begins a frame before the first new one and
-        ends with frame `num_frames` - 1.
+    def _add_columns(self, num_columns: int, num_frames: int) -> None:
+        """Columns up to `num_columns`, by the MFCC of a piece that begins a frame before the first new one and ends
+        with frame `num_frames` - 1.
         """
-        made = self._num_columns
-        if num_columns <= made:
+        done = self._num_columns
+        if num_columns <= done:
             return
-        start = max(0, made // PER_FRAME - 1)
+        start = max(0, done // PER_FRAME - 1)
         piece = self._sound[timing.num_samples(start - self._first_frame) :]
-        new_FW = audio.mfcc(piece, num_frames - start)[:, made - start * PER_FRAME : num_columns - start * PER_FRAME]
+        new_FW = audio.mfcc(piece, num_frames - start)[:, done - start * PER_FRAME : num_columns - start * PER_FRAME]
         self._columns_FW = np.concatenate([self._columns_FW, new_FW], axis=1)
         needed = max(0, num_columns // PER_FRAME - 1)
         self._sound = self._sound[timing.num_samples(needed - self._first_frame) :]
@@ -94,7 +94,7 @@ class Ear:
 
 
 class Portrait:
-    """A picture whose face says what it is given: what dubbing the picture makes, frame by frame.
+    """A picture with a face that speaks: the frames that dubbing the picture gives, one at a time.
 
     Errors: UserError where no face is found.
     """
@@ -105,20 +105,20 @@ class Portrait:
     ) -> None:  # fmt: skip
         seen = look.picture_face(picture_HW3, p, predictor, box_4)
         if not seen.faces:
-            raise UserError("no face found in the picture; it must be frontal and upright, or be given by --box")
+            raise UserError("no face found in the picture; it must be frontal and upright, or given by --box")
         face = seen.faces[int(speaker.choose(seen, None, None).who_T[0])]
         self.picture_HW3, self.blender = picture_HW3, FaceBlender(sync, face)
         [self.target] = self.blender.targets([picture_HW3], np.zeros(1, int))
 
-    def say(self, window_FW: np.ndarray) -> np.ndarray:
+    def frame(self, window_FW: np.ndarray) -> np.ndarray:
         """Shape: (12, 35) -> (H, W, 3) uint8"""
         [made_SS3] = self.blender.generate([self.target], window_FW[None])
         return as_array(self.blender.blend(self.picture_HW3, self.target, self.target.recoloured(made_SS3)))
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """Frame `number` of the stream, beside the samples number x 640 on; `repeated`: the picture of the one before."""
+class StreamFrame:
+    """Frame `number` of the stream, for the samples from number x 640 on.  repeated: skipped, the one before stays"""
 
     number: int
     picture_HW3: np.ndarray
@@ -126,41 +126,41 @@ class Shown:
     work_s: float
 
 
-class Live:
-    """A stream.  clock_s: seconds since its first sample was spoken; None: there is no hurry, nothing is repeated"""
+class LiveStream:
+    """clock_s: seconds since the first sample was spoken; None: not in real time, no frame is skipped"""
 
     def __init__(self, portrait: Portrait, clock_s: Callable[[], float] | None = None) -> None:
         self.portrait, self.clock_s = portrait, clock_s
-        self.ear = Ear()
+        self.windows = WindowStream()
         self.last_HW3: np.ndarray | None = None
-        Ear().push(np.zeros(LOOK_AHEAD_SAMPLES, np.float32))  # librosa loads itself at its first use: seconds
+        WindowStream().push(np.zeros(LOOK_AHEAD_SAMPLES, np.float32))  # loads librosa, which takes seconds
 
-    def push(self, sound: np.ndarray) -> Iterator[Shown]:
-        """The frames that this sound completes.  Shape: (n,) float32, 16 kHz, any n"""
-        first = self.ear.num_frames
-        return self._shown(first, self.ear.push(sound))
+    def push(self, sound: np.ndarray) -> Iterator[StreamFrame]:
+        """The frames that this audio completes.  Shape: (n,) float32, 16 kHz, any n"""
+        first = self.windows.num_frames
+        return self._frames(first, self.windows.push(sound))
 
-    def end(self) -> Iterator[Shown]:
-        """The frames of the sound that is left."""
-        first = self.ear.num_frames
-        return self._shown(first, self.ear.end())
+    def end(self) -> Iterator[StreamFrame]:
+        """The frames of the remaining audio."""
+        first = self.windows.num_frames
+        return self._frames(first, self.windows.end())
 
     def is_late(self, number: int) -> bool:
-        """Whether the frame after this one is due already."""
+        """Whether the next frame is due already."""
         return self.clock_s is not None and self.clock_s() > (number + 1) / timing.FPS + DELAY_S
 
-    def _shown(self, first: int, windows_TFW: np.ndarray) -> Iterator[Shown]:
+    def _frames(self, first: int, windows_TFW: np.ndarray) -> Iterator[StreamFrame]:
         for number, window_FW in enumerate(windows_TFW, first):
             if self.last_HW3 is not None and self.is_late(number):
-                yield Shown(number, self.last_HW3, True, 0.0)
+                yield StreamFrame(number, self.last_HW3, True, 0.0)
                 continue
             started_s = perf_counter()
-            self.last_HW3 = self.portrait.say(window_FW)
-            yield Shown(number, self.last_HW3, False, perf_counter() - started_s)
+            self.last_HW3 = self.portrait.frame(window_FW)
+            yield StreamFrame(number, self.last_HW3, False, perf_counter() - started_s)
 
 
 def chunks(blocks: Iterable[np.ndarray], num: int = CHUNK) -> Iterator[np.ndarray]:
-    """The same sound in chunks of `num` samples, the last one shorter."""
+    """The audio in chunks of `num` samples; the last one may be shorter."""
     rest = np.zeros(0, np.float32)
     for block in blocks:
         rest = np.concatenate([rest, block])

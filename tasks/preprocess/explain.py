@@ -16,6 +16,7 @@ from model.params import Params
 from tasks.core import paths
 from tasks.core.errors import Refusal, UserError
 from tasks.core.files import all_or_nothing
+from tasks.core.html import encoded
 from tasks.core.progress import say
 from tasks.preprocess import gates, pieces
 from tasks.preprocess import stage as preprocess
@@ -102,7 +103,5 @@ def strip(clip: shards.Clip, out: Path) -> None:
     for t in at:
         colour = (0, 160, 0) if clip.found_T[t] else (200, 0, 0)
         pictures.append(cv2.copyMakeBorder(clip.faces_TSS3[t], 0, 6, 0, 2, cv2.BORDER_CONSTANT, value=colour))
-    done, png = cv2.imencode(".png", np.concatenate(pictures, axis=1)[..., ::-1])
-    assert done
     with all_or_nothing(out) as partial:
-        partial.write_bytes(png.tobytes())
+        partial.write_bytes(encoded(np.concatenate(pictures, axis=1), ".png"))

@@ -4,7 +4,6 @@ flags or reason, and histograms of the measurements.
 It shows faces of the corpus: a DVC out, never in git, since many licences forbid redistribution.
 """
 
-import base64
 import contextlib
 import html
 import io
@@ -19,6 +18,7 @@ from matplotlib.figure import Figure
 
 from tasks.core import paths
 from tasks.core.files import write_atomic
+from tasks.core.html import data_uri, document, encoded
 from tasks.media import containers, decode
 from tasks.storage import shards
 from tasks.storage.index import Row
@@ -35,11 +35,11 @@ SPREAD = {
     "steady_db": "steady tones relative to all audio, dB",
     "duration_s": "duration, s",
 }
-STYLE = (
-    "body{font:14px/1.5 sans-serif;max-width:1000px;margin:2em auto;color:#222}figure{display:inline-block;width:112px;"
-    "margin:4px;vertical-align:top;font-size:11px;overflow-wrap:anywhere}figure img{border-radius:4px}"
-    ".refused{color:#a00}.flag{color:#960}table{border-collapse:collapse}td{padding:2px 12px 2px 0}"
-)
+STYLE = """
+figure { display: inline-block; width: 112px; margin: 4px; vertical-align: top; font-size: 11px;
+  overflow-wrap: anywhere }
+figure img { border-radius: 4px } .refused { color: var(--bad) } .flag { color: #960 }
+"""
 
 
 def write(rows: Sequence[Row], acquired: Sequence[Row]) -> None:
@@ -51,14 +51,14 @@ def write(rows: Sequence[Row], acquired: Sequence[Row]) -> None:
     counted = "".join(
         f"<tr><td>{reason}</td><td>{sum(row['reason'] == reason for row in refused)}</td></tr>" for reason in reasons
     )
-    page = (
-        f"<!doctype html><meta charset=utf-8><title>Preprocessing</title><style>{STYLE}</style><h1>Preprocessing</h1>"
-        f"<p>{len(kept)} clips kept, {len(refused)} refused, {sum(row['num_frames'] for row in kept)} frames.</p>"
+    body = (
+        f"<h1>Preprocessing</h1><p>{len(kept)} clips kept, {len(refused)} refused, "
+        f"{sum(row['num_frames'] for row in kept)} frames.</p>"
         f"<table>{counted}</table><h2>Measurements of the kept clips</h2>{histograms(kept)}"
         f"<h2>Refused</h2>{''.join(_refused_figure(row, raw) for row in spread(refused, NUM_REFUSED))}"
         f"<h2>Kept</h2>{''.join(_kept_figure(row) for row in spread(kept, NUM_KEPT))}"
     )
-    write_atomic(paths.PREPROCESS_PAGE, page + "\n")
+    write_atomic(paths.PREPROCESS_PAGE, document("Preprocessing", body, STYLE))
 
 
 def spread(rows: Sequence[Row], most: int) -> list[Row]:
@@ -82,7 +82,7 @@ def histograms(kept: Sequence[Mapping[str, Any]]) -> str:
         axes.spines[["top", "right"]].set_visible(False)
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=90, metadata={"Software": None})
-    return _image(png.getvalue(), "png")
+    return f"<img alt='' src='{data_uri('image/png', png.getvalue())}'>"
 
 
 def _kept_figure(row: Row) -> str:
@@ -114,10 +114,5 @@ def _figure(picture_HW3: np.ndarray | None, caption: str) -> str:
         picture_HW3 = np.full((THUMB_PX, THUMB_PX, 3), 225, np.uint8)
     scale = THUMB_PX / max(picture_HW3.shape[:2])
     small = cv2.resize(picture_HW3, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    done, jpeg = cv2.imencode(".jpg", small[..., ::-1])
-    assert done
-    return f"<figure>{_image(jpeg.tobytes(), 'jpeg')}<br>{caption}</figure>"
-
-
-def _image(content: bytes, kind: str) -> str:
-    return f"<img src='data:image/{kind};base64,{base64.b64encode(content).decode()}' style='max-width:100%'>"
+    address = data_uri("image/jpeg", encoded(small, ".jpg"))
+    return f"<figure><img alt='' src='{address}'>{caption}</figure>"

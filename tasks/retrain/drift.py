@@ -1,4 +1,4 @@
-"""Has the data drifted? The index now against the index the champion was trained on, column by column."""
+"""Data drift: the current index against the index the champion was trained on, column by column."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,14 +10,14 @@ from scipy.stats import ks_2samp
 from tasks.storage import index
 from tasks.storage.index import Row
 
-# columns of the index worth watching; those that a champion's older index does not have are passed over
+# monitored columns of the index; columns that a champion's older index lacks are skipped
 COLUMNS = ("face_px", "duration_s", "found_share", "yaw_deg", "av_offset", "av_confidence", "spread_db", "steady_db")
 MIN_CLIPS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """`ks`: the largest distance between the two distribution functions, 0 to 1. `flagged`: larger than is usual."""
+    """`ks`: the largest distance between the two distribution functions, 0 to 1. `flagged`: above the limit."""
 
     column: str
     champion_median: float
@@ -27,10 +27,10 @@ class Drift:
 
 
 def compare(before: Sequence[Row], now: Sequence[Row], limit: float) -> dict[str, Any]:
-    """Both indexes' kept clips: how many came, went and were refused, and the columns that moved."""
+    """The kept clips of both indexes: how many are new, removed and refused, and the columns that drifted."""
     kept_before, kept_now = index.kept(before), index.kept(now)
     clips_before, clips_now = ({row["clip"] for row in rows} for rows in (kept_before, kept_now))
-    columns = [found for name in COLUMNS if (found := _column(name, kept_before, kept_now, limit))]
+    columns = [drift for name in COLUMNS if (drift := _column(name, kept_before, kept_now, limit))]
     return {
         "clips": [len(clips_before), len(clips_now)],
         "new": len(clips_now - clips_before),
@@ -50,19 +50,18 @@ def _column(
     if min(len(a), len(b)) < MIN_CLIPS:
         return None
     distance = ks_2samp(a, b)
-    # large and not by chance: few clips are far apart by chance alone
+    # large and significant: with few clips the distance can be large by chance
     flagged = distance.statistic >= limit and distance.pvalue < 0.01
     then, since = (round(float(np.median(values)), 6) for values in (a, b))
     return Drift(name, then, since, round(float(distance.statistic), 6), bool(flagged))
 
 
-def lines(found: dict[str, Any]) -> list[str]:
-    """For people, the flagged first."""
-    said = [
-        f"{found['new']} clips are new, {found['gone']} are gone: {found['clips'][0]} then, {found['clips'][1]} now"
-    ]
-    for name in found["flagged"]:
-        column = found["columns"][name]
-        moved = f"median {column['champion_median']:g} then, {column['median']:g} now"
-        said.append(f"drift in {name}: {moved} (KS distance {column['ks']:.2f})")
-    return said if found["flagged"] else [*said, "no drift in " + (", ".join(found["columns"]) or "anything measured")]
+def lines(report: dict[str, Any]) -> list[str]:
+    """The report of `compare` as text."""
+    then, now = report["clips"]
+    text = [f"{report['new']} clips are new, {report['gone']} were removed: {then} then, {now} now"]
+    for name in report["flagged"]:
+        column = report["columns"][name]
+        medians = f"median {column['champion_median']:g} then, {column['median']:g} now"
+        text.append(f"drift in {name}: {medians} (KS distance {column['ks']:.2f})")
+    return text if report["flagged"] else [*text, "no drift in " + (", ".join(report["columns"]) or "any column")]

@@ -1,4 +1,4 @@
-"""The gate: may a new checkpoint serve? It must hold every floor, lose nothing to the champion, and audit clean."""
+"""The gate for new checkpoints: every floor must hold, the audit be clean, and the champion not be better."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from tasks.evaluate.compare import ByClip
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One demand and what came of it."""
+    """One demand and its result."""
 
     demand: str
     found: str
@@ -35,23 +35,23 @@ class Judgement:
         return {"promoted": self.promoted, "reasons": [asdict(reason) for reason in self.reasons]}
 
     def sentence(self) -> str:
-        """The reasons that decided, as a tag."""
-        told = [each for each in self.reasons if not each.holds] or self.reasons
-        return "; ".join(f"{each.demand}: {each.found}" for each in told)
+        """The deciding reasons in one line."""
+        deciding = [each for each in self.reasons if not each.holds] or self.reasons
+        return "; ".join(f"{each.demand}: {each.found}" for each in deciding)
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What evaluation committed: reports/metrics.json, reports/plots/clips.csv, and the hash of every test clip."""
+    """An evaluation: reports/metrics.json, reports/plots/clips.csv, and the hash of every test clip."""
 
     panel: dict[str, Any]
     by_clip: ByClip
     clips: dict[str, str]  # clip -> member_sha256 in the index
-    method: str  # what decides the figures beside checkpoint and clips
+    method: str  # what decides the figures besides checkpoint and clips
 
 
 def judge(challenger: Evaluation, champion: Evaluation | None, findings: Sequence[str], p: RetrainParams) -> Judgement:
-    """`findings`: what the audit found; `champion`: None where nothing serves."""
+    """`findings`: of the audit; `champion`: None if no version serves."""
     reasons = [*_floors(challenger, p)]
     audit = Reason("audit", findings[0] if findings else "clean", not findings)
     return Judgement([*reasons, _against(challenger, champion, p), audit])
@@ -80,22 +80,20 @@ def _floor(what: str, value: float | None, low: float, high: float) -> Reason:
 
 
 def _against(challenger: Evaluation, champion: Evaluation | None, p: RetrainParams) -> Reason:
-    """Paired, clip by clip, on the test clips that are the same bytes for both."""
+    """Paired comparison on the test clips that have the same bytes for both."""
     demand = f"{p.metric} {p.promote.replace('_', ' ')} than the champion's"
     if champion is None:
-        return Reason(demand, "nothing serves", True)
+        return Reason(demand, "no version serves", True)
     if champion.method != challenger.method:
-        return Reason(demand, "they were measured in two ways; evaluate the champion again", False)
+        return Reason(demand, "they were measured by different methods; evaluate the champion again", False)
     same = {clip for clip, sha256 in challenger.clips.items() if champion.clips.get(clip) == sha256}
-    theirs, ours = (
-        champion.by_clip.get(p.metric, {}),
-        challenger.by_clip.get(p.metric, {}),
-    )  # None counts as the worst value
+    # a clip that could not be measured is None and counts as the worst value
+    theirs, ours = (evaluation.by_clip.get(p.metric, {}) for evaluation in (champion, challenger))
     common = same & theirs.keys() & ours.keys()
     if len(common) < p.min_clips:
         return Reason(demand, f"{len(common)} test clips in common, {p.min_clips} are needed", False)
     a, b = ({clip: values[clip] for clip in sorted(common)} for values in (theirs, ours))
-    found = compare.paired(a, b, p.metric)
-    said = f"{found.verdict}: {found.difference:+.3f}, 95 % interval {found.low:+.3f} to {found.high:+.3f}"
-    holds = found.verdict == "better" or (p.promote == "not_worse" and found.verdict != "worse")
-    return Reason(demand, f"{said}, on {len(common)} clips", holds)
+    pair = compare.paired(a, b, p.metric)
+    result = f"{pair.verdict}: {pair.difference:+.3f}, 95 % interval {pair.low:+.3f} to {pair.high:+.3f}"
+    holds = pair.verdict == "better" or (p.promote == "not_worse" and pair.verdict != "worse")
+    return Reason(demand, f"{result}, on {len(common)} clips", holds)

@@ -1,6 +1,6 @@
-"""The work tree that retraining has to itself: .cache/retrain, at a commit, with the repository's own DVC cache.
+"""The work tree of retraining: .cache/retrain, a clean checkout, separate from the user's work tree.
 
-Nobody's edits are in it and it is in nobody's way. What a corpus is made of, and git does not hold, is linked into it.
+It uses the repository's DVC cache, and the corpus, which git does not track, is linked into it.
 """
 
 import configparser
@@ -26,11 +26,12 @@ def place() -> Path:
 
 
 @contextmanager
-def alone() -> Iterator[int]:
-    """One retraining at a time. Yields the file that is locked: who inherits it holds the lock too, so that a `dvc
-    repro` which outlives its parent is waited for, not trampled on. The kernel lets go when the last of them dies.
+def locked() -> Iterator[int]:
+    """Lock for one retraining at a time; yields the locked file's descriptor.
 
-    Errors: UserError that names the process, where another one is at it.
+    Child processes that inherit it hold the lock too, so that a `dvc repro` that outlives its parent keeps the next
+    retraining out. The kernel releases the lock when the last of them ends.
+    Errors: UserError that names the process, if another retraining runs
     """
     path = paths.cache() / "retrain.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,17 +50,14 @@ def alone() -> Iterator[int]:
 
 
 def base() -> str:
-    """The commit to begin with: HEAD, or the newest retraining that was built on it."""
+    """The commit to start from: HEAD, or the newest retraining built on it."""
     head = programs.demand_git("rev-parse", "HEAD")
-    newest = programs.demand_git(
-        "for-each-ref", "--contains", head, "--sort=-committerdate", "--format=%(objectname)",
-        f"refs/heads/{BRANCHES}",
-    )  # fmt: skip
-    return newest.split("\n")[0] or head
+    query = ("for-each-ref", "--contains", head, "--sort=-committerdate", "--format=%(objectname)")
+    return programs.demand_git(*query, f"refs/heads/{BRANCHES}").split("\n")[0] or head
 
 
 def prepare(p: Params) -> Path:
-    """The work tree at `base`, whatever an earlier run left in it.  Errors: UserError where git fails."""
+    """The work tree at `base`, whatever an earlier run left in it.  Errors: UserError if git fails"""
     if programs.git("status", "--porcelain", "--", str(paths.WITHDRAWALS)):
         raise UserError(f"{paths.WITHDRAWALS} has rows that are not committed: commit them, then retrain")
     folder, commit = place(), base()
@@ -77,7 +75,7 @@ def prepare(p: Params) -> Path:
 
 
 def commit(folder: Path, message: str, day: str) -> str:
-    """Commit what retraining made; return the branch, a new one unless nothing changed."""
+    """Commit the results of a retraining; returns the branch, a new one unless nothing changed."""
     programs.demand_git("add", "--", "dvc.lock", str(paths.REPORTS), folder=folder)
     if programs.git("diff", "--cached", "--quiet", folder=folder) is None:
         author = [] if programs.git("config", "user.email", folder=folder) else AUTHOR
@@ -99,7 +97,7 @@ AUTHOR = ["-c", "user.name=retrain", "-c", "user.email=retrain@localhost"]
 
 
 def _share_settings(folder: Path) -> None:
-    """The repository's own settings and DVC cache; links, not copies, of what is in it where the disk can."""
+    """Use the repository's settings and DVC cache, with links instead of copies if the disk supports them."""
     settings = configparser.RawConfigParser()
     settings.read(paths.main_repository() / LOCAL)
     if not settings.has_section("cache"):
@@ -123,13 +121,13 @@ def _link_corpus(folder: Path, p: Params) -> None:
         if not source.exists():
             continue
         if link.is_dir() and not link.is_symlink():
-            shutil.rmtree(link)  # the empty folder that git makes for .gitkeep
+            shutil.rmtree(link)  # the empty folder with .gitkeep
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(source.resolve())
 
 
 def _unlink_corpus(folder: Path, p: Params) -> None:
-    """Before git touches the work tree: through a link it would write into the corpus."""
+    """Remove the links before git changes the work tree: through a link it would write into the corpus."""
     for link in [*(folder / "data").glob("*"), *(folder / path for path in _corpus(p))]:
         if link.is_symlink():
             link.unlink()

@@ -1,4 +1,4 @@
-"""What the page offers: the checkpoints that are here, by names that tell nothing of where they lie, and voices."""
+"""What the page offers: checkpoints, by names that do not reveal their folders, and voices."""
 
 import json
 import logging
@@ -20,24 +20,24 @@ VOICES = {
 
 
 def checkpoints() -> dict[str, tuple[str, str]]:
-    """Name -> (what `--checkpoint` takes, what it is). The first one is what is taken if nothing is said."""
-    found = {}
+    """Name -> (value for `--checkpoint`, description). The first one is the default."""
+    offered = {}
     for path in sorted(paths.GENERATOR.parent.glob("*.safetensors"), key=lambda path: (path != paths.GENERATOR, path)):
         if about := described(path.with_suffix(".json")):
-            found[path.stem] = (str(path), about)
+            offered[path.stem] = (str(path), about)
     try:
-        if tracking.watched() and tracking.has_store() and (best := registry.Registry().aliased(registry.CHAMPION)):
+        if tracking.uses_mlflow() and tracking.has_store() and (best := registry.Registry().aliased(registry.CHAMPION)):
             address = f"{registry.SCHEME}{registry.NAME}@{registry.CHAMPION}"
-            found[address] = (address, f"version {best.number} of the registry")
+            offered[address] = (address, f"version {best.number} of the registry")
     except UserError as error:
-        log.warning("no champion is offered: %s", error)
-    return found
+        log.warning("the champion is not offered: %s", error)
+    return offered
 
 
 def backend(name: str | None) -> str | None:
-    """`name`, once its gate has been asked for the first checkpoint: no visitor waits while it is measured.
+    """Returns `name`, after running its quality gate for the first checkpoint, so that no visitor waits for that.
 
-    Errors: UserError for an unknown backend, and for one that is refused
+    Errors: UserError for an unknown backend, and for one that fails the gate
     """
     if name and (offered := checkpoints()):
         auto_backend.lip_sync(Path(registry.path_of(next(iter(offered.values()))[0])), name)
@@ -45,7 +45,7 @@ def backend(name: str | None) -> str | None:
 
 
 def described(path: Path) -> str:
-    """A generator in a line; "" for any other network, and for what cannot be read."""
+    """A generator in one line; "" for other networks, and for a file that cannot be read."""
     try:
         about = json.loads(path.read_text())
         return lip_sync.describe(about) if about.get("network") == "generator" else ""

@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-import cv2
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from tasks.core import paths
 from tasks.core.errors import UserError
+from tasks.core.html import encoded
 from tasks.media import decode
 from tasks.provenance import c2pa_mark
 from tasks.serving import choices, live_sessions, messages
@@ -103,8 +103,8 @@ def get_about(name: str, queue: Queue) -> Response:
 def get_live_face(name: str, queue: Queue) -> Response:
     if name not in queue.faces:
         return JSONResponse({"error": "there is no such face here"}, 404)
-    _, png = cv2.imencode(".png", cv2.cvtColor(decode.read_image(queue.faces[name]), cv2.COLOR_RGB2BGR))
-    return Response(png.tobytes(), media_type="image/png")
+    png = encoded(decode.read_image(queue.faces[name]), ".png")
+    return Response(png, media_type="image/png")
 
 
 @router.post("/live/sessions")

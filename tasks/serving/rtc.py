@@ -1,8 +1,8 @@
-"""The process of one live session: a microphone over WebRTC in, the speaking picture and the delayed sound out.
+"""The process of one live session: a microphone over WebRTC in, the speaking picture and the delayed audio out.
 
-It is told one Order, answers with the other half of the handshake, and ends with the connection, with its parent, or
-when its time is over; all that it held goes with it. No server on the net is asked for the way (no STUN): browser and
-app must reach each other, on one machine or in one network. The only importer of aiortc, which is optional.
+It gets one LiveOrder, answers with its half of the handshake, and ends with the connection, with its parent, or at its
+time limit; nothing is stored. No STUN server is contacted: browser and app must be on one machine or in one network.
+The only importer of aiortc, which is optional.
 """
 
 import asyncio
@@ -24,22 +24,21 @@ from aiortc.mediastreams import MediaStreamError
 from model.samples import NUM_MFCC
 from model.timing import WINDOW
 from tasks.core import paths
-from tasks.core.errors import UserError
 from tasks.dubbing import overlay
 from tasks.features.landmarks import Predictor
 from tasks.inference import auto_backend, lip_sync
 from tasks.live.delay import DELAY_S, Delay
-from tasks.live.stream import LOOK_AHEAD_S, Live, Portrait, Shown
+from tasks.live.stream import LOOK_AHEAD_S, LiveStream, Portrait, StreamFrame
 from tasks.media import containers, decode, stream_writer
 from tasks.media.encode import colour_matrix
 from tasks.serving.messages import LiveAnswer, LiveOrder
 from tasks.tracking import registry
 
-MAX_PIXELS = 1280 * 720  # of the picture that speaks: 25 of them are encoded in a second
+MAX_PIXELS = 1280 * 720  # of the picture, which is encoded 25 times a second
 CONNECT_S = 20.0
-TELL_S = 0.5  # how often the page is told how it goes
-MAX_GAP_S = 1.0  # of lost sound, filled with silence; more than this is a microphone that was off
-REMEMBERED = 250  # frames whose work is told
+REPORT_S = 0.5  # between two reports to the page
+MAX_GAP_S = 1.0  # of lost audio, filled with silence; a longer gap is a microphone that was off
+REMEMBERED = 250  # frames whose computing time is reported
 
 
 def work(order: LiveOrder, pipe: Connection) -> None:
@@ -51,10 +50,8 @@ def work(order: LiveOrder, pipe: Connection) -> None:
 def prepared(order: LiveOrder) -> Portrait:
     checkpoint = Path(registry.path_of(order.checkpoint))
     sync = auto_backend.lip_sync(checkpoint, order.backend)
-    try:
+    with containers.readable(order.picture.name):
         picture_HW3 = fitting(decode.read_image(order.picture))
-    except containers.MediaError as error:
-        raise UserError(f"{order.picture.name}: no picture can be read: {error.detail}") from error
     portrait = Portrait(picture_HW3, sync, lip_sync.face_params(sync.about, checkpoint), Predictor(paths.LANDMARKS))
     if order.label:
         portrait.picture_HW3 = overlay.labelled(portrait.picture_HW3, order.label)
@@ -62,7 +59,7 @@ def prepared(order: LiveOrder) -> Portrait:
 
 
 def fitting(picture_HW3: np.ndarray) -> np.ndarray:
-    """No more pixels than 720p has, and even sides.  Shape: (H, W, 3) -> (H', W', 3)"""
+    """At most the pixels of 720p, and even sides.  Shape: (H, W, 3) -> (H', W', 3)"""
     height, width = picture_HW3.shape[:2]
     scale = min(1.0, (MAX_PIXELS / (height * width)) ** 0.5)
     if scale < 1:
@@ -72,7 +69,7 @@ def fitting(picture_HW3: np.ndarray) -> np.ndarray:
 
 
 async def session(order: LiveOrder, portrait: Portrait, pipe: Connection) -> None:
-    """Until the connection ends, the parent hangs up, or the time is over."""
+    """Until the connection ends, the parent closes the pipe, or the time is over."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     over, connected = asyncio.Event(), asyncio.Event()
     asyncio.get_running_loop().add_reader(pipe.fileno(), over.set)
@@ -91,7 +88,7 @@ async def session(order: LiveOrder, portrait: Portrait, pipe: Connection) -> Non
 
     @peer.on("datachannel")
     def channel(channel: Any) -> None:
-        begin(asyncio.create_task(stream.tell(channel)))
+        begin(asyncio.create_task(stream.report(channel)))
 
     @peer.on("connectionstatechange")
     def changed() -> None:
@@ -100,7 +97,7 @@ async def session(order: LiveOrder, portrait: Portrait, pipe: Connection) -> Non
         elif peer.connectionState in ("failed", "closed"):
             over.set()
 
-    async def no_longer_than_it_may() -> None:
+    async def time_limit() -> None:
         await asyncio.wait_for(connected.wait(), CONNECT_S)
         await asyncio.sleep(order.most_s)
 
@@ -110,7 +107,7 @@ async def session(order: LiveOrder, portrait: Portrait, pipe: Connection) -> Non
         peer.addTrack(stream.picture_out)
         await peer.setLocalDescription(await peer.createAnswer())
         pipe.send(LiveAnswer(peer.localDescription.sdp))
-        begin(asyncio.create_task(no_longer_than_it_may()))
+        begin(asyncio.create_task(time_limit()))
         await over.wait()
     finally:
         for task in tasks:
@@ -123,19 +120,19 @@ async def session(order: LiveOrder, portrait: Portrait, pipe: Connection) -> Non
 
 
 class Stream:
-    """From the sound that comes in to what goes out; the frames are made in a thread of their own."""
+    """From the incoming audio to the outgoing tracks; the frames are generated in a separate thread."""
 
     def __init__(self, portrait: Portrait) -> None:
         self.delay: Delay[Any] = Delay()
-        self.live = Live(portrait, lambda: self.delay.heard_s)
-        portrait.say(np.zeros((NUM_MFCC, WINDOW), np.float32))  # the first one takes longest
-        self.heard, self.work_s = stream_writer.MonoResampler(), deque[float](maxlen=REMEMBERED)
-        self.to_hear: asyncio.Queue[np.ndarray] = asyncio.Queue()
+        self.live = LiveStream(portrait, lambda: self.delay.received_s)
+        portrait.frame(np.zeros((NUM_MFCC, WINDOW), np.float32))  # the first call is the slowest
+        self.resampled, self.work_s = stream_writer.MonoResampler(), deque[float](maxlen=REMEMBERED)
+        self.incoming: asyncio.Queue[np.ndarray] = asyncio.Queue()
         self.sound_out, self.picture_out = Outgoing("audio"), Outgoing("video")
         self.num_samples = 0  # sent
 
     async def listen(self, track: Any) -> None:
-        """Sound to the network and, later, back; where packets were lost, silence of their length."""
+        """Audio to the generator and, delayed, back; lost packets become silence of the same length."""
         due_pts: int | None = None
         while True:
             try:
@@ -144,57 +141,57 @@ class Stream:
                 return
             lost = 0 if due_pts is None else frame.pts - due_pts
             if -frame.sample_rate < lost < 0:
-                continue  # its place is taken already
+                continue  # a late packet, already replaced by silence
             due_pts = frame.pts + frame.samples
             blocks = [stream_writer.silence_like(frame, lost)] if 0 < lost < MAX_GAP_S * frame.sample_rate else []
             for block in (*blocks, frame):
-                for sound in self.delay.hear(block, block.samples / block.sample_rate):
+                for sound in self.delay.add_sound(block, block.samples / block.sample_rate):
                     sound.pts, sound.time_base = self.num_samples, Fraction(1, sound.sample_rate)
                     self.num_samples += sound.samples
                     self.sound_out.put(sound)
-                self.to_hear.put_nowait(self.heard(block))
+                self.incoming.put_nowait(self.resampled(block))
             self.show()
 
     async def speak(self) -> None:
-        """Frames, as their sound comes."""
+        """Generate frames as their audio comes in."""
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, "speak") as thread:
             while True:
-                sound = await self.to_hear.get()
+                sound = await self.incoming.get()
                 started_s = perf_counter()
-                shown = await loop.run_in_executor(thread, self.live.push, sound)
-                while (frame := await loop.run_in_executor(thread, following, shown)) is not None:
+                frames = await loop.run_in_executor(thread, self.live.push, sound)
+                while (frame := await loop.run_in_executor(thread, next_of, frames)) is not None:
                     if not frame.repeated:
                         self.work_s.append(perf_counter() - started_s)
-                    self.delay.see(frame)
+                    self.delay.add_frame(frame)
                     self.show()
                     started_s = perf_counter()
 
     def show(self) -> None:
-        if due := self.delay.picture():
-            number, shown = due
-            self.picture_out.put(stream_writer.video_frame(shown.picture_HW3, colour_matrix(0), number))
+        if due := self.delay.due_frame():
+            number, frame = due
+            self.picture_out.put(stream_writer.video_frame(frame.picture_HW3, colour_matrix(0), number))
 
-    async def tell(self, channel: Any) -> None:
-        """How it goes, to the page."""
+    async def report(self, channel: Any) -> None:
+        """Send frame counts and times to the page."""
         while channel.readyState == "open":
-            told: dict[str, float] = {
+            state: dict[str, float] = {
                 "frames": self.delay.num_due, "repeated": self.delay.num_repeated,
                 "look_ahead_ms": round(1000 * LOOK_AHEAD_S, 1), "delay_ms": round(1000 * DELAY_S, 1),
             }  # fmt: skip
             if self.work_s:
-                told["work_ms"], told["slow_ms"] = (round(1000 * q, 1) for q in np.quantile(self.work_s, (0.5, 0.95)))
-            channel.send(json.dumps(told))
-            await asyncio.sleep(TELL_S)
+                state["work_ms"], state["slow_ms"] = (round(1000 * q, 1) for q in np.quantile(self.work_s, (0.5, 0.95)))
+            channel.send(json.dumps(state))
+            await asyncio.sleep(REPORT_S)
 
 
-def following(frames: Iterator[Shown]) -> Shown | None:
-    """The next one; None at the end."""
+def next_of(frames: Iterator[StreamFrame]) -> StreamFrame | None:
+    """The next frame; None at the end."""
     return next(frames, None)
 
 
 class Outgoing(MediaStreamTrack):
-    """A track that gives out what is put into it: of sound everything, of pictures only the newest."""
+    """A track that sends what is put into it: all audio, but of the frames only the newest."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()

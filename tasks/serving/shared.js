@@ -2,9 +2,9 @@
 const $ = id => document.getElementById(id);
 
 function element(name, text, more = {}) {
-  const made = Object.assign(document.createElement(name), more);
-  if (text !== undefined) made.textContent = text;
-  return made;
+  const node = Object.assign(document.createElement(name), more);
+  if (text !== undefined) node.textContent = text;
+  return node;
 }
 
 async function ask(method, address, body) {
@@ -12,17 +12,17 @@ async function ask(method, address, body) {
   const answer = await fetch(address, { method, body: json ? JSON.stringify(body) : body,
     headers: json ? { "content-type": "application/json" } : {} })
     .catch(() => { throw new Error("the app does not answer; is it still running?"); });
-  const told = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(told.error || `the app answered with ${answer.status}`);
-  return told;
+  const fields = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(fields.error || `the app answered with ${answer.status}`);
+  return fields;
 }
 
-function complain(error) {
+function showError(error) {
   $("error").textContent = error ? error.message : "";
   $("error").hidden = !error;
 }
 
-// a field that files are dropped on, or chosen in
+// an input for a file: drop it or choose it
 
 function dropField(kind, chosen) {
   const drop = $(`${kind}-drop`);
@@ -34,21 +34,21 @@ function dropField(kind, chosen) {
   });
 }
 
-async function handIn(kind, file, most) {  // what the app says of the file; null: it was not taken
+async function upload(kind, file, most) {  // the app's answer; null where the file is refused
   const drop = $(`${kind}-drop`), say = text => { drop.querySelector("small").textContent = text; };
-  complain(null);
+  showError(null);
   drop.classList.remove("ready");
   drop.querySelector("b").textContent = file.name;
-  say("is being handed in");
+  say("uploading");
   try {
-    if (file.size > most) throw new Error(`${file.name} is too large; at most ${most >> 20} MB are taken here`);
-    const told = await ask("PUT", `/files/${kind}/${encodeURIComponent(file.name)}`, file);
+    if (file.size > most) throw new Error(`${file.name} is too large; the limit here is ${most >> 20} MB`);
+    const answer = await ask("PUT", `/files/${kind}/${encodeURIComponent(file.name)}`, file);
     drop.classList.add("ready");
     say("ready");
-    return told;
+    return answer;
   } catch (error) {
-    say("was not taken");
-    complain(error);
+    say("refused");
+    showError(error);
     return null;
   }
 }
@@ -59,5 +59,5 @@ function offerCheckpoints(checkpoints) {
   const hint = () => { $("checkpoint-hint").textContent = checkpoints[$("checkpoint").value] || ""; };
   $("checkpoint").addEventListener("change", hint);
   hint();
-  if (!Object.keys(checkpoints).length) throw new Error("there is no checkpoint here yet; make one with dvc repro");
+  if (!Object.keys(checkpoints).length) throw new Error("there is no checkpoint yet; make one with dvc repro");
 }

@@ -1,7 +1,7 @@
 """The two tables: data/clips.parquet (acquired clips) and data/index.parquet (preprocessed clips).
 
-Each acquired clip has a row in both, kept or refused. Sorted by clip, zstd, no dates: the same rows give the same
-bytes.
+Each acquired clip has a row in both, kept or refused; in the index each piece of a clip has one. Sorted by clip, zstd,
+no dates: the same rows give the same bytes.
 """
 
 import itertools

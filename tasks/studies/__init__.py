@@ -1,1 +1,1 @@
-"""Work that a person starts by hand and no stage needs: demo, ablations, preference tests."""
+"""Studies that are started by hand and that no stage needs: demo, ablations, preference tests."""

@@ -1,14 +1,14 @@
-"""The experiments of LipGAN's authors, run again: what their losses do, each with several seeds.
+"""Ablations: the experiments of LipGAN's authors on their losses, repeated with several seeds.
 
 reads   data/index.parquet, data/shards/*.tar, models/expert.safetensors, models/landmarks.dat, params.yaml
 writes  reports/experiments/: experiments.json, curves.csv, a figure an experiment, experiments.html
-keeps   .cache/experiments/<key>/, a project folder a training: what was stopped goes on, what is done is not done again
+keeps   .cache/experiments/<key>/, a project folder per training; interrupted ones resume, finished ones stay
 
     python -m flows experiments --steps 800 --seeds 3
 
-1  L1 against lip-weighted L1: who shapes the mouth early, and do they meet?
+1  L1 against lip-weighted L1: which shapes the mouth earlier, and whether they converge
 2  The co-trained discriminator on 1,000 random faces (LipGAN's authors: about 63 %) against the expert on the same ones
-3  What the generator learns from: no judge of sync, the co-trained one, the expert, the expert and visual quality
+3  The generator's teacher: no sync loss, the co-trained discriminator, the expert, the expert and visual quality
 """
 
 import json
@@ -41,7 +41,7 @@ PLAIN = TermsParams(sync=OFF, expert=OFF, quality=OFF, temporal=OFF, perceptual=
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way to train; `changes` of params.yaml's train section."""
+    """One ablation; `changes` to section train of params.yaml."""
 
     name: str
     title: str
@@ -49,15 +49,15 @@ class Variant:
 
 
 def variants(t: TrainParams) -> list[Variant]:
-    """The trainings that the three experiments share, in the weights of params.yaml."""
+    """The trainings that the three experiments share, with the weights of params.yaml."""
     sync = replace(OFF, weight=t.terms.sync.weight or 0.01)
     with_expert = {"perceptual": t.terms.perceptual, "expert": t.terms.expert}
     quality = replace(t.terms.quality, weight=t.terms.quality.weight or 0.002)
-    alone = {"audio_from_expert": "never"}
+    without = {"audio_from_expert": "never"}
     return [
-        Variant("plain", "plain L1, co-trained discriminator", alone | {"lip_alpha": 1.0, "terms": {"sync": sync}}),
-        Variant("none", "lip-weighted L1, nothing else", alone | {"terms": {}}),
-        Variant("cotrained", "lip-weighted L1, co-trained discriminator", alone | {"terms": {"sync": sync}}),
+        Variant("plain", "plain L1, co-trained discriminator", without | {"lip_alpha": 1.0, "terms": {"sync": sync}}),
+        Variant("none", "lip-weighted L1, nothing else", without | {"terms": {}}),
+        Variant("cotrained", "lip-weighted L1, co-trained discriminator", without | {"terms": {"sync": sync}}),
         Variant("expert", "and the expert", {"terms": {"sync": sync} | with_expert}),
         Variant("quality", "and visual quality", {"terms": {"sync": sync} | with_expert | {"quality": quality}}),
     ]
@@ -66,33 +66,33 @@ def variants(t: TrainParams) -> list[Variant]:
 def params_of(p: Params, variant: Variant, *, steps: int, seed: int) -> Params:
     changes = dict(variant.changes)
     terms = replace(PLAIN, **changes.pop("terms"))
-    val_every = p.train.log_every * max(1, steps // 16 // p.train.log_every)  # between rows of the log it is not kept
+    val_every = p.train.log_every * max(1, steps // 16 // p.train.log_every)  # only rows of the log are kept
     trained = replace(p.train, num_steps=steps, val_every=val_every, terms=terms, **changes)
     return replace(p, seed=seed, train=trained)
 
 
 def run(p: Params, *, steps: int, num_seeds: int) -> str:
-    """Train every variant with every seed, measure, write the report; one line for people.
+    """Train every variant with every seed, measure, write the report; returns a summary line.
 
-    Errors: UserError where there is no expert, or params.yaml gives it no weight: nothing could be compared.
+    Errors: UserError if there is no expert, or it has weight 0 in params.yaml: there is nothing to compare.
     """
     if not (p.train.terms.expert.weight or p.train.terms.perceptual.weight):
         raise UserError("experiments: train.terms.expert and .perceptual have weight 0: give one of them a weight")
     expert_share = judge_expert(p)
     steps = steps or p.train.num_steps
-    wanted = [(variant, p.seed + k) for variant in variants(p.train) for k in range(num_seeds)]
+    trainings = [(variant, p.seed + k) for variant in variants(p.train) for k in range(num_seeds)]
     results: list[dict[str, Any]] = []
-    for number, (variant, seed) in enumerate(wanted):
-        say(f"experiments: training {number + 1} of {len(wanted)}: {variant.title}, seed {seed}")
-        folder = trained(params_of(p, variant, steps=steps, seed=seed))
-        results.append({"variant": variant.name, "title": variant.title, "seed": seed} | measured(folder, p))
+    for number, (variant, seed) in enumerate(trainings):
+        say(f"experiments: training {number + 1} of {len(trainings)}: {variant.title}, seed {seed}")
+        folder = train(params_of(p, variant, steps=steps, seed=seed))
+        results.append({"variant": variant.name, "title": variant.title, "seed": seed} | measure(folder, p))
     curves = [
         {"variant": result["variant"], "seed": result["seed"]} | row
         for result in results
         for row in result.pop("curve")
         if row["val_l1"] != ""
     ]
-    found = {
+    report = {
         "steps": steps,
         "batch_size": p.train.batch_size,
         "corpora": sorted({row["corpus"] for row in Clips(paths.INDEX, paths.SHARDS, "train").rows}),
@@ -101,17 +101,17 @@ def run(p: Params, *, steps: int, num_seeds: int) -> str:
         "trainings": csv_tables.rounded(results),
     }
     paths.EXPERIMENTS.mkdir(parents=True, exist_ok=True)
-    write_atomic(paths.EXPERIMENTS / "experiments.json", json.dumps(found, indent=2) + "\n")
+    write_atomic(paths.EXPERIMENTS / "experiments.json", json.dumps(report, indent=2) + "\n")
     csv_tables.write_csv(paths.EXPERIMENTS / "curves.csv", curves)
-    ablations_page.write(found, curves)
+    ablations_page.write(report, curves)
     return f"{len(results)} trainings of {steps} steps: {paths.EXPERIMENTS}/experiments.html"
 
 
-def trained(p: Params) -> Path:
-    """The project folder of one training, which goes on or is done."""
+def train(p: Params) -> Path:
+    """Run or resume one training, unless it is finished; returns its project folder."""
     data = files.md5_file(paths.INDEX)
-    what = config.digest(p.train, p.model, p.faces)
-    key = f"{seeds.derive(what, p.seed, data, files.md5_file(paths.EXPERT)):016x}"
+    sections = config.digest(p.train, p.model, p.faces)
+    key = f"{seeds.derive(sections, p.seed, data, files.md5_file(paths.EXPERT)):016x}"
     folder = paths.cache().absolute() / "experiments" / data / key
     (folder / "models").mkdir(parents=True, exist_ok=True)
     for shared in (paths.EXPERT, paths.EXPERT.with_suffix(".json"), Path("data")):
@@ -125,12 +125,12 @@ def trained(p: Params) -> Path:
     return folder
 
 
-def measured(folder: Path, p: Params) -> dict[str, Any]:
+def measure(folder: Path, p: Params) -> dict[str, Any]:
     """A training's figures on the test clips, its discriminator's on random faces, and its curve."""
     generator, predictor = LipSync(folder / paths.GENERATOR), Predictor(paths.LANDMARKS)
     clips = Clips(paths.INDEX, paths.SHARDS, "test")
     numbers = progress(range(len(clips)), "test", "clip")
-    per_clip = [_follows(generator, predictor, clips, number, p.evaluate.max_lag) for number in numbers]
+    per_clip = [_score_clip(generator, predictor, clips, number, p.evaluate.max_lag) for number in numbers]
     figures = {name: float(np.mean([one[name] for one in per_clip])) for name in per_clip[0]}
     return figures | {
         "discriminator": discriminator.accuracy(folder / paths.DISCRIMINATORS, clips, p)["accuracy_2afc"],
@@ -138,7 +138,7 @@ def measured(folder: Path, p: Params) -> dict[str, Any]:
     }
 
 
-def _follows(generator: LipSync, predictor: Predictor, clips: Clips, number: int, max_lag: int) -> dict[str, float]:
+def _score_clip(generator: LipSync, predictor: Predictor, clips: Clips, number: int, max_lag: int) -> dict[str, float]:
     """How the mouth follows the clip's own sound and that of a clip of another video."""
     clip, figures = clips[number], dict[str, float]()
     filmed = mouth_score.filmed_mouth(clip, predictor)

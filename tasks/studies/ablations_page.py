@@ -1,10 +1,8 @@
-"""The experiments as figures and one page that stands alone: each with its table, its seeds and their spread."""
+"""The report of the ablations: plots and one self-contained page with the means and ranges over the seeds."""
 
-import base64
 import html
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -12,6 +10,7 @@ import numpy as np
 
 from tasks.core import paths
 from tasks.core.files import all_or_nothing, write_atomic
+from tasks.core.html import data_uri, document
 
 matplotlib.use("Agg")
 
@@ -29,50 +28,48 @@ COLUMNS = {
     "amplitude_right": "amplitude",
     "discriminator": "discriminator nearer to right sound",
 }
-TEMPLATE = """<!doctype html><meta charset="utf-8"><title>Experiments</title>
-<style>body{{font:16px/1.5 system-ui;max-width:60em;margin:2em auto;padding:0 1em}}table{{border-collapse:collapse}}
-td,th{{padding:.2em .8em;border-bottom:1px solid #ccc;text-align:right}}td:first-child,th:first-child{{text-align:left}}
-img{{max-width:100%}}</style>
-<h1>The experiments of LipGAN's authors, run again</h1>
+STYLE = "td, th { text-align: right } td:first-child, th:first-child { text-align: left }"
+TEMPLATE = """<h1>The experiments of LipGAN's authors, repeated</h1>
 <p>{trainings} trainings of {steps} steps of {batch_size} samples; corpora: {corpora}. Each figure is the mean over the
-seeds, with the least and the greatest in brackets. Mouth opening is measured on test clips of unseen speakers.</p>
-<h2>1 Does L1 that is weighted on the lips lead early?</h2>{lip_l1}
-<h2>2 Who tells right sound from wrong on {pairs} random faces?</h2>
+seeds, with minimum and maximum in brackets. Mouth opening is measured on test clips of unseen speakers.</p>
+<h2>1 Does lip-weighted L1 shape the mouth earlier?</h2>{lip_l1}
+<h2>2 Discriminator and expert: right sound against wrong on {pairs} random faces</h2>
 <p>Share of faces nearer to their right sound; chance 50 %. LipGAN's authors measured 63 % for theirs.</p>{judges}
-<h2>3 What should the generator learn from?</h2>{generators}
-{table}
-"""
+<h2>3 The sync losses of the generator</h2>{generators}
+{table}"""
 
 
-def write(found: Mapping[str, Any], curves: Rows) -> None:
-    """One PNG an experiment and experiments.html, which holds them."""
-    trainings = found["trainings"]
-    figures = {"lip-l1": _lip_l1(curves), "judges": _judges(found), "generators": _generators(trainings)}
-    shown = {}
+def write(report: Mapping[str, Any], curves: Rows) -> None:
+    """One PNG per experiment, and experiments.html with all of them embedded."""
+    trainings = report["trainings"]
+    figures = {"lip-l1": _lip_l1(curves), "judges": _judges(report), "generators": _generators(trainings)}
+    images = {}
     for name, figure in figures.items():
         path = paths.EXPERIMENTS / f"{name}.png"
         with all_or_nothing(path) as partial:
             # the software's name and version in the file would change its bytes
             figure.savefig(partial, dpi=110, metadata={"Software": None})
-        shown[name] = f'<img alt="{name}" src="data:image/png;base64,{_base64(path)}">'
+        images[name] = f'<img alt="{name}" src="{data_uri("image/png", path.read_bytes())}">'
         matplotlib.pyplot.close(figure)
-    page = TEMPLATE.format(
-        trainings=len(trainings), steps=found["steps"], batch_size=found["batch_size"],
-        corpora=html.escape(", ".join(found["corpora"])), lip_l1=shown["lip-l1"], judges=shown["judges"],
-        generators=shown["generators"], table=_table(trainings), pairs=found["pairs"],
-    )  # fmt: skip
-    write_atomic(paths.EXPERIMENTS / "experiments.html", page)
-
-
-def _base64(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode()
+    body = TEMPLATE.format(
+        trainings=len(trainings),
+        steps=report["steps"],
+        batch_size=report["batch_size"],
+        corpora=html.escape(", ".join(report["corpora"])),
+        lip_l1=images["lip-l1"],
+        judges=images["judges"],
+        generators=images["generators"],
+        table=_table(trainings),
+        pairs=report["pairs"],
+    )
+    write_atomic(paths.EXPERIMENTS / "experiments.html", document("Experiments", body, STYLE))
 
 
 def _by_variant(rows: Rows, name: str) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = defaultdict(list)
+    values: dict[str, list[float]] = defaultdict(list)
     for row in rows:
-        found[row["variant"]].append(row[name])
-    return found
+        values[row["variant"]].append(row[name])
+    return values
 
 
 def _figure(columns: int = 1) -> tuple[Any, Any]:
@@ -82,7 +79,7 @@ def _figure(columns: int = 1) -> tuple[Any, Any]:
 
 
 def _lip_l1(curves: Rows) -> Any:
-    """Mouth L1 of the validation over steps, plain against weighted; the band goes from seed to seed."""
+    """Validation mouth L1 over the steps, plain against lip-weighted; the band is the range over the seeds."""
     figure, axes = _figure()
     for variant, title in LIP_L1.items():
         by_step: dict[float, list[float]] = defaultdict(list)
@@ -97,10 +94,10 @@ def _lip_l1(curves: Rows) -> Any:
     return figure
 
 
-def _judges(found: Mapping[str, Any]) -> Any:
+def _judges(report: Mapping[str, Any]) -> Any:
     figure, axes = _figure()
-    shares = [share for row in found["trainings"] if row["variant"] == "cotrained" for share in [row["discriminator"]]]
-    axes.bar(["co-trained discriminator", "expert"], [np.mean(shares), found["expert"]], color=["C1", "C0"])
+    shares = [share for row in report["trainings"] if row["variant"] == "cotrained" for share in [row["discriminator"]]]
+    axes.bar(["co-trained discriminator", "expert"], [np.mean(shares), report["expert"]], color=["C1", "C0"])
     axes.scatter([0] * len(shares), shares, color="black", zorder=3, s=12)
     axes.axhline(0.5, color="grey", linestyle=":")
     axes.set(ylim=(0, 1), ylabel="nearer to right sound")

@@ -1,4 +1,4 @@
-"""The end of `make demo`: a clip of an unseen speaker dubbed with new words, and where everything lies.
+"""The end of `make demo`: a clip of an unseen speaker dubbed with new words, and a list of all results.
 
 reads   data/index.parquet, data/clips.parquet, data/raw/*.tar, models/, reports/metrics.json
 writes  out/demo-face.mp4, out/demo-speech.wav, out/demo.mp4
@@ -23,7 +23,7 @@ SQLITE = "sqlite:///"
 
 
 def run() -> None:
-    """Dub the first test clip; it is of a speaker the training never saw."""
+    """Dub the first test clip, of a speaker that the training never saw."""
     folder = paths.DUBBED.parent
     folder.mkdir(exist_ok=True)
     face, sound = paths.DEMO_FACE, folder / "demo-speech.wav"
@@ -36,7 +36,7 @@ def run() -> None:
     panel = json.loads(paths.METRICS.read_text())
     right, wrong = panel["right_audio"], panel["wrong_audio"]
     store = tracking.store()
-    kept_in = os.path.relpath(store.removeprefix(SQLITE)) if store.startswith(SQLITE) else store
+    location = os.path.relpath(store.removeprefix(SQLITE)) if store.startswith(SQLITE) else store
     say(
         f"""
 Done. On {panel["about"]["clips"]} clips of unseen speakers the mouth follows the right sound with correlation \
@@ -45,7 +45,7 @@ and another sound with {wrong["aperture_corr"]:.2f}; best lag {right["aperture_l
 
   report        {paths.REPORT!s:<22}open it in a browser
   dubbed video  {paths.DUBBED!s:<22}any player; the face it was made from: {face}
-  experiments   {kept_in:<22}make mlflow, then open http://localhost:5000
+  experiments   {location:<22}make mlflow, then open http://localhost:5000
   every clip    {paths.INDEX!s:<22}kept or refused, and why
 
 Change a number in params.yaml and run `dvc repro`: only what depends on it runs again."""
@@ -53,8 +53,8 @@ Change a number in params.yaml and run `dvc repro`: only what depends on it runs
 
 
 def raw_video(clip: str) -> bytes:
-    """The bytes of a clip as it came in; of a piece, those of all of the video."""
-    came_in = {row["clip"]: row for row in index.read(paths.CLIPS)}
-    row = came_in.get(clip) or came_in[pieces.clip_of(clip)]
+    """The bytes of an acquired clip; for a piece, those of its whole video."""
+    acquired = {row["clip"]: row for row in index.read(paths.CLIPS)}
+    row = acquired.get(clip) or acquired[pieces.clip_of(clip)]
     members = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])
     return next(content for extension, content in members.items() if extension not in ("json", "txt"))

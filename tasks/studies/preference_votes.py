@@ -1,4 +1,4 @@
-"""Answers of the blind page -> how often each way to fill the frames was chosen of two, with an interval.
+"""Votes of the blind preference test -> how often each condition was preferred, with an interval.
 
 python -m flows votes votes-1.json votes-2.json
 """
@@ -17,7 +17,7 @@ FORMAT = "lipsync-votes-1"
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Of two rows, how often `first` was chosen (two-alternative forced choice); chance is 0.5."""
+    """How often `first` was chosen of two conditions (two-alternative forced choice); chance is 0.5."""
 
     first: str
     second: str
@@ -30,31 +30,31 @@ class Score:
 
 
 def read(files: Sequence[Path]) -> list[dict[str, Any]]:
-    """The votes of all files. The same answers given twice count once.
+    """The votes of all files; a session that appears twice counts once.
 
-    Errors: UserError for a file that is not there, or not of the page
+    Errors: UserError for a file that is missing, or not from the page
     """
     votes: dict[str, list[dict[str, Any]]] = {}
     for path in files:
         try:
             answers = json.loads(path.read_text())
             if answers["format"] != FORMAT:
-                raise UserError(f"{path}: of format {answers['format']!r}, not {FORMAT}")
+                raise UserError(f"{path}: format is {answers['format']!r}, not {FORMAT}")
             for vote in answers["votes"]:
                 if vote["chosen"] not in (vote["left"], vote["right"]) or vote["left"] == vote["right"]:
                     raise UserError(f"{path}: a vote for {vote['chosen']!r} of {vote['left']!r} and {vote['right']!r}")
             votes[answers["session"]] = answers["votes"]
         except FileNotFoundError:
-            raise UserError(f"{path}: no such file; the page downloads it") from None
+            raise UserError(f"{path}: no such file; download it from the page of `listen`") from None
         except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: not the answers of a page of ours ({error!r})") from error
+            raise UserError(f"{path}: not a file of votes from the page of `listen` ({error!r})") from error
     return [vote for session in votes.values() for vote in session]
 
 
 def score(votes: Sequence[dict[str, Any]]) -> list[Score]:
-    """Errors: UserError where there is no vote"""
+    """One score per pair of conditions.  Errors: UserError if there is no vote"""
     if not votes:
-        raise UserError("votes: there is none in these files")
+        raise UserError("votes: these files contain no votes; vote on the page of `listen` first")
     pairs: dict[tuple[str, str], list[str]] = {}
     for vote in votes:
         first, second = sorted((vote["left"], vote["right"]))
@@ -72,8 +72,8 @@ def score(votes: Sequence[dict[str, Any]]) -> list[Score]:
 
 def lines(scores: Sequence[Score]) -> Iterator[str]:
     for s in scores:
-        told = {"first": f"people prefer {s.first}", "second": f"people prefer {s.second}"}.get(s.verdict, s.verdict)
+        verdict = {"first": f"people prefer {s.first}", "second": f"people prefer {s.second}"}.get(s.verdict, s.verdict)
         yield (
             f"{s.first} against {s.second}: chosen {s.wins} of {s.votes} times, {s.share:.0%} "
-            f"(95 % interval {s.low:.0%} to {s.high:.0%}): {told}"
+            f"(95 % interval {s.low:.0%} to {s.high:.0%}): {verdict}"
         )

@@ -1,14 +1,14 @@
-"""Which checkpoint serves: MLflow's registry, aliases `champion` and `challenger`, and why, as tags.
+"""The model registry in MLflow: which checkpoint serves, by the aliases `champion` and `challenger`, and why, by tags.
 
-The registry holds no bytes: a version names its checkpoint by the md5 under which DVC keeps it, and by the commit whose
-dvc.lock does. Its tags:
+The registry contains no weights: a version refers to its checkpoint by the md5 in DVC's cache and by the commit whose
+dvc.lock has it. Its tags:
 
 dvc.md5, dvc.json.md5      of generator.safetensors and generator.json
 git.commit, data.index.md5 of the training
 verdict, reasons           of the gate: promoted or refused
 previous                   version that was champion before it
-withdrawn                  videos it saw that have withdrawn since: it never serves again
-rolled_back                why it serves no more
+withdrawn                  training videos that were withdrawn since: it never serves again
+rolled_back                why it no longer serves
 """
 
 import shutil
@@ -38,14 +38,14 @@ class Version:
 
 
 class Registry:
-    """Errors: UserError where the store does not answer."""
+    """Client of the registry.  Errors: UserError if the store does not answer"""
 
     def __init__(self) -> None:
-        self._mlflow = tracking.connect_or_say()
+        self._mlflow = tracking.demand()
         self._client = self._mlflow.MlflowClient()
 
     def register(self, tags: Mapping[str, str], run_id: str | None = None) -> Version:
-        """The version of a checkpoint, by its `dvc.md5`; a new one where there is none."""
+        """The version of a checkpoint, by its `dvc.md5`; created if there is none."""
         for version in self.versions():
             if version.tags.get("dvc.md5") == tags["dvc.md5"]:
                 return version
@@ -53,19 +53,19 @@ class Registry:
             about = "Lip-sync generators. Bytes: DVC, by the tag dvc.md5; python -m flows dub --checkpoint models:/..."
             self._client.create_registered_model(NAME, description=about)
         model = self._mlflow.create_external_model(name=NAME, source_run_id=run_id, params=dict(tags))
-        made = self._client.create_model_version(
+        created = self._client.create_model_version(
             NAME, source=f"{SCHEME}{model.model_id}", run_id=run_id, tags=dict(tags), model_id=model.model_id
         )
-        return self.version(made.version)
+        return self.version(created.version)
 
     def versions(self) -> list[Version]:
         """Newest first."""
-        found = self._client.search_model_versions(f"name='{NAME}'", max_results=10_000)
-        return sorted((self.version(each.version) for each in found), key=lambda v: -int(v.number))
+        versions = self._client.search_model_versions(f"name='{NAME}'", max_results=10_000)
+        return sorted((self.version(each.version) for each in versions), key=lambda v: -int(v.number))
 
     def version(self, number: str) -> Version:
-        found = self._client.get_model_version(NAME, str(number))
-        return Version(str(found.version), dict(found.tags))
+        version = self._client.get_model_version(NAME, str(number))
+        return Version(str(version.version), dict(version.tags))
 
     def aliased(self, alias: str) -> Version | None:
         models = self._client.search_registered_models(f"name='{NAME}'")
@@ -84,20 +84,20 @@ class Registry:
 
     def run_of(self, tags: Mapping[str, str]) -> str | None:
         """The newest run that trained with these parameters on this index."""
-        wanted = {"stage": "train", **{name: tags[name] for name in ("data.index.md5", "params.sha256")}}
+        run_tags = {"stage": "train", **{name: tags[name] for name in ("data.index.md5", "params.sha256")}}
         experiment = self._client.get_experiment_by_name(tracking.EXPERIMENT)
-        said = " and ".join(f"tags.`{name}` = '{value}'" for name, value in wanted.items())
-        found = self._client.search_runs([experiment.experiment_id], said, max_results=1)
-        return found[0].info.run_id if found else None
+        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in run_tags.items())
+        runs = self._client.search_runs([experiment.experiment_id], query, max_results=1)
+        return runs[0].info.run_id if runs else None
 
     def runs_on(self, index_md5: str) -> list[str]:
         """Ids of the runs that trained on an index or were evaluated with it."""
         experiment = self._client.get_experiment_by_name(tracking.EXPERIMENT)
-        found = self._client.search_runs([experiment.experiment_id], f"tags.`data.index.md5` = '{index_md5}'")
-        return [run.info.run_id for run in found]
+        runs = self._client.search_runs([experiment.experiment_id], f"tags.`data.index.md5` = '{index_md5}'")
+        return [run.info.run_id for run in runs]
 
     def retire(self, version: Version, video: str) -> None:
-        """A video it saw has withdrawn: it loses its aliases and never serves again."""
+        """After the withdrawal of a training video: the version loses its aliases and never serves again."""
         videos = {*version.tags.get("withdrawn", "").split(), video}
         self.tag(version, {"withdrawn": " ".join(sorted(videos))})
         for alias in (CHAMPION, CHALLENGER):
@@ -109,38 +109,38 @@ class Registry:
         self._client.set_tag(run_id, "withdrawn", " ".join(sorted(videos)))
 
     def delete_pictures(self, run_id: str) -> int:
-        """Delete what a run logged that shows faces; the number of folders that were there."""
+        """Delete a run's files that show faces; returns the number of folders deleted."""
         return tracking.delete_files(self._client.get_run(run_id).info.artifact_uri, ("images", "reports"))
 
     def promote(self, version: Version, reasons: str) -> None:
-        """The champion from now on; the one before stays, for `rollback`."""
+        """Make a version champion; the previous one is recorded for `rollback`."""
         before = self.aliased(CHAMPION)
         self.tag(version, {"previous": before.number if before else "", "verdict": "promoted", "reasons": reasons})
         self.set_alias(CHAMPION, version)
         self.set_alias(CHALLENGER, None)
 
     def rollback(self, reason: str) -> tuple[Version, Version]:
-        """(the version that served, the one that does now): the last champion before it that may.
+        """Return to the last previous champion that may serve: (the version that served, the one that does now).
 
-        Errors: UserError where there is none.
+        Errors: UserError if there is none.
         """
-        bad = self.aliased(CHAMPION)
-        if bad is None:
+        current = self.aliased(CHAMPION)
+        if current is None:
             raise UserError("there is no champion to roll back from; `python -m flows retrain` makes one")
-        before, seen = bad, {bad.number}
-        while before.number in seen or not before.may_serve:
-            seen.add(before.number)
-            if not (number := before.tags.get("previous")) or number in seen:
-                raise UserError(f"version {bad.number} has no champion before it that may serve; it goes on serving")
-            before = self.version(number)
-        self.tag(bad, {"rolled_back": reason})
-        self.set_alias(CHAMPION, before)
-        return bad, before
+        previous, visited = current, {current.number}
+        while previous.number in visited or not previous.may_serve:
+            visited.add(previous.number)
+            if not (number := previous.tags.get("previous")) or number in visited:
+                raise UserError(f"version {current.number} has no previous champion that may serve; it keeps serving")
+            previous = self.version(number)
+        self.tag(current, {"rolled_back": reason})
+        self.set_alias(CHAMPION, previous)
+        return current, previous
 
 
 def retire(video: str, indexes: set[str]) -> str:
-    """Mark every run and version that was trained on one of the indexes; one line for people."""
-    if not tracking.watched():
+    """Mark every run and version that was trained on one of the indexes; returns a summary line."""
+    if not tracking.uses_mlflow():
         return "MLflow is off (LIPGAN_TRACKING): no checkpoint was marked; run again with it on"
     if not tracking.has_store():
         return f"no MLflow store at {tracking.store()}: no checkpoint to mark"
@@ -152,28 +152,28 @@ def retire(video: str, indexes: set[str]) -> str:
     for version in versions:
         registry.retire(version, video)
     serving = registry.aliased(CHAMPION)
-    said = f"{len(runs)} runs and {len(versions)} versions that saw {video} are marked and serve no more"
-    return f"{said}; champion: {f'version {serving.number}' if serving else 'none, until the next `retrain`'}"
+    marked = f"{len(runs)} runs and {len(versions)} versions trained on {video} are marked and no longer serve"
+    return f"{marked}; champion: {f'version {serving.number}' if serving else 'none, until the next `retrain`'}"
 
 
 def delete_pictures(indexes: set[str]) -> int:
-    """Delete the pictures of runs on these indexes, in MLflow and in files; the number of folders deleted."""
+    """Delete the pictures of runs on these indexes, in MLflow and in files; returns the number of folders deleted."""
     number = tracking.delete_pictures(indexes)
-    if not indexes or not tracking.watched() or not tracking.has_store():
+    if not indexes or not tracking.uses_mlflow() or not tracking.has_store():
         return number
     registry = Registry()
     return number + sum(registry.delete_pictures(run) for index in sorted(indexes) for run in registry.runs_on(index))
 
 
 def path_of(checkpoint: str) -> str:
-    """A path as it is; models:/lipgan@champion as the path of what it names."""
+    """The path of a checkpoint given as a path or as models:/lipgan@champion."""
     return str(fetch(checkpoint)) if checkpoint.startswith(SCHEME) else checkpoint
 
 
 def fetch(address: str) -> Path:
     """The checkpoint of models:/lipgan@champion or models:/lipgan/3, from DVC's cache or remote.
 
-    Errors: UserError where there is no such version, it may not serve, or its bytes are nowhere.
+    Errors: UserError if there is no such version, it may not serve, or its bytes are not available.
     """
     name = address.removeprefix(SCHEME)
     registry = Registry()
@@ -185,8 +185,8 @@ def fetch(address: str) -> Path:
     if version is None:
         raise UserError(f"--checkpoint: {address}: no such version; known: {SCHEME}{NAME}@{CHAMPION}, {SCHEME}{NAME}/1")
     if not version.may_serve:
-        why = version.tags.get("rolled_back") or f"it saw {version.tags['withdrawn']}, withdrawn since"
-        raise UserError(f"--checkpoint: {address}: version {version.number} is retired: {why}")
+        reason = version.tags.get("rolled_back") or f"trained on {version.tags['withdrawn']}, withdrawn since"
+        raise UserError(f"--checkpoint: {address}: version {version.number} is retired: {reason}")
     folder = paths.cache() / "served" / version.tags["dvc.md5"]
     if not folder.is_dir():
         with all_or_nothing(folder) as partial:
@@ -203,4 +203,4 @@ def _fetch_one(path: Path, md5: str, commit: str, target: Path) -> None:
     else:
         programs.ask_dvc("get", str(paths.main_repository()), str(path), "--rev", commit, "--out", str(target))
     if files.md5_file(target) != md5:
-        raise UserError(f"{path} of commit {commit[:12]}: not the bytes the registry names ({md5}); run `dvc fetch`")
+        raise UserError(f"{path} of commit {commit[:12]}: md5 is not the registry's ({md5}); run `dvc fetch`")

@@ -1,7 +1,7 @@
-"""Watching a run: MLflow, or a plain file where MLflow is not installed. Never the bytes of a checkpoint.
+"""Tracking of runs: in MLflow, or in plain files without it. Checkpoints are never stored there.
 
 LIPGAN_TRACKING     mlflow (default) | jsonl: .cache/tracking/<run>/ | off
-MLFLOW_TRACKING_URI default: sqlite, mlflow.db in the main repository, pictures in mlartifacts/ beside it
+MLFLOW_TRACKING_URI default: sqlite, mlflow.db in the main repository, pictures in mlartifacts/ next to it
 """
 
 import json
@@ -24,12 +24,12 @@ from tasks.provenance import agreement, git_revision
 from tasks.storage import index
 
 EXPERIMENT = "lipsync"
-ABOUT = "about.json"  # of a run without MLflow: name, params and tags as MLflow would have them
-TAGS = "tags.json"  # those that came later
+ABOUT = "about.json"  # of a run without MLflow: name, params and tags as MLflow would store them
+TAGS = "tags.json"  # tags that were set later
 
 
 class Tracker(Protocol):
-    """Where a stage's numbers and pictures go. `run_id` names the run to go on with later."""
+    """Destination of a stage's figures and pictures. `run_id` identifies the run when it is resumed."""
 
     run_id: str
 
@@ -41,7 +41,7 @@ class Tracker(Protocol):
 
 @contextmanager
 def run(stage: str, params: Any, run_id: str | None = None) -> Iterator[Tracker]:
-    """A run of `stage`, gone on with where `run_id` names one. Params and the hashes of its inputs become its tags."""
+    """A run of `stage`, or the resumed run `run_id`. Its tags contain the hashes of parameters and inputs."""
     kind = os.environ.get("LIPGAN_TRACKING", "mlflow")
     name = f"{stage}-{config.digest(params)[:8]}"
     if kind == "off":
@@ -67,7 +67,7 @@ class Nowhere:
 
 
 class Jsonl:
-    """metrics.jsonl, PNGs and about.json in a folder: to be looked at, or imported by tasks.tracking.import_run."""
+    """metrics.jsonl, PNGs and about.json in a folder, which tasks.tracking.import_run can import."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.run_id = folder, folder.name
@@ -107,12 +107,12 @@ class Mlflow:
 
 
 def store() -> str:
-    """The address of the MLflow store: absolute, so that a worktree or `dvc exp run --temp` writes to the same one."""
+    """The address of the MLflow store: absolute, so that a worktree or `dvc exp run --temp` writes to it."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.main_repository() / 'mlflow.db'}"
 
 
 def tags_of(run_id: str) -> dict[str, str] | None:
-    """The tags of a run, None where the store has no such run: from MLflow to the md5 of dvc.lock."""
+    """The tags of a run, which contain the md5 of dvc.lock; None if the store has no such run."""
     try:
         return dict(_quiet_mlflow().get_run(run_id).data.tags)
     except _quiet_mlflow().exceptions.MlflowException:
@@ -120,14 +120,14 @@ def tags_of(run_id: str) -> dict[str, str] | None:
 
 
 def has_store() -> bool:
-    """Whether there is a store to ask: asking an absent sqlite file would make one."""
+    """Whether there is a store: connecting to a missing sqlite file would create it."""
     return not store().startswith("sqlite:///") or Path(store().removeprefix("sqlite:///")).is_file()
 
 
 def connect() -> Any:
-    """MLflow, pointed at the store and the experiment, which is made where there is none."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # a server that is gone is noticed in seconds
-    # asked before set_tracking_uri, which sets the variable
+    """MLflow, connected to the store and the experiment, which is created if missing."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # an unreachable server is noticed in seconds
+    # read before set_tracking_uri, which sets the variable
     place = None if os.environ.get("MLFLOW_TRACKING_URI") else (paths.main_repository() / "mlartifacts").as_uri()
     mlflow = _quiet_mlflow()
     if mlflow.get_experiment_by_name(EXPERIMENT) is None:
@@ -136,13 +136,13 @@ def connect() -> Any:
     return mlflow
 
 
-def watched() -> bool:
+def uses_mlflow() -> bool:
     return os.environ.get("LIPGAN_TRACKING", "mlflow") == "mlflow"
 
 
-def connect_or_say() -> Any:
-    """As `connect`.  Errors: UserError where MLflow is off, or its store does not answer."""
-    if not watched():
+def demand() -> Any:
+    """As `connect`.  Errors: UserError if MLflow is off or its store does not answer"""
+    if not uses_mlflow():
         raise UserError("LIPGAN_TRACKING is not mlflow: there is no registry of models; unset it")
     from mlflow.exceptions import MlflowException
 
@@ -153,7 +153,7 @@ def connect_or_say() -> Any:
 
 
 def delete_pictures(indexes: Collection[str]) -> int:
-    """Delete what runs on these indexes show in files (LIPGAN_TRACKING=jsonl); how many runs had any."""
+    """Delete the pictures in files (LIPGAN_TRACKING=jsonl) of runs on these indexes; returns how many runs had any."""
     number = 0
     for about in sorted((paths.cache() / "tracking").glob(f"*/{ABOUT}")):
         if json.loads(about.read_text())["tags"].get("data.index.md5") not in indexes:
@@ -166,20 +166,20 @@ def delete_pictures(indexes: Collection[str]) -> int:
 
 
 def delete_files(artifacts: str, folders: Sequence[str]) -> int:
-    """Delete folders of a run's files; how many there were."""
+    """Delete folders of a run's files; returns how many existed."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    kept = get_artifact_repository(artifacts)
-    there = {file.path for file in kept.list_artifacts()} & set(folders)
-    for folder in sorted(there):
-        kept.delete_artifacts(folder)
-    return len(there)
+    repository = get_artifact_repository(artifacts)
+    existing = {file.path for file in repository.list_artifacts()} & set(folders)
+    for folder in sorted(existing):
+        repository.delete_artifacts(folder)
+    return len(existing)
 
 
 def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[Tracker]:
     mlflow = connect()
     if run_id and not _exists(mlflow, run_id):
-        run_id = None  # the store it was begun in is gone; the run goes on in a new one
+        run_id = None  # its store is missing: the training continues in a new run
     with mlflow.start_run(run_id=run_id, run_name=None if run_id else name, log_system_metrics=False) as active:
         mlflow.set_tags(tags(stage))
         if not run_id:
@@ -189,7 +189,7 @@ def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[
 
 
 def _quiet_mlflow() -> Any:
-    """MLflow, pointed at the store."""
+    """MLflow, connected to the store."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -209,8 +209,8 @@ def _exists(mlflow: Any, run_id: str) -> bool:
 
 
 def tags(stage: str) -> dict[str, str]:
-    """What links a run to the code and the data: hashes as dvc.lock writes them."""
-    found = {
+    """Links from a run to its code and data: hashes as in dvc.lock."""
+    values = {
         "stage": stage,
         "dvc.stage": os.environ.get("DVC_STAGE", ""),
         "git.commit": git_revision.commit(),
@@ -218,13 +218,13 @@ def tags(stage: str) -> dict[str, str]:
         "python": sys.version.split()[0],
     }
     if paths.INDEX.is_file():
-        found["data.index.md5"] = files.md5_file(paths.INDEX)
-        found["licence"] = "; ".join(index.values(paths.INDEX, "licence"))
+        values["data.index.md5"] = files.md5_file(paths.INDEX)
+        values["licence"] = "; ".join(index.values(paths.INDEX, "licence"))
         about = agreement.of(index.values(paths.INDEX, "corpus"))
-        found |= {f"agreement.{name}": value for name, value in about.items()}
+        values |= {f"agreement.{name}": value for name, value in about.items()}
     if paths.PARAMS.is_file():
-        found["params.sha256"] = config.digest(config.load(paths.PARAMS))
-    return found
+        values["params.sha256"] = config.digest(config.load(paths.PARAMS))
+    return values
 
 
 def _log_input(mlflow: Any) -> None:

@@ -1,1 +1,1 @@
-"""Erases a person everywhere and proves it."""
+"""Withdrawal: erases a person's video everywhere, with proof."""

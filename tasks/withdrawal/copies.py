@@ -1,7 +1,7 @@
-"""Where copies of a video lie: found by what is in the files, not by what anybody noted about them.
+"""Search for copies of a video: by the contents of files, not by manifests.
 
-A tar holds a video when a member's key names it (<part>/<video>/<clip>), a table when a row of it was kept or says its
-words, a page or a picture when its name does. A checkpoint shows nobody's face and is not among them; it is retired.
+A tar contains a video if a member's key names it (<part>/<video>/<clip>), a table if it has a kept row or the words of
+it, a page or picture if its text or name has it. Checkpoints contain no faces: they are retired, not deleted.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from tasks.provenance.dvc_cache import DvcStore
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """`kind` in plain words; `name`: a path in the project, or an object's md5; `md5`: of a file's bytes."""
+    """`kind` as text; `name`: a path in the project, or an object's md5; `md5`: of a file's bytes."""
 
     kind: str
     place: str  # path, or path in the store
@@ -37,13 +37,13 @@ class Copy:
 
 
 def holds(file: io.BufferedIOBase, video: str) -> bool:
-    """Whether a file shows a video or says its words, whatever the file is called."""
+    """Whether a file contains a video's faces or words, whatever its name."""
     head = file.read(512)
     file.seek(0)
     if head[257:262] == b"ustar":
         with tarfile.open(fileobj=file, mode="r:") as tar:  # type: ignore[call-overload]
             for member in tar:
-                rows = tar.extractfile(member) if member.name == "rows.json" else None  # of a unit, packed
+                rows = tar.extractfile(member) if member.name == "rows.json" else None  # of a packed unit
                 if member.name.split("/")[-2:-1] == [video] or (rows and _name(json.load(rows), video)):
                     return True
             return False
@@ -63,7 +63,7 @@ def _rows_of(file: io.BufferedIOBase, video: str) -> bool:
 
 
 def everywhere(p: Params) -> list[DvcStore]:
-    """DVC's cache, every remote, and the buckets that raw shards and finished units are kept in."""
+    """DVC's cache, every remote, and the buckets of raw shards and finished units."""
     shared = {"shared units": os.environ.get("LIPGAN_UNITS", ""), "raw shards": p.acquire.raw}
     buckets = [dvc_cache.bucket(name, url) for name, url in shared.items() if url.startswith("s3://")]
     return [dvc_cache.cache(), *dvc_cache.remotes(), *buckets]
@@ -71,15 +71,15 @@ def everywhere(p: Params) -> list[DvcStore]:
 
 def find(video: str, places: Sequence[DvcStore]) -> list[Copy]:
     """All copies in the work trees, the caches, and in `places`, run-caches included."""
-    found = [*_in_work_trees(video), *_in_units(video), *_in_trainings(video)]
-    checked: dict[str, bool] = {}  # md5 -> whether it holds the video
+    copies = [*_in_work_trees(video), *_in_units(video), *_in_trainings(video)]
+    checked: dict[str, bool] = {}  # md5 -> whether it contains the video
     for store in places:
-        found += _in_bucket(store, video) if store.plain else _in_store(store, video, checked)
-    return found
+        copies += _in_bucket(store, video) if store.plain else _in_store(store, video, checked)
+    return copies
 
 
 def originals(video: str, hashes: Iterable[str], p: Params) -> list[Path]:
-    """Files of corpus `folder` that are the video, by name or bytes, and the words beside them."""
+    """Files of corpus `folder` that are the video, by name or bytes, and their transcripts."""
     folder = Path(p.corpus.folder)
     if p.corpus.name != "folder" or not folder.is_dir():
         return []
@@ -112,16 +112,16 @@ def _in_work_trees(video: str) -> Iterator[Copy]:
 
 
 def _in_units(video: str) -> Iterator[Copy]:
-    """Finished pieces, by what is in them."""
+    """Finished units of the cache, by their contents."""
     for unit in sorted((paths.cache() / "units").glob("*/*/*")):
         files = [file for file in sorted(unit.rglob("*")) if file.is_file()]
-        if any(_holds(file, video) or _says(file, video) for file in files):
+        if any(_holds(file, video) or _has_row(file, video) for file in files):
             size = sum(file.stat().st_size for file in files)
             yield Copy("unit cache", str(unit), f"{unit.parents[1].name}/{unit.name}", size)
 
 
 def _in_trainings(video: str) -> Iterator[Copy]:
-    """States and experiments, unless they belong to the index of a work tree that is without the video."""
+    """States and experiments, except those of a work tree's index without the video."""
     clean = set(_clean_trainings(video))
     for stage in ("train", "expert", "experiments"):
         for training in sorted((paths.cache() / stage).glob("*")):
@@ -131,7 +131,7 @@ def _in_trainings(video: str) -> Iterator[Copy]:
 
 
 def _clean_trainings(video: str) -> Iterator[str]:
-    """Folder names of what was trained on an index without the video."""
+    """Folder names of trainings on an index without the video."""
     from tasks.expert.stage import expert_key  # torch takes seconds to import
     from tasks.train.state import training_key
 
@@ -180,8 +180,8 @@ def _holds(path: Path, video: str) -> bool:
         return holds(file, video)
 
 
-def _says(path: Path, video: str) -> bool:
-    """A unit's rows name the video."""
+def _has_row(path: Path, video: str) -> bool:
+    """Whether a unit's rows contain the video."""
     if path.suffix != ".json":
         return False
     return _name(json.loads(path.read_text()), video)

@@ -1,10 +1,10 @@
-"""Withdrawal of a video: its row, its name in every checkpoint that saw it, and the deletion of every copy.
+"""Withdrawal of a video: its row, the marks on every checkpoint trained on it, and the deletion of every copy.
 
-    python -m flows withdraw --video ID --reason TEXT      the row, and the marks in MLflow
-    python -m flows withdraw --purge                       what there is of the withdrawn
-    python -m flows withdraw --purge --yes                 deletes it, and leaves tombstones/<video>.json
+    python -m flows withdraw --video ID --reason TEXT      adds the row and marks the checkpoints in MLflow
+    python -m flows withdraw --purge                       lists all copies of withdrawn videos
+    python -m flows withdraw --purge --yes                 deletes them and writes tombstones/<video>.json
 
-Objects that other clips share (a shard holds many) are deleted whole: `dvc repro` makes them anew, without the person.
+Objects that contain other clips too (a shard has many) are deleted whole: `dvc repro` rebuilds them without the video.
 """
 
 import datetime
@@ -31,22 +31,22 @@ from tasks.withdrawal.copies import Copy
 
 COLUMNS = ["clip", "video", "split", "status", "source_sha256"]
 UNLEARN = (
-    "Weights cannot unlearn: a checkpoint trained with this video still carries what it learned of it. Such "
-    "checkpoints are retired, not deleted; the next `dvc repro` trains one without it."
+    "Weights cannot unlearn: a checkpoint trained on this video keeps what it learned from it. Such checkpoints are "
+    "retired, not deleted; the next `dvc repro` trains one without it."
 )
 
 
 def withdraw(video: str, reason: str, date: str) -> None:
-    """The row of a video in withdrawals.csv, and the mark on every checkpoint that saw it.
+    """Add a video's row to withdrawals.csv, and mark every checkpoint trained on it.
 
-    Errors: UserError for an id that neither the tables here nor those of any commit know.
+    Errors: UserError for an id that is neither in the tables here nor in those of any commit.
     """
     tables = list(history())
     rows = [row for _, _, table in tables for row in table]
     known = {row["video"] for row in rows} | withdrawals.read().keys()
     if video not in known:
-        near = ", ".join(difflib.get_close_matches(video, sorted(known), n=3, cutoff=0.5)) or "nothing like it"
-        raise UserError(f"--video: no clip of {video!r} came in, in any commit; known: {near}")
+        near = ", ".join(difflib.get_close_matches(video, sorted(known), n=3, cutoff=0.5)) or "no similar id"
+        raise UserError(f"--video: no commit has a clip of {video!r}; known: {near}")
     row = withdrawals.add(video, date, reason, (row["source_sha256"] or "" for row in rows if row["video"] == video))
     say(f"withdraw: {paths.WITHDRAWALS}: {row.video}, {row.date}; commit this file")
     say(f"withdraw: {mark(video, tables)}")
@@ -55,13 +55,13 @@ def withdraw(video: str, reason: str, date: str) -> None:
 
 
 def mark(video: str, tables: Iterable[tuple[str, str, list[dict[str, Any]]]]) -> str:
-    """Retire what was trained on an index that kept a clip of the video; one line for people."""
+    """Retire every checkpoint trained on an index with a kept clip of the video; returns a summary line."""
     indexes = {md5 for _, md5, table in tables if any(_kept(row, video) for row in table)}
     return registry.retire(video, indexes)
 
 
 def history() -> Iterable[tuple[str, str, list[dict[str, Any]]]]:
-    """(commit, md5, rows) of the clip table and index of every commit whose bytes are here, or were redacted here."""
+    """(commit, md5, rows) of the clip table and index of every commit, if their bytes or redacted copies are here."""
     seen = dict[str, list[dict[str, Any]]]()
     for table in (paths.CLIPS, paths.INDEX):
         if table.is_file():
@@ -76,7 +76,7 @@ def history() -> Iterable[tuple[str, str, list[dict[str, Any]]]]:
 
 
 def state(video: str, p: Params) -> dict[str, Any]:
-    """What an audit asks: commits that still name the video, copies that are left, tombstones and whether they hold."""
+    """For the audit: commits that still list the video, remaining copies, and tombstones with their validity."""
     commits = {commit for commit, _, table in history() if any(_kept(row, video) for row in table)}
     return {
         "video": video,
@@ -89,19 +89,19 @@ def state(video: str, p: Params) -> dict[str, Any]:
 
 
 def proof(video: str, p: Params) -> tuple[list[str], bool]:
-    """What `audit --video` says of a withdrawn one, line by line, and whether nothing speaks against it."""
+    """The lines of `audit --video` for a withdrawn video, and whether its erasure is complete and proven."""
     found, row = state(video, p), withdrawals.read()[video]
     left = [f"  {copy.kind}: {copy.name}" for copy in found["left"]]
     stones = found["tombstones"]
     signed = [f"{stone['file']}: {len(stone['removed'])} objects deleted {stone['purged']}" for stone in stones]
     lines = [
-        f"withdrawn {row.date}; {len(found['commits'])} commits still name it",
+        f"withdrawn {row.date}; {len(found['commits'])} commits still list it",
         f"{len(left)} copies are left; `python -m flows withdraw --purge --yes` deletes them"
         if left
-        else "no byte of it is left in caches, remotes and work trees",
+        else "no copy is left in caches, remotes and work trees",
         *left,
         *(
-            f"{line}, signature {'holds' if stone['valid'] else 'BROKEN'}"
+            f"{line}, signature {'valid' if stone['valid'] else 'INVALID'}"
             for line, stone in zip(signed, stones, strict=True)
         ),
         *(f"the video itself is still in the corpus: {file}" for file in found["originals"]),
@@ -111,32 +111,32 @@ def proof(video: str, p: Params) -> tuple[list[str], bool]:
 
 
 def purge(p: Params, *, yes: bool, originals: bool) -> None:
-    """List, or with `yes` delete, every copy of every withdrawn video.  Errors: UserError where one is left."""
+    """List, or with `yes` delete, every copy of every withdrawn video.  Errors: UserError if one is left"""
     rows = withdrawals.read()
     if not rows:
-        raise UserError(f"{paths.WITHDRAWALS}: nothing is withdrawn; begin with `withdraw --video ID --reason TEXT`")
+        raise UserError(f"{paths.WITHDRAWALS}: nothing is withdrawn; start with `withdraw --video ID --reason TEXT`")
     places = copies.everywhere(p)
     for video, row in sorted(rows.items()):
-        found = copies.find(video, places)
-        given = copies.originals(video, row.source_sha256.split(), p)
+        left = copies.find(video, places)
+        sources = copies.originals(video, row.source_sha256.split(), p)
         if originals:
-            found += [Copy("original", str(f), str(f), f.stat().st_size, files.md5_file(f)) for f in given]
-        _tell(video, found, [] if originals else given, p)
-        if yes and found:
-            _delete(video, row, found, places)
+            left += [Copy("original", str(f), str(f), f.stat().st_size, files.md5_file(f)) for f in sources]
+        _report(video, left, [] if originals else sources, p)
+        if yes and left:
+            _delete(video, row, left, places)
     if not yes:
         say("withdraw: nothing was deleted; add --yes to delete what is listed")
 
 
-def _tell(video: str, found: list[Copy], given: list[Path], p: Params) -> None:
-    for copy in found:
+def _report(video: str, left: list[Copy], sources: list[Path], p: Params) -> None:
+    for copy in left:
         say(f"  {copy.kind:24} {copy.size:>12,} bytes  {copy.name}")
-    total = ", ".join(f"{kind} {number}" for kind, number in Counter(copy.kind for copy in found).items())
+    total = ", ".join(f"{kind} {number}" for kind, number in Counter(copy.kind for copy in left).items())
     say(f"withdraw: {video}: {total or 'no copy is left'}")
-    if given:
-        say(f"withdraw: {video}: the video itself stays: {', '.join(map(str, given))}; --originals deletes it too")
+    if sources:
+        say(f"withdraw: {video}: the original stays: {', '.join(map(str, sources))}; --originals deletes it too")
     if p.corpus.name == "lrs2":
-        say(f"withdraw: {video}: the archive as it came, in {p.corpus.lrs2.folder}, is not touched; delete it whole")
+        say(f"withdraw: {video}: the LRS2 archive in {p.corpus.lrs2.folder} is not changed; delete it whole")
 
 
 def _delete(video: str, row: withdrawals.Withdrawal, found: list[Copy], places: list[DvcStore]) -> None:
@@ -155,7 +155,7 @@ def _delete(video: str, row: withdrawals.Withdrawal, found: list[Copy], places: 
         "picture_folders": registry.delete_pictures(_shown(video, tables)),
         "weights": UNLEARN,
     }
-    path = tombstones.write(video, stone)  # before the deletion: what a stop half-way leaves is found by the next run
+    path = tombstones.write(video, stone)  # before the deletion: after an interruption the next run deletes the rest
     for copy in found:
         _redact(copy)
     for copy in found:
@@ -166,12 +166,12 @@ def _delete(video: str, row: withdrawals.Withdrawal, found: list[Copy], places: 
         else:
             place.unlink(missing_ok=True)
     if left := copies.find(video, places):
-        raise UserError(f"{video}: {len(left)} copies came back while others were deleted; is `dvc repro` running?")
+        raise UserError(f"{video}: {len(left)} copies appeared during the deletion; stop `dvc repro` and purge again")
     say(f"withdraw: {video}: deleted {len(found)} copies, none is left; {path}: commit it. {UNLEARN}")
 
 
 def _redact(copy: Copy) -> None:
-    """Keep what lineage needs of a table that goes: which clips, shards and hashes; no words, no file names."""
+    """Keep what lineage needs of a deleted table: clips, shards and hashes, without words and file names."""
     if not copy.store or not copy.md5 or withdrawals.redacted(copy.md5).is_file():
         return
     withdrawn = withdrawals.read()
@@ -190,7 +190,7 @@ def _columns(path: Path) -> list[dict[str, Any]]:
 
 
 def _shown(video: str, tables: Iterable[tuple[str, str, list[dict[str, Any]]]]) -> set[str]:
-    """Indexes with the video in a split that training and evaluation log pictures of."""
+    """Indexes with the video in a split whose pictures training and evaluation log."""
     return {
         md5
         for _, md5, table in tables

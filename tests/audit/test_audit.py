@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import commit, dvc, git
 
-from tasks.audit import chain
+from tasks.audit import chain, links
 from tasks.core import config, files, paths
 from tasks.core.errors import UserError
 from tasks.provenance import dvc_lock, training_record, withdrawals
@@ -42,7 +42,7 @@ def flip(path, at, bit):
 
 
 def test_any_flipped_bit_is_found_and_its_file_named(committed):
-    """In each kind of file by turns, at random places; a clip's bytes in a shard name the clip too."""
+    """In each kind of file in turn, at random places; for a clip's bytes in a shard the clip is named too."""
     rng = random.Random(0)
     kinds = [
         sorted(paths.RAW.glob("*.tar")), sorted(paths.SHARDS.glob("*.tar")), [paths.INDEX], [paths.CLIPS],
@@ -109,8 +109,8 @@ def test_an_index_row_without_a_member_is_found_though_dvc_and_git_agree(committ
     recommit("preprocess")
     found = findings()
     assert [line for line in found if f"row of {ghost['clip']} without its member" in line]
-    assert [line for line in found if f"{ghost['clip']} has a row, but never came in" in line]
-    assert [line for line in found if f"{row['clip']} came in, but has no row" in line]
+    assert [line for line in found if f"{ghost['clip']} has a row, but was never acquired" in line]
+    assert [line for line in found if f"{row['clip']} was acquired, but has no row" in line]
 
 
 def test_a_member_without_an_index_row_is_found_though_dvc_and_git_agree(committed):
@@ -133,7 +133,7 @@ def test_a_checkpoint_whose_index_is_another_is_found_though_dvc_and_git_agree(c
     assert [line for line in found if line.startswith(f"{paths.TRAIN_RECORD}: trained on another")]
 
 
-def test_a_tree_that_was_dirty_at_training_time_is_found_afterwards(committed):
+def test_a_work_tree_that_was_dirty_at_training_time_is_found(committed):
     Path("tasks/train/stage.py").write_text(Path("tasks/train/stage.py").read_text() + "\n# an experiment\n")
     shutil.rmtree(".cache/train")
     train.run(config.load(Path("params.yaml")))
@@ -162,13 +162,13 @@ def test_mlflow_dvc_and_git_lead_to_each_other(committed):
     assert tracking.tags_of("0" * 32) is None
 
 
-def test_mlflow_saying_something_else_is_found(committed):
+def test_other_hashes_in_mlflow_are_found(committed):
     record = json.loads(paths.TRAIN_RECORD.read_text())
     tracking._quiet_mlflow().MlflowClient().set_tag(record["mlflow_run"], "dvc.generator.md5", "0" * 32)
     assert [line for line in findings() if "MLflow run" in line and "dvc.generator.md5" in line]
 
 
-def test_raw_bytes_may_be_left_out_where_they_may_not_lie(committed):
+def test_raw_bytes_can_be_left_out(committed):
     shutil.rmtree(paths.RAW)
     assert findings() and findings(without_raw=True) == []
     assert [link.state for link in chain.run(without_raw=True) if link.name == "raw bytes"] == ["unchecked"]
@@ -176,17 +176,17 @@ def test_raw_bytes_may_be_left_out_where_they_may_not_lie(committed):
 
 def test_lrs2_without_its_agreement_is_a_finding(committed):
     rows = [row | {"corpus": "lrs2"} for row in index.read(paths.CLIPS)]
-    link = chain.held_under(chain.Case("", {}, rows, None, None))
+    link = links.licences(links.Case("", {}, rows, None, None))
     assert link.findings and "data/agreement.json: no such file" in link.findings[0]
 
 
-def test_a_video_that_has_withdrawn_and_is_still_there_is_found(committed):
+def test_a_withdrawn_video_that_is_still_in_the_index_is_found(committed):
     video = index.kept(index.read(paths.INDEX))[0]["video"]
     withdrawals.add(video, "2026-11-22", "no reason given")
     commit("a person leaves")
-    assert f"{paths.INDEX}: {video} has withdrawn and is in it; `dvc repro`" in findings()
+    assert f"{paths.INDEX}: {video} is withdrawn but still in it; `dvc repro`" in findings()
 
 
-def test_outside_git_it_is_the_users_to_mend(workspace):
+def test_outside_git_it_is_a_user_error(workspace):
     with pytest.raises(UserError, match="no git commit here"):
         chain.run()

@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT
 
 from tasks.audit import chain, exports, model_card
+from tasks.audit.links import Case
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import md5_file, sha256_file
@@ -54,7 +55,7 @@ class Catalogue(BaseHTTPRequestHandler):
         pass
 
 
-def test_openlineage_has_an_event_for_each_stage_and_sends_them_where_it_is_told(committed, monkeypatch):
+def test_openlineage_has_an_event_per_stage_and_sends_them_to_the_address(committed, monkeypatch):
     server = HTTPServer(("127.0.0.1", 0), Catalogue)
     server.taken = []
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -71,24 +72,24 @@ def test_openlineage_has_an_event_for_each_stage_and_sends_them_where_it_is_told
     assert taken == {name: event["run"]["runId"] for name, event in events.items()}
 
 
-def test_a_second_export_says_the_same(committed):
+def test_a_second_export_is_identical(committed):
     first = [path.read_text() for path in exports.run(Path("out"))]
     assert [path.read_text() for path in exports.run(Path("out"))] == first
 
 
-def test_an_address_that_takes_no_events_is_the_users_to_mend(committed, monkeypatch):
+def test_an_address_that_accepts_no_events_is_a_user_error(committed, monkeypatch):
     monkeypatch.setenv("OPENLINEAGE_URL", "http://127.0.0.1:9")
-    with pytest.raises(UserError, match="OPENLINEAGE_URL takes no events"):
+    with pytest.raises(UserError, match="OPENLINEAGE_URL accepts no events"):
         exports.run(Path("out"))
     assert Path("out/MODEL_CARD.md").is_file()
 
 
-def test_the_model_card_names_checkpoint_data_licence_and_who_may_use_it(committed):
+def test_the_model_card_names_checkpoint_data_licence_and_permitted_use(committed):
     case = chain.open_case(without_raw=True)
     card = model_card.card(case)
     assert md5_file(paths.GENERATOR) in card and md5_file(paths.INDEX) in card and case.commit in card
     assert "under: MIT" in card and "synthetic heads and voices: no person's" in card
-    assert "No evaluation is part of this commit." in card
+    assert "This commit has no evaluation." in card
     case.checkpoint["lineage"]["corpora"] = ["lrs2"]
     assert "non-commercial research" in model_card.card(case) and "can be withdrawn" in model_card.card(case)
 
@@ -98,7 +99,7 @@ def test_the_model_cards_figures_are_those_of_the_report_with_their_intervals(wo
     shutil.copy(ROOT / paths.METRICS, paths.METRICS)
     panel = json.loads(paths.METRICS.read_text())
     lock = {"evaluate": dvc_lock.Stage({}, {str(paths.METRICS): md5_file(paths.METRICS)}, {})}
-    table = model_card.metrics(chain.Case("", lock, None, None, None))
+    table = model_card.metrics(Case("", lock, None, None, None))
     low, high = panel["right_audio"]["aperture_corr_ci"]
     assert f"{panel['right_audio']['aperture_corr']:.3g} ({low:.3g} to {high:.3g})" in table
     assert len(table.splitlines()) == 4 + len(model_card.ROWS)
@@ -108,4 +109,4 @@ def test_metrics_with_other_bytes_than_the_lock_says_are_not_shown(workspace):
     paths.REPORTS.mkdir()
     paths.METRICS.write_text("{}")
     lock = {"evaluate": dvc_lock.Stage({}, {str(paths.METRICS): "0" * 32}, {})}
-    assert model_card.metrics(chain.Case("", lock, None, None, None)) == "No evaluation is part of this commit."
+    assert model_card.metrics(Case("", lock, None, None, None)) == "This commit has no evaluation."

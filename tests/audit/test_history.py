@@ -70,7 +70,7 @@ def put(text):
     return subprocess.run(hashed, input=text, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_an_index_that_the_cache_lacks_leaves_its_commits_unanswered_by_name(past):
+def test_commits_whose_index_is_not_in_the_cache_are_reported_as_unanswered(past):
     commits, _, two = past
     dvc_cache.place(two).unlink()
     found = history.of_clips("clip", "v0/a")
@@ -78,20 +78,20 @@ def test_an_index_that_the_cache_lacks_leaves_its_commits_unanswered_by_name(pas
     assert "2 commits cannot be answered" in found.text()
 
 
-def test_an_index_with_other_bytes_than_its_name_says_is_not_believed(past):
+def test_an_index_with_other_bytes_than_its_hash_is_not_read(past):
     commits, one, two = past
     dvc_cache.place(two).write_bytes(dvc_cache.place(one).read_bytes())
     assert history.of_clips("clip", "v0/a").unknown == [commits[2], commits[1]]
 
 
-def test_what_was_read_once_is_not_read_again(past, monkeypatch):
+def test_an_index_is_read_only_once(past, monkeypatch):
     history.of_clips("clip", "v1/a")
     monkeypatch.setattr(history.programs, "git_contents", lambda names: pytest.fail(f"read again: {names}"))
     monkeypatch.setattr(history.dvc_cache, "cached", lambda digest: pytest.fail(f"read again: {digest}"))
     assert len(history.of_clips("clip", "v1/b").spans) == 4
 
 
-def test_a_lock_in_the_middle_of_a_merge_names_nothing_and_stops_nothing(workspace):
+def test_a_lock_with_merge_markers_has_no_outputs_and_is_no_error(workspace):
     one = history_of.index_md5(["v0/a"])
     history_of.write([history_of.lock(one, "a" * 32), "<<<<<<< ours\nstages: [\n"])
     assert answers(history.of_clips("clip", "v0/a")) == [(1, 0, ""), (1, 1, "a" * 12)]
@@ -105,12 +105,12 @@ def test_a_lock_in_the_middle_of_a_merge_names_nothing_and_stops_nothing(workspa
         (lambda: history.of_checkpoint("xyz"), "no such file, and not six digits"),
     ],
 )
-def test_what_no_commit_knows_is_the_users_to_mend(past, ask, message):
+def test_unknown_clips_and_checkpoints_are_user_errors(past, ask, message):
     with pytest.raises(UserError, match=message):
         ask()
 
 
-def test_200_commits_are_answered_from_what_was_read_before(workspace):
+def test_200_commits_are_answered_from_the_database(workspace):
     """The time itself: benchmarks/audit.py."""
     commits = history_of.grown(200, 20)
     assert len(history.of_clips("clip", "new0100/c").spans) == 200

@@ -13,7 +13,7 @@ from tasks.dubbing.options import Options
 from tasks.media import native_rate
 
 
-def test_one_bad_job_stops_no_other_and_a_second_run_makes_only_what_is_missing(trained, monkeypatch, capfd):
+def test_a_bad_job_stops_no_other_and_a_second_run_makes_only_missing_outputs(trained, monkeypatch, capfd):
     monkeypatch.setenv("LIPGAN_RUNNER", "threads")
     monkeypatch.setenv("LIPGAN_WORKERS", "2")
     speech(640 * 5)
@@ -22,29 +22,29 @@ def test_one_bad_job_stops_no_other_and_a_second_run_makes_only_what_is_missing(
         "face.mp4,0.2=speech.wav,out/c.mp4,\n"
     )
     assert batch.run(Path("jobs.csv")) == 1
-    told = json.loads(Path("jobs.jobs.json").read_text())
-    assert [row["state"] for row in told] == ["done", "refused", "done"]
-    assert told[1]["why"] == "none.mp4: no such file"
+    states = json.loads(Path("jobs.jobs.json").read_text())
+    assert [row["state"] for row in states] == ["done", "refused", "done"]
+    assert states[1]["why"] == "none.mp4: no such file"
     assert len(list(native_rate.pictures(Path("out/a.mp4")))) == 5
     assert not Path("out/b.mp4").exists()
     Path("out/c.mp4").unlink()
     capfd.readouterr()
     assert batch.run(Path("jobs.csv")) == 1
-    said = capfd.readouterr().err
-    assert "out/a.mp4: made of these very inputs before, kept" in said
+    messages = capfd.readouterr().err
+    assert "out/a.mp4: up to date, made from the same inputs; kept" in messages
     assert Path("out/c.mp4").is_file()
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no job in it"),
+        ("", "contains no job"),
         ("face,audio,out\n,a.wav,b.mp4\n", "job 1 has no face"),
-        ("face,sound,out\na,b,c\n", "'sound' is no column; known: face, audio, out"),
+        ("face,sound,out\na,b,c\n", "'sound' is not a column; known: face, audio, out"),
         ("face,audio,out\na,b,c.mp4\na,d,c.mp4\n", "two jobs write c.mp4"),
     ],
 )
-def test_a_list_that_cannot_be_meant_is_refused_before_any_work(workspace, text, message):
+def test_a_bad_list_is_refused_before_any_work(workspace, text, message):
     Path("jobs.csv").write_text(text)
     with pytest.raises(UserError, match=message):
         jobs.read(Path("jobs.csv"))

@@ -1,4 +1,4 @@
-"""Dubbing with a generator that was trained for six steps: it moves no mouth well, but all around it is real."""
+"""Dubbing with a generator trained for six steps: it moves no mouth well, but everything else is real."""
 
 import json
 import os
@@ -36,13 +36,13 @@ def about(out):
     return json.loads(Path(out).with_suffix(".json").read_text())
 
 
-def options(**given):
-    return Options(**given)
+def options(**chosen):
+    return Options(**chosen)
 
 
-def lossless(face, audio, out="out/a.mkv", **given):
+def lossless(face, audio, out="out/a.mkv", spans=(), **chosen):
     """Dub without loss, so that the frames of the output are those before encoding."""
-    dub.run(face, audio, out, spans=given.pop("spans", ()), options=options(lossless=True, **given))
+    dub.run(face, audio, out, spans=spans, options=options(lossless=True, **chosen))
     return np.stack([picture.rgb() for picture, _ in native_rate.pictures(Path(out))])
 
 
@@ -50,7 +50,7 @@ def lossless(face, audio, out="out/a.mkv", **given):
     ("longest", 640 * 5, "video"), ("longest", 640 * 70 + 320, "sound"), ("video", 640 * 70, "video"),
     ("sound", 640 * 20 + 1, "sound"),
 ])  # fmt: skip
-def test_the_output_is_as_long_as_was_asked(trained, length, samples, wanted):
+def test_the_output_has_the_length_that_was_asked_for(trained, length, samples, wanted):
     dub.run("face.mp4", speech(samples), "out/a.mp4", options=options(length=length))
     num_frames = len(face_frames()) if wanted == "video" else timing.num_frames_of_sound(samples)
     assert len(list(native_rate.pictures(Path("out/a.mp4")))) == num_frames
@@ -61,7 +61,7 @@ def test_the_output_is_as_long_as_was_asked(trained, length, samples, wanted):
 def test_the_output_keeps_the_times_of_the_source(trained, fps):
     pictures = face_frames()[:20]
     times_s = np.arange(20) / float(fps)
-    times_s[12:] += 0.21  # and a picture that stays for longer
+    times_s[12:] += 0.21  # and one frame is shown longer
     ticks = np.round(times_s * segments.TICKS_HZ).astype(int)
     segments.write_segment(Path("piece.mp4"), pictures, ticks, segments.Coding())
     dub.run("piece.mp4", speech(640 * 5), "out/a.mp4")
@@ -86,9 +86,11 @@ def test_frames_without_a_face_pass_through_and_are_listed(trained):
     made = lossless("gap.mp4", speech(640 * 5))
     assert (made[10:20] == real[10:20]).all()
     assert (made[5] != real[5]).any()
-    told = about("out/a.mkv")
-    assert [[span["first"], span["last"], span["reason"]] for span in told["passed_through"]] == [[10, 19, "no_face"]]
-    assert told["changed"] == int((made != real).any(axis=(1, 2, 3)).sum())
+    sidecar = about("out/a.mkv")
+    assert [[span["first"], span["last"], span["reason"]] for span in sidecar["passed_through"]] == [
+        [10, 19, "no_face"]
+    ]
+    assert sidecar["changed"] == int((made != real).any(axis=(1, 2, 3)).sum())
 
 
 def test_a_hand_before_the_mouth_stays_and_the_change_fades_around_it(trained):
@@ -99,13 +101,13 @@ def test_a_hand_before_the_mouth_stays_and_the_change_fades_around_it(trained):
     segments.write_segment(Path("hand.mp4"), real, np.arange(len(real)) * 3600, segments.Coding(lossless=True))
     made = lossless("hand.mp4", speech(640 * 5))
     assert (made[20:26] == real[20:26]).all()
-    left_alone = {t for span in about("out/a.mkv")["passed_through"] for t in range(span["first"], span["last"] + 1)}
-    assert set(range(20, 26)) <= left_alone < set(range(len(real)))
+    unchanged = {t for span in about("out/a.mkv")["passed_through"] for t in range(span["first"], span["last"] + 1)}
+    assert set(range(20, 26)) <= unchanged < set(range(len(real)))
     change = np.abs(made.astype(int) - real).mean(axis=(1, 2, 3))
     assert 0 < change[19] < change[10]
 
 
-def test_only_spans_are_touched_and_the_rest_keeps_picture_and_sound(trained):
+def test_only_spans_are_changed_and_the_rest_keeps_picture_and_sound(trained):
     real, sound = face_frames(), decode.decode_sound(Path("face.mp4"))
     made = lossless("face.mp4", None, spans=[(0.4, speech(640 * 10, "line.wav"))])
     changed = np.flatnonzero((made != real).any(axis=(1, 2, 3)))
@@ -117,13 +119,13 @@ def test_only_spans_are_touched_and_the_rest_keeps_picture_and_sound(trained):
     assert np.abs(heard[11 * 640 : 19 * 640] - line[640 : 9 * 640]).max() < 1e-3
 
 
-def test_lines_that_are_spoken_at_a_time_are_refused(trained):
+def test_overlapping_lines_are_refused(trained):
     spans = [(0.0, speech(640 * 10, "one.wav")), (0.2, speech(640 * 10, "two.wav"))]
-    with pytest.raises(UserError, match=r"two.wav begins at 0.20 s, while one.wav speaks until 0.40 s"):
+    with pytest.raises(UserError, match=r"two.wav begins at 0.20 s, before one.wav ends at 0.40 s"):
         dub.run("face.mp4", None, "out/a.mp4", spans=spans)
 
 
-def test_a_video_that_must_last_longer_goes_back_and_forth(trained):
+def test_a_video_shorter_than_the_audio_is_played_forwards_and_backwards(trained):
     real = face_frames()
     order = np.concatenate([np.arange(len(real)), np.arange(len(real))[::-1], np.arange(len(real))])
     made = lossless("face.mp4", speech(640 * (len(real) + 30)))
@@ -131,7 +133,7 @@ def test_a_video_that_must_last_longer_goes_back_and_forth(trained):
     assert (made[:, top] == real[order[: len(made)], top]).all()
 
 
-def test_a_run_that_was_killed_goes_on_and_makes_the_same_bytes(trained, monkeypatch):
+def test_a_run_that_was_killed_resumes_and_makes_the_same_bytes(trained, monkeypatch):
     monkeypatch.setattr("tasks.dubbing.render.SEGMENT_FRAMES", 8)
     audio, exact = speech(640 * 5), options(lossless=True)  # the manifest of an mp4 has a date
     dub.run("face.mp4", audio, "out/whole.mkv", options=exact)
@@ -148,7 +150,7 @@ def test_a_run_that_was_killed_goes_on_and_makes_the_same_bytes(trained, monkeyp
         dub.run("face.mp4", audio, "out/part.mkv", options=exact)
     assert not Path("out/part.mkv").exists()
     monkeypatch.setattr(segments, "write_segment", lambda out, *rest: (written.append(out.name), write(out, *rest)))
-    monkeypatch.setattr(look, "look", None)  # pass 1 is not done again
+    monkeypatch.setattr(look, "look", None)  # pass 1 is not repeated
     dub.run("face.mp4", audio, "out/part.mkv", options=exact)
     assert written == sorted(set(written))
     assert Path("out/part.mkv").read_bytes() == Path("out/whole.mkv").read_bytes()
@@ -167,23 +169,23 @@ def test_a_picture_speaks_and_a_drawing_with_its_box(trained):
     assert about("out/b.mp4")["found_by"] == "the box that was given"
 
 
-def test_the_head_of_a_picture_sways_and_its_landmarks_are_where_they_are_said_to_be(trained):
+def test_the_head_of_a_picture_sways_and_its_landmarks_move_with_it(trained):
     picture_HW3 = face_frames()[0]
     p, predictor = config.load(Path("params.yaml")).faces, Predictor(paths.LANDMARKS)
     seen = look.picture_face(picture_HW3, p, predictor, None)
-    film_of, choice, sway = idle.lasting(seen, speaker.choose(seen, None, None), 100)
-    [face] = film_of.faces
+    video, choice, sway = idle.lasting(seen, speaker.choose(seen, None, None), 100)
+    [face] = video.faces
     assert (sway.picture(picture_HW3, 0) == picture_HW3).all() and (choice.who_T == 0).all()
-    told, found = [], []  # how far the head as a whole has moved
+    expected, measured = [], []  # where the head is
     box_14 = faces.crop_boxes(seen.faces[0].boxes_N4)  # of the unmoved face, so that the predictor sees all of it
     for frame in range(0, 100, 4):
         crop_1SS3 = crop.crop(sway.picture(picture_HW3, frame), box_14[0], p.size)[None]
-        found.append(look.to_frame(predictor(crop_1SS3), box_14, p.size)[0].mean(axis=0))
-        told.append(face.points_N682[frame].mean(axis=0))
+        measured.append(look.to_frame(predictor(crop_1SS3), box_14, p.size)[0].mean(axis=0))
+        expected.append(face.points_N682[frame].mean(axis=0))
         assert np.ptp(face.boxes_N4[frame, ::2]) == pytest.approx(sway.size_px)
-    told, found = np.array(told) - told[0], np.array(found) - found[0]
-    assert 0.01 < np.linalg.norm(told, axis=1).max() / sway.size_px < 0.05
-    assert np.abs(told - found).mean() < 0.3 * np.abs(told).mean()
+    expected, measured = np.array(expected) - expected[0], np.array(measured) - measured[0]
+    assert 0.01 < np.linalg.norm(expected, axis=1).max() / sway.size_px < 0.05
+    assert np.abs(expected - measured).mean() < 0.3 * np.abs(expected).mean()
 
 
 def test_idle_motion_ends_where_the_head_ends():
@@ -199,14 +201,14 @@ def test_idle_motion_ends_where_the_head_ends():
 def test_a_picture_with_idle_motion_is_dubbed_and_a_video_is_refused(trained):
     cv2.imwrite("face.png", face_frames()[0][..., ::-1])
     made = lossless("face.png", speech(640 * 40), idle=True)
-    told = about("out/a.mkv")
-    assert len(made) == 40 and told["found_by"].endswith("idle motion added") and told["changed"] == 40
+    sidecar = about("out/a.mkv")
+    assert len(made) == 40 and sidecar["found_by"].endswith("idle motion added") and sidecar["changed"] == 40
     assert (made[30] != made[0]).mean() > 0.2
-    with pytest.raises(UserError, match=r"--idle moves the head of a picture; in face\.mp4 it moves by itself"):
+    with pytest.raises(UserError, match=r"--idle is for pictures; face\.mp4 is a video"):
         dub.run("face.mp4", "speech.wav", "out/b.mp4", options=options(idle=True))
 
 
-def test_of_two_faces_the_one_whose_mouth_moves_with_the_sound_speaks(trained):
+def test_the_face_whose_mouth_matches_the_audio_is_dubbed(trained):
     real = face_frames()
     still = np.repeat(real[:1], len(real), axis=0)
     for name, pair in (("left", (real, still[:, :, ::-1])), ("right", (still[:, :, ::-1], real))):
@@ -221,7 +223,7 @@ def test_of_two_faces_the_one_whose_mouth_moves_with_the_sound_speaks(trained):
     assert (made != both)[:, :, :half].any() and not (made != both)[:, :, half:].any()
 
 
-def test_a_picture_of_the_person_names_the_speaker_and_says_how_sure(trained):
+def test_a_picture_of_the_person_chooses_the_speaker_and_the_sidecar_gives_the_likeness(trained):
     """Two persons of the corpus side by side, and of one a picture from another time of the clip."""
     rows = {row["video"]: row for row in index.kept(index.read(paths.CLIPS))}
     one, other = (frames_of(rows[video])[:20] for video in sorted(rows)[:2])
@@ -231,14 +233,16 @@ def test_a_picture_of_the_person_names_the_speaker_and_says_how_sure(trained):
     half = one.shape[2]
     for name, side in (("one.png", 0), ("other.png", 1)):
         dub.run("two.mp4", speech(640 * 5), "out/a.mp4", options=options(speaker=name, length="video"))
-        told = about("out/a.mp4")
-        dubbed = [face for face in told["faces"] if face["dubbed"]]
+        sidecar = about("out/a.mp4")
+        dubbed = [face for face in sidecar["faces"] if face["dubbed"]]
         assert {int(face["box"][0]) // half for face in dubbed} == {side}
-        beside = [face["likeness"] for face in told["faces"] if not face["dubbed"]]
+        beside = [face["likeness"] for face in sidecar["faces"] if not face["dubbed"]]
         assert min(face["likeness"] for face in dubbed) > max(beside) + 0.1
-        assert told["speaker_by"].startswith("named: likeness 0.9")
+        assert sidecar["speaker_by"].startswith("named: likeness 0.9")
     cv2.imwrite("stranger.png", frames_of(rows[sorted(rows)[-1]])[0][..., ::-1])
-    with pytest.raises(UserError, match=r"no face of the video looks like it: the nearest by -?0\.\d\d, wanted 0\.75"):
+    with pytest.raises(
+        UserError, match=r"no face in the video is like it: the best likeness is -?0\.\d\d, wanted 0\.75"
+    ):
         dub.run("two.mp4", "speech.wav", "out/b.mp4", options=options(speaker="stranger.png"))
 
 
@@ -248,7 +252,7 @@ def frames_of(row):
     return np.stack(list(decode.frames(Path("clip.mp4"))))
 
 
-def test_the_frames_of_pass_1_are_those_of_the_training_track(trained):
+def test_pass_1_finds_the_boxes_of_the_training_track(trained):
     p = config.load(paths.PARAMS).faces
     followed = face_track.track(decode.frames(Path("face.mp4")), p)
     [face] = look.look(native_rate.pictures(Path("face.mp4")), p, Predictor(paths.LANDMARKS)).faces
@@ -273,7 +277,7 @@ def test_sound_features_piece_by_piece_are_those_of_the_whole(monkeypatch):
     assert np.array_equal(hear.mfcc(blocks, 73), audio.mfcc(sound, 73))
 
 
-def test_a_frame_of_25_a_second_hears_what_it_heard_in_training():
+def test_a_frame_at_25_frames_per_second_gets_the_window_it_got_in_training():
     mfcc = np.arange(12 * 200, dtype=np.float32).reshape(12, 200)
     at = np.arange(50)
     assert np.array_equal(samples.windows_at(mfcc, (at + 0.5) / 25), samples.windows(mfcc, at))
@@ -300,11 +304,11 @@ def test_loudness_rises_where_there_is_sound():
         ({"face": "grey.mp4"}, "no face found in 5 frames"),
         ({"face": "half.mp4"}, "no picture can be read: damaged after"),
         ({"options": Options(speaker="7")}, "--speaker 7: faces are numbered 0 to 0"),
-        ({"options": Options(speaker="1,1@0")}, "--speaker 1,1@0: no face is there at 0 s"),
-        ({"options": Options(speaker="anna")}, "neither a face's number, nor x,y@seconds, nor a picture"),
+        ({"options": Options(speaker="1,1@0")}, "--speaker 1,1@0: there is no face at this point at 0 s"),
+        ({"options": Options(speaker="anna")}, "not a face's number, x,y@seconds or a picture file"),
         ({"options": Options(crf=52)}, "--crf must be from 0 to 51, got 52"),
         ({"audio": None, "options": Options(text="a", tts="say 'a {text} {out}")}, "--tts: no closing quotation"),
-        ({"audio": None, "spans": [(99.0, "speech.wav")]}, "speech.wav begins at 99.00 s, the film ends at 1.16 s"),
+        ({"audio": None, "spans": [(99.0, "speech.wav")]}, "speech.wav begins at 99.00 s, the video ends at 1.16 s"),
         ({"options": Options(length="short")}, "--length must be one of longest, video, sound"),
     ],
 )
@@ -317,9 +321,9 @@ def test_bad_input_is_one_line_and_leaves_nothing(trained, change, message):
     encode.encode_video(Path("half.mp4"), [*face_frames()], None)  # its index is in front
     whole = Path("half.mp4").read_bytes()
     Path("half.mp4").write_bytes(whole[: len(whole) // 2] + bytes(len(whole) // 2))
-    given = {"face": "face.mp4", "audio": "speech.wav", "out": "out/a.mp4"} | change
+    arguments = {"face": "face.mp4", "audio": "speech.wav", "out": "out/a.mp4"} | change
     with pytest.raises(UserError, match=message) as caught:
-        dub.run(**given)
+        dub.run(**arguments)
     assert "\n" not in str(caught.value)
     assert list(Path().glob("out/*")) == []
 
@@ -361,14 +365,14 @@ def test_many_frames_at_a_time_are_the_frames_one_by_one(trained):
 
 def test_each_second_of_new_mouths_is_judged_by_the_expert(trained):
     dub.run("face.mp4", speech(640 * 20), "out/a.mp4", options=options(length="sound"))
-    told = about("out/a.mp4")
+    sidecar = about("out/a.mp4")
     if paths.EXPERT.is_file():
-        assert told["confidence"][0]["from_s"] == 0 and told["confidence"][-1]["to_s"] <= 0.8
-        assert all(0 <= span["fits"] <= 1 for span in told["confidence"])
-    assert len(told["seam_levels"]) == 1
+        assert sidecar["confidence"][0]["from_s"] == 0 and sidecar["confidence"][-1]["to_s"] <= 0.8
+        assert all(0 <= span["fits"] <= 1 for span in sidecar["confidence"])
+    assert len(sidecar["seam_levels"]) == 1
 
 
-def test_text_speaks_through_any_command(trained):
+def test_a_text_is_spoken_by_any_command(trained):
     speech(640 * 15, "said.wav")
     out = dub.run(
         "face.mp4",

@@ -106,12 +106,12 @@ def test_folders_on_the_way_are_made(trained):
 
 def test_what_is_read_or_is_someone_elses_is_never_overwritten(trained):
     whole = Path("face.mp4").read_bytes()
-    assert "would take the place of face.mp4" in refused(UserError, "./face.mp4")
+    assert "would overwrite the input face.mp4" in refused(UserError, "./face.mp4")
     encode.encode_video(Path("said.mp4"), decode.frames("face.mp4"), decode.decode_sound("face.mp4"))
-    assert "would take the place of said.mp4" in refused(UserError, "said.mp4", audio="said.mp4")
+    assert "would overwrite the input said.mp4" in refused(UserError, "said.mp4", audio="said.mp4")
     both = Options(side_by_side="out/a.mp4")
     assert "--side-by-side: out/a.mp4 is the output itself" in refused(UserError, options=both)
-    assert "would take the place of face.mp4" in refused(UserError, options=Options(side_by_side="face.mp4"))
+    assert "would overwrite the input face.mp4" in refused(UserError, options=Options(side_by_side="face.mp4"))
     Path("a.json").mkdir()
     Path("a.json/kept").write_text("someone's")
     assert "a.json, where it is told what was done, is something else" in refused(UserError, "a.mp4")

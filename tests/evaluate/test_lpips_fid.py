@@ -38,8 +38,8 @@ def test_syncnet_measures_a_clip(weights):
     distances = meter.distances(faces, RNG.normal(0, 0.1, 8 * 640).astype(np.float32), max_offset=2)
     assert distances.shape == (4, 5)
     assert np.isnan(distances[0, :2]).all() and np.isfinite(distances[:, 2]).all()
-    told = meter.measure(faces, np.zeros(8 * 640, np.float32))
-    assert set(told) == {"lse_d", "lse_c"} and np.isfinite(list(told.values())).all()
+    figures = meter.measure(faces, np.zeros(8 * 640, np.float32))
+    assert set(figures) == {"lse_d", "lse_c"} and np.isfinite(list(figures.values())).all()
 
 
 def test_syncnets_sound_has_a_column_each_ten_milliseconds_and_its_energy_first():
@@ -55,7 +55,7 @@ def test_syncnets_sound_has_a_column_each_ten_milliseconds_and_its_energy_first(
 
 
 def test_wrong_or_missing_weights_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"no such file; evaluate\.weights\.syncnet"):
+    with pytest.raises(UserError, match=r"no such file; set evaluate\.weights\.syncnet"):
         published_syncnet.PublishedSyncNet(tmp_path / "none.model")
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.model")
     with pytest.raises(UserError, match="not the weights of SyncNet"):
@@ -63,7 +63,7 @@ def test_wrong_or_missing_weights_are_refused(tmp_path):
     (tmp_path / "text.pt").write_text("no network")
     with pytest.raises(UserError, match="not a TorchScript network"):
         lpips_fid.lpips(tmp_path / "text.pt")
-    with pytest.raises(UserError, match=r"no such file; evaluate\.weights\.inception"):
+    with pytest.raises(UserError, match=r"no such file; set evaluate\.weights\.inception"):
         lpips_fid.Fid(tmp_path / "none.pt")
 
 

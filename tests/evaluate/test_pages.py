@@ -43,7 +43,9 @@ def browser():
 def opened(browser, path: Path, width: int):
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.problems = []
-    page.on("console", lambda told: page.problems.append(told.text) if told.type in ("error", "warning") else None)
+    page.on(
+        "console", lambda message: page.problems.append(message.text) if message.type in ("error", "warning") else None
+    )
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.on(
         "request", lambda r: page.problems.append(r.url) if not r.url.startswith(("file:", "data:", "blob:")) else None
@@ -56,7 +58,7 @@ def opened(browser, path: Path, width: int):
 def test_the_report_loads_whole_at_any_width(browser, folder, width, tmp_path):
     page = opened(browser, folder / paths.REPORT, width)
     pictures = page.evaluate("Array.from(document.images, i => [i.complete, i.naturalWidth > 0, i.alt.length > 0])")
-    assert len(pictures) >= 5 and all(all(told) for told in pictures)
+    assert len(pictures) >= 5 and all(all(state) for state in pictures)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.wait_for_function("Array.from(document.querySelectorAll('video')).every(v => v.readyState >= 2 || v.error)")
     assert page.evaluate("Array.from(document.querySelectorAll('video'), v => v.error && v.error.message)") == [None]

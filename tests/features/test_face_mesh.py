@@ -1,5 +1,6 @@
 """The face mesh: its model's file, the squares it looks at, and one face through a clip."""
 
+import io
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,8 @@ from tasks.core.errors import UserError
 from tasks.features import affine, face_mesh, mesh_model
 from tasks.features.face_mesh import Region, Tracker, placement, region_of_mesh, track
 from tasks.lips import rendered
+from tasks.media import decode
+from tasks.media.encode import encode_video
 
 needs_model = pytest.mark.skipif(not mesh_model.path().is_file(), reason=f"no model: `{mesh_model.COMMAND}`")
 
@@ -119,6 +122,14 @@ def test_a_cut_that_moves_by_whole_pixels_is_the_frames_own_pixels():
     assert (part == frame[5:25, 7:37]).all()
 
 
+@pytest.mark.parametrize("scale", [2.0, 0.5, 0.25])
+def test_a_pixels_middle_lies_half_a_pixel_from_its_edge_at_every_scale(scale):
+    ramp = np.repeat((4 * np.arange(60, dtype=np.uint8))[None, :, None], 40, axis=0).repeat(3, axis=2)
+    part = affine.cut(ramp, np.array([[scale, 0, 0], [0, scale, 0]]), (10, int(60 * scale)))
+    wanted = 4 * ((np.arange(60 * scale) + 0.5) / scale - 0.5)
+    assert np.abs(part[5, 2:-2, 0] - wanted[2:-2]).max() <= 1
+
+
 def test_outside_the_frame_its_edge_goes_on():
     frame = np.zeros((20, 20, 3), np.uint8)
     frame[:, 0] = 200
@@ -131,6 +142,16 @@ def test_what_is_shrunk_is_averaged():
     frame[::2] = 200
     part = affine.cut(frame, np.array([[0.125, 0, 0], [0, 0.125, 0]]), (50, 50))
     assert np.abs(part.astype(int) - 100).max() <= 2
+
+
+def test_a_cut_of_a_decoded_picture_is_that_of_its_array():
+    rng = np.random.default_rng(4)
+    frames = [cv2.resize(rng.integers(0, 255, (9, 12, 3), np.uint8), (160, 120)) for _ in range(3)]
+    out = io.BytesIO()
+    encode_video(out, frames, np.zeros(1920, np.float32))
+    to_part = placement(Region(np.array([70.0, 50.0]), 60.0, 0.4), 48)
+    for picture in decode.Pictures(out):
+        assert (affine.cut(picture, to_part, (48, 48)) == affine.cut(picture.rgb(), to_part, (48, 48))).all()
 
 
 @pytest.mark.parametrize("turn_rad", [0.0, 0.6, -2.0])

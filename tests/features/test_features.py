@@ -126,7 +126,7 @@ def test_inference_gets_the_arrays_that_training_stored(tiny):
     followed = face_track.Track(face.boxes_N4, face.found_N, np.empty((0, 4)), 0.0)
     num_frames = len(followed.found_T)
     mfcc = hear.mfcc(hear.timeline([hear.line(Path("face.mp4"))], 640 * num_frames), num_frames)
-    crops = np.stack(list(examine.crops(decode.frames(Path("face.mp4")), followed, p.faces.size)))
+    [(crops, _)] = examine.cut(decode.frames(Path("face.mp4")), [followed], p.faces.size, predictor)
     [part] = examine.of_video(raw["mp4"], p.faces, p.quality, preprocess.tools())
     again = part.outcome.arrays
 

@@ -92,7 +92,7 @@ def test_every_package_says_that_it_is_typed():
     assert all((ROOT / package / "py.typed").is_file() for package in ("flows", "tasks", "model"))
 
 
-def test_a_package_holds_every_file_that_its_folder_holds():
+def test_the_packages_contain_every_file_of_their_folders():
     """What `pip install .` copies: modules, and files by the patterns of pyproject.toml; and what it starts."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     patterns = [*project["tool"]["setuptools"]["package-data"]["*"], "*.py"]

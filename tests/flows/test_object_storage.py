@@ -17,7 +17,7 @@ def git(folder, *words):
 
 
 @pytest.mark.slow
-def test_what_is_pushed_to_s3_is_there_for_another_clone_and_nothing_is_made_again(tiny_folder, server, tmp_path):  # noqa: F811
+def test_another_clone_pulls_from_s3_what_was_pushed_and_rebuilds_nothing(tiny_folder, server, tmp_path):  # noqa: F811
     s3_server.needed()
     with s3_server.serving(tmp_path) as aws:
         there = f"s3://{s3_server.BUCKET}"

@@ -141,7 +141,7 @@ def test_threads_and_processes_write_the_same_bytes(project):
 
 
 @pytest.mark.slow
-def test_killed_preprocessing_goes_on_where_it_was_and_ends_with_the_same_bytes(project):
+def test_killed_preprocessing_resumes_and_ends_with_the_same_bytes(project):
     folder, environment = project
     before = hashes(folder, "data")
     shutil.rmtree(folder / ".cache/units/preprocess")
@@ -182,7 +182,7 @@ def alive(session):
 
 
 @pytest.mark.slow
-def test_one_more_clip_in_a_folder_makes_one_shard_anew(project, tmp_path):
+def test_one_more_clip_in_a_folder_rebuilds_one_shard(project, tmp_path):
     made, environment = project
     folder = copy_project(tmp_path, TINY | {"corpus.name": "folder", "corpus.num_shards": dict.fromkeys(SPLITS, 4)})
     environment = environment | {"PREFECT_HOME": str(folder / ".prefect")}
@@ -247,14 +247,14 @@ def test_the_server_plans_the_nights_of_a_served_retraining(server, tmp_path):
     assert len(planned) >= 2 and all("T02:00:00" in at for at in planned)
 
 
-def test_a_schedule_that_is_none_is_one_line(server, tmp_path):
+def test_a_bad_schedule_is_one_line(server, tmp_path):
     environment = variables(tmp_path, PREFECT_API_URL=server)
-    said = call([*FLOW, "retrain", "--serve", "nightly"], ROOT, environment, expect=2)
-    assert said == "error: --serve: 'nightly' is no cron line; every night at two is '0 2 * * *'\n"
+    message = call([*FLOW, "retrain", "--serve", "nightly"], ROOT, environment, expect=2)
+    assert message == "error: --serve: 'nightly' is not a cron line; every night at two is '0 2 * * *'\n"
 
 
 @pytest.mark.slow
-def test_training_is_watched_by_mlflow_and_linked_to_its_data(project):
+def test_training_is_tracked_by_mlflow_and_linked_to_its_data(project):
     folder, environment = project
     set_params(folder, {"train.num_steps": 4, "train.val_every": 4})
     try:
@@ -292,7 +292,7 @@ def test_a_bad_parameter_stops_everything_before_a_stage_does_anything(project):
 
 
 @pytest.mark.slow
-def test_lrs2_is_fetched_and_packed_by_dvc_and_prefect_and_no_secret_stays(tmp_path, project):
+def test_lrs2_is_fetched_and_packed_by_dvc_and_prefect_and_no_secret_is_left(tmp_path, project):
     environment = project[1] | {
         "PREFECT_HOME": str(tmp_path / ".prefect"),
         "LIPGAN_LRS2_USER": lrs2_server.USER,
@@ -310,10 +310,10 @@ def test_lrs2_is_fetched_and_packed_by_dvc_and_prefect_and_no_secret_stays(tmp_p
         agree = ["agree", "--who", "A. Person", "--organisation", "A University", "--signed", "signed.pdf"]
         call([*FLOW, *agree], folder, environment)
         fake.faults.extend([("reset", 0.5), ("503", 0.0), ("reset", 0.2)])
-        told = call([*DVC, "repro", "acquire"], folder, environment)
+        output = call([*DVC, "repro", "acquire"], folder, environment)
         assert stages_run(call([*DVC, "repro", "acquire"], folder, environment)) == []
-    assert "corpus lrs2 in" in told and len(list((folder / "data/raw").iterdir())) >= 4
-    texts = {"output": refused + told}
+    assert "corpus lrs2 in" in output and len(list((folder / "data/raw").iterdir())) >= 4
+    texts = {"output": refused + output}
     texts |= {str(f): f.read_bytes().decode("latin-1") for f in folder.rglob("*") if f.is_file()}
     for secret in (lrs2_server.USER, lrs2_server.PASSWORD):
         assert not [where for where, text in texts.items() if secret in text], secret

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows import pools
-from flows.watch import Watch, stall_s
+from flows.watch import WorkerWatch, stall_s
 from tasks.core import config, paths, progress
 from tasks.core.errors import UserError
 from tasks.features import yaw
@@ -23,7 +23,7 @@ def hashes(folder):
 
 
 @pytest.mark.parametrize(("kind", "module"), [("dask", "distributed"), ("ray", "ray")])
-def test_a_cluster_makes_the_shards_that_one_process_makes(tiny, monkeypatch, kind, module):
+def test_a_cluster_writes_the_shards_that_one_process_writes(tiny, monkeypatch, kind, module):
     pytest.importorskip(module)
     before = hashes(paths.SHARDS)
     monkeypatch.setenv("LIPGAN_CACHE", str(tiny / "elsewhere"))
@@ -58,33 +58,33 @@ def test_a_runner_that_is_not_installed_says_what_to_install(monkeypatch):
 
 
 def hit_by(number):
-    """Work that something from outside ends or halts."""
+    """Work whose process gets a signal from outside."""
     progress.doing("main/1/00007 of train-000003-of-000010.tar")
     os.kill(os.getpid(), number)
     time.sleep(600)
 
 
-def ended(number):
-    with Watch() as watch, pools.pool("processes", 1, watch.notes) as executor:
+def error_after(number):
+    with WorkerWatch() as watch, pools.pool("processes", 1, watch.notes) as executor:
         with pytest.raises(BrokenExecutor):
             executor.submit(hit_by, number).result()
         return str(watch.error("train-000003-of-000010.tar"))
 
 
-def test_a_worker_that_the_system_kills_is_named_with_what_it_was_at():
-    said = ended(signal.SIGKILL)
-    assert "ended by SIGKILL at main/1/00007 of train-000003-of-000010.tar" in said
-    assert "memory" in said and "\n" not in said
+def test_the_error_names_the_item_of_a_worker_that_the_system_killed():
+    message = error_after(signal.SIGKILL)
+    assert "killed by SIGKILL at main/1/00007 of train-000003-of-000010.tar" in message
+    assert "memory" in message and "\n" not in message
 
 
-def test_a_worker_that_crashes_is_named_with_what_it_was_at():
-    assert "ended by SIGSEGV at main/1/00007" in ended(signal.SIGSEGV)
+def test_the_error_names_the_item_of_a_worker_that_crashed():
+    assert "killed by SIGSEGV at main/1/00007" in error_after(signal.SIGSEGV)
 
 
-def test_a_worker_that_stands_still_is_ended_and_named(monkeypatch):
+def test_a_worker_without_progress_is_killed_and_its_item_named(monkeypatch):
     monkeypatch.setenv("LIPGAN_STALL_S", "1.5")
-    said = ended(signal.SIGSTOP)
-    assert "stood still for 1.5 s" in said and "at main/1/00007" in said
+    message = error_after(signal.SIGSTOP)
+    assert "made no progress for 1.5 s" in message and "at main/1/00007" in message
 
 
 def busy(seconds):
@@ -94,17 +94,17 @@ def busy(seconds):
     return "done"
 
 
-def test_a_worker_that_computes_or_waits_for_work_is_left_alone(monkeypatch):
+def test_a_worker_that_computes_or_is_idle_is_not_killed(monkeypatch):
     monkeypatch.setenv("LIPGAN_STALL_S", "1")
-    with Watch() as watch, pools.pool("processes", 1, watch.notes) as executor:
+    with WorkerWatch() as watch, pools.pool("processes", 1, watch.notes) as executor:
         assert executor.submit(busy, 3).result() == "done"
         executor.submit(progress.doing, "").result()
-        time.sleep(2)  # this is what is tested: nothing to do for longer than the limit
+        time.sleep(2)  # what is tested: idle for longer than the limit
         assert executor.submit(busy, 0).result() == "done"
 
 
-@pytest.mark.parametrize("given", ["soon", "-1", "inf", "nan"])
-def test_a_limit_that_is_no_number_of_seconds_is_refused(monkeypatch, given):
-    monkeypatch.setenv("LIPGAN_STALL_S", given)
+@pytest.mark.parametrize("value", ["soon", "-1", "inf", "nan"])
+def test_a_limit_that_is_no_number_of_seconds_is_refused(monkeypatch, value):
+    monkeypatch.setenv("LIPGAN_STALL_S", value)
     with pytest.raises(UserError, match="LIPGAN_STALL_S"):
         stall_s()

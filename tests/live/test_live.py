@@ -1,4 +1,4 @@
-"""Live: the stream hears what the whole sound gives, and shows what dubbing the picture shows."""
+"""A live stream gives the windows of the whole audio, and the frames of dubbing the picture."""
 
 from pathlib import Path
 
@@ -18,9 +18,8 @@ from tasks.inference import lip_sync
 from tasks.inference.lip_sync import LipSync
 from tasks.live import file as live_file
 from tasks.live import stream as live
-from tasks.live.stream import Ear, Live, Portrait
+from tasks.live.stream import LiveStream, Portrait, WindowStream
 from tasks.media import decode, native_rate
-from tasks.preprocess import examine
 from tasks.provenance import c2pa_mark
 
 
@@ -28,35 +27,35 @@ def noise(num):
     return np.random.default_rng(0).normal(0, 0.1, num).astype(np.float32)
 
 
-def heard(sound, size):
-    ear = Ear()
-    return np.concatenate([*(ear.push(sound[at : at + size]) for at in range(0, len(sound), size)), ear.end()])
+def streamed(sound, size):
+    stream = WindowStream()
+    return np.concatenate([*(stream.push(sound[at : at + size]) for at in range(0, len(sound), size)), stream.end()])
 
 
 @pytest.mark.parametrize("num", [1, 199, 640, 3240, 640 * 40, 640 * 40 + 321])
 @pytest.mark.parametrize("size", [160, 320, 999])
-def test_the_stream_hears_what_the_whole_sound_gives(num, size):
+def test_a_stream_gives_the_windows_of_the_whole_audio(num, size):
     num_frames = timing.num_frames_of_sound(num)
     whole = samples.windows(audio.mfcc(noise(num), num_frames), np.arange(num_frames))
-    got = heard(noise(num), size)
+    got = streamed(noise(num), size)
     assert got.shape == whole.shape
     assert np.abs(got - whole).max() < 1e-4
 
 
-def test_a_frame_comes_with_the_last_sample_it_hears_and_not_before():
-    ear = Ear()
-    assert len(ear.push(noise(live.LOOK_AHEAD_SAMPLES - 1))) == 0
-    assert len(ear.push(noise(1))) == 1
-    assert len(ear.push(noise(639))) == 0
-    assert len(ear.push(noise(1))) == 1
+def test_a_frame_comes_with_the_last_sample_it_needs_and_not_before():
+    stream = WindowStream()
+    assert len(stream.push(noise(live.LOOK_AHEAD_SAMPLES - 1))) == 0
+    assert len(stream.push(noise(1))) == 1
+    assert len(stream.push(noise(639))) == 0
+    assert len(stream.push(noise(1))) == 1
     assert live.LOOK_AHEAD_S == 0.2025
 
 
 def test_memory_does_not_grow_with_the_length():
-    ear = Ear()
+    stream = WindowStream()
     for _ in range(100):
-        ear.push(noise(640))
-    assert len(ear._sound) < 3 * 640 and ear._columns_FW.shape[1] < 2 * timing.WINDOW
+        stream.push(noise(640))
+    assert len(stream._sound) < 3 * 640 and stream._columns_FW.shape[1] < 2 * timing.WINDOW
 
 
 @pytest.fixture
@@ -68,33 +67,33 @@ def portrait(trained):
     return Portrait(picture, sync, lip_sync.face_params(sync.about, paths.GENERATOR), Predictor(paths.LANDMARKS))
 
 
-def test_live_shows_what_dubbing_the_picture_shows(portrait):
-    stream, shown = Live(portrait), []
+def test_a_live_stream_gives_the_frames_of_dubbing_the_picture(portrait):
+    stream, frames = LiveStream(portrait), []
     for chunk in live.chunks(decode.mono(Path("speech.wav"))):
-        shown += stream.push(chunk)
-    shown += stream.end()
+        frames += stream.push(chunk)
+    frames += stream.end()
     dub.run("face.png", "speech.wav", "out/a.mkv", options=Options(lossless=True))
     dubbed = np.stack([picture.rgb() for picture, _ in native_rate.pictures(Path("out/a.mkv"))])
-    assert [one.number for one in shown] == list(range(13)) and not any(one.repeated for one in shown)
+    assert [one.number for one in frames] == list(range(13)) and not any(one.repeated for one in frames)
     height, width = portrait.picture_HW3.shape[:2]
-    made = np.stack([one.picture_HW3 for one in shown])
-    assert np.abs(made.astype(int) - dubbed[:, :height, :width]).max() <= 2  # batches round otherwise
-    quiet_FW = np.zeros((examine.NUM_MFCC, timing.WINDOW), np.float32)
-    assert (portrait.say(quiet_FW) != portrait.say(quiet_FW + 300)).any()  # the sound is heard
+    made = np.stack([one.picture_HW3 for one in frames])
+    assert np.abs(made.astype(int) - dubbed[:, :height, :width]).max() <= 2  # batches round differently
+    quiet_FW = np.zeros((samples.NUM_MFCC, timing.WINDOW), np.float32)
+    assert (portrait.frame(quiet_FW) != portrait.frame(quiet_FW + 300)).any()  # the audio has an effect
 
 
-def test_behind_time_a_frame_is_shown_for_longer_and_every_number_comes_once(portrait):
+def test_late_frames_are_skipped_and_every_number_comes_once(portrait):
     now_s = 0.0
-    stream = Live(portrait, lambda: now_s)
+    stream = LiveStream(portrait, lambda: now_s)
     [first] = stream.push(noise(live.LOOK_AHEAD_SAMPLES))
-    now_s = live.DELAY_S + 3.5 / timing.FPS  # frames 1 and 2 are over, frame 3 is on
+    now_s = live.DELAY_S + 3.5 / timing.FPS  # the time of frames 1 and 2 is over
     rest = list(stream.push(noise(640 * 5)))
     assert [one.number for one in rest] == [1, 2, 3, 4, 5]
     assert [one.repeated for one in rest] == [True, True, False, False, False]
     assert rest[0].picture_HW3 is first.picture_HW3 and rest[1].picture_HW3 is first.picture_HW3
 
 
-def test_a_file_of_a_stream_holds_all_its_sound_in_its_place_and_is_marked(portrait):
+def test_the_file_of_a_stream_contains_all_audio_in_place_and_is_marked(portrait):
     tally = live_file.run("face.png", "speech.wav", "out/a.mp4")
     assert tally.num_frames == 13 and tally.num_repeated == 0
     assert len(list(decode.frames(Path("out/a.mp4")))) == 13

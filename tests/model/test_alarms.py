@@ -31,7 +31,7 @@ def name_of(rows, p=P):
     return found[0] if found else None
 
 
-def test_a_curve_in_good_health_raises_none():
+def test_a_healthy_curve_raises_no_alarm():
     assert name_of(curve({}, {}, SEEN, {"l1": 0.19})) is None
     assert alarms.good(curve({}, {}, SEEN), P)
 
@@ -43,17 +43,17 @@ def test_a_row_that_is_not_finite_is_one_at_any_step(bad):
     assert not alarms.good(rows, P)
 
 
-def test_faces_that_get_worse_for_longer_than_patience_have_diverged():
+def test_faces_that_get_worse_for_longer_than_patience_are_divergence():
     assert name_of(curve({}, {"l1": 0.3})) is None
     assert name_of(curve({}, {"l1": 0.3}, {"l1": 0.3})) == ("diverged", True)
     assert name_of(curve({}, {"l1": 0.3}, {"l1": 0.1}, {"l1": 0.3})) is None
 
 
-def test_a_state_made_while_faces_get_worse_is_not_worth_going_back_to():
+def test_a_state_saved_while_faces_get_worse_is_not_good():
     assert not alarms.good(curve({}, {"l1": 0.3}), P)
 
 
-def test_a_discriminator_without_an_opinion_has_collapsed_and_goes_back_only_if_it_had_one():
+def test_equal_distances_are_a_collapse_and_roll_back_only_if_they_differed_before():
     assert name_of(curve({}, FLAT, FLAT)) == ("discriminator_collapsed", True)
     assert name_of(curve(FLAT, FLAT)) == ("discriminator_collapsed", False)
     assert name_of(curve(FLAT, FLAT, start=0)) is None
@@ -63,28 +63,28 @@ def test_a_discriminator_without_an_opinion_has_collapsed_and_goes_back_only_if_
     ("lost", "name"),
     [({"val_motion_ratio": 0.05}, "mouth_still"), ({"val_audio_effect": 0.01}, "copies_reference")],
 )
-def test_a_mouth_that_fell_asleep_goes_back_and_one_that_never_woke_does_not(lost, name):
+def test_lost_motion_rolls_back_and_motion_that_never_began_does_not(lost, name):
     assert name_of(curve(SEEN, SEEN | lost)) == (name, True)
     assert not alarms.good(curve(SEEN, SEEN | lost), P)
     assert name_of(curve(SEEN | lost, SEEN | lost)) == (name, False)
     assert alarms.good(curve(SEEN | lost), P)
     assert name_of(curve(SEEN | lost, start=0)) is None, "within the grace"
-    assert name_of(curve(SEEN | lost, {})) is None, "told when it is measured, not at every row"
+    assert name_of(curve(SEEN | lost, {})) is None, "reported when it is measured, not at every row"
 
 
-def test_two_illnesses_are_two_alarms():
+def test_two_problems_are_two_alarms():
     both = SEEN | {"val_motion_ratio": 0.0, "val_audio_effect": 0.0}
     assert [alarm.name for alarm in alarms.check(curve(both), P)] == ["mouth_still", "copies_reference"]
 
 
 def test_every_alarm_says_the_cause_and_a_parameter_to_change():
-    ill = [
+    troubled = [
         curve({"finite": 0.0}), curve({}, {"l1": 0.3}, {"l1": 0.3}), curve({}, FLAT, FLAT),
         curve(SEEN | {"val_motion_ratio": 0.0}), curve(SEEN | {"val_audio_effect": 0.0}),
     ]  # fmt: skip
-    found = [alarm for rows in ill for alarm in alarms.check(rows, P)]
-    assert len({alarm.name for alarm in found}) == 5
-    for alarm in found:
+    raised = [alarm for rows in troubled for alarm in alarms.check(rows, P)]
+    assert len({alarm.name for alarm in raised}) == 5
+    for alarm in raised:
         named = re.findall(r"train\.[a-z_.]*[a-z_]", alarm.fix)
         assert alarm.cause and named
         for name in named:

@@ -18,7 +18,7 @@ def frames():
     return np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), dtype=np.uint8)
 
 
-def test_nothing_asked_for_is_nothing_done(frames):
+def test_parameters_of_zero_change_nothing(frames):
     none = change(NOTHING)
     sound = np.random.default_rng(1).normal(size=(12, 40)).astype(np.float32)
     assert np.array_equal(augment.faces(frames, none), frames)
@@ -27,7 +27,7 @@ def test_nothing_asked_for_is_nothing_done(frames):
     assert np.array_equal(augment.box(box, none, 96), box)
 
 
-def test_a_change_follows_from_seed_epoch_and_clip_alone():
+def test_a_change_depends_on_seed_epoch_and_clip_alone():
     def key(c):
         return (c.down_px, c.right_px, c.table_3V.tobytes(), c.cepstra_F.tobytes(), *c[4:])
 
@@ -55,7 +55,7 @@ def test_a_moved_box_is_never_empty_nor_outside(box):
             assert 0 <= left < right_end <= 96 and 0 <= top < bottom <= 96
 
 
-def test_all_frames_of_a_clip_change_alike(frames):
+def test_all_frames_of_a_clip_change_equally(frames):
     same = np.repeat(frames[:1], 3, axis=0)
     changed = augment.faces(same, change(MUCH))
     assert (changed == changed[:1]).all() and not np.array_equal(changed, same)
@@ -68,7 +68,7 @@ def test_another_microphone_is_a_constant_in_the_cepstra():
     assert np.allclose(added, added[..., :1], atol=1e-5)
 
 
-def test_colours_stay_within_what_was_asked_for():
+def test_colours_stay_within_the_limits():
     tables = [
         change(AugmentParams(flip=False, colour=0.1, shift_px=0, microphone=0, **QUIET), epoch=e).table_3V
         for e in range(50)
@@ -77,7 +77,7 @@ def test_colours_stay_within_what_was_asked_for():
     assert 0.8 < middle.min() < 0.95 and 1.05 < middle.max() < 1.22
 
 
-def test_as_many_clips_as_asked_for_have_a_sound_under_the_voice_within_the_levels():
+def test_the_requested_share_of_clips_has_a_background_within_the_levels():
     p = AugmentParams(flip=True, colour=0.0, shift_px=0, microphone=0, disturbed=0.3, snr_db=[5.0, 15.0], silent=0.0)
     snr_db = np.array([change(p, clip=f"main/1/{k:05d}").snr_db for k in range(600)])
     under = snr_db[np.isfinite(snr_db)]

@@ -23,8 +23,8 @@ def talk(num_frames=90, late=0, seed=0):
     rng = np.random.default_rng(seed)
     syllables = np.convolve(rng.uniform(0, 1, num_frames + 60) ** 3, np.hanning(6), "same")[20:]
     mouth = syllables[12 : 12 + num_frames]
-    heard = syllables[12 - late : 12 - late + num_frames]
-    return mouth + rng.normal(0, 0.03, num_frames), heard**0.5
+    levels = syllables[12 - late : 12 - late + num_frames]
+    return mouth + rng.normal(0, 0.03, num_frames), levels**0.5
 
 
 # ---- figures
@@ -42,7 +42,7 @@ def test_a_mouth_that_does_not_move_with_the_sound_has_no_confidence():
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 8, 12])
-def test_a_clip_too_short_to_tell_has_an_offset_of_nought_or_a_finite_one(num_frames):
+def test_a_clip_too_short_has_offset_zero_or_a_finite_one(num_frames):
     found, confidence = av_offset.offset(np.zeros(num_frames), np.zeros(num_frames))
     assert abs(found) <= num_frames and np.isfinite(confidence)
 
@@ -53,7 +53,7 @@ def test_loudness_is_in_decibel_of_full_scale():
     assert loudness.frame_levels_db(0 * sound, 3) == pytest.approx([loudness.FLOOR_DB] * 3)
 
 
-def test_yaw_is_learnt_from_the_shape_of_the_head_wherever_and_however_large_it_is():
+def test_yaw_depends_on_the_heads_shape_not_on_its_position_or_size():
     rng = np.random.default_rng(0)
     head = rng.normal(0, 1, (68, 3))
 
@@ -130,7 +130,7 @@ def test_black_frozen_and_cut_pictures_are_measured():
         ("av_left", -6, "out_of_sync"),
     ],
 )
-def test_a_figure_past_its_limit_is_refused_by_its_word_and_limit(figure, value, reason):
+def test_a_figure_beyond_its_limit_is_refused_with_reason_and_limit(figure, value, reason):
     [refusal] = gates.refusals(GOOD | {figure: value}, P.quality)
     assert refusal.reason == reason and refusal.detail.startswith(figure) and "quality." in refusal.detail
 
@@ -140,7 +140,7 @@ def test_good_figures_pass_and_an_offset_without_confidence_too():
     assert gates.refusals(GOOD | {"av_left": 9, "av_confidence": 0.01}, P.quality) == []
 
 
-def test_every_gate_has_its_word_its_limit_and_its_column():
+def test_every_gate_has_a_reason_a_limit_and_a_column():
     for gate in gates.GATES:
         assert gate.word in REASONS and hasattr(P.quality, gate.limit) and gate.figure in index.INDEX_SCHEMA.names
     for flag in gates.FLAGS:
@@ -157,13 +157,13 @@ def test_every_gate_has_its_word_its_limit_and_its_column():
         ("num_faces", 2, "several_faces"),
     ],
 )
-def test_what_is_unusual_is_kept_and_flagged(figure, value, flag):
+def test_unusual_figures_are_flagged_and_kept(figure, value, flag):
     assert gates.flags(GOOD, P.quality) == ""
     assert gates.flags(GOOD | {figure: value}, P.quality) == flag
     assert gates.refusals(GOOD | {figure: value}, P.quality) == []
 
 
-def test_an_offset_that_is_doubtful_is_flagged_and_one_that_was_mended_is_not():
+def test_a_doubtful_offset_is_flagged_and_a_corrected_one_is_not():
     doubtful = GOOD | {"av_offset": 5, "av_left": 5, "av_moved": 0, "av_confidence": 0.01}
     assert gates.flags(doubtful, P.quality) == "apart" and gates.refusals(doubtful, P.quality) == []
     assert gates.flags(GOOD | {"av_offset": 5, "av_left": 1, "av_moved": 5}, P.quality) == "moved"
@@ -197,7 +197,7 @@ def test_sound_that_is_off_is_moved_to_the_mouth(late):
     assert np.array_equal(moved[inner], np.roll(sound, -figures["av_moved"] * 640)[inner])
 
 
-def test_sound_that_is_right_or_may_be_stays_as_it_is():
+def test_sound_that_is_right_or_doubtful_is_not_moved():
     for late in (-1, 0, 1):
         points, sound = spoken(late)
         moved, figures = gates.synchronised(sound, points, P.quality)

@@ -70,7 +70,7 @@ def test_the_gradient_of_a_small_distance_is_finite(apart):
     assert one.grad.norm() <= 1.001
 
 
-def test_it_has_as_many_parameters_as_it_says():
+def test_the_number_of_parameters_is_the_documented_one():
     with torch.device("meta"):
         network = SyncDiscriminator()
     assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(14.4, rel=0.01)

@@ -34,13 +34,13 @@ def power(sound):
     return torch.from_numpy(mfcc.mel_power(sound / np.sqrt(np.mean(np.square(sound)))))[None]
 
 
-def test_mel_power_is_what_librosa_hears(voice):
+def test_mel_power_equals_librosas(voice):
     log_mel_MC = audio.log_mel(voice, len(voice) // 640)
     assert np.allclose(np.log(np.maximum(mfcc.mel_power(voice), mfcc.LOG_FLOOR)), log_mel_MC.T, atol=1e-3)
 
 
 @pytest.mark.parametrize("loudness", [1.0, 0.01])
-def test_what_is_stored_gives_the_cepstra_that_are_stored(voice, loudness):
+def test_stored_mel_power_gives_the_stored_cepstra(voice, loudness):
     found_FW = mfcc.cepstra(stored(voice * loudness).float() / mfcc.STEPS)[0].numpy()
     wanted_FW = audio.mfcc(voice * loudness, len(voice) // 640)
     assert wanted_FW.std() > 10 and np.abs(found_FW - wanted_FW).max() < 0.03
@@ -65,7 +65,7 @@ def test_a_sound_far_below_the_voice_changes_nothing(voice):
     assert np.abs(found_FW - audio.mfcc(voice, len(voice) // 640)).max() < 0.1
 
 
-def test_silence_holds_nothing_of_the_voice_and_without_noise_is_digital_silence(voice):
+def test_silent_samples_contain_no_voice_and_without_noise_are_digital_silence(voice):
     other, silent = power(np.random.default_rng(0).standard_normal(len(voice))), torch.tensor([True])
     quiet = stored(voice)
     for level_db in (-60.0, -170.0):
@@ -77,19 +77,19 @@ def test_silence_holds_nothing_of_the_voice_and_without_noise_is_digital_silence
     assert np.abs(noise_FW - wanted_FW).mean() < 0.1
 
 
-def test_what_is_under_a_clip_goes_on_from_window_to_window():
+def test_the_background_continues_from_window_to_window():
     pieces = disturbances.bank(CPU)
     change = NONE._replace(snr_db=-200.0, piece=len(pieces) + 3, start=7)
     columns_BW = np.array([[0, 1, 2], [2, 3, 4]])
-    heard = disturbances.disturbed_cepstra(
+    mixed = disturbances.disturbed_cepstra(
         torch.zeros(2, 3, 40, dtype=torch.int16), columns_BW, [change] * 2, np.zeros(2, bool)
     )
-    assert torch.allclose(heard[0, :, 2], heard[1, :, 0], atol=1e-4)
+    assert torch.allclose(mixed[0, :, 2], mixed[1, :, 0], atol=1e-4)
     wanted = mfcc.cepstra((pieces[3, 9:12] * 1e20).log()[None])
-    assert torch.allclose(heard[1], wanted[0], atol=0.01)
+    assert torch.allclose(mixed[1], wanted[0], atol=0.01)
 
 
-def test_the_bank_is_the_same_at_every_call_and_no_two_pieces_are():
+def test_the_backgrounds_are_constant_and_differ_from_each_other():
     disturbances.bank.cache_clear()
     one = disturbances.bank(CPU)
     disturbances.bank.cache_clear()
@@ -106,7 +106,7 @@ def test_noise_falls_with_frequency_as_its_colour_says(fall, per_octave_db):
     assert 10 * np.log10(low / high) / 3 == pytest.approx(per_octave_db, abs=0.3)
 
 
-def test_a_batch_hears_what_lies_under_its_clips(tiny):
+def test_a_batch_contains_its_clips_backgrounds(tiny):
     clips = Clips(paths.INDEX, paths.SHARDS, "train")
     from tasks.core import config
 
@@ -119,9 +119,9 @@ def test_a_batch_hears_what_lies_under_its_clips(tiny):
     def change_of(clip):
         return NONE._replace(snr_db=0.0 if clip == noisy_clip else np.inf, floor_db=-60.0, piece=9, start=50)
 
-    heard = batches.batch_of(clips, draws, change_of)
+    mixed = batches.batch_of(clips, draws, change_of)
     for k, (clip, silent) in enumerate(zip(draws.clip_N, draws.silent_N, strict=True)):
-        same = [torch.equal(a[k], b[k]) for a, b in ((heard.mfcc_BFW, plain.mfcc_BFW), (heard[3], plain[3]))]
+        same = [torch.equal(a[k], b[k]) for a, b in ((mixed.mfcc_BFW, plain.mfcc_BFW), (mixed[3], plain[3]))]
         assert same == [clip != noisy_clip and not silent, clip != noisy_clip]
-    own = [heard.mfcc_BFW[k] for k in range(len(draws)) if draws.silent_N[k]]
+    own = [mixed.mfcc_BFW[k] for k in range(len(draws)) if draws.silent_N[k]]
     assert max(float((of - own[0]).abs().mean()) for of in own) < 12 < float((plain.mfcc_BFW[0] - own[0]).abs().mean())

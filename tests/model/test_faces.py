@@ -58,7 +58,7 @@ def test_central_is_measured_from_the_middle_of_a_wide_frame():
     assert np.array_equal(faces.choose(np.stack([left, right]), None, "central", (100, 300)), right)
 
 
-def test_a_larger_face_beside_does_not_take_over_the_track():
+def test_a_larger_second_face_does_not_take_over_the_track():
     speaker, listener = box(10, 10, 40), box(90, 10, 60)
     last = box(13, 12, 40)
     for order in ([speaker, listener], [listener, speaker]):

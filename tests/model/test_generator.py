@@ -25,7 +25,7 @@ def test_the_picture_has_the_size_of_the_face_and_the_range_of_light(size):
 @pytest.mark.parametrize(
     ("width", "size", "millions"), [(1, 96, 71.33), (0.5, 96, 17.8), (0.125, 96, 1.12), (1, 192, 92.5)]
 )
-def test_it_has_as_many_parameters_as_it_says(width, size, millions):
+def test_the_number_of_parameters_is_the_documented_one(width, size, millions):
     with torch.device("meta"):
         network = Generator(width, size)
     assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(millions, rel=0.01)

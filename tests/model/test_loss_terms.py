@@ -26,7 +26,7 @@ def with_terms(frozen, **weights):
     return gan
 
 
-def test_the_temporal_term_sees_what_changes_and_not_what_is_there():
+def test_the_temporal_term_depends_on_changes_not_on_the_pictures():
     real = torch.rand(2 * RUN, 3, SIZE, SIZE)
     assert loss_terms.temporal_loss(real * 0.5 + 0.3, real * 0.5).item() == pytest.approx(0, abs=1e-6)
     still = real[::RUN].repeat_interleave(RUN, dim=0)
@@ -34,7 +34,7 @@ def test_the_temporal_term_sees_what_changes_and_not_what_is_there():
     assert loss_terms.temporal_loss(still, real).item() == pytest.approx(moved.item(), rel=1e-5)
 
 
-def test_the_expert_term_hears_the_sound_of_each_runs_middle_frame(expert):
+def test_the_expert_term_uses_the_sound_of_each_runs_middle_frame(expert):
     batch = example(2 * RUN + 3)
     made = torch.rand(2 * RUN, 3, SIZE, SIZE)
     faces, sound = expert.embed_faces(lower_halves(made)), expert.embed_audio(batch.mfcc_BFW[[2, 7]])
@@ -42,7 +42,7 @@ def test_the_expert_term_hears_the_sound_of_each_runs_middle_frame(expert):
     assert loss_terms.expert_loss(expert, made, batch).item() == pytest.approx(expected.item(), rel=1e-4)
 
 
-def test_the_perceptual_term_is_nothing_for_equal_runs_and_more_for_other_mouths(expert):
+def test_the_perceptual_term_is_zero_for_equal_runs_and_larger_for_other_mouths(expert):
     real = torch.rand(RUN, 3, SIZE, SIZE)
     assert loss_terms.perceptual_loss(expert, real, real).item() == pytest.approx(0, abs=1e-5)
     upper = real.clone()
@@ -71,7 +71,7 @@ def test_the_expert_stays_frozen(expert):
     assert all(weight.grad is None for weight in gan.expert.parameters())
 
 
-def test_runs_are_generated_with_the_rest_and_the_step_goes_on_bit_for_bit_from_a_file(expert):
+def test_a_gan_with_every_term_resumes_bit_for_bit_from_a_file(expert):
     weights = {"expert": 0.1, "quality": 0.1, "temporal": 0.1, "perceptual": 0.1}
     whole = with_terms(expert, **weights)
     for seed in range(4):
@@ -104,7 +104,7 @@ def test_the_quality_discriminator_learns_real_from_grey_by_the_lower_half_alone
     assert torch.equal(network(other), network(real))
 
 
-def test_an_average_of_weights_that_stand_still_is_those_weights_and_it_follows_slowly():
+def test_the_average_of_constant_weights_is_those_weights_and_it_follows_slowly():
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
     average = Average(network, 0.9)
@@ -120,7 +120,7 @@ def test_an_average_of_weights_that_stand_still_is_those_weights_and_it_follows_
     assert not average.network.training
 
 
-def test_what_is_shown_is_the_average(expert):
+def test_faces_are_generated_by_the_average(expert):
     gan = with_terms(expert)
     for seed in range(3):
         gan.step(example(RUN + 2, seed))

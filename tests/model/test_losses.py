@@ -7,13 +7,13 @@ DISTANCE = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0])
 BOXES = torch.tensor([[2, 3, 6, 5], [0, 0, 8, 8], [7, 7, 8, 8]], dtype=torch.int16)
 
 
-def test_pairs_in_sync_pay_the_square_of_their_distance():
+def test_the_loss_of_synced_pairs_is_their_squared_distance():
     each = [contrastive(d[None], torch.tensor([True]), margin=2.0).item() for d in DISTANCE]
     assert each == [0.0, 0.25, 1.0, 2.25, 4.0]
 
 
 @pytest.mark.parametrize(("margin", "expected"), [(1.0, [1, 0.25, 0, 0, 0]), (2.0, [4, 2.25, 1, 0.25, 0])])
-def test_other_pairs_pay_the_square_of_what_lacks_to_the_margin(margin, expected):
+def test_the_loss_of_other_pairs_is_the_squared_distance_to_the_margin(margin, expected):
     each = [contrastive(d[None], torch.tensor([False]), margin).item() for d in DISTANCE]
     assert each == expected
 
@@ -24,7 +24,7 @@ def test_the_loss_is_the_mean_over_pairs_of_both_kinds():
     assert contrastive(DISTANCE, synced.float(), 1.0) == contrastive(DISTANCE, synced, 1.0)
 
 
-def test_a_doubtful_pair_pays_between_the_two():
+def test_the_loss_of_a_soft_label_lies_between_the_two():
     half = contrastive(torch.tensor([0.5]), torch.tensor([0.5]), 2.0)
     assert half.item() == pytest.approx((0.25 + 2.25) / 2)
 
@@ -37,7 +37,7 @@ def test_the_share_without_gradient_is_the_share_whose_gradient_is_zero(margin, 
     assert (distance.grad == 0).float().mean().item() == pytest.approx(share)
 
 
-def test_orthogonal_negatives_teach_with_margin_2_and_not_with_margin_1():
+def test_orthogonal_negatives_have_a_gradient_with_margin_2_and_none_with_margin_1():
     orthogonal = torch.full((8,), 2**0.5)
     assert zero_gradient_share(orthogonal, 1.0) == 1
     assert zero_gradient_share(orthogonal, 2.0) == 0
@@ -78,7 +78,7 @@ def test_a_picture_wrong_everywhere_costs_the_same_at_any_alpha(faces):
         assert lip_weighted_l1(torch.ones(3, 3, 8, 8), torch.zeros(3, 3, 8, 8), BOXES, alpha).item() == pytest.approx(1)
 
 
-def test_what_a_picture_pays_does_not_depend_on_its_batch(faces):
+def test_a_pictures_loss_does_not_depend_on_its_batch(faces):
     alone = [lip_weighted_l1(*(x[k : k + 1] for x in (*faces, BOXES)), alpha=6.0) for k in range(3)]
     assert lip_weighted_l1(*faces, BOXES, alpha=6.0).item() == pytest.approx(sum(x.item() for x in alone) / 3)
 

@@ -97,7 +97,7 @@ def test_a_frozen_mouth_has_no_correlation_and_no_amplitude():
     assert scores(np.full(T, 0.3), mouth()) == temporal.Aperture(0, 0, 0, 0)
 
 
-def test_a_mumble_is_told_by_its_amplitude_alone():
+def test_a_mumble_is_detected_only_by_its_amplitude():
     got = scores(0.3 * mouth(), mouth())
     assert got.corr == pytest.approx(1)
     assert got.lag_frames == 0
@@ -105,7 +105,7 @@ def test_a_mumble_is_told_by_its_amplitude_alone():
 
 
 @pytest.mark.parametrize("late", [-7, -2, 2, 5, 7])
-def test_a_late_mouth_is_told_by_its_lag_and_positive_is_late(late):
+def test_a_late_mouth_is_detected_by_its_lag_and_positive_is_late(late):
     truth = mouth()
     got = scores(np.roll(truth, late), truth)
     assert got.lag_frames == late
@@ -126,7 +126,7 @@ def test_another_speech_has_amplitude_and_no_correlation():
     assert scores(mouth(2), mouth(3)).amplitude_ratio == pytest.approx(1, abs=0.5)
 
 
-def test_the_triple_tells_the_gaming_cases_apart():
+def test_correlation_lag_and_amplitude_separate_the_controls():
     truth = mouth()
     cases = {
         "perfect": truth,
@@ -262,7 +262,7 @@ HIGHEST = {
 
 
 @pytest.mark.parametrize("name", registry.METRICS)
-def test_failing_never_pays(name):
+def test_a_failed_clip_never_scores_better(name):
     """The worst value is at least as far from the best as anything the metric can give."""
     extremes = {
         "higher": [LOWEST.get(name, 0)], "lower": [HIGHEST.get(name, 0)], "zero": [-50, 50], "one": [0, 10],
@@ -271,7 +271,7 @@ def test_failing_never_pays(name):
     assert worst > registry.distance_from_best(name, np.array(extremes)).max() - 1e-9
 
 
-def test_what_cannot_be_summed_up_is_refused():
+def test_inconsistent_clips_are_refused():
     with pytest.raises(ValueError, match="no clip"):
         registry.summarise([], seed=0, num=10)
     with pytest.raises(ValueError, match=r"unknown metrics \['lse_x'\]"):
@@ -317,7 +317,7 @@ def test_a_late_picture_fits_earlier_sound_and_has_a_positive_lag(late):
     assert temporal.in_sync(lags) == (abs(late) <= 1)
 
 
-def test_a_second_is_told_where_single_frames_are_not():
+def test_lags_are_measured_over_a_second_not_over_single_frames():
     seen = view(0, noise=0.5)
     assert (np.nanargmin(seen, axis=1) == 15).mean() < 0.7
     assert temporal.in_sync(temporal.expert_lags(seen)) > 0.95

@@ -41,7 +41,7 @@ def test_five_syllables_are_five_openings_and_five_closings():
     assert np.diff([frame for frame, _ in found[::2]]).tolist() == [20] * 4
 
 
-def test_trembling_at_one_level_is_no_event():
+def test_jitter_at_one_level_is_no_event():
     assert articulation.events(0.35 + 0.08 * (-1.0) ** np.arange(T)) == []
 
 
@@ -64,7 +64,7 @@ def test_a_mumble_and_a_frozen_mouth_have_no_events():
     assert articulation.event_f1(np.zeros(T), np.zeros(T)) == 1
 
 
-def test_an_opening_does_not_stand_for_a_closing():
+def test_an_opening_does_not_match_a_closing():
     rising, falling = np.linspace(0, 1, 20), np.linspace(1, 0, 20)
     assert articulation.event_f1(rising, falling) == 0
 

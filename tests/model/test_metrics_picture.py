@@ -58,11 +58,11 @@ def with_teeth(rows: list[int]) -> np.ndarray:
     return faces
 
 
-def test_teeth_are_what_is_bright_and_without_colour():
+def test_teeth_are_bright_pixels_without_colour():
     assert picture.teeth_area(with_teeth([0, 3, 12]), BOXES[:3]).tolist() == [0, 0.25, 1]
 
 
-def test_missing_and_flickering_teeth_are_told():
+def test_missing_and_flickering_teeth_are_detected():
     true = picture.teeth_area(with_teeth([0, 0, 3, 3, 0, 0]), BOXES)
     flicker = picture.teeth_area(with_teeth([0, 3, 0, 3, 0, 0]), BOXES)
     none = np.zeros(6)
@@ -88,7 +88,7 @@ def test_lmd_is_in_distances_of_the_eyes():
     assert picture.lmd(landmarks(), landmarks()) == 0
 
 
-def test_a_skewed_mouth_is_told_whichever_way_the_head_leans():
+def test_a_skewed_mouth_is_detected_for_any_tilt_of_the_head():
     skewed = landmarks()
     skewed[:, [51, 57, 62, 66], 0] = 45  # a quarter of the width from the left corner
     assert motion.asymmetry(landmarks()) == pytest.approx(np.zeros(4))
@@ -121,7 +121,7 @@ def test_motion_that_the_true_frames_have_is_not_spurious():
     assert motion.spurious_motion(still(), moving, BOXES) == (0, 0)  # too little is another metric's matter
 
 
-def test_a_trembling_chin_and_trembling_cheeks_are_told_apart():
+def test_jitter_of_chin_and_of_cheeks_is_measured_separately():
     chin, cheeks = still(), still()
     chin[1::2, 28:, 8:24] += 51
     cheeks[1::2, 16:28, :8] += 51

@@ -54,7 +54,7 @@ def test_the_input_is_the_whole_identity_then_the_masked_target(frames_BSS3):
     assert torch.equal(faces_B6SS[:, 3:], mask_lower_half(target))
 
 
-def test_what_is_not_bytes_of_colour_is_refused_by_name():
+def test_arrays_that_are_not_colour_bytes_are_refused():
     with pytest.raises(ValueError, match=r"must be \(B, S, S, 3\) uint8, got \(2, 3, 32, 32\) torch.uint8"):
         pictures(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
     with pytest.raises(ValueError, match=r"got \(2, 32, 32, 3\) torch.float32"):

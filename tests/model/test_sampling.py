@@ -59,7 +59,7 @@ def test_epochs_differ_and_the_same_epoch_does_not():
     assert (one.clip_N != other.clip_N).any()
 
 
-def test_what_a_clip_gives_does_not_depend_on_the_other_clips():
+def test_a_clips_samples_do_not_depend_on_the_other_clips():
     keys, found = clips([30, 60, 90, 25])
     every = sampling.draw(keys, found, **DEFAULTS | {"in_flight": 1})
     alone = sampling.draw(keys[1:2], found[1:2], **DEFAULTS | {"in_flight": 1})

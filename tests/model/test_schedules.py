@@ -36,7 +36,7 @@ def test_a_metric_does_not_begin_a_term_before_its_share_of_the_steps():
     assert schedules.see({"val_expert_loss": 0.1}, 4) == ["a"]
 
 
-def test_what_had_begun_is_still_so_after_a_stop():
+def test_active_terms_stay_active_after_a_resume():
     terms = {"a": term(metric="val_mouth_l1", below=0.1, ramp=0.5), "b": term()}
     whole, resumed = Schedules(terms, 10), Schedules(terms, 10)
     for step in range(4):

@@ -75,7 +75,7 @@ def test_inside_a_clip_a_window_is_35_columns_in_a_row_and_edges_are_repeated():
     assert columns[2].tolist() == [*range(61, 80), *[79] * 16]
 
 
-def test_a_single_frame_is_asked_for_like_many():
+def test_a_single_frame_has_the_window_it_has_among_many():
     assert np.array_equal(window_columns(np.array(7), 80), window_columns(np.array([7]), 80))
 
 
@@ -97,7 +97,7 @@ def shown(num_frames: int, fps: float) -> list[int]:
     return source_frames(np.arange(num_frames) / fps).tolist()
 
 
-def test_our_own_rate_is_left_alone():
+def test_our_own_rate_is_not_changed():
     assert shown(100, 25) == list(range(100))
 
 

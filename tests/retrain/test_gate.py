@@ -51,7 +51,7 @@ def test_a_challenger_that_is_better_is_promoted_and_one_that_is_worse_is_not():
     assert not worse.promoted and "worse: -0.100" in worse.sentence()
 
 
-def test_one_that_cannot_be_told_apart_is_promoted_only_where_not_worse_is_enough():
+def test_a_challenger_that_cannot_be_told_apart_is_promoted_only_if_not_worse_suffices():
     mixed = [value + change for value, change in zip(GOOD, [0.1, -0.1, 0.1, -0.1, 0.1, -0.1], strict=True)]
     judged = [
         gate.judge(evaluation(mixed), evaluation(GOOD), [], dataclasses.replace(P, promote=demand)).promoted
@@ -94,7 +94,7 @@ def test_only_clips_with_the_same_bytes_are_compared():
     assert not judgement.promoted and "4 test clips in common, 5 are needed" in judgement.sentence()
 
 
-def test_figures_measured_in_two_ways_are_never_compared():
+def test_figures_of_different_methods_are_never_compared():
     judgement = gate.judge(evaluation(better(0.3)), evaluation(GOOD, method="other"), [], P)
     assert failed(judgement) == ["aperture_corr"]
 
@@ -118,7 +118,7 @@ def test_smaller_faces_are_flagged_and_the_same_faces_are_not():
     assert any("drift in face_px: median 1" in line for line in drift.lines(moved))
 
 
-def test_every_column_that_is_watched_is_a_column_of_the_index():
+def test_every_monitored_column_is_a_column_of_the_index():
     assert set(drift.COLUMNS) <= set(index.INDEX_SCHEMA.names)
 
 

@@ -1,5 +1,5 @@
 """Retraining under accidents: real git, DVC, MLflow and kill -9 around stages of a second. Whatever goes wrong, the old
-champion goes on serving, and the next run does what is left to do."""
+champion keeps serving, and the next run does what is left to do."""
 
 import json
 import os
@@ -122,7 +122,7 @@ def test_nothing_new_trains_nothing(project):
     assert project.log.read_text() == before
 
 
-def test_the_branch_holds_the_lock_and_the_reports_and_the_work_tree_of_people_is_untouched(project):
+def test_the_branch_has_the_lock_and_the_reports_and_the_users_work_tree_is_untouched(project):
     branch = Registry().aliased(CHAMPION).tags["branch"]
     listed = subprocess.run(["git", "ls-tree", "-r", "--name-only", branch], capture_output=True, text=True).stdout
     assert {"dvc.lock", "reports/retrain.json", "reports/metrics.json"} <= set(listed.split())
@@ -150,11 +150,11 @@ def test_a_full_disk_leaves_the_champion_and_the_next_run_is_clean(project):
     assert "nothing new" in project.retrain()
 
 
-def test_a_server_that_is_gone_is_noticed_before_anything_is_trained(project, monkeypatch):
+def test_an_unreachable_server_is_noticed_before_training(project, monkeypatch):
     old, trained = project.serving, project.trainings
     project.add(0.65)
-    with monkeypatch.context() as gone:
-        gone.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with monkeypatch.context() as unreachable:
+        unreachable.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         with pytest.raises(UserError, match="does not answer"):
             project.retrain()
     assert project.trainings == trained and project.serving == old
@@ -174,7 +174,7 @@ cycle.run(config.load(paths.PARAMS), step, {})
 
 
 @pytest.mark.parametrize(("at", "quality"), [("enter", 0.7), ("conclude", 0.75)])
-def test_killed_between_training_and_promotion_it_goes_on_without_training_again(project, at, quality):
+def test_killed_between_training_and_promotion_it_continues_without_training_again(project, at, quality):
     old, trained = project.serving, project.trainings
     project.add(quality)
     killed = subprocess.run([sys.executable, "-c", KILLED, at], capture_output=True, text=True)
@@ -184,8 +184,8 @@ def test_killed_between_training_and_promotion_it_goes_on_without_training_again
     assert project.serving == str(quality) and project.trainings == trained + 1
 
 
-def test_of_two_runs_at_once_one_goes_on_and_the_other_names_it(project):
-    with worktree.alone(), pytest.raises(UserError, match=f"another retraining runs .process {os.getpid()}"):
+def test_of_two_runs_at_once_one_continues_and_the_other_names_it(project):
+    with worktree.locked(), pytest.raises(UserError, match=f"another retraining runs .process {os.getpid()}"):
         project.retrain()
     assert "nothing new" in project.retrain()
 
@@ -193,19 +193,19 @@ def test_of_two_runs_at_once_one_goes_on_and_the_other_names_it(project):
 def test_a_child_that_outlives_a_killed_run_keeps_the_next_one_out_until_it_ends(project):
     code = (
         "import os, signal, subprocess, sys\nfrom tasks.retrain import worktree\n"
-        "with worktree.alone() as lock:\n"
+        "with worktree.locked() as lock:\n"
         "    quiet = subprocess.DEVNULL\n"
         "    child = subprocess.Popen(['sleep', '600'], pass_fds=[lock], stdout=quiet, stderr=quiet)\n"
         "    print(child.pid, flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     child = int(killed.stdout)
-    with pytest.raises(UserError, match="another retraining runs"), worktree.alone():
+    with pytest.raises(UserError, match="another retraining runs"), worktree.locked():
         pass
     os.kill(child, signal.SIGKILL)
-    for _ in range(1000):  # the kernel lets go when the child is gone
+    for _ in range(1000):  # the kernel releases the lock when the child ends
         try:
-            with worktree.alone():
+            with worktree.locked():
                 return
         except UserError:
             os.sched_yield()
@@ -241,7 +241,7 @@ def test_a_push_that_fails_promotes_nothing_and_the_next_run_does(project):
     local.unlink()
 
 
-def test_a_withdrawal_that_is_not_committed_stops_the_run_and_a_committed_one_is_obeyed(project):
+def test_an_uncommitted_withdrawal_stops_the_run_and_a_committed_one_is_applied(project):
     withdrawals.add("new001", "2026-11-22", "asked")
     with pytest.raises(UserError, match="not committed"):
         project.retrain()
@@ -249,7 +249,7 @@ def test_a_withdrawal_that_is_not_committed_stops_the_run_and_a_committed_one_is
     assert project.serving is not None
 
 
-def test_a_champion_that_was_measured_by_other_code_is_measured_again_and_nothing_is_left_of_it(project):
+def test_a_champion_measured_by_other_code_is_measured_again_without_traces(project):
     with Path("stages.py").open("a") as file:
         file.write("# measured in another way\n")
     git("commit", "-qam", "another way")

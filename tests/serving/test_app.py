@@ -1,4 +1,4 @@
-"""The app page: its answers over HTTP, and in a real browser from the files to the download."""
+"""The web app: its answers over HTTP, and in a real browser from upload to download."""
 
 import contextlib
 import os
@@ -72,17 +72,17 @@ def app(queue):
         yield client
 
 
-def hand_in(app, folder, kind, name):
+def upload(app, folder, kind, name):
     return app.put(f"/files/{kind}/{name}", content=(folder / name).read_bytes())
 
 
 def over(app, job):
     """The state a job ends in."""
     until_s = time.monotonic() + WAIT_S
-    while (told := app.get(f"/jobs/{job}").json())["state"] in ("waiting", "working"):
-        assert time.monotonic() < until_s, told
+    while (state := app.get(f"/jobs/{job}").json())["state"] in ("waiting", "working"):
+        assert time.monotonic() < until_s, state
         threading.Event().wait(0.1)
-    return told
+    return state
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def over(app, job):
         ("sound", "grey.png", "grey.png has no sound in it"),
     ],
 )
-def test_what_is_no_medium_is_refused_in_one_kind_line(app, folder, queue, kind, name, why):
-    answer = hand_in(app, folder, kind, name)
+def test_a_file_of_the_wrong_kind_is_refused_in_one_line(app, folder, queue, kind, name, why):
+    answer = upload(app, folder, kind, name)
     assert answer.status_code == 422 and answer.json()["error"].startswith(why)
     assert "\n" not in answer.text and str(queue.folder) not in answer.text
     assert not list(queue.folder.rglob(name))
@@ -103,31 +103,31 @@ def test_what_is_no_medium_is_refused_in_one_kind_line(app, folder, queue, kind,
 def test_a_file_over_the_limits_is_refused_and_not_kept(app, folder, queue):
     assert "the limit here is 1 MB" in app.put("/files/face/a.mp4", content=bytes((1 << 20) + 1)).json()["error"]
     write_wav(folder / "long.wav", np.zeros(16000 * 11, np.float32))
-    assert "lasts 11 s; the limit here is 10 s" in hand_in(app, folder, "sound", "long.wav").json()["error"]
+    assert "lasts 11 s; the limit here is 10 s" in upload(app, folder, "sound", "long.wav").json()["error"]
     assert "is empty" in app.put("/files/face/a.mp4", content=b"").json()["error"]
     assert not list(queue.folder.rglob("a.mp4")) and not list(queue.folder.rglob("long.wav"))
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("name", "safe"),
     [("../../etc/passwd", "passwd"), ("C:\\x\\Talk 1.MP4", "Talk_1.mp4"), (".bashrc", "bashrc"), ("/", "file")],
 )
-def test_a_name_means_nothing_to_the_file_system(given, kept):
-    assert uploads.safe_name(given) == kept
+def test_a_file_name_is_made_safe(name, safe):
+    assert uploads.safe_name(name) == safe
 
 
-def test_an_error_names_files_without_their_places():
+def test_an_error_names_files_without_folders():
     line = "/tmp/a/b/talk.mp4: no face found; see models:/lipgan@champion, /opt/x/expert.json and models/landmarks.dat"
     wanted = "talk.mp4: no face found; see models:/lipgan@champion, expert.json and models/landmarks.dat"
     assert uploads.without_folders(line) == wanted
 
 
-def test_what_cannot_be_dubbed_is_refused_without_a_path_and_leaves_nothing(app, folder, queue):
-    face = hand_in(app, folder, "face", "grey.png").json()["file"]
-    sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
+def test_a_job_that_is_refused_names_no_path_and_leaves_nothing(app, folder, queue):
+    face = upload(app, folder, "face", "grey.png").json()["file"]
+    sound = upload(app, folder, "sound", "speech.wav").json()["file"]
     job = app.post("/jobs", json={"face": face, "sound": sound}).json()["job"]
-    told = over(app, job)
-    assert told["state"] == "refused" and told["error"].startswith("grey.png: no face found")
+    state = over(app, job)
+    assert state["state"] == "refused" and state["error"].startswith("grey.png: no face found")
     assert app.get(f"/jobs/{job}/video").status_code == 404
     assert not queue.jobs[job].order.out.parent.exists()
 
@@ -142,15 +142,15 @@ def test_what_cannot_be_dubbed_is_refused_without_a_path_and_leaves_nothing(app,
         ({"speaker": "/etc/passwd"}, "the speaker is a face's number"),
     ],
 )
-def test_a_job_that_cannot_be_meant_is_refused(app, folder, change, why):
+def test_a_bad_job_request_is_refused(app, folder, change, why):
     face, sound = (
-        hand_in(app, folder, *file).json()["file"] for file in (("face", "face.mp4"), ("sound", "speech.wav"))
+        upload(app, folder, *file).json()["file"] for file in (("face", "face.mp4"), ("sound", "speech.wav"))
     )
     answer = app.post("/jobs", json={"face": face, "sound": sound} | change)
     assert answer.status_code == 422 and why in answer.json()["error"]
 
 
-def test_other_sites_and_other_names_are_kept_out(app):
+def test_other_sites_and_host_names_are_refused(app):
     assert app.get("/", headers={"host": "evil.example"}).status_code == 400
     assert app.post("/jobs", content=b"{}", headers={"content-type": "text/plain"}).status_code == 422
     policy = app.get("/").headers["content-security-policy"]
@@ -161,9 +161,9 @@ def test_only_generators_are_offered(app):
     assert list(app.get("/choices").json()["checkpoints"]) == ["generator"]
 
 
-def test_a_job_that_is_not_wanted_any_more_is_stopped_and_the_next_is_done(app, folder, queue):
-    face = hand_in(app, folder, "face", "face.mp4").json()["file"]
-    sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
+def test_a_cancelled_job_is_stopped_and_the_next_one_runs(app, folder, queue):
+    face = upload(app, folder, "face", "face.mp4").json()["file"]
+    sound = upload(app, folder, "sound", "speech.wav").json()["file"]
     jobs = [app.post("/jobs", json={"face": face, "sound": sound, "length": "sound"}).json()["job"] for _ in range(2)]
     app.delete(f"/jobs/{jobs[0]}")
     assert over(app, jobs[0])["state"] == "stopped"
@@ -171,19 +171,19 @@ def test_a_job_that_is_not_wanted_any_more_is_stopped_and_the_next_is_done(app, 
     assert len(list(decode.frames(queue.jobs[jobs[1]].order.out))) == 30
 
 
-def test_a_worker_that_dies_takes_no_more_than_its_job(app, folder, queue):
-    face = hand_in(app, folder, "face", "face.mp4").json()["file"]
-    sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
+def test_a_worker_that_dies_fails_only_its_own_job(app, folder, queue):
+    face = upload(app, folder, "face", "face.mp4").json()["file"]
+    sound = upload(app, folder, "sound", "speech.wav").json()["file"]
     job = app.post("/jobs", json={"face": face, "sound": sound}).json()["job"]
     while queue.jobs[job].state == "waiting":
         threading.Event().wait(0.01)
     queue.worker[0].kill()
-    told = over(app, job)
-    assert told["state"] == "refused" and "the program failed at this job" in told["error"]
+    state = over(app, job)
+    assert state["state"] == "refused" and "the program failed at this job" in state["error"]
     assert over(app, app.post("/jobs", json={"face": face, "sound": sound, "length": "sound"}).json()["job"])
 
 
-def test_what_was_handed_in_and_made_goes_in_time(folder):
+def test_uploads_and_outputs_are_deleted_after_their_time(folder):
     with inside(folder), JobQueue(Limits(keep_s=0)) as queue:
         path = queue.new_path("face.mp4")
         shutil.copy("face.mp4", path)
@@ -202,10 +202,10 @@ def test_what_was_handed_in_and_made_goes_in_time(folder):
 def test_a_job_that_takes_too_long_is_stopped(folder):
     with inside(folder), JobQueue(Limits(work_s=0)) as queue, served(queue) as address:
         with httpx.Client(base_url=address, timeout=60) as app:
-            face = hand_in(app, folder, "face", "face.mp4").json()["file"]
-            sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
-            told = over(app, app.post("/jobs", json={"face": face, "sound": sound}).json()["job"])
-    assert told["state"] == "stopped" and "stopped after 0 s of work" in told["error"]
+            face = upload(app, folder, "face", "face.mp4").json()["file"]
+            sound = upload(app, folder, "sound", "speech.wav").json()["file"]
+            state = over(app, app.post("/jobs", json={"face": face, "sound": sound}).json()["job"])
+    assert state["state"] == "stopped" and "stopped after 0 s of work" in state["error"]
 
 
 def test_a_text_is_spoken_by_the_champion_whose_bytes_come_from_dvcs_cache(committed, monkeypatch):
@@ -221,24 +221,24 @@ def test_a_text_is_spoken_by_the_champion_whose_bytes_come_from_dvcs_cache(commi
     Path("face.mp4").write_bytes(shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"])
     with JobQueue() as queue, served(queue) as address, httpx.Client(base_url=address, timeout=60) as app:
         assert list(app.get("/choices").json()["checkpoints"]) == ["models:/lipgan@champion"]
-        face = hand_in(app, committed, "face", "face.mp4").json()["file"]
+        face = upload(app, committed, "face", "face.mp4").json()["file"]
         asked = {"face": face, "text": "Good morning.", "voice": "en-us", "checkpoint": "models:/lipgan@champion"}
         job = app.post("/jobs", json={**asked, "length": "sound"}).json()["job"]
-        told = over(app, job)
-        assert told["state"] == "done", told
+        state = over(app, job)
+        assert state["state"] == "done", state
         sidecar = app.get(f"/jobs/{job}/about").json()["sidecar"]
         assert weights in sidecar["made_by"]["sha256"].values() and sidecar["made_by"]["options"]["voice"] == "en-us"
         heard = decode.decode_sound(queue.jobs[job].order.out)
         assert 0.5 < len(heard) / 16000 < 3 and np.abs(heard).max() > 0.05
 
 
-def test_jobs_and_sessions_are_computed_by_the_backend_that_the_app_was_told(folder):
+def test_jobs_and_sessions_use_the_backend_of_the_app(folder):
     with inside(folder), JobQueue(backend="abacus") as queue, served(queue) as address:
         with httpx.Client(base_url=address, timeout=60) as app:
-            face = hand_in(app, folder, "face", "face.mp4").json()["file"]
-            sound = hand_in(app, folder, "sound", "speech.wav").json()["file"]
-            told = over(app, app.post("/jobs", json={"face": face, "sound": sound}).json()["job"])
-            assert told["state"] == "refused" and "--backend must be one of auto, torch" in told["error"]
+            face = upload(app, folder, "face", "face.mp4").json()["file"]
+            sound = upload(app, folder, "sound", "speech.wav").json()["file"]
+            state = over(app, app.post("/jobs", json={"face": face, "sound": sound}).json()["job"])
+            assert state["state"] == "refused" and "--backend must be one of auto, torch" in state["error"]
             pytest.importorskip("aiortc", reason="aiortc is not installed (extra live)")
             live = app.post("/live/sessions", json={"face": face, "sdp": "v=0"}).json()
             assert "--backend must be one of auto, torch" in live["error"]
@@ -264,7 +264,7 @@ def opened(browser, app, width):
     page.set_default_timeout(WAIT_S * 1000)
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.on("console", lambda said: page.problems.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("console", lambda m: page.problems.append(m.text) if m.type in ("error", "warning") else None)
     address = str(app.base_url)
     page.on("request", lambda r: r.url.startswith((address, "blob:", "data:")) or page.problems.append(r.url))
     page.goto(address)
@@ -302,18 +302,18 @@ def test_a_person_dubs_a_video_in_the_browser(browser, app, folder, queue, tmp_p
     waiting.value.save_as(tmp_path / "got.mp4")
     assert len(list(decode.frames(tmp_path / "got.mp4"))) == 30
     page.locator("[role=tab]", has_text="Lineage").click()
-    said = page.locator("#tab-lineage").inner_text()
-    assert "The video's own mark: valid" in said and "generator.safetensors" in said and "face.mp4" in said
+    lineage = page.locator("#tab-lineage").inner_text()
+    assert "The video's own mark: valid" in lineage and "generator.safetensors" in lineage and "face.mp4" in lineage
     assert str(queue.folder) not in page.content() and str(folder) not in page.content()
     assert not re.search(r"/(tmp|root|home|work)/", page.content())
     assert page.problems == []
 
 
-def test_the_page_fits_a_phone_and_says_what_is_wrong(browser, app, folder):
+def test_the_page_fits_a_phone_and_shows_errors(browser, app, folder):
     page = opened(browser, app, 390)
     page.locator("#face").set_input_files(folder / "letter.mp4")
     page.locator("#error").wait_for()
     assert page.locator("#error").inner_text().startswith("letter.mp4 is not a video or a picture")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.locator("#go").is_disabled()
-    assert [said for said in page.problems if "422" not in said] == []  # Chromium itself notes the refusal
+    assert [problem for problem in page.problems if "422" not in problem] == []  # Chromium itself logs the refusal

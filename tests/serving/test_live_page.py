@@ -1,4 +1,4 @@
-"""Live over WebRTC: sound held back until its picture is there, through the real server into a real browser."""
+"""Live over WebRTC: audio is delayed until its frame is ready; the real server with a real browser."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from test_app import CHROMIUM, folder, served, until  # noqa: F401 - folder is a
 
 from model import timing
 from tasks.live.delay import DELAY_S, Delay
-from tasks.live.stream import LOOK_AHEAD_S, WORK_S, Shown
+from tasks.live.stream import LOOK_AHEAD_S, WORK_S, StreamFrame
 from tasks.media import decode
 from tasks.serving import live_sessions
 from tasks.serving.job_queue import JobQueue
@@ -22,53 +22,53 @@ from tasks.serving.uploads import Limits
 BLOCK_S = 0.02
 
 
-def picture(number, repeated=False):
-    return Shown(number, np.zeros((2, 2, 3), np.uint8), repeated, 0.0)
+def frame(number, repeated=False):
+    return StreamFrame(number, np.zeros((2, 2, 3), np.uint8), repeated, 0.0)
 
 
-def test_sound_comes_out_once_and_in_order_and_later_by_look_ahead_and_work():
+def test_audio_comes_out_once_in_order_and_delayed_by_look_ahead_and_work():
     delay, got = Delay(), []
     for k in range(100):
-        got += [(block, delay.heard_s - block * BLOCK_S) for block in delay.hear(k, BLOCK_S)]
+        got += [(block, delay.received_s - block * BLOCK_S) for block in delay.add_sound(k, BLOCK_S)]
     assert [block for block, _ in got] == list(range(len(got))) and len(got) == 88
     assert all(LOOK_AHEAD_S + WORK_S <= late + 1e-6 <= DELAY_S + BLOCK_S for _, late in got)
 
 
-def test_a_picture_that_is_in_time_goes_out_with_its_own_sound():
+def test_a_frame_that_is_in_time_goes_out_with_its_audio():
     delay, out = Delay(), {}
     for k in range(100):
-        sounds = delay.hear(k, BLOCK_S)
+        sounds = delay.add_sound(k, BLOCK_S)
         if k % 2 == 0:
-            delay.see(picture(k // 2))  # long before it is due
-        if due := delay.picture():
+            delay.add_frame(frame(k // 2))  # long before it is due
+        if due := delay.due_frame():
             out[due[0]] = (due[1].number, sounds)
     assert len(out) >= 40 and all(number == place for place, (number, _) in out.items())
     assert all(sounds[0] == 2 * place for place, (_, sounds) in out.items())
     assert delay.num_repeated == 0
 
 
-def test_where_pictures_fall_behind_the_one_before_stays_and_the_sound_goes_on():
+def test_a_late_frame_is_skipped_and_the_audio_continues():
     delay, sounds, out = Delay(), [], []
     for k in range(200):
-        sounds += delay.hear(k, BLOCK_S)
-        if k % 8 == 0:  # one of four is made
-            delay.see(picture(k // 2))
-        out += [due] if (due := delay.picture()) else []
+        sounds += delay.add_sound(k, BLOCK_S)
+        if k % 8 == 0:  # one of four is generated
+            delay.add_frame(frame(k // 2))
+        out += [due] if (due := delay.due_frame()) else []
     places = [place for place, _ in out]
     assert places == sorted(set(places)) and sounds == list(range(len(sounds)))
     assert delay.num_repeated == delay.num_due - len(out) > 100 * 0.6
     assert all(shown.number <= place for place, shown in out)
 
 
-def test_the_newest_of_several_late_pictures_is_shown():
+def test_the_newest_of_several_late_frames_is_shown():
     delay = Delay()
-    delay.hear(0, 1.0)
+    delay.add_sound(0, 1.0)
     for number in range(5):
-        delay.see(picture(number))
-    assert delay.picture()[1].number == 4 and delay.picture() is None
+        delay.add_frame(frame(number))
+    assert delay.due_frame()[1].number == 4 and delay.due_frame() is None
 
 
-def test_sound_that_was_lost_on_the_way_is_silence_of_its_length():
+def test_lost_audio_becomes_silence_of_the_same_length():
     av, streams = pytest.importorskip("av"), pytest.importorskip("tasks.media.stream_writer")
     frame = av.AudioFrame.from_ndarray(np.ones((1, 960 * 2), np.int16), format="s16", layout="stereo")
     frame.sample_rate = 48_000
@@ -77,7 +77,7 @@ def test_sound_that_was_lost_on_the_way_is_silence_of_its_length():
     assert not made.to_ndarray().any()
 
 
-def test_a_stream_at_48_khz_is_heard_at_16_khz_in_its_place():
+def test_audio_at_48_khz_is_resampled_to_16_khz_in_place():
     av, streams = pytest.importorskip("av"), pytest.importorskip("tasks.media.stream_writer")
     tone = np.sin(np.arange(48_000) * 2 * np.pi * 440 / 48_000)
     heard, got = streams.MonoResampler(), []
@@ -168,9 +168,9 @@ def test_a_person_goes_live_in_the_browser(browser, address, queue, folder):  # 
     page.set_default_timeout(60_000)
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
     page.goto(f"{address}/live")
-    until(page, "!document.getElementById('go').disabled")  # the face that is offered
+    until(page, "!document.getElementById('go').disabled")  # the offered face is loaded
     page.locator("#label").uncheck()
     page.locator("#go").click()
     until(page, "document.getElementById('made').videoWidth > 0")
@@ -179,12 +179,12 @@ def test_a_person_goes_live_in_the_browser(browser, address, queue, folder):  # 
     with inside(folder):
         real = decode.read_image(Path("face.mp4")).astype(int)
     rows = slice(0, real.shape[0] // 3)
-    assert np.abs(pixels(page)[rows] - real[rows]).mean() < 8  # the picture's own colours
-    until(page, "document.getElementById('told').textContent.includes('ms, measured')")
+    assert np.abs(pixels(page)[rows] - real[rows]).mean() < 8  # the colours of the picture
+    until(page, "document.getElementById('measured').textContent.includes('ms, measured')")
     assert LOOK_AHEAD_S < page.evaluate("delay()") < 1.5
-    told = page.evaluate("state.told")
-    assert told["look_ahead_ms"] == 202.5 and 0 < told["work_ms"] <= told["slow_ms"]
-    assert page.evaluate("document.getElementById('told').innerText").count("ms") >= 4
+    report = page.evaluate("state.report")
+    assert report["look_ahead_ms"] == 202.5 and 0 < report["work_ms"] <= report["slow_ms"]
+    assert page.evaluate("document.getElementById('measured').innerText").count("ms") >= 4
     assert str(folder) not in page.content() and str(queue.folder) not in page.content()
 
     other = browser.new_page()
@@ -196,15 +196,15 @@ def test_a_person_goes_live_in_the_browser(browser, address, queue, folder):  # 
     other.close()
 
     [session] = queue.live.sessions.values()
-    page.close()  # nobody says goodbye
+    page.close()  # without ending the session
     until_s = time.monotonic() + 20
-    while queue.live.sessions or session.process.is_alive():  # not join: the queue's own thread waits for it too
+    while queue.live.sessions or session.process.is_alive():  # not join: the thread of the queue waits for it too
         assert time.monotonic() < until_s
         threading.Event().wait(0.1)
     assert problems == []
 
 
-def test_a_picture_without_a_face_is_refused_on_the_page_and_nothing_stays(browser, address, queue, folder):  # noqa: F811
+def test_a_picture_without_a_face_is_refused_on_the_page_and_leaves_no_session(browser, address, queue, folder):  # noqa: F811
     page = browser.new_page(viewport={"width": 390, "height": 900})
     page.goto(f"{address}/live")
     page.locator("#face").set_input_files(folder / "grey.png")
@@ -225,7 +225,7 @@ def test_a_picture_without_a_face_is_refused_on_the_page_and_nothing_stays(brows
         ({"offered": "../face.mp4"}, "the face is no longer here"),
     ],
 )
-def test_a_session_that_cannot_be_meant_is_refused(address, change, why):
+def test_a_bad_session_request_is_refused(address, change, why):
     asked = {"offered": "face.mp4", "sdp": "v=0"} | change
     answer = httpx.post(f"{address}/live/sessions", json=asked)
     assert answer.status_code == 422 and why in answer.json()["error"]

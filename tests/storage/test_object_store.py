@@ -32,7 +32,8 @@ def bucket(s3, monkeypatch, tmp_path):
     for name, value in s3.items():
         monkeypatch.setenv(name, value)
     restart(monkeypatch)
-    return f"s3://{BUCKET}/{tmp_path.name}"
+    yield f"s3://{BUCKET}/{tmp_path.name}"
+    object_store._connected.cache_clear()  # a connection without credentials must not reach other tests
 
 
 def restart(monkeypatch):

@@ -25,32 +25,32 @@ def load(**changes):
     return config.load(Path("params.yaml"))
 
 
-def test_the_trainings_differ_in_the_losses_and_in_nothing_else(tiny):
+def test_the_trainings_differ_only_in_the_losses(tiny):
     p = load(**WITH_EXPERT)
-    made = {v.name: ablations.params_of(p, v, steps=10, seed=4).train for v in ablations.variants(p.train)}
-    assert made["plain"].lip_alpha == 1 and made["cotrained"].lip_alpha == p.train.lip_alpha > 1
+    trainings = {v.name: ablations.params_of(p, v, steps=10, seed=4).train for v in ablations.variants(p.train)}
+    assert trainings["plain"].lip_alpha == 1 and trainings["cotrained"].lip_alpha == p.train.lip_alpha > 1
     active = {
         name: {term for term in ("sync", "expert", "quality", "perceptual") if getattr(t.terms, term).weight}
-        for name, t in made.items()
+        for name, t in trainings.items()
     }
     assert active["none"] == set() and active["plain"] == active["cotrained"] == {"sync"}
     assert active["expert"] == {"sync", "expert", "perceptual"} and active["quality"] == active["expert"] | {"quality"}
-    assert {t.lr for t in made.values()} == {p.train.lr} and {t.num_steps for t in made.values()} == {10}
+    assert {t.lr for t in trainings.values()} == {p.train.lr} and {t.num_steps for t in trainings.values()} == {10}
 
 
-def test_without_an_expert_in_the_loss_there_is_nothing_to_compare(tiny):
+def test_an_expert_without_weight_is_refused(tiny):
     with pytest.raises(UserError, match="have weight 0"):
         ablations.run(load(), steps=2, num_seeds=1)
 
 
 @pytest.mark.slow
-def test_five_trainings_become_tables_and_figures_and_are_not_done_again(tiny, monkeypatch):
+def test_five_trainings_give_tables_and_figures_and_are_not_repeated(tiny, monkeypatch):
     p = load(**WITH_EXPERT)
     expert_stage.run(p)
     ablations.run(p, steps=2, num_seeds=1)
-    found = json.loads((paths.EXPERIMENTS / "experiments.json").read_text())
-    assert [row["variant"] for row in found["trainings"]] == ["plain", "none", "cotrained", "expert", "quality"]
-    assert all(-1 <= row["corr_right"] <= 1 and 0 <= row["discriminator"] <= 1 for row in found["trainings"])
+    report = json.loads((paths.EXPERIMENTS / "experiments.json").read_text())
+    assert [row["variant"] for row in report["trainings"]] == ["plain", "none", "cotrained", "expert", "quality"]
+    assert all(-1 <= row["corr_right"] <= 1 and 0 <= row["discriminator"] <= 1 for row in report["trainings"])
     page = (paths.EXPERIMENTS / "experiments.html").read_text()
     assert page.count("data:image/png;base64,") == 3 and "lip-weighted L1" in page
     monkeypatch.setattr(ablations.programs, "train", None)  # a single training would fail

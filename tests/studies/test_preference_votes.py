@@ -1,4 +1,4 @@
-"""The blind page's answers: known intervals, each session once, and nothing that is not a vote."""
+"""Votes of the blind preference test: known intervals, each session once, invalid files refused."""
 
 import json
 
@@ -13,8 +13,8 @@ def vote(chosen: str, left: str = "right_audio", right: str = "wrong_audio") -> 
     return {"clip": "a", "left": left, "right": right, "chosen": chosen, "seconds": 3.1}
 
 
-def answers(path, found, session="s1", kind=preference_votes.FORMAT):
-    path.write_text(json.dumps({"format": kind, "session": session, "votes": found}))
+def answers(path, votes, session="s1", kind=preference_votes.FORMAT):
+    path.write_text(json.dumps({"format": kind, "session": session, "votes": votes}))
     return path
 
 
@@ -26,16 +26,16 @@ def test_wilson_has_its_textbook_values(wins, num, low, high):
     assert wilson(wins, num) == pytest.approx((low, high), abs=1e-4)
 
 
-def test_which_side_a_video_stood_on_does_not_matter(tmp_path):
-    found = [vote("right_audio"), vote("right_audio", "wrong_audio", "right_audio")] * 5
-    [score] = preference_votes.score(preference_votes.read([answers(tmp_path / "a.json", found)]))
+def test_the_side_of_a_video_does_not_matter(tmp_path):
+    votes = [vote("right_audio"), vote("right_audio", "wrong_audio", "right_audio")] * 5
+    [score] = preference_votes.score(preference_votes.read([answers(tmp_path / "a.json", votes)]))
     assert (score.first, score.second, score.wins, score.votes) == ("right_audio", "wrong_audio", 10, 10)
     assert score.verdict == "first" and score.low > 0.7
     [line] = preference_votes.lines([score])
     assert "chosen 10 of 10 times, 100%" in line and "people prefer right_audio" in line
 
 
-def test_six_of_ten_tell_nothing_and_none_of_ten_tells_the_other():
+def test_six_of_ten_cannot_tell_and_none_of_ten_prefers_the_other():
     assert preference_votes.score([vote("right_audio")] * 6 + [vote("wrong_audio")] * 4)[0].verdict == "cannot tell"
     assert preference_votes.score([vote("wrong_audio")] * 10)[0].verdict == "second"
 
@@ -47,15 +47,15 @@ def test_a_file_that_is_given_twice_counts_once_and_another_session_counts_too(t
     assert len(preference_votes.read([one, two])) == 5
 
 
-def test_what_is_no_vote_is_refused(tmp_path):
-    with pytest.raises(UserError, match="of format 'other'"):
+def test_invalid_files_of_votes_are_refused(tmp_path):
+    with pytest.raises(UserError, match="format is 'other'"):
         preference_votes.read([answers(tmp_path / "a.json", [], kind="other")])
     with pytest.raises(UserError, match="a vote for 'silence'"):
         preference_votes.read([answers(tmp_path / "b.json", [vote("silence")])])
     (tmp_path / "c.json").write_text("[]")
-    with pytest.raises(UserError, match="not the answers of a page"):
+    with pytest.raises(UserError, match="not a file of votes"):
         preference_votes.read([tmp_path / "c.json"])
     with pytest.raises(UserError, match="no such file"):
         preference_votes.read([tmp_path / "none.json"])
-    with pytest.raises(UserError, match="there is none"):
+    with pytest.raises(UserError, match="contain no votes"):
         preference_votes.score([])

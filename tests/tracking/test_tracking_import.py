@@ -27,7 +27,7 @@ def tracked(workspace, monkeypatch):
     return next(Path(".cache/tracking").iterdir())
 
 
-def test_a_run_in_a_folder_is_taken_into_mlflow_whole_and_once(tracked, capsys):
+def test_a_run_in_a_folder_is_imported_into_mlflow_whole_and_once(tracked, capsys):
     line = import_run.run(tracked)
     client = mlflow.MlflowClient()
     found = mlflow.search_runs(experiment_names=[tracking.EXPERIMENT], output_format="list")
@@ -38,7 +38,7 @@ def test_a_run_in_a_folder_is_taken_into_mlflow_whole_and_once(tracked, capsys):
     assert found[0].data.tags["stage"] == "train"
     there = {file.path for of in ("plots", "images") for file in client.list_artifacts(found[0].info.run_id, of)}
     assert "plots/curve.csv" in there and any(name.endswith(".png") and "val" in name for name in there)
-    with pytest.raises(UserError, match="already, as run"):
+    with pytest.raises(UserError, match="already imported"):
         import_run.run(tracked)
 
 
@@ -50,6 +50,6 @@ def test_a_folder_that_is_no_run_is_one_line(tmp_path, tracked):
         import_run.run(tracked)
 
 
-def test_what_a_run_was_holds_no_secret_and_no_path_of_the_machine(tracked):
+def test_a_runs_description_has_no_secret_and_no_path_of_the_machine(tracked):
     about = json.loads((tracked / tracking.ABOUT).read_text())
     assert set(about) == {"name", "params", "tags"} and str(Path.cwd()) not in json.dumps(about)

@@ -88,5 +88,5 @@ def test_a_batch_that_the_processes_cannot_share_is_refused(tiny, monkeypatch):
         train.run(config.load(Path("params.yaml")))
 
 
-def test_alone_nothing_is_sent():
+def test_a_single_process_sends_nothing():
     assert (ranks.num_ranks(), ranks.rank()) == (1, 0)

@@ -1,4 +1,4 @@
-"""A training that is stopped in any way goes on, and ends as if it had not been stopped."""
+"""A training that is interrupted in any way resumes, and ends with the same bytes as without the interruption."""
 
 import hashlib
 import os
@@ -47,17 +47,17 @@ def undisturbed(tiny_folder, tmp_path_factory):
     return digests(folder)
 
 
-def test_twelve_kills_at_drawn_points_change_no_bit_of_what_is_written(tiny, undisturbed):
+def test_twelve_kills_at_random_points_change_no_bit_of_the_outputs(tiny, undisturbed):
     load()
     running = command(str(ROOT / "tests/killed.py"), ".", "5", "12")
-    told, errors = running.communicate(timeout=900)
+    output, errors = running.communicate(timeout=900)
     assert running.returncode == 0, errors.decode()
-    assert told.decode().count("killed: ") == 12
+    assert output.decode().count("killed: ") == 12
     assert digests() == undisturbed
     assert not list(Path(".cache/train").glob("*/.state.pt.*")), "half-written states stayed"
 
 
-def test_sigterm_saves_at_the_next_step_and_the_same_command_goes_on(tiny, undisturbed, monkeypatch):
+def test_sigterm_saves_at_the_next_step_and_the_same_command_resumes(tiny, undisturbed, monkeypatch):
     take = Trainer._next
 
     def one_that_is_told_to_stop_at_step_7(self, batches):
@@ -105,7 +105,7 @@ def test_a_state_of_another_training_is_refused_by_name(tiny, monkeypatch):
         train.run(load())
 
 
-def test_a_state_from_elsewhere_is_gone_on_from(tiny, undisturbed, monkeypatch, capfd):
+def test_a_state_from_another_place_is_resumed(tiny, undisturbed, monkeypatch, capfd):
     with pytest.raises(Stopped):
         train.run(load(**{"train.time_limit_s": 1e-3}))
     monkeypatch.setenv("LIPGAN_STATE", str(next(Path(".cache/train").glob("*/state.pt")).rename("moved.pt")))
@@ -123,13 +123,13 @@ def test_a_damaged_state_is_one_line(tiny):
         train.run(p)
 
 
-def test_old_states_go_and_the_last_three_stay(tiny):
+def test_old_states_are_deleted_except_the_last_three(tiny):
     for lr in (0.001, 0.002, 0.003, 0.004, 0.005):
         train.run(load(**{"train.lr": lr, "train.num_steps": 1}))
     assert len(list(Path(".cache/train").glob("*"))) == 4  # three others and this one
 
 
-def test_a_state_is_what_a_process_needs_and_nothing_that_runs(tiny):
+def test_a_state_contains_what_a_process_needs_and_nothing_executable(tiny):
     train.run(load(**{"train.num_steps": 3}))
     state = checkpoints.load_state(next(Path(".cache/train").glob("*/state.pt")))
     assert state["step"] == 3 and state["good"] and state["identity"]["train.num_steps"] == 3

@@ -36,7 +36,7 @@ def load(**changes):
     return config.load(Path("params.yaml"))
 
 
-def test_a_finished_training_is_not_done_again(tiny, monkeypatch):
+def test_a_finished_training_is_not_repeated(tiny, monkeypatch):
     p = load()
     train.run(p)
     before = digests()
@@ -47,7 +47,7 @@ def test_a_finished_training_is_not_done_again(tiny, monkeypatch):
     assert digests() == before
 
 
-def test_other_parameters_never_go_on_from_this_state(tiny):
+def test_other_parameters_never_resume_from_this_state(tiny):
     keys = {
         train_state.training_key(load(**change))
         for change in ({}, {"train.lr": 0.002}, {"model.width": 0.25}, {"seed": 1})
@@ -85,7 +85,7 @@ def poisoned(monkeypatch, calls):
     return taken
 
 
-def test_a_loss_that_stays_not_finite_stops_the_run_after_going_back_and_keeps_the_last_checkpoint(tiny, monkeypatch):
+def test_a_loss_that_stays_not_finite_stops_the_run_after_rollbacks_and_keeps_the_last_checkpoint(tiny, monkeypatch):
     poisoned(monkeypatch, range(5, 1000))
     with pytest.raises(UserError, match=r"not finite before step 6, after 3 rollbacks .* lower train.lr"):
         train.run(load())
@@ -93,7 +93,7 @@ def test_a_loss_that_stays_not_finite_stops_the_run_after_going_back_and_keeps_t
     assert state["step"] == 4 and all(v.isfinite().all() for v in state["gan"]["generator"].values())
 
 
-def test_one_bad_batch_sends_the_training_back_with_a_lower_rate_and_is_told(tiny, monkeypatch, capfd):
+def test_one_bad_batch_rolls_back_with_a_lower_rate_and_is_reported(tiny, monkeypatch, capfd):
     taken = poisoned(monkeypatch, [5])
     train.run(load())
     assert taken == [0, 1, 2, 3, 4, 5, 4, 5]
@@ -107,7 +107,7 @@ def test_one_bad_batch_sends_the_training_back_with_a_lower_rate_and_is_told(tin
     assert rates == pytest.approx(wanted, rel=1e-5)  # the table has six digits
 
 
-def test_before_the_first_checkpoint_going_back_is_beginning_again(tiny, monkeypatch):
+def test_before_the_first_checkpoint_a_rollback_restarts(tiny, monkeypatch):
     assert poisoned(monkeypatch, [2]) == []
     train.run(load(**{"train.num_steps": 4}))
     about = json.loads(paths.GENERATOR.with_suffix(".json").read_text())
@@ -124,12 +124,12 @@ def test_a_state_with_a_step_that_was_not_finite_is_never_saved(tiny, monkeypatc
     assert saved == [1, 2, 2, 3, 4, 5, 6]  # 3 only when it was done again; 2 once more, with what was learnt
 
 
-def test_a_mouth_that_never_woke_is_told_once_and_training_goes_on(tiny, capfd):
-    sleepy = {"train.alarms.grace_steps": 0, "train.alarms.min_audio_effect": 1.0, "train.val_every": 2}
-    train.run(load(**sleepy))
-    told = [alarm["name"] for alarm in json.loads(paths.GENERATOR.with_suffix(".json").read_text())["alarms"]]
-    assert told.count("copies_reference") == 1
-    assert "right and wrong sound give the same mouth" in capfd.readouterr().err
+def test_a_mouth_that_never_moved_is_reported_once_and_training_continues(tiny, capfd):
+    changes = {"train.alarms.grace_steps": 0, "train.alarms.min_audio_effect": 1.0, "train.val_every": 2}
+    train.run(load(**changes))
+    names = [alarm["name"] for alarm in json.loads(paths.GENERATOR.with_suffix(".json").read_text())["alarms"]]
+    assert names.count("copies_reference") == 1
+    assert "right and wrong audio give the same mouth" in capfd.readouterr().err
 
 
 def test_the_loop_waits_for_the_device_at_rows_of_the_log_and_never_at_a_step(tiny):
@@ -165,7 +165,7 @@ def test_memory_that_runs_out_names_the_settings_to_lower(tiny, monkeypatch):
         train.run(load())
 
 
-def test_another_error_of_torch_is_no_lack_of_memory():
+def test_other_errors_of_torch_are_not_reported_as_lack_of_memory():
     with pytest.raises(RuntimeError, match="shape"), explain_out_of_memory(torch.device("cpu"), "x"):
         torch.zeros(3).view(2, 2)
 
@@ -178,7 +178,7 @@ def test_the_rate_rises_stays_and_falls_to_a_twentieth():
     assert 0.05 <= factors[-1] < 0.06
 
 
-def test_a_gpu_that_is_not_there_is_told_at_the_start(monkeypatch):
+def test_a_missing_gpu_is_reported_at_the_start(monkeypatch):
     monkeypatch.setenv("LIPGAN_DEVICE", "cuda")
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")

@@ -57,7 +57,7 @@ def with_expert(with_expert_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("LIPGAN_CACHE", str(tmp_path / "p/.cache"))
 
 
-def test_a_batch_begins_with_runs_of_one_clip_and_identity_in_the_order_of_time(with_expert):
+def test_a_batch_begins_with_runs_of_one_clip_and_identity_in_time_order(with_expert):
     p = load()
     clips = Clips(paths.INDEX, paths.SHARDS, "train")
     rows = loader.Epoch(clips, p.train, seed=0, epoch=0, per_clip=8, flip=True).rows(0)
@@ -85,7 +85,7 @@ def test_ranks_share_the_runs_and_the_single_frames_of_a_batch(with_expert):
     assert all(torch.equal(one, other) for one, other in zip(joined, batch, strict=True))
 
 
-def test_training_clips_are_changed_and_validation_is_not(with_expert):
+def test_training_clips_are_augmented_and_validation_is_not(with_expert):
     clips, p = Clips(paths.INDEX, paths.SHARDS, "train"), load()
     unchanged = load(
         **{
@@ -104,7 +104,7 @@ def test_training_clips_are_changed_and_validation_is_not(with_expert):
     assert all(torch.equal(a, b) for a, b in zip(fixed, same, strict=True))
 
 
-def test_the_generator_begins_with_the_experts_hearing(with_expert):
+def test_the_generator_is_initialised_with_the_experts_audio_encoder(with_expert):
     gan = train.make_gan(load(), torch.device("cpu"))
     weights, _ = checkpoints.load(paths.EXPERT)
     for network in (gan.generator, gan.shown):
@@ -124,7 +124,7 @@ def test_without_an_expert_file_a_loss_that_needs_it_is_one_line_and_one_that_do
     train.run(load(**off | {"train.audio_from_expert": "never", "train.num_steps": 2}))
 
 
-def test_a_run_with_every_term_stopped_and_gone_on_with_ends_with_the_same_weights(with_expert, monkeypatch):
+def test_an_interrupted_run_with_every_term_resumes_to_the_same_weights(with_expert, monkeypatch):
     p = load()
     train.run(p)
     whole = hashlib.sha256(paths.GENERATOR.read_bytes()).hexdigest()
@@ -152,11 +152,11 @@ def test_a_run_with_every_term_stopped_and_gone_on_with_ends_with_the_same_weigh
 
 
 @pytest.mark.parametrize(("how", "stays"), [("frozen", True), ("first", False)])
-def test_a_frozen_hearing_stays_the_experts_and_the_rest_learns(with_expert, how, stays):
+def test_a_frozen_audio_encoder_stays_the_experts_and_the_rest_learns(with_expert, how, stays):
     train.run(load(**{"train.audio_from_expert": how, "train.num_steps": 2}))
     made, _ = checkpoints.load(paths.GENERATOR)
     expert, _ = checkpoints.load(paths.EXPERT)
-    heard = [torch.equal(made[name], weight) for name, weight in expert.items() if name.startswith("audio_code.")]
-    assert all(heard) if stays else not all(heard)
+    equal = [torch.equal(made[name], weight) for name, weight in expert.items() if name.startswith("audio_code.")]
+    assert all(equal) if stays else not all(equal)
     begun = train.make_gan(load(), torch.device("cpu")).shown.state_dict()
     assert not torch.equal(begun["picture.2.weight"], made["picture.2.weight"])

@@ -1,0 +1,63 @@
+"""One frame with a new mouth: the library's frame warped to where the mouth is wanted, joined with what is around it.
+
+Jaw and cheeks of the frame itself follow the mouth, so that a chin goes down where a mouth opens. Outside the region no
+value of the frame changes.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from model import mouth_choice
+from model.head_track import Heads
+from tasks.compositor import join, warp
+from tasks.compositor.library import MOUTH, Library
+from tasks.features.face_track import Frame
+
+FULL_FROM = (
+    0.5  # of the weight of a change: from there on the mouth is wholly the library's, and only its shape differs
+)
+
+
+class Composed(NamedTuple):
+    frame_HW3: Frame
+    seam_levels: float
+
+
+def chosen(library: Library, wanted_TS3: np.ndarray, angles_T2: np.ndarray, light_T: np.ndarray) -> np.ndarray:
+    """The library's mouth for each frame of a target with these angles and levels.  Shape: -> (T,) int"""
+    want_TD = mouth_choice.features(wanted_TS3, angles_T2, light_T)
+    return mouth_choice.choose(library.features_ND, want_TD, library.next_N)
+
+
+def compose(
+    frame_HW3: Frame, library: Library, heads: Heads, t: int, wanted_S3: np.ndarray, number: int, weight: float
+) -> Composed:
+    """`heads`: of the target, frame t of them is this one; `number`: of the library; `weight` in (0, 1]"""
+    geometry = library.geometry
+    shape_P3 = heads.canonical_TP3[t]
+    shift_P3 = geometry.along_PS @ (weight * (wanted_S3 - shape_P3[MOUTH]))
+    target_V2 = geometry.vertices(heads.mesh(t), heads.turn_T33[t])
+    wanted_V2 = geometry.vertices(heads.mesh(t, shape_P3 + shift_P3), heads.turn_T33[t])
+    wanted_V2[geometry.ring()] = target_V2[geometry.ring()]
+    maps = warp.maps(geometry, wanted_V2, target_V2, library.vertices_NV2[number], frame_HW3.shape[:2])
+    if maps is None:
+        return Composed(frame_HW3, 0.0)
+    height, width = maps.weight_HW.shape
+    rows, columns = slice(maps.top, maps.top + height), slice(maps.left, maps.left + width)
+    original = frame_HW3[rows, columns]
+    old = warp.moved(original, maps.jaw_2HW, (0, 0)) if maps.moved_HW.any() else original
+    picture, (left, top) = library.picture(number)
+    new = warp.moved(picture, maps.library_2HW, (maps.left - left, maps.top - top))
+    made, seam_levels = join.joined(new, old, maps.weight_HW, min(1.0, weight / FULL_FROM))
+    changed = (maps.weight_HW > 0) | maps.moved_HW
+    return Composed(_patched(frame_HW3, rows, columns, made, changed), seam_levels)
+
+
+def _patched(frame_HW3: Frame, rows: slice, columns: slice, made: np.ndarray, changed: np.ndarray) -> Frame:
+    """Into what was decoded, where that can be encoded again: then only what changes goes through RGB."""
+    if not isinstance(frame_HW3, np.ndarray) and frame_HW3.is_coded():
+        return frame_HW3.patched(columns.start, rows.start, made, changed)
+    whole = frame_HW3.copy() if isinstance(frame_HW3, np.ndarray) else frame_HW3.rgb()
+    np.copyto(whole[rows, columns], made, where=changed[..., None])
+    return whole

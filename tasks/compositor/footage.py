@@ -1,0 +1,180 @@
+"""One person through a film: the mesh of every frame, and pictures of the mouth, as files in a work folder.
+
+Memory holds a batch of frames, whatever the film's length: meshes are read where they are needed, pictures of mouths
+lie as JPEGs, in full size and full colour, one after the other in a file.
+
+Shape letters: T frames of the film
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from model.head_track import REACH, Heads, steady
+from tasks.core.files import all_or_nothing
+from tasks.features.face_mesh import NUM_POINTS, Tracker
+from tasks.features.face_track import Frame
+from tasks.features.lip_refiner import BATCH, LipRefiner
+
+AROUND = (
+    172,
+    136,
+    150,
+    149,
+    176,
+    148,
+    152,
+    377,
+    400,
+    378,
+    379,
+    365,
+    397,
+    2,
+    98,
+    327,
+)  # jaw and nose: the picture's box
+MARGIN = 0.06  # of its sides
+JPEG_QUALITY = 98
+MOST_PICTURES = 7500  # of mouths: five minutes
+BLOCK = 50  # frames: of a longer film, blocks of so many are kept, evenly spread
+MESH, MOUTHS, INDEX = "mesh.npy", "mouths.bin", "footage.npz"
+
+
+@dataclass
+class Footage:
+    """
+    mesh_T4683  float32, px of the frame, from a file; nan where no face is held
+    run_T       the number of the run of frames of one face that follow each other; -1: no face
+    at_T4       of the mouth's picture: its place in the file, length, and left and top in the frame; 0 long: none
+    light_T     mean level around the lips
+    """
+
+    folder: Path
+    mesh_T4683: np.ndarray
+    run_T: np.ndarray
+    at_T4: np.ndarray
+    light_T: np.ndarray
+
+    def heads(self, low: int, high: int) -> tuple[np.ndarray, Heads]:
+        """Frames low .. high - 1 that have a face, and their heads, steadied within their runs."""
+        found, parts = [], []
+        for first, end in self._runs(max(0, low - REACH), min(len(self.run_T), high + REACH)):
+            inside = slice(max(low, first) - first, max(0, min(high, end) - first))
+            if inside.stop <= inside.start:
+                continue
+            heads = steady(np.asarray(self.mesh_T4683[first:end]))
+            found.append(np.arange(first, end)[inside])
+            parts.append([part[inside] for part in heads])
+        if not found:
+            return np.zeros(0, int), Heads(np.zeros((0, NUM_POINTS, 3)), np.zeros((0, 3, 3)), np.zeros((0, 3)))
+        return np.concatenate(found), Heads(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+    def picture(self, t: int) -> tuple[np.ndarray, tuple[int, int]]:
+        """The mouth of frame t, and left and top of it in the frame.  Shape: -> (h, w, 3) uint8 RGB"""
+        start, length, left, top = self.at_T4[t].tolist()
+        with (self.folder / MOUTHS).open("rb") as file:
+            file.seek(start)
+            coded = np.frombuffer(file.read(length), np.uint8)
+        picture = cv2.imdecode(coded, cv2.IMREAD_COLOR_RGB)
+        assert picture is not None  # it was written by `record`
+        return picture, (left, top)
+
+    def _runs(self, low: int, high: int) -> Iterator[tuple[int, int]]:
+        run_T = self.run_T[low:high]
+        bounds = [0, *(np.flatnonzero(np.diff(run_T)) + 1).tolist(), len(run_T)]
+        for first, end in itertools.pairwise(bounds):
+            if end > first and run_T[first] >= 0:
+                yield low + first, low + end
+
+
+def record(frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, folder: Path) -> Footage:
+    """Go through a film once; or, where the folder holds what came of it, read that.
+
+    boxes_T4  of the detector, px; nan where there is none
+    who_T     the number of the face, -1: none is wanted
+    """
+    if (folder / INDEX).is_file():
+        return read(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = (len(who_T), NUM_POINTS, 3)
+    mesh_T4683 = np.lib.format.open_memmap(folder / MESH, mode="w+", dtype=np.float32, shape=shape)
+    mesh_T4683[...] = np.nan
+    at_T4, light_T = np.zeros((len(who_T), 4), np.int64), np.zeros(len(who_T), np.float32)
+    keep_T, refiner, tracker, last = kept(who_T), LipRefiner(), Tracker(), -1
+    pending: list[tuple[int, np.ndarray, np.ndarray]] = []
+
+    def settle() -> None:
+        if pending:
+            numbers, meshes, crops = zip(*pending, strict=True)
+            mesh_T4683[list(numbers)] = refiner(np.stack(crops), np.stack(meshes))
+            pending.clear()
+
+    with (folder / MOUTHS).open("wb") as file:
+        for t, frame_HW3 in enumerate(frames):
+            if t >= len(who_T) or who_T[t] < 0:
+                continue
+            if who_T[t] != last:
+                tracker, last = Tracker(), who_T[t]
+            mesh = tracker.step(frame_HW3, boxes_T4[t])
+            if mesh is None:
+                continue
+            crop_HW3 = refiner.crop(frame_HW3, mesh.points_4683)
+            light_T[t] = crop_HW3.mean()
+            pending.append((t, mesh.points_4683, crop_HW3))
+            if keep_T[t] and (cut := _mouth(frame_HW3, mesh.points_4683)) is not None:
+                coded, left, top = cut
+                at_T4[t] = file.tell(), len(coded), left, top
+                file.write(coded)
+            if len(pending) == BATCH:
+                settle()
+        settle()
+    mesh_T4683.flush()
+    found_T = np.isfinite(mesh_T4683[:, 0, 0])
+    with all_or_nothing(folder / INDEX) as partial, partial.open("wb") as out:
+        np.savez(out, run_T=runs(found_T, who_T), at_T4=at_T4, light_T=light_T)
+    return read(folder)
+
+
+def read(folder: Path) -> Footage:
+    with np.load(folder / INDEX) as arrays:
+        return Footage(
+            folder, np.load(folder / MESH, mmap_mode="r"), arrays["run_T"], arrays["at_T4"], arrays["light_T"]
+        )
+
+
+def runs(found_T: np.ndarray, who_T: np.ndarray) -> np.ndarray:
+    """A number for each run of frames that show the same face, -1 where none is.  Shape: (T,), (T,) -> (T,)"""
+    breaks = np.ones(len(found_T), bool)
+    breaks[1:] = (found_T[1:] != found_T[:-1]) | (who_T[1:] != who_T[:-1])
+    return np.where(found_T, np.cumsum(breaks), -1)
+
+
+def kept(who_T: np.ndarray) -> np.ndarray:
+    """Of which frames a picture is kept.  Shape: -> (T,) bool"""
+    wanted_T = who_T >= 0
+    share = MOST_PICTURES / max(1, int(wanted_T.sum()))
+    if share >= 1:
+        return wanted_T
+    block_T = np.arange(len(who_T)) // BLOCK
+    return wanted_T & (np.floor((block_T + 1) * share) > np.floor(block_T * share))
+
+
+def _mouth(frame_HW3: Frame, points_4683: np.ndarray) -> tuple[bytes, int, int] | None:
+    """The picture of a mouth, coded; left and top of it."""
+    corners = points_4683[list(AROUND), :2]
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    room = MARGIN * (high - low) + 2
+    height, width = frame_HW3.shape[:2]
+    left, top = (max(0, int(n)) for n in np.floor(low - room))
+    right, bottom = (min(int(n), most) for n, most in zip(np.ceil(high + room), (width, height), strict=True))
+    if right - left < 4 or bottom - top < 4:
+        return None
+    flags = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+             cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]  # fmt: skip
+    _, coded = cv2.imencode(".jpg", frame_HW3[top:bottom, left:right][..., ::-1], flags)
+    return coded.tobytes(), left, top

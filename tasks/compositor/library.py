@@ -1,0 +1,119 @@
+"""The mouths of one person, from one film or several: what each looks like, and which follow each other.
+
+Shape letters: N mouths, S = 59 mouth points, V vertices of the person's geometry
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model import head_mesh, mouth_choice
+from model.head_track import Heads, angles_deg
+from tasks.compositor.footage import Footage
+from tasks.compositor.geometry import Geometry
+
+CHUNK = 512  # frames looked at together
+MOST_TURNED_DEG = 40.0  # yaw or pitch: beyond, half of a mouth is not seen
+MOST_SHUT = 0.08  # distances of the eyes: a mouth that rests wider open than this is not closed
+LOWER_SHARE = 0.7  # of the way that lips go to close
+MOUTH = list(head_mesh.MOUTH)
+
+
+@dataclass
+class Library:
+    """
+    closed_S3   the person's closed mouth on the canonical head
+    features_ND what `mouth_choice` compares
+    next_N      the mouth that follows each in its film, -1: none
+    """
+
+    footage: Sequence[Footage]
+    geometry: Geometry
+    closed_S3: np.ndarray
+    features_ND: np.ndarray
+    vertices_NV2: np.ndarray
+    next_N: np.ndarray
+    film_N: np.ndarray
+    frame_N: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.frame_N)
+
+    def picture(self, n: int) -> tuple[np.ndarray, tuple[int, int]]:
+        return self.footage[self.film_N[n]].picture(int(self.frame_N[n]))
+
+
+def build(footage: Sequence[Footage]) -> Library | None:
+    """None where no frame of the films shows a mouth that can be used."""
+    parts = [(film, *part) for film, one in enumerate(footage) for part in _chunks(one)]
+    if not parts:
+        return None
+    mouths_NS3 = np.concatenate([heads.canonical_TP3[:, MOUTH] for _, _, heads in parts])
+    opening_N = head_mesh.mouth_opening(mouths_NS3)
+    shut_N = opening_N <= np.quantile(opening_N, head_mesh.RESTING)
+    ends = np.cumsum([len(frames) for _, frames, _ in parts])[:-1]
+    resting = [heads.canonical_TP3[mine] for (_, _, heads), mine in zip(parts, np.split(shut_N, ends), strict=True)]
+    closed_P3 = np.concatenate(resting).mean(axis=0)
+    closed_P3[MOUTH] = shut(closed_P3[MOUTH])
+    geometry = Geometry(closed_P3)
+    frame_N = np.concatenate([frames for _, frames, _ in parts])
+    film_N = np.concatenate([np.full(len(frames), film) for film, frames, _ in parts])
+    run_N = np.concatenate([footage[film].run_T[frames] for film, frames, _ in parts])
+    light_N = np.concatenate([footage[film].light_T[frames] for film, frames, _ in parts])
+    angles_N2 = np.concatenate([angles_deg(heads) for _, _, heads in parts])
+    follows = (np.diff(frame_N) == 1) & (np.diff(film_N) == 0) & (np.diff(run_N) == 0)
+    return Library(
+        footage,
+        geometry,
+        closed_P3[MOUTH],
+        mouth_choice.features(mouths_NS3, angles_N2, light_N),
+        np.concatenate([vertices(geometry, heads) for _, _, heads in parts]),
+        np.append(np.where(follows, np.arange(1, len(frame_N)), -1), -1),
+        film_N,
+        frame_N,
+    )
+
+
+def shut(closed_S3: np.ndarray) -> np.ndarray:
+    """A mouth that is closed but for a little, wholly closed: people's lips are seldom seen to touch when they rest.
+
+    Most of the way is the lower lip's. One that stands wide open is left as it is.
+    Shape: (59, 3) canonical -> the same, new
+    """
+    closed_S3 = head_mesh.without_overlap(closed_S3[None])[0]
+    lower, upper = list(head_mesh.LOWER_INNER), list(head_mesh.UPPER_INNER)
+    gap_9 = closed_S3[lower, 1] - closed_S3[upper, 1]
+    if gap_9.max() > MOST_SHUT:
+        return closed_S3
+    closed_S3[lower, 1] -= LOWER_SHARE * gap_9
+    closed_S3[upper, 1] += (1 - LOWER_SHARE) * gap_9
+    return closed_S3
+
+
+def vertices(geometry: Geometry, heads: Heads) -> np.ndarray:
+    """Shape: -> (T, V, 2) float32 px"""
+    return np.stack([geometry.vertices(heads.mesh(t), heads.turn_T33[t]) for t in range(len(heads.shift_T3))]).astype(
+        np.float32
+    )
+
+
+def usable(heads: Heads) -> np.ndarray:
+    """Whether the mouth is seen from near enough to the front.  Shape: -> (T,) bool"""
+    return (np.abs(angles_deg(heads)) < MOST_TURNED_DEG).all(axis=1)
+
+
+def _chunks(footage: Footage) -> Iterator[tuple[np.ndarray, Heads]]:
+    """Frames with a picture of a usable mouth, and their heads, lips apart where they crossed."""
+    for low in range(0, len(footage.run_T), CHUNK):
+        frames, heads = footage.heads(low, low + CHUNK)
+        good = (footage.at_T4[frames, 1] > 0) & usable(heads)
+        if good.any():
+            yield frames[good], apart(Heads(*(part[good] for part in heads)))
+
+
+def apart(heads: Heads) -> Heads:
+    """Lips of a closed mouth, whose points cross by a little, touch."""
+    canonical_TP3 = heads.canonical_TP3.copy()
+    canonical_TP3[:, MOUTH] = head_mesh.without_overlap(canonical_TP3[:, MOUTH])
+    return heads._replace(canonical_TP3=canonical_TP3)

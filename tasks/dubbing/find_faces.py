@@ -1,0 +1,49 @@
+"""Pass 1 over a picture or video: every face in it, kept in the work folder so that an interrupted run resumes."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model import timing
+from model.params import FaceParams
+from tasks.core.ahead import ahead
+from tasks.core.errors import UserError
+from tasks.core.progress import bar
+from tasks.dubbing import look, work_folder
+from tasks.dubbing.look import Points, Seen
+from tasks.dubbing.options import Box
+from tasks.media import containers, decode, native_rate
+
+
+def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folder: Path) -> Seen:
+    """Pass 1, or its result if an interrupted run left it.  Errors: UserError if no face is found."""
+    kept = folder / "seen.npz"
+    if kept.is_file():
+        return work_folder.load(kept)
+    with containers.readable(face):
+        if decode.is_image(face):
+            box_4 = None if box is None else np.array(box)
+            seen = look.picture_face(decode.read_image(face), p, points, box_4)
+        else:
+            if box is not None:
+                raise UserError("--box is for pictures; in a video choose the face by --speaker x,y@seconds")
+            info = decode.probe(face)
+            total = max(1, round(info.duration_s * (info.fps or timing.FPS)))
+            with contextlib.closing(native_rate.pictures(face)) as pictures:
+                seen = look.look(counted(ahead(pictures, 4), total, "finding faces"), p, points)
+    if not seen.faces:
+        searched = "the picture" if decode.is_image(face) else f"{len(seen.times_s)} frames"
+        advice = "; or give its place with --box" * decode.is_image(face)
+        raise UserError(f"{face}: no face found in {searched}; it must be frontal and upright{advice}")
+    work_folder.save(kept, seen)
+    return seen
+
+
+def counted(frames: Iterable[Any], total: int, what: str) -> Iterator[Any]:
+    with bar(total, what, "frame") as progress:
+        for frame in frames:
+            yield frame
+            progress.update()

@@ -1,0 +1,246 @@
+"""The mesh generator's mouth: the motion that the sound asks for, shown by the person's own mouths.
+
+Before the frames are made, the film is gone through once more for the mesh of every frame and a picture of every mouth.
+"""
+
+import contextlib
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model import faces, timing
+from model.head_track import Heads, angles_deg
+from model.motion import Motion
+from tasks.compositor import compose, footage, library
+from tasks.compositor.footage import Footage
+from tasks.compositor.library import Library
+from tasks.core.ahead import ahead
+from tasks.core.errors import UserError
+from tasks.dubbing import hear, speaker
+from tasks.dubbing.find_faces import counted, find_faces
+from tasks.dubbing.idle import Sway
+from tasks.dubbing.likeness import Recogniser
+from tasks.dubbing.look import Seen
+from tasks.dubbing.networks import Mesh
+from tasks.dubbing.options import Options
+from tasks.dubbing.plan import Plan
+from tasks.dubbing.script import Script
+from tasks.dubbing.speaker import Choice
+from tasks.features import crop
+from tasks.features.face_track import Frame
+from tasks.media import decode, native_rate
+
+JUDGED_PX = 96  # side of the crops that the sync expert sees
+LEAST_EYES_PX = 12.0  # between the eyes' outer corners: smaller faces stay as they are
+CHUNK = 512  # frames looked at together
+PIECE_S, CONTEXT_S = 120, 2  # of sound that the network hears at a time, and what it hears around it
+
+
+@dataclass(frozen=True)
+class Target:
+    """The film that is dubbed: its heads, and why a frame cannot be changed ("" where it can).
+
+    Shape: angles_T2 degrees, why_T of str
+    """
+
+    footage: Footage
+    angles_T2: np.ndarray
+    why_T: np.ndarray
+
+
+class Person:
+    """Who is dubbed: `learn` goes through the film, `mouths` then makes frames.
+
+    about: what the sidecar says of it
+    """
+
+    def __init__(self, face: Path, network: Mesh, folder: Path, options: Options, recogniser: Recogniser) -> None:
+        self.face, self.network, self.folder, self.options = face, network, folder, options
+        self.recogniser = recogniser
+        self.about: dict[str, Any] = {}
+
+    def learn(self, seen: Seen, choice: Choice, sway: Sway | None) -> np.ndarray:
+        """The mesh of the film, and the library of mouths.  Shape: -> why each frame cannot be changed, "" where it can
+
+        Errors: UserError where no mouth of the person can be used
+        """
+        own = record(self.face, seen, choice.who_T, self.folder / "face")
+        more = [self.further(number, Path(video), seen, choice) for number, video in enumerate(self.options.library)]
+        built = library.build(more or [own])
+        if built is None:
+            where = "--library" if more else str(self.face)
+            raise UserError(f"{where}: no frame shows the speaker's mouth from near the front, whole; see --generator")
+        self.library = built
+        self.about |= {"library_mouths": len(built)}
+        self.target = target(own, seen.size_hw, sway, len(choice.who_T))
+        return self.target.why_T
+
+    def further(self, number: int, video: Path, seen: Seen, choice: Choice) -> Footage:
+        """More footage of the person.  Errors: UserError where it shows nobody, or somebody else"""
+        folder, by = self.folder / f"library{number}", self.recogniser
+        folder.mkdir(exist_ok=True)
+        elsewhere = find_faces(video, self.network.p, self.network.points, None, folder)
+        dubbed = sorted(set(choice.who_T[choice.who_T >= 0].tolist()))
+        who_T, alike = same_person(elsewhere, [speaker.looks(seen.faces[k], by) for k in dubbed], by)
+        self.about.setdefault("library_likeness", {})[video.name] = round(alike, 3)
+        if alike < by.same:
+            raise UserError(
+                f"--library {video}: nobody in it looks like who is dubbed: the nearest by {alike:.2f}, wanted "
+                f"{by.same}"
+            )
+        return record(video, elsewhere, who_T, folder)
+
+    def mouths(self, script: Script, *, judged: bool) -> "MeshMouths":
+        """After `learn`.  judged: whether the sync expert will look at what is made"""
+        num_samples = script.mfcc_FW.shape[1] // timing.COLUMNS_PER_FRAME * timing.SAMPLES_PER_FRAME
+        sound = hear.timeline(script.lines, num_samples)
+        wanted_NS3 = wanted(self.network.motion, sound, script.plan, self.library.closed_S3, self.options.strength)
+        path_N = chosen(self.target, self.library, wanted_NS3, script.plan)
+        return MeshMouths(script.seen, script.plan, self.target, self.library, wanted_NS3, path_N, judged)
+
+
+def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path) -> Footage:
+    """The chosen faces of a film or picture."""
+    boxes_T4 = np.full((len(who_T), 4), np.nan)
+    for number, one in enumerate(seen.faces):
+        mine = np.arange(one.first, one.end)[(who_T[one.first : one.end] == number) & one.found_N]
+        boxes_T4[mine] = one.boxes_N4[mine - one.first]
+    if decode.is_image(face):
+        return footage.record([decode.read_image(face)], boxes_T4[:1], who_T[:1], folder)
+    with contextlib.closing(native_rate.pictures(face)) as pictures:
+        shown = counted(ahead((picture for picture, _ in pictures), 4), len(who_T), "learning mouths")
+        return footage.record(shown, boxes_T4, who_T, folder)
+
+
+def target(film: Footage, size_hw: tuple[int, int], sway: Sway | None, num_frames: int) -> Target:
+    """`sway`: of a picture that moves for so many frames."""
+    if sway is not None:
+        film = swaying(film, sway, num_frames)
+    angles_T2 = np.full((len(film.run_T), 2), np.nan)
+    why_T = np.where(film.run_T < 0, "no_mesh", "").astype("<U8")
+    for low in range(0, len(film.run_T), CHUNK):
+        frames, heads = film.heads(low, low + CHUNK)
+        angles_T2[frames] = angles_deg(heads)
+        for k, t in enumerate(frames.tolist()):
+            why_T[t] = _why(heads, k, size_hw)
+    return Target(film, angles_T2, why_T)
+
+
+def swaying(film: Footage, sway: Sway, num_frames: int) -> Footage:
+    """A picture's footage as that of a film in which the head moves."""
+    mesh_T4683 = np.repeat(np.asarray(film.mesh_T4683[:1]), num_frames, axis=0)
+    for t in range(num_frames):
+        mesh_T4683[t, :, :2] = sway.moved(mesh_T4683[t, :, :2], t)
+    return Footage(
+        film.folder,
+        mesh_T4683,
+        np.repeat(film.run_T[:1], num_frames),
+        np.repeat(film.at_T4[:1], num_frames, axis=0),
+        np.repeat(film.light_T[:1], num_frames),
+    )
+
+
+def _why(heads: Heads, t: int, size_hw: tuple[int, int]) -> str:
+    """Why the mouth of a head cannot be changed, "" where it can."""
+    lips_2 = heads.mesh(t)[library.MOUTH[:40], :2]
+    height, width = size_hw
+    if np.linalg.norm(heads.turn_T33[t, 0]) < LEAST_EYES_PX:  # 1 on the canonical head is the eyes' distance
+        return "small"
+    if lips_2.min() < 0 or lips_2[:, 0].max() > width or lips_2[:, 1].max() > height:
+        return "cut_off"
+    return "" if library.usable(Heads(*(part[t : t + 1] for part in heads)))[0] else "profile"
+
+
+def wanted(
+    motion: Motion, sound: Iterable[np.ndarray], plan: Plan, closed_S3: np.ndarray, strength: float
+) -> np.ndarray:
+    """The mouth of each output frame; memory holds a piece of the sound.
+
+    sound   16 kHz, in blocks, from the output's first frame on
+    Shape:  -> (N, 59, 3) float32 on the canonical head
+    """
+    middles_N = (plan.times_s + plan.ends_s) / 2
+    made = np.zeros((len(middles_N), *closed_S3.shape), np.float32)
+    for start_s, piece in _pieces(sound):
+        first_s = start_s + CONTEXT_S if start_s else 0.0
+        mine = (middles_N >= first_s) & (middles_N < first_s + PIECE_S)
+        if mine.any():
+            made[mine] = motion.mouths(piece, middles_N[mine] - start_s, closed_S3, strength)
+    return made
+
+
+def _pieces(sound: Iterable[np.ndarray]) -> Iterator[tuple[float, np.ndarray]]:
+    """Where each piece begins, and its sound with its surroundings."""
+    context, whole = (round(s * timing.SAMPLE_RATE_HZ) for s in (CONTEXT_S, PIECE_S))
+    blocks, have, first = iter(sound), np.zeros(0, np.float32), True
+    start_s = 0.0
+    while True:
+        needed = whole + context * (1 if first else 2)
+        parts = [have]
+        num = len(have)
+        while num < needed and (block := next(blocks, None)) is not None:
+            parts.append(block)
+            num += len(block)
+        have = np.concatenate(parts)
+        yield start_s, have[:needed]
+        if num < needed:
+            return
+        done = whole - (context if first else 0)
+        have, start_s, first = have[done:], start_s + done / timing.SAMPLE_RATE_HZ, False
+
+
+def chosen(target: Target, mouths: Library, wanted_NS3: np.ndarray, plan: Plan) -> np.ndarray:
+    """The library's mouth of each output frame that is changed, -1 of others.  Shape: -> (N,)"""
+    changed_N = plan.weight_N > 0
+    path_N = np.full(len(changed_N), -1)
+    bounds = np.flatnonzero(np.diff(changed_N.astype(np.int8), prepend=0, append=0))
+    for first, end in bounds.reshape(-1, 2).tolist():
+        shown = plan.source_N[first:end]
+        path_N[first:end] = compose.chosen(
+            mouths, wanted_NS3[first:end], target.angles_T2[shown], target.footage.light_T[shown]
+        )
+    return path_N
+
+
+@dataclass
+class MeshMouths:
+    """judged: whether the sync expert will look at what is made"""
+
+    seen: Seen
+    plan: Plan
+    target: Target
+    library: Library
+    wanted_NS3: np.ndarray
+    path_N: np.ndarray
+    judged: bool
+
+    def change(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[tuple[Frame, np.ndarray, float]]:
+        shown = self.plan.source_N[at]
+        frames, heads = self.target.footage.heads(int(shown.min()), int(shown.max()) + 1)
+        heads, within = library.apart(heads), np.searchsorted(frames, shown)
+        face = self.seen.faces[number]
+        boxes_B4 = faces.crop_boxes(face.boxes_N4[shown - face.first])
+        done: list[tuple[Frame, np.ndarray, float]] = []
+        for n, k, frame, box in zip(at.tolist(), within.tolist(), batch, boxes_B4, strict=True):
+            made, seam = compose.compose(
+                frame, self.library, heads, k, self.wanted_NS3[n], int(self.path_N[n]), float(self.plan.weight_N[n])
+            )
+            judged = crop.crop(made, box, JUDGED_PX) if self.judged else np.zeros((0, 0, 3), np.uint8)
+            done.append((made, judged, seam))
+        return done
+
+
+def same_person(seen: Seen, looks: Sequence[np.ndarray], by: Recogniser) -> tuple[np.ndarray, float]:
+    """Of another film, the faces that look most like the person; and how much.  Shape: -> (T,) int, likeness"""
+    alike = [max(by.alike(one, speaker.looks(face, by)) for one in looks) for face in seen.faces]
+    who_T = np.full(len(seen.times_s), -1)
+    for start, end in itertools.pairwise([*seen.shots, len(seen.times_s)]):
+        here = [k for k, face in enumerate(seen.faces) if start <= face.first < end]
+        for k in sorted(here, key=lambda k: alike[k]):
+            face = seen.faces[k]
+            who_T[face.first : face.end] = k
+    return who_T, max(alike)

@@ -1,0 +1,158 @@
+"""The mouth of a real person, shown in the person's own film."""
+
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+from conftest import REAL
+
+from model import head_mesh
+from model.head_track import Heads
+from tasks.compositor import compose, footage, library
+from tasks.features import lip_refiner, mesh_model
+from tasks.features.face_mesh import track
+from tasks.features.face_track import detect
+from tasks.media import decode
+
+CLIP = REAL / "grid_lbax4n.mpg"
+NUM = 40
+pytestmark = [
+    pytest.mark.skipif(not CLIP.is_file(), reason="the real clips in ../shared/real are not here"),
+    pytest.mark.skipif(not mesh_model.path().is_file(), reason=f"no model: `{mesh_model.COMMAND}`"),
+    pytest.mark.skipif(not lip_refiner.RELEASED.is_file(), reason="the lip refiner's weights are not here"),
+]
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return np.stack(list(itertools.islice(decode.frames(CLIP), NUM)))
+
+
+def recorded(frames, folder):
+    boxes_T4 = np.full((len(frames), 4), np.nan)
+    boxes_T4[0] = detect(frames[0], 640)[0]
+    return footage.record(frames, boxes_T4, np.zeros(len(frames), int), folder)
+
+
+@pytest.fixture(scope="module")
+def person(frames, tmp_path_factory):
+    return recorded(frames, tmp_path_factory.mktemp("person"))
+
+
+@pytest.fixture(scope="module")
+def mouths(person):
+    return library.build([person])
+
+
+@pytest.fixture(scope="module")
+def heads(person):
+    return library.apart(person.heads(0, NUM)[1])
+
+
+def made(frames, mouths, heads, wanted_TS3, path, weight=1.0):
+    return np.stack(
+        [
+            compose.compose(frames[t], mouths, heads, t, wanted_TS3[t], int(number), weight).frame_HW3
+            for t, number in enumerate(path)
+        ]
+    )
+
+
+def lower_face(mouths, heads, t, shape):
+    """Where something may change: from the nose down, to a little beyond the jaw."""
+    inside = np.zeros(shape[:2], np.uint8)
+    vertices = mouths.geometry.vertices(heads.mesh(t), heads.turn_T33[t])
+    cv2.fillConvexPoly(inside, cv2.convexHull(vertices.astype(np.float32)).astype(int), 1)
+    return cv2.dilate(inside, np.ones((7, 7))) > 0
+
+
+def test_driven_by_its_own_mouths_a_film_is_itself(frames, mouths, heads, person):
+    own = heads.canonical_TP3[:, library.MOUTH]
+    path = compose.chosen(mouths, own, np.stack([library.angles_deg(heads)])[0], person.light_T)
+    assert path.tolist() == list(range(NUM))
+    error = made(frames, mouths, heads, own, path).astype(float) - frames
+    assert 10 * np.log10(255**2 / np.square(error).mean()) > 50
+
+
+def test_outside_the_lower_face_not_a_bit_changes(frames, mouths, heads):
+    path = np.arange(NUM)[::-1]  # mouths of other frames
+    shown = made(frames, mouths, heads, heads.canonical_TP3[::-1][:, library.MOUTH], path)
+    for t in range(0, NUM, 5):
+        outside = ~lower_face(mouths, heads, t, frames.shape[1:])
+        assert (shown[t] == frames[t])[outside].all()
+        assert (shown[t] != frames[t]).any()
+        assert outside[: int(heads.mesh(t)[[33, 263, 4], 1].max())].all()  # eyes and nose among it
+
+
+def test_grey_stays_grey(frames, tmp_path):
+    grey = np.repeat(frames[:12, ..., 1:2], 3, axis=3)
+    film = recorded(grey, tmp_path)
+    mouths, heads = library.build([film]), library.apart(film.heads(0, 12)[1])
+    shown = made(grey, mouths, heads, heads.canonical_TP3[::-1][:, library.MOUTH], np.arange(12)[::-1])
+    assert (shown == shown[..., :1]).all()
+
+
+def opening(frames):
+    boxes = [detect(frames[0], 640)[0], *[None] * (len(frames) - 1)]
+    return head_mesh.opening(track(frames, boxes, lip_refiner.released()).mesh_T4683)
+
+
+def test_what_is_wanted_is_measured_in_what_is_made(frames, mouths, heads, person):
+    """Mouths of the film, in another order and on other frames."""
+    own = heads.canonical_TP3[:, library.MOUTH]
+    wanted = np.roll(own, 17, axis=0)
+    path = compose.chosen(mouths, wanted, library.angles_deg(heads), person.light_T)
+    measured = opening(made(frames, mouths, heads, wanted, path))
+    asked = head_mesh.mouth_opening(wanted)
+    assert np.corrcoef(measured, asked)[0, 1] > 0.9
+    assert 0.8 < measured.std() / asked.std() < 1.2
+
+
+def test_a_mouth_that_does_not_move_is_closed(frames, mouths, heads, person):
+    closed = np.repeat(mouths.closed_S3[None], NUM, axis=0)
+    path = compose.chosen(mouths, closed, library.angles_deg(heads), person.light_T)
+    before, after = opening(frames), opening(made(frames, mouths, heads, closed, path))
+    assert before.max() > 0.08
+    assert after.max() < 0.03 and after.std() < 0.005
+
+
+def test_a_change_fades_in_without_a_step(frames, mouths, heads):
+    t = int(head_mesh.mouth_opening(heads.canonical_TP3[:, library.MOUTH]).argmax())
+    wanted = [mouths.closed_S3] * (t + 1)
+    steps = [made(frames, mouths, heads, wanted, np.zeros(t + 1, int), weight)[t] for weight in (0.01, 0.25, 0.5, 1.0)]
+    away = [float(np.abs(one.astype(float) - frames[t]).mean()) for one in steps]
+    assert away[0] < 0.1 * away[-1] and away == sorted(away)
+
+
+def test_the_same_film_gives_the_same_frames(frames, person, tmp_path):
+    again = recorded(frames[:20], tmp_path)
+    assert np.array_equal(again.mesh_T4683[:15], person.mesh_T4683[:15], equal_nan=True)
+    assert (footage.read(tmp_path).picture(3)[0] == again.picture(3)[0]).all()
+
+
+def test_heads_do_not_depend_on_where_a_film_is_cut_into_pieces(person):
+    whole = person.heads(0, NUM)[1]
+    frames, part = person.heads(13, 22)
+    assert frames.tolist() == list(range(13, 22))
+    assert all(np.allclose(one[13:22], other, atol=1e-9) for one, other in zip(whole, part, strict=True))
+
+
+def test_a_head_that_is_turned_away_is_in_no_library(heads):
+    a = np.radians(50)
+    turn = np.array([[np.cos(a), 0, -np.sin(a)], [0, 1, 0], [np.sin(a), 0, np.cos(a)]])
+    away = Heads(heads.canonical_TP3[:1], heads.turn_T33[:1] @ turn, heads.shift_T3[:1])
+    assert library.usable(heads).all() and not library.usable(away).any()
+
+
+def test_of_a_long_film_blocks_of_pictures_are_kept(monkeypatch):
+    monkeypatch.setattr(footage, "MOST_PICTURES", 1000)
+    kept = footage.kept(np.zeros(10_000, int))
+    assert 900 <= kept.sum() <= 1100
+    assert (np.diff(np.flatnonzero(kept)) == 1).mean() > 0.9
+    assert footage.kept(np.zeros(900, int)).all()
+
+
+def test_a_run_ends_where_the_face_is_another_or_lost():
+    found, who = np.array([1, 1, 0, 1, 1, 1], bool), np.array([0, 0, 0, 0, 1, 1])
+    assert footage.runs(found, who).tolist() == [1, 1, -1, 3, 4, 4]

@@ -1,0 +1,159 @@
+"""`dub --generator mesh`: real people, by what is released with the code; nothing has been trained."""
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import REAL, ROOT
+
+from model import head_mesh
+from tasks.core.errors import UserError
+from tasks.dubbing import batch, dub, networks
+from tasks.dubbing.options import Options
+from tasks.features import face_mesh, lip_refiner, mesh_model
+from tasks.features.face_track import detect
+from tasks.media import decode, encode, native_rate
+
+CLIPS = sorted(REAL.glob("*.mpg"))
+pytestmark = [
+    pytest.mark.skipif(len(CLIPS) < 2, reason="the real clips in ../shared/real are not here"),
+    pytest.mark.skipif(not mesh_model.path().is_file(), reason=f"no model: `{mesh_model.COMMAND}`"),
+    pytest.mark.skipif(not lip_refiner.RELEASED.is_file(), reason="the lip refiner's weights are not here"),
+    pytest.mark.skipif(not networks.MOTION.is_file(), reason="the motion network's weights are not here"),
+]
+NUM = 36
+
+
+def clip_frames(path):
+    return np.stack(list(itertools.islice(decode.frames(path), NUM)))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder in which nothing was trained, a short clip of a person in it, and the sound of another."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    frames = clip_frames(CLIPS[0])
+    encode.encode_video(Path("face.mp4"), iter(frames), None, preset="ultrafast")
+    shutil.copy(CLIPS[1], tmp_path / "speech.mpg")
+    return tmp_path
+
+
+def mesh(**options):
+    return Options(generator="mesh", **options)
+
+
+def shown(path):
+    return np.stack([picture.rgb() for picture, _ in native_rate.pictures(Path(path))])
+
+
+def about(out):
+    return json.loads(Path(out).with_suffix(".json").read_text())
+
+
+def opening(frames):
+    boxes = [detect(frames[0], 640)[0], *[None] * (len(frames) - 1)]
+    return head_mesh.opening(face_mesh.track(frames, boxes, lip_refiner.released()).mesh_T4683)
+
+
+def lossless(out="out/a.mkv", **options):
+    dub.run("face.mp4", "speech.mpg", out, options=mesh(lossless=True, length="video", **options))
+    return shown(out)
+
+
+def test_a_new_clone_dubs_a_real_person_and_leaves_all_but_the_lower_face(project):
+    made, source = lossless(), shown("face.mp4")
+    told = about("out/a.mkv")
+    assert told["generator"] == "mesh" and told["changed"] == NUM and told["library_mouths"] == NUM
+    changed = (made != source).any(axis=(0, 3))
+    eyes = about("out/a.mkv")["faces"][0]["box"]
+    middle = (eyes[1] + eyes[3]) // 2
+    assert changed.any() and not changed[:middle].any()
+    columns = np.flatnonzero(changed.any(axis=0))
+    assert columns[0] > eyes[0] - 40 and columns[-1] < eyes[2] + 40
+
+
+def test_strength_scales_the_motion_and_0_is_a_closed_mouth(project):
+    still, once, more = (opening(lossless(f"out/{k}.mkv", strength=s)) for k, s in enumerate((0.0, 1.0, 1.5)))
+    assert still.max() < 0.03
+    assert once.max() > still.max() + 0.05
+    assert more.std() > 1.2 * once.std()
+
+
+def test_what_was_stopped_goes_on_and_ends_the_same(project, monkeypatch):
+    from tasks.dubbing import render
+
+    monkeypatch.setattr(render, "SEGMENT_FRAMES", 12)
+    whole = lossless("out/whole.mkv")
+    change, calls = render.Renderer.one_face, []
+
+    def stop(self, number, at, batch):
+        calls.append(at[0])
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return change(self, number, at, batch)
+
+    monkeypatch.setattr(render.Renderer, "one_face", stop)
+    with pytest.raises(KeyboardInterrupt):
+        lossless("out/part.mkv")
+    assert [path.name for path in Path("out/.part.mkv.work").glob("*.mp4")] == ["000000000.mp4"]
+    assert (lossless("out/part.mkv") == whole).all()
+    assert calls[2] == 12
+
+
+def test_a_picture_speaks(project):
+    cv2.imwrite("face.png", shown("face.mp4")[0][..., ::-1])
+    for idle in (False, True):
+        dub.run("face.png", "speech.mpg", "out/a.mkv", options=mesh(lossless=True, idle=idle))
+        frames = shown("out/a.mkv")
+        assert len(frames) >= 70 and opening(frames).std() > 0.01
+
+
+def test_more_footage_of_the_person_is_the_library(project):
+    shutil.copy(CLIPS[0], project / "more.mpg")
+    lossless(library=("more.mpg",))
+    told = about("out/a.mkv")
+    assert told["library_mouths"] > NUM and told["library_likeness"]["more.mpg"] > 0.9
+    assert told["made_by"]["options"]["library"] == ["more.mpg"]
+
+
+def test_a_library_of_somebody_else_is_one_line(project):
+    with pytest.raises(UserError, match=r"^--library speech.mpg: nobody in it looks like who is dubbed: .* wanted"):
+        lossless(library=("speech.mpg",))
+
+
+@pytest.mark.parametrize(("options", "line"), [
+    (Options(generator="mesh", strength=1.6), "--strength must be from 0 to 1.5, got 1.6"),
+    (Options(generator="lipgan", strength=0.5), "--strength is of --generator mesh, not of lipgan"),
+    (Options(generator="lipgan", library=("a.mp4",)), "--library is of --generator mesh, not of lipgan"),
+    (Options(generator="gan"), "--generator must be one of mesh, lipgan, got gan"),
+    (Options(generator="mesh", library=("none.mp4",)), "none.mp4: no such file"),
+])  # fmt: skip
+def test_what_cannot_be_meant_is_one_line(project, options, line):
+    with pytest.raises(UserError) as caught:
+        dub.run("face.mp4", "speech.mpg", "out/a.mp4", options=options)
+    assert line in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_mouth_that_the_frame_cuts_off_stays_as_it_is(project):
+    frames = clip_frames(CLIPS[0])
+    lips = int(np.median([face_mesh.track(frames[:1], [detect(frames[0], 640)[0]]).mesh_T4683[0, 13, 1]]))
+    encode.encode_video(Path("face.mp4"), iter(frames[:, : lips // 2 * 2 + 4]), None, preset="ultrafast")
+    try:
+        made = lossless()
+    except UserError as error:
+        assert "no face found" in str(error) or "no frame shows the speaker's mouth" in str(error)
+        return
+    assert {span["reason"] for span in about("out/a.mkv")["passed_through"]} <= {"cut_off", "no_face", "no_mesh"}
+    assert (made == shown("face.mp4")).all()
+
+
+def test_a_list_of_jobs_means_mesh_where_it_names_no_checkpoint(project):
+    Path("jobs.csv").write_text("face,audio,out,strength,library\nface.mp4,speech.mpg,out/a.mp4,0.5,\n")
+    [job] = batch.read(Path("jobs.csv"))
+    assert batch.run(job) == ""
+    assert about("out/a.mp4")["generator"] == "mesh" and about("out/a.mp4")["made_by"]["options"]["strength"] == 0.5

@@ -1,0 +1,71 @@
+"""The choice among a library's mouths: the cheapest path, whatever the library's size."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from model import mouth_choice
+
+
+def chain(num, breaks=()):
+    """next_N of films that end at `breaks`."""
+    after = np.arange(1, num + 1)
+    after[[*[b - 1 for b in breaks], num - 1]] = -1
+    return after
+
+
+def cost(have, want, after, path):
+    near = sum(float(np.square(have[n] - want[t]).sum()) for t, n in enumerate(path))
+    for a, b in itertools.pairwise(path):
+        if after[a] != b:
+            due = after[a] if after[a] >= 0 else a
+            near += mouth_choice.STEP + mouth_choice.JUMP * float(np.square(have[due] - have[b]).sum())
+    return near
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_path_is_cheaper(seed):
+    rng = np.random.default_rng(seed)
+    have, want = rng.normal(0, 2, (5, 3)).astype(np.float32), rng.normal(0, 2, (5, 3)).astype(np.float32)
+    after = chain(5, [3])
+    path = mouth_choice.choose(have, want, after)
+    best = min(itertools.product(range(5), repeat=5), key=lambda one: cost(have, want, after, one))
+    assert cost(have, want, after, path) == pytest.approx(cost(have, want, after, best), rel=1e-5)
+
+
+def test_a_films_own_mouths_are_chosen_in_their_order():
+    have = np.random.default_rng(0).normal(0, 3, (400, 8)).astype(np.float32)
+    assert mouth_choice.choose(have, have[120:180], chain(400)).tolist() == list(range(120, 180))
+
+
+def test_a_small_gain_is_not_worth_a_jump():
+    have = np.zeros((60, 2), np.float32)
+    have[30:] = 0.3  # nearer to what is wanted by less than a step costs
+    want = np.where(np.arange(20)[:, None] % 2, 0.3, 0.0).repeat(2, axis=1).astype(np.float32)
+    path = mouth_choice.choose(have, want, chain(60))
+    assert (np.diff(path) == 1).all()
+
+
+def test_what_follows_the_best_so_far_stays_in_the_choice():
+    """A film whose frames are never among the nearest of their moment is gone on with all the same."""
+    rng = np.random.default_rng(1)
+    steady = np.stack([np.linspace(0, 1, 30), np.full(30, 0.5)], axis=1)
+    near = np.repeat(np.stack([np.linspace(0, 1, 30), np.zeros(30)], axis=1), 60, axis=0)  # apart from each other
+    have = np.concatenate([steady, near + rng.normal(0, 1e-3, near.shape)]).astype(np.float32)
+    want = near[::60].astype(np.float32)
+    want[0] = steady[0]
+    after = np.full(len(have), -1)
+    after[:29] = np.arange(1, 30)
+    assert mouth_choice.choose(have, want, after).tolist() == list(range(30))
+
+
+def test_a_library_of_one_mouth_shows_it():
+    assert (
+        mouth_choice.choose(np.ones((1, 4), np.float32), np.zeros((3, 4), np.float32), np.array([-1])).tolist()
+        == [0] * 3
+    )
+
+
+def test_nothing_wanted_is_nothing_chosen():
+    assert not len(mouth_choice.choose(np.ones((4, 2), np.float32), np.zeros((0, 2), np.float32), chain(4)))
