@@ -17,7 +17,7 @@ NUM_FFT = 512
 MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ = 40, 300, 3700
 PRE_EMPHASIS, LIFTER = 0.97, 22
 LOG_FLOOR = 1e-10  # of mel energy: digital silence gets a finite value
-BLOCK_COLUMNS = 6000  # spectra held at a time
+BLOCK_COLUMNS = 6000  # of a sound whose spectra are held at a time
 STEPS = 1000  # log powers are stored in thousandths of the natural logarithm
 
 
@@ -79,7 +79,7 @@ def mel_power(
     periodic = 0.54 - 0.46 * np.cos(2 * np.pi * np.arange(WINDOW_SAMPLES) / WINDOW_SAMPLES)
     window = np.pad(periodic, (inset, NUM_FFT - WINDOW_SAMPLES - inset))
     power_CM = np.empty((len(frames_CS), num_bands), np.float32)
-    for first in range(0, len(frames_CS), BLOCK_COLUMNS):  # an hour at once would take 7 GB
+    for first in range(0, len(frames_CS), BLOCK_COLUMNS):  # the spectra of an hour at once are 4 GB
         block = slice(first, first + BLOCK_COLUMNS)
         power_CK = np.abs(np.fft.rfft(frames_CS[block] * window)) ** 2
         power_CM[block] = power_CK @ _filters(num_bands, low_hz, high_hz)

@@ -58,9 +58,14 @@ def principal_shapes(shift_NS3: np.ndarray, num_components: int) -> Shapes:
 
 
 def listen(sound: np.ndarray, p: MotionParams) -> np.ndarray:
-    """Mel power, column j centred at j x 10 ms.  Shape: (samples,) 16 kHz -> (C, M) float32, C even"""
-    even = len(sound) // (COLUMNS_PER_STEP * HOP) * COLUMNS_PER_STEP * HOP
-    return mel_power(sound[:even], p.num_bands, p.low_hz, p.high_hz)
+    """Mel power, column j centred at j x 10 ms; silence fills the last step.
+
+    Shape: (samples,) 16 kHz -> (C, M) float32, C even and at least 2
+    """
+    num_steps = max(-(-len(sound) // (COLUMNS_PER_STEP * HOP)), 1)
+    whole = np.zeros(num_steps * COLUMNS_PER_STEP * HOP, np.float32)
+    whole[: len(sound)] = sound
+    return mel_power(whole, p.num_bands, p.low_hz, p.high_hz)
 
 
 def heard(power_CM: np.ndarray) -> np.ndarray:

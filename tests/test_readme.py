@@ -15,6 +15,7 @@ from test_architecture import ROOMS
 from flows.cli import parser
 from tasks.core.errors import REASONS
 from tasks.lips.__main__ import arguments as lips_arguments
+from tasks.motion.__main__ import order
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -82,6 +83,11 @@ def test_commands_of_the_lip_refiner_parse(command):
     lips_arguments().parse_args(shlex.split(command)[3:])
 
 
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("python -m tasks.motion ")])
+def test_commands_of_the_motion_network_parse(command):
+    assert order(shlex.split(command)[3:]).data
+
+
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
 def test_make_targets_exist(command):
     target = command.split()[1]
@@ -101,7 +107,7 @@ def test_dvc_commands_name_stages_and_parameters_that_exist(command):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_is_of_a_kind_that_is_checked_here(command):
     plain = re.sub(r"^([A-Z0-9_]+=\S+ )*", "", command)  # variables before it
-    ours = ("make ", "lipgan ", "python -m flows", "python -m tasks.train", "python -m tasks.lips")
+    ours = ("make ", "lipgan ", "python -m flows", "python -m tasks")
     assert plain.startswith((*ours, "dvc ", "git ", "cd ", "cp ", "pip install", "export ", "prefect ", "torchrun "))
 
 

@@ -1,7 +1,7 @@
 """Training pieces of the motion network: what each step sees follows from the seed and the step's number alone."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,8 +51,8 @@ class Pieces:
     def __init__(self, clips: Sequence[MotionClip], p: MotionParams, seed: int) -> None:
         self.p, self.seed = p, seed
         first = [clip for clip in clips if clip.folder == 0]  # the kind of people that the network is for
-        self.usual = usual_size(first)
-        size_of = self.sizes(clips)
+        self.spread_of = spreads(first)
+        size_of = sizes(clips, geometric_mean(self.spread_of.values()), p)
         shifts = [(clip.mouth_TS3 - clip.closed_S3) / size_of[clip.person] for clip in clips]
         of_first = [shift for clip, shift in zip(clips, shifts, strict=True) if clip.folder == 0]
         self.shapes = motion.principal_shapes(np.concatenate(of_first), p.num_components)
@@ -62,10 +62,6 @@ class Pieces:
         ]
         self.share_N = shares(clips, p)
         self.sounds = Sounds(motion_augment.chords(p), self._other_voice)
-
-    def sizes(self, clips: Sequence[MotionClip]) -> dict[str, float]:
-        """Each person's motion over that of the average person that the network is trained to speak as."""
-        return {person: of / self.usual if self.p.same_size else 1.0 for person, of in spreads(clips).items()}
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Shape: -> heard (B, M, 4 L), code (B, L, K), folder (B,) int, L = num_frames"""
@@ -108,9 +104,13 @@ def shares(clips: Sequence[MotionClip], p: MotionParams) -> np.ndarray:
     return share_N / share_N.sum()
 
 
-def usual_size(clips: Sequence[MotionClip]) -> float:
-    """The geometric mean over people of how far their lips' opening spreads."""
-    return float(np.exp(np.mean(np.log(list(spreads(clips).values())))))
+def sizes(clips: Sequence[MotionClip], usual: float, p: MotionParams) -> dict[str, float]:
+    """Each person's motion over that of the average person, whose lips' opening has the deviation `usual`."""
+    return {person: of / usual if p.same_size else 1.0 for person, of in spreads(clips).items()}
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    return float(np.exp(np.mean(np.log(list(values)))))
 
 
 def spreads(clips: Sequence[MotionClip]) -> dict[str, float]:

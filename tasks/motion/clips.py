@@ -92,6 +92,11 @@ def _person(video: Path) -> str:
     return video.parts[0] if len(video.parts) > 1 else video.stem
 
 
+def refiner_hash() -> str:
+    """sha256 of the lip refiner's weights."""
+    return hashlib.sha256(lip_refiner.RELEASED.read_bytes()).hexdigest()
+
+
 def _reader_hash() -> str:
     mesh = f"{CLIPS_VERSION} {mesh_model.SHA256} ".encode()
     return hashlib.sha256(mesh + lip_refiner.RELEASED.read_bytes()).hexdigest()

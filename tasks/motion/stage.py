@@ -21,14 +21,15 @@ import torch
 
 from model import seeds
 from model.motion import Motion, MotionNet
-from model.params import Params
+from model.params import MotionParams, Params
 from tasks.core import config, paths
 from tasks.core.errors import Stopped, UserError
 from tasks.core.progress import bar, say
 from tasks.core.stopping import stoppable
+from tasks.features import mesh_model
 from tasks.inference import checkpoints
 from tasks.motion import clips, measure, weights
-from tasks.motion.batches import MotionClip, Pieces
+from tasks.motion.batches import MotionClip, Pieces, geometric_mean, sizes, spreads
 from tasks.motion.clips import Source
 from tasks.motion.loop import MotionTrainer
 from tasks.tracking import runs as tracking
@@ -60,13 +61,14 @@ def run(p: Params, order: Order) -> str:
     trainer = MotionTrainer(pieces, p.motion, p.seed)
     data_hash = clips.source_hash(split["train"])
     train(trainer, loaded["val"], p, training_key(p, data_hash))
-    network = trained(trainer.average.network, pieces, loaded["val"], p)
+    network = trained(trainer.average.network, pieces, loaded["val"], p.motion)
+    usual = average_person(pieces, loaded["val"])
     figures: dict[str, Any] = {
-        name: measure.figures(network, loaded[name], pieces.sizes(loaded[name]))
+        name: measure.figures(network, loaded[name], sizes(loaded[name], usual, p.motion))
         for name in ("val", "test")
         if name in loaded
     }
-    weights.save(order.out, network, about(order, loaded, figures, data_hash, p))
+    weights.save(order.out, network, about(order, loaded, figures, data_hash, p.seed) | {"usual_spread": usual})
     means = {name: measure.mean_of_people(of) for name, of in figures.items()}
     told = "; ".join(f"{name}: opening r {of['opening_r']:.2f}, moved sound {of['moved_r']:.2f}, amplitude "
                      f"{of['amplitude']:.2f}" for name, of in means.items())  # fmt: skip
@@ -113,18 +115,24 @@ def train(trainer: MotionTrainer, val: Sequence[MotionClip], p: Params, key: str
                 raise Stopped(f"motion: stopped by {stop.why} at step {trainer.step}: run again to go on")
 
         trainer.run(
-            measure=lambda net: validated(net, trainer.pieces, val, p),
+            measure=lambda net: validated(net, trainer.pieces, val, p.motion),
             save=save, log=tracker.metrics, after_step=after_step,
         )  # fmt: skip
 
 
-def trained(net: MotionNet, pieces: Pieces, val: Sequence[MotionClip], p: Params) -> Motion:
-    """The network with its shapes, moving as far as the held-out people do."""
-    return measure.calibrated(Motion(net, pieces.shapes, p.motion), val, pieces.sizes(val))
+def trained(net: MotionNet, pieces: Pieces, val: Sequence[MotionClip], p: MotionParams) -> Motion:
+    """The network with its shapes, moving as far as the held-out people do, at the size of the average person."""
+    size_of = sizes(val, average_person(pieces, val), p)
+    return measure.calibrated(Motion(net, pieces.shapes, p), val, size_of)
 
 
-def validated(net: MotionNet, pieces: Pieces, val: Sequence[MotionClip], p: Params) -> dict[str, float]:
-    figures = measure.figures(trained(net, pieces, val, p), val, pieces.sizes(val))
+def average_person(pieces: Pieces, val: Sequence[MotionClip]) -> float:
+    """Deviation of the opening of the average of those trained on and those held out for validation."""
+    return geometric_mean([*pieces.spread_of.values(), *spreads(val).values()])
+
+
+def validated(net: MotionNet, pieces: Pieces, val: Sequence[MotionClip], p: MotionParams) -> dict[str, float]:
+    figures = measure.figures(trained(net, pieces, val, p), val, sizes(val, average_person(pieces, val), p))
     return {f"val_{name}": value for name, value in measure.mean_of_people(figures).items()}
 
 
@@ -134,14 +142,21 @@ def training_key(p: Params, data_hash: str) -> str:
 
 
 def about(
-    order: Order, loaded: dict[str, list[MotionClip]], figures: Mapping[str, Any], data_hash: str, p: Params
+    order: Order, loaded: dict[str, list[MotionClip]], figures: Mapping[str, Any], data_hash: str, seed: int
 ) -> dict[str, Any]:
-    """What stands beside the weights."""
+    """What stands beside the weights; people of the first folder by name.
+
+    usual_spread   deviation of the lips' opening of the average person: 1 of `size`, in distances of the eyes' corners
+    """
     people = {
-        name: {"people": sorted({clip.person for clip in of}), "clips": len(of),
-               "frames": sum(len(clip.mouth_TS3) for clip in of)}
+        name: {
+            "people": sorted({clip.person for clip in of if clip.folder == 0}),
+            "further_people": len({clip.person for clip in of if clip.folder}),
+            "clips": len(of),
+            "frames": sum(len(clip.mouth_TS3) for clip in of),
+        }
         for name, of in loaded.items()
-    }  # fmt: skip
+    }
     return {
         "what": "sound to the mouth's motion: model/motion.py",
         "data": people | {"train_videos_sha256": data_hash},
@@ -149,7 +164,8 @@ def about(
         "licence": order.licence,
         "attribution": order.attribution,
         "command": order.command,
-        "seed": p.seed,
+        "seed": seed,
+        "mouths_read_by": {"face_mesh": mesh_model.SHA256, "lip_refiner": clips.refiner_hash()},
         "version": MOTION_VERSION,
         "torch": torch.__version__,
         "python": platform.python_version(),

@@ -69,6 +69,12 @@ def test_noise_without_a_voice_is_not_turned_up_to_one():
     assert np.isfinite(motion.heard(motion.listen(np.zeros(SECOND, np.float32), P))).all()
 
 
+@pytest.mark.parametrize("samples", [0, 1, 319, 641])
+def test_sound_of_any_length_gives_every_frame_a_mouth(samples):
+    codes = Motion(a_network(), shapes(), P).codes(a_voice()[:samples], motion.frame_middles_s(4))
+    assert codes.shape == (4, P.num_components) and np.isfinite(codes).all()
+
+
 def test_a_step_is_said_from_the_sound_around_its_own_time():
     """The network's answer to a click is centred on the step of the click's column."""
     network = a_network().eval()

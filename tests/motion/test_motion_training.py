@@ -10,10 +10,10 @@ from model.motion import Motion
 from tasks.core import config
 from tasks.core.errors import UserError
 from tasks.motion import measure, weights
-from tasks.motion.batches import MotionClip, Pieces, padded, shares, spoken_faster
+from tasks.motion.batches import MotionClip, Pieces, geometric_mean, padded, shares, sizes, spoken_faster
 from tasks.motion.clips import Source, at_most
 from tasks.motion.loop import MotionTrainer
-from tasks.motion.stage import Order, splits
+from tasks.motion.stage import Order, average_person, splits, trained
 
 SMALL = dataclasses.replace(
     config.load(Path("params.yaml")).motion,
@@ -76,19 +76,18 @@ def torch_copy(state):
 
 def test_a_short_training_learns_to_open_the_mouth_where_there_is_sound(tmp_path):
     of = trainer()
-    sizes = of.pieces.sizes(UNSEEN)
+    size_of = sizes(UNSEEN, average_person(of.pieces, UNSEEN), SMALL)
 
     def figures():
-        network = Motion(of.average.network, of.pieces.shapes, SMALL)
-        network = measure.calibrated(network, UNSEEN, sizes)
-        return network, measure.figures(network, UNSEEN, sizes)["eve"]
+        network = trained(of.average.network, of.pieces, UNSEEN, SMALL)
+        return network, measure.figures(network, UNSEEN, size_of)["eve"]
 
     before = figures()[1]
     of.run(measure=nothing, save=nothing, log=nothing, after_step=nothing)
     network, after = figures()
     assert after["opening_r"] > max(0.8, before["opening_r"] + 0.2)
     assert abs(after["moved_r"]) < 0.5
-    assert 0.8 < after["amplitude"] * sizes["eve"] < 1.2
+    assert 0.8 < after["amplitude"] * size_of["eve"] < 1.2
 
     weights.save(tmp_path / "motion.safetensors", network, {})
     loaded = weights.load(tmp_path / "motion.safetensors")
@@ -111,11 +110,12 @@ def test_a_step_sees_the_same_pieces_whenever_it_is_asked():
 
 def test_people_are_scaled_to_one_size():
     pieces = Pieces(CLIPS, SMALL, seed=0)
-    sizes = pieces.sizes(CLIPS)
-    assert sizes["ann"] * sizes["bob"] == pytest.approx(1)
-    assert sizes["bob"] / sizes["ann"] == pytest.approx(2, rel=0.2)
+    size_of = sizes(CLIPS, geometric_mean(pieces.spread_of.values()), SMALL)
+    assert size_of["ann"] * size_of["bob"] == pytest.approx(1)
+    assert size_of["bob"] / size_of["ann"] == pytest.approx(2, rel=0.2)
     spread = [np.abs(clip.code_TK[:, 0]).max() for clip in pieces.clips]
     assert max(spread) / min(spread) < 1.3
+    assert set(sizes(CLIPS, 0.1, dataclasses.replace(SMALL, same_size=False)).values()) == {1.0}
 
 
 def test_shares_are_by_folder_then_by_person():
