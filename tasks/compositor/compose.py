@@ -47,11 +47,23 @@ def compose(
     rows, columns = slice(maps.top, maps.top + height), slice(maps.left, maps.left + width)
     original = frame_HW3[rows, columns]
     old = warp.moved(original, maps.jaw_2HW, (0, 0)) if maps.moved_HW.any() else original
-    picture, (left, top) = library.picture(number)
-    new = warp.moved(picture, maps.library_2HW, (maps.left - left, maps.top - top))
-    made, seam_levels = join.joined(new, old, maps.weight_HW, min(1.0, weight / FULL_FROM))
+    made, seam_levels = old.copy(), 0.0
+    if (inner := _seen(maps.weight_HW)) is not None:
+        picture, (left, top) = library.picture(number)
+        corner = (maps.left + inner[1].start - left, maps.top + inner[0].start - top)
+        new = warp.moved(picture, [plane[inner] for plane in maps.library_2HW], corner)
+        share = min(1.0, weight / FULL_FROM)
+        made[inner], seam_levels = join.joined(new, old[inner], maps.weight_HW[inner], share)
     changed = (maps.weight_HW > 0) | maps.moved_HW
     return Composed(_patched(frame_HW3, rows, columns, made, changed), seam_levels)
+
+
+def _seen(weight_HW: np.ndarray) -> tuple[slice, slice] | None:
+    """Rows and columns in which the new mouth is seen; None: in none."""
+    rows, columns = (np.flatnonzero(weight_HW.any(axis=axis)) for axis in (1, 0))
+    if min(len(rows), len(columns)) < warp.LEAST_PX:
+        return None
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _patched(frame_HW3: Frame, rows: slice, columns: slice, made: np.ndarray, changed: np.ndarray) -> Frame:
