@@ -6,9 +6,10 @@ value of the frame changes.
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
-from model import mouth_choice
+from model import head_mesh, mouth_choice
 from model.head_track import Heads
 from tasks.compositor import join, warp
 from tasks.compositor.library import MOUTH, Library
@@ -17,6 +18,11 @@ from tasks.features.face_track import Frame
 FULL_FROM = (
     0.5  # of the weight of a change: from there on the mouth is wholly the library's, and only its shape differs
 )
+
+# in distances of the eyes: a mouth that opens wider than ENOUGH times the library's and a little is dark inside
+ENOUGH, LACK_FROM, LACK_OVER = 1.5, 0.015, 0.05
+DARK = 0.62  # of the light that is taken away there
+SOFT_LIPS = 0.03  # of the lips' width: blur of the dark's edge
 
 
 class Composed(NamedTuple):
@@ -47,11 +53,43 @@ def compose(
     rows, columns = slice(maps.top, maps.top + height), slice(maps.left, maps.left + width)
     original = frame_HW3[rows, columns]
     old = warp.moved(original, maps.jaw_2HW, (0, 0)) if maps.moved_HW.any() else original
-    picture, (left, top) = library.picture(number)
-    new = warp.moved(picture, maps.library_2HW, (maps.left - left, maps.top - top))
-    made, seam_levels = join.joined(new, old, maps.weight_HW, min(1.0, weight / FULL_FROM))
+    made, seam_levels = old.copy(), 0.0
+    if (inner := _seen(maps.weight_HW)) is not None:
+        picture, (left, top) = library.picture(number)
+        corner = (maps.left + inner[1].start - left, maps.top + inner[0].start - top)
+        new = warp.moved(picture, [plane[inner] for plane in maps.library_2HW], corner)
+        lack = _lack(head_mesh.mouth_opening(wanted_S3[None])[0], library.opening(number))
+        if lack > 0:
+            lips_2 = heads.mesh(t, shape_P3 + shift_P3)[list(head_mesh.INNER), :2]
+            new = _darkened(new, lips_2 - [maps.left + inner[1].start, maps.top + inner[0].start], lack)
+        share = min(1.0, weight / FULL_FROM)
+        made[inner], seam_levels = join.joined(new, old[inner], maps.weight_HW[inner], share)
     changed = (maps.weight_HW > 0) | maps.moved_HW
     return Composed(_patched(frame_HW3, rows, columns, made, changed), seam_levels)
+
+
+def _lack(wanted: float, shown: float) -> float:
+    """How much of a mouth's inside the library's frame does not show, 0 to 1, by two openings."""
+    return float(np.clip((wanted - ENOUGH * shown - LACK_FROM) / LACK_OVER, 0, 1))
+
+
+def _darkened(new_HW3: np.ndarray, lips_202: np.ndarray, lack: float) -> np.ndarray:
+    """Between the lips it is dark, where closed lips were stretched over what nobody has filmed.
+
+    Shape: (H, W, 3) uint8, the inner lips in px of it -> (H, W, 3) uint8
+    """
+    inside = np.zeros(new_HW3.shape[:2], np.float32)
+    cv2.fillPoly(inside, [np.round(lips_202 * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
+    inside_HW = cv2.GaussianBlur(inside, (0, 0), max(0.6, SOFT_LIPS * float(np.ptp(lips_202[:, 0]))))
+    return np.rint(new_HW3 * (1 - DARK * lack * inside_HW)[..., None]).astype(np.uint8)
+
+
+def _seen(weight_HW: np.ndarray) -> tuple[slice, slice] | None:
+    """Rows and columns in which the new mouth is seen; None: in none."""
+    rows, columns = (np.flatnonzero(weight_HW.any(axis=axis)) for axis in (1, 0))
+    if min(len(rows), len(columns)) < warp.LEAST_PX:
+        return None
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _patched(frame_HW3: Frame, rows: slice, columns: slice, made: np.ndarray, changed: np.ndarray) -> Frame:

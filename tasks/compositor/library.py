@@ -31,6 +31,7 @@ class Library:
     footage: Sequence[Footage]
     geometry: Geometry
     closed_S3: np.ndarray
+    opening_N: np.ndarray
     features_ND: np.ndarray
     vertices_NV2: np.ndarray
     next_N: np.ndarray
@@ -39,6 +40,10 @@ class Library:
 
     def __len__(self) -> int:
         return len(self.frame_N)
+
+    def opening(self, n: int) -> float:
+        """As head_mesh.mouth_opening."""
+        return float(self.opening_N[n])
 
     def picture(self, n: int) -> tuple[np.ndarray, tuple[int, int]]:
         return self.footage[self.film_N[n]].picture(int(self.frame_N[n]))
@@ -67,6 +72,7 @@ def build(footage: Sequence[Footage]) -> Library | None:
         footage,
         geometry,
         closed_P3[MOUTH],
+        opening_N,
         mouth_choice.features(mouths_NS3, angles_N2, light_N),
         np.concatenate([vertices(geometry, heads) for _, _, heads in parts]),
         np.append(np.where(follows, np.arange(1, len(frame_N)), -1), -1),

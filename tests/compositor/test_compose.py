@@ -117,6 +117,18 @@ def test_a_mouth_that_does_not_move_is_closed(frames, mouths, heads, person):
     assert after.max() < 0.03 and after.std() < 0.005
 
 
+def test_closed_lips_that_are_opened_are_dark_inside_and_open_ones_keep_their_teeth(frames, mouths, heads):
+    opening = head_mesh.mouth_opening(heads.canonical_TP3[:, library.MOUTH])
+    wide, closed = int(opening.argmax()), int(opening.argmin())
+    wanted = [heads.canonical_TP3[wide, library.MOUTH]] * NUM
+    lips = heads.mesh(wide)[[13, 14], :2].mean(axis=0).astype(int)
+    shown = [made(frames, mouths, heads, wanted, [number] * (wide + 1))[wide] for number in (wide, closed)]
+    levels = [float(one[lips[1], lips[0] - 3 : lips[0] + 4].mean()) for one in shown]
+    own = float(frames[wide][lips[1], lips[0] - 3 : lips[0] + 4].mean())
+    assert levels[0] == pytest.approx(own, abs=6)
+    assert levels[1] < 0.6 * float(frames[closed][lips[1], lips[0] - 3 : lips[0] + 4].mean())
+
+
 def test_a_change_fades_in_without_a_step(frames, mouths, heads):
     t = int(head_mesh.mouth_opening(heads.canonical_TP3[:, library.MOUTH]).argmax())
     wanted = [mouths.closed_S3] * (t + 1)

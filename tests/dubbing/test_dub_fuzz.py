@@ -26,9 +26,9 @@ def fuzz(first, end):
     """One dict a file, as tests/fuzzed.py tells it."""
     driver = [sys.executable, str(ROOT / "tests/fuzzed.py"), ".", str(first), str(end)]
     with (
-        Path("said").open("w") as said,
+        Path("log").open("w") as log,
         subprocess.Popen(
-            driver, stdout=subprocess.PIPE, stderr=said, env={**os.environ, "PYTHONPATH": str(ROOT)}
+            driver, stdout=subprocess.PIPE, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT)}
         ) as process,
     ):
         assert process.stdout is not None
@@ -37,25 +37,25 @@ def fuzz(first, end):
                 process.kill()
                 pytest.fail(f"{number} {fuzzed.names(number)}: no end in sight")
             line = process.stdout.readline()
-            assert line, Path("said").read_text()[-2000:]
+            assert line, Path("log").read_text()[-2000:]
             yield json.loads(line)
 
 
 @pytest.mark.parametrize("first", [0, *(pytest.param(at, marks=pytest.mark.slow) for at in range(32, NUM_DAMAGED, 96))])
-def test_a_damaged_file_is_dubbed_right_or_refused_in_a_line_and_leaves_nothing(trained, first):
+def test_a_damaged_file_is_dubbed_correctly_or_refused_in_one_line_and_leaves_nothing(trained, first):
     end = first + (96 if first else 32)
     outcomes = collections.Counter()
     wrong = []
-    for told in fuzz(first, end):
-        outcomes["dubbed" if told["end"] == "dubbed" else "refused"] += 1
-        if told["wrong"]:
-            wrong.append(f"{told['number']} {told['file']}: {told['wrong']}")
+    for outcome in fuzz(first, end):
+        outcomes["dubbed" if outcome["end"] == "dubbed" else "refused"] += 1
+        if outcome["wrong"]:
+            wrong.append(f"{outcome['number']} {outcome['file']}: {outcome['wrong']}")
     assert not wrong, "\n".join(wrong)
     assert min(outcomes["dubbed"], outcomes["refused"]) > (end - first) / 5, outcomes
 
 
 @pytest.mark.parametrize("ending", ["wav", "flac"])
-def test_a_sound_that_breaks_off_is_refused_and_one_of_unknown_length_is_not(trained, ending):
+def test_truncated_audio_is_refused_and_audio_of_unknown_length_is_not(trained, ending):
     fuzzed.wholes(Path("wholes"))
     whole = Path(f"wholes/sound.{ending}").read_bytes()
     cut = Path(f"cut.{ending}")
@@ -69,7 +69,7 @@ def test_a_sound_that_breaks_off_is_refused_and_one_of_unknown_length_is_not(tra
         dub.run("wholes/face.mp4", str(cut), "out/a.mp4")
 
 
-def test_sound_before_the_first_picture_is_no_damage(trained):
+def test_audio_before_the_first_picture_is_no_damage(trained):
     """A video whose pictures begin half a second after its sound: that half second is never heard, and not lost."""
     fuzzed.wholes(Path("wholes"))
     pictures = list(decode.frames("wholes/face.mp4"))
@@ -78,7 +78,7 @@ def test_sound_before_the_first_picture_is_no_damage(trained):
     assert dub.run("wholes/face.mp4", "late.mkv", "out/a.mp4").is_file()
 
 
-def test_a_video_of_another_kind_than_its_name_is_dubbed_and_marked(trained):
+def test_a_video_with_the_wrong_suffix_is_dubbed_and_marked(trained):
     fuzzed.wholes(Path("wholes"))
     Path("mp4.avi").write_bytes(Path("wholes/face.mp4").read_bytes())
     out = dub.run("mp4.avi", "wholes/sound.wav", "out/a.mp4")

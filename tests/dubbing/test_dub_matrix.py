@@ -106,7 +106,7 @@ VIDEOS = {
 
 
 @pytest.mark.parametrize("kind", VIDEOS)
-def test_any_video_keeps_its_pictures_their_times_and_its_size(trained, kind):
+def test_any_video_keeps_its_frames_times_and_size(trained, kind):
     path = VIDEOS[kind](face_frames()[:NUM])
     source = [(picture, time_s) for picture, time_s in native_rate.pictures(Path(path))]
     dub.run(path, speech(0.3), "out/a.mp4", options=Options(length="video"))
@@ -115,8 +115,8 @@ def test_any_video_keeps_its_pictures_their_times_and_its_size(trained, kind):
     assert max(abs(a - b) for (_, a), (_, b) in zip(source, made, strict=True)) < 1e-3
     height, width = source[0][0].shape[:2]
     assert made[0][0].shape[:2] == (height + height % 2, width + width % 2)
-    told = json.loads(Path("out/a.json").read_text())
-    assert told["changed"] > len(made) / 2, told["passed_through"]  # dlib does not see the face in every single frame
+    sidecar = json.loads(Path("out/a.json").read_text())
+    assert sidecar["changed"] > len(made) / 2, sidecar["passed_through"]  # dlib does not find the face in every frame
     top = slice(0, height // 8)
     one, other = made[0][0].rgb()[top, :width].astype(np.float32), source[0][0].rgb()[top].astype(np.float32)
     if kind == "gif":  # single pixels of a dithered picture have colours that 4:2:0 cannot hold
@@ -133,7 +133,7 @@ def test_a_picture_of_any_kind_speaks(trained, ending):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
-def test_with_spans_the_sound_keeps_its_channels(trained, channels):
+def test_with_spans_the_audio_keeps_its_channels(trained, channels):
     path = write(Path("a.mp4"), face_frames()[:NUM], channels=channels)
     dub.run(path, None, "out/a.mp4", spans=[(0.04, speech(0.2))])
     assert native_rate.sound_format(Path("out/a.mp4")).num_channels == channels
@@ -175,7 +175,7 @@ def test_damage_in_the_middle_is_dubbed_or_refused_and_leaves_nothing(trained):
     assert outcomes[1] == "refused"
 
 
-def test_a_path_that_cannot_be_written_is_one_line(trained):
+def test_an_unwritable_path_is_one_line(trained):
     Path("file").write_text("not a folder")
     with pytest.raises(UserError, match=r"file/a\.mp4: cannot be written"):
         dub.run("face.mp4", speech(0.3), "file/a.mp4")
@@ -245,10 +245,10 @@ def cartoon():
     (lambda picture: picture, None),
     (lambda picture: cv2.resize(picture, (50, 50), interpolation=cv2.INTER_AREA), "at twice the size"),
 ])  # fmt: skip
-def test_a_drawn_face_is_found_by_the_chain_which_says_how(trained, change, found_by):
+def test_a_drawn_face_is_found_and_the_sidecar_says_how(trained, change, found_by):
     cv2.imwrite("cartoon.png", change(cartoon())[..., ::-1])
     dub.run("cartoon.png", speech(0.3), "out/a.mp4")
-    told = json.loads(Path("out/a.json").read_text())
-    assert told["changed"] == told["frames"] == 8
+    sidecar = json.loads(Path("out/a.json").read_text())
+    assert sidecar["changed"] == sidecar["frames"] == 8
     chain = ("dlib's frontal detector", "at twice the size", "with a lower threshold")
-    assert told["found_by"] in chain if found_by is None else told["found_by"] == found_by
+    assert sidecar["found_by"] in chain if found_by is None else sidecar["found_by"] == found_by

@@ -1,4 +1,4 @@
-"""Dubbing holds a batch of frames, whatever the length: three times the film takes no more memory."""
+"""Dubbing holds one batch of frames, whatever the length: a video three times as long takes no more memory."""
 
 import os
 import subprocess

@@ -26,13 +26,13 @@ def speech(samples=6400):
     return "speech.wav"
 
 
-def refused(error, out="out/a.mp4", **given):
-    """That the dub ends in this kind of error.  Returns its one line"""
-    given = {"audio": "speech.wav", **given}
-    if not Path(given["audio"]).exists():
+def refused(error, out="out/a.mp4", **arguments):
+    """Asserts that the dub ends in this kind of error; returns its one line."""
+    arguments = {"audio": "speech.wav", **arguments}
+    if not Path(arguments["audio"]).exists():
         speech()
     with pytest.raises(error) as caught:
-        dub.run(**({"face": "face.mp4", "out": out} | given))
+        dub.run(**({"face": "face.mp4", "out": out} | arguments))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -49,13 +49,13 @@ LIMITS = {"what pass 1 found": 2000, "a segment": 60_000, "the joined video": No
 
 
 @pytest.mark.parametrize("where", LIMITS)
-def test_a_disk_that_is_full_stops_the_work_which_goes_on_when_there_is_room(trained, room, where, monkeypatch):
+def test_a_full_disk_stops_the_run_which_resumes_when_there_is_space(trained, room, where, monkeypatch):
     monkeypatch.setattr("tasks.dubbing.render.SEGMENT_FRAMES", 8)
     limit, join, sign, audio = LIMITS[where], output.Output.join, c2pa_mark.mark, speech(640 * 40)
     if limit:
         room(limit)
     elif where == "the joined video":
-        monkeypatch.setattr(output.Output, "join", lambda *given: (room(20_000), join(*given)))
+        monkeypatch.setattr(output.Output, "join", lambda *arguments: (room(20_000), join(*arguments)))
     else:
         monkeypatch.setattr(c2pa_mark, "mark", lambda path, *rest: (room(path.stat().st_size + 500), sign(path, *rest)))
     line = refused(Stopped, audio=audio)
@@ -77,9 +77,9 @@ def test_a_folder_that_cannot_be_written_is_one_line(trained):
     assert "file/a.mp4: cannot be written: " in refused(UserError, "file/a.mp4")
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody who may not write")
-def test_who_may_not_write_or_read_is_told_so(trained):
-    """As another user, to whom the folder is read-only and the sound secret."""
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_missing_permissions_are_one_line(trained):
+    """As another user, who may not write to the folder or read the audio."""
     secret = Path(speech())
     secret.chmod(0o600)
     for folder in (Path.cwd(), *Path.cwd().parents):
@@ -87,36 +87,36 @@ def test_who_may_not_write_or_read_is_told_so(trained):
             folder.chmod(folder.stat().st_mode | 0o755)
     os.seteuid(65534)
     try:
-        assert "speech.wav: cannot be read: Permission denied" in refused_as_is(audio="speech.wav")
-        assert "a.mp4: cannot be written: Permission denied" in refused_as_is(audio="face.mp4")
+        assert "speech.wav: cannot be read: Permission denied" in refused_here(audio="speech.wav")
+        assert "a.mp4: cannot be written: Permission denied" in refused_here(audio="face.mp4")
     finally:
         os.seteuid(0)
 
 
-def refused_as_is(**given):
+def refused_here(**arguments):
     with pytest.raises(UserError) as caught:
-        dub.run(**({"face": "face.mp4", "out": "a.mp4"} | given))
+        dub.run(**({"face": "face.mp4", "out": "a.mp4"} | arguments))
     return str(caught.value)
 
 
-def test_folders_on_the_way_are_made(trained):
+def test_missing_folders_of_the_output_are_created(trained):
     dub.run("face.mp4", speech(), "new/and/deep/a.mp4")
     assert sorted(os.listdir("new/and/deep")) == ["a.json", "a.mp4"]
 
 
-def test_what_is_read_or_is_someone_elses_is_never_overwritten(trained):
+def test_an_input_or_a_foreign_file_is_never_overwritten(trained):
     whole = Path("face.mp4").read_bytes()
     assert "would overwrite the input face.mp4" in refused(UserError, "./face.mp4")
-    encode.encode_video(Path("said.mp4"), decode.frames("face.mp4"), decode.decode_sound("face.mp4"))
-    assert "would overwrite the input said.mp4" in refused(UserError, "said.mp4", audio="said.mp4")
+    encode.encode_video(Path("talk.mp4"), decode.frames("face.mp4"), decode.decode_sound("face.mp4"))
+    assert "would overwrite the input talk.mp4" in refused(UserError, "talk.mp4", audio="talk.mp4")
     both = Options(side_by_side="out/a.mp4")
     assert "--side-by-side: out/a.mp4 is the output itself" in refused(UserError, options=both)
     assert "would overwrite the input face.mp4" in refused(UserError, options=Options(side_by_side="face.mp4"))
     Path("a.json").mkdir()
     Path("a.json/kept").write_text("someone's")
-    assert "a.json, where it is told what was done, is something else" in refused(UserError, "a.mp4")
+    assert "the JSON beside it, a.json, exists and is not of a dub" in refused(UserError, "a.mp4")
     Path("b.json").write_text('{"list": "someone\'s"}')
-    assert "b.json, where it is told what was done, is something else" in refused(UserError, "b.mp4")
+    assert "the JSON beside it, b.json, exists and is not of a dub" in refused(UserError, "b.mp4")
     assert Path("face.mp4").read_bytes() == whole
     assert Path("a.json/kept").read_text() == "someone's"
     assert Path("b.json").read_text() == '{"list": "someone\'s"}'
@@ -127,21 +127,21 @@ def test_a_file_that_cannot_be_read_is_one_line(trained):
     assert refused(UserError, face="models") == "models: a folder, not a file"
 
 
-def test_ctrl_c_is_one_line_and_the_same_command_goes_on(trained):
+def test_ctrl_c_is_one_line_and_the_same_command_resumes(trained):
     command = [sys.executable, "-m", "flows", "dub", "--face", "face.mp4", "--audio", speech(640 * 520),
                "--out", "out/a.mp4"]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    heeded = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what a shell starts behind `&` ignores it
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=heeded) as process:
-        said = ""
+    default = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a process that a shell starts with `&` ignores it
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=default) as process:
+        output = ""
         while not list(Path("out/.a.mp4.work").glob("0*.json")) and process.poll() is None:
-            said += process.stderr.readline()
+            output += process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        said += process.stderr.read()
+        output += process.stderr.read()
     assert process.returncode == 75
-    last = said.strip().splitlines()[-1]
-    assert last == "error: dub: out/a.mp4: stopped by Ctrl-C; the same command goes on where it was"
-    assert "Traceback" not in said
+    last = output.strip().splitlines()[-1]
+    assert last == "error: dub: out/a.mp4: stopped by Ctrl-C; the same command resumes it"
+    assert "Traceback" not in output
     assert os.listdir("out") == [".a.mp4.work"]
     assert list(Path("out/.a.mp4.work").glob("0*.mp4"))
     dub.run("face.mp4", "speech.wav", "out/a.mp4")

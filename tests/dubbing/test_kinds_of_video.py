@@ -99,14 +99,14 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_kind_of_video_is_kept_or_refused_by_the_right_word(talking, kind):
+def test_a_kind_of_video_is_kept_or_refused_for_the_right_reason(talking, kind):
     frames, sound, tools = talking
     how, change, expected = KINDS[kind]
-    said = outcome(video(change(frames), sound, **how), tools)
-    assert said == expected or (expected is None and (said == "kept" or said in REASONS)), said
+    result = outcome(video(change(frames), sound, **how), tools)
+    assert result == expected or (expected is None and (result == "kept" or result in REASONS)), result
 
 
-def test_a_video_on_its_side_that_says_so_is_kept(talking):
+def test_a_rotated_video_with_a_rotation_tag_is_kept(talking):
     frames, sound, tools = talking
     content = bytearray(video(quarter_turned(frames), sound))
     numbers = [0, 1, 0, -1, 0, 0, 0, 0, 1 << 14]  # as phones write it, of the first track, which is the video
@@ -116,7 +116,7 @@ def test_a_video_on_its_side_that_says_so_is_kept(talking):
 
 
 @pytest.mark.parametrize("extension", ["mov", "mkv", "avi", "mpg"])
-def test_the_bytes_say_what_a_file_is_and_not_its_name(talking, extension):
+def test_the_bytes_decide_the_format_not_the_name(talking, extension):
     frames, sound, tools = talking
     assert outcome(video(frames, sound), tools, extension) == "kept"
 
@@ -124,7 +124,7 @@ def test_the_bytes_say_what_a_file_is_and_not_its_name(talking, extension):
 @pytest.mark.parametrize(
     ("content", "reason"), [(b"", "empty_file"), (bytes(4096), "unreadable"), (b"hello", "unreadable")]
 )
-def test_what_is_no_video_is_refused(talking, content, reason):
+def test_a_file_that_is_not_a_video_is_refused(talking, content, reason):
     assert outcome(content, talking[2]) == reason
 
 
@@ -133,7 +133,7 @@ def test_what_is_no_video_is_refused(talking, content, reason):
     kind=st.sampled_from(["plain", "10 bit", "4:4:4", "3 channels", "webm", "uneven times"]),
     share=st.floats(0, 1), hits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=20),
 )  # fmt: skip
-def test_a_clip_of_any_kind_cut_off_and_hit_anywhere_is_a_row(talking, kind, share, hits):
+def test_a_clip_of_any_kind_truncated_and_damaged_anywhere_is_a_row(talking, kind, share, hits):
     frames, sound, tools = talking
     how, change, _ = KINDS[kind]
     whole = bytearray(video(change(frames), sound, **how))

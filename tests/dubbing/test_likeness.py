@@ -20,7 +20,7 @@ def clips():
     return [(found.keys[k].split("/")[1], found[k].faces_TSS3) for k in range(len(found))]
 
 
-def test_a_face_is_more_like_itself_later_than_like_anybody_else(trained):
+def test_a_face_is_more_like_its_later_self_than_like_another_person(trained):
     described = [(who, BY.describe(faces[0]), BY.describe(faces[-1])) for who, faces in clips()]
     assert len({who for who, _, _ in described}) > 1
     for who, first, last in described:
@@ -32,13 +32,13 @@ def test_a_face_is_more_like_itself_later_than_like_anybody_else(trained):
     lambda face: np.clip(face * 0.7, 0, 255), lambda face: 255 * (face / 255) ** 1.3,
     lambda face: np.clip(face * np.array([1.1, 1.0, 0.85]), 0, 255),
 ], ids=["darker", "flatter", "yellower"])  # fmt: skip
-def test_light_and_tint_make_nobody_another_person(trained, change):
+def test_brightness_and_tint_do_not_change_the_person(trained, change):
     for _, faces in clips():
         changed = np.round(change(faces[0].astype(float))).astype(np.uint8)
         assert BY.alike(BY.describe(faces[0]), BY.describe(changed)) > BY.same
 
 
-def test_a_network_that_is_not_there_or_is_none_is_one_line(trained):
+def test_a_missing_or_foreign_network_file_is_one_line(trained):
     (paths.LANDMARKS.parent / "text.dat").write_text("no network")
     for name, why in (("none.dat", "no such file"), ("models/text.dat", "not dlib's face recognition network"),
                       (str(paths.LANDMARKS), "not dlib's face recognition network")):  # fmt: skip
@@ -47,26 +47,26 @@ def test_a_network_that_is_not_there_or_is_none_is_one_line(trained):
         assert "\n" not in str(caught.value)
 
 
-def test_a_network_is_shown_a_face_that_is_turned_upright(trained):
-    """dlib's network wants eyes on a level, at its own size: of a head held aslant too."""
+def test_a_network_gets_the_face_upright(trained):
+    """dlib's network expects level eyes at its own size, for a tilted head too."""
     predictor = Predictor(paths.LANDMARKS)
     face = clips()[0][1][0]
     points = predictor(face[None])[0]
     turn = cv2.getRotationMatrix2D((48, 48), 20, 1)
-    aslant = cv2.warpAffine(face, turn, (96, 96), borderMode=cv2.BORDER_REPLICATE)
+    tilted = cv2.warpAffine(face, turn, (96, 96), borderMode=cv2.BORDER_REPLICATE)
     turned = (points @ turn[:, :2].T + turn[:, 2]).astype(np.float32)
-    straight, back = likeness.upright(face, points), likeness.upright(aslant, turned)
+    straight, back = likeness.upright(face, points), likeness.upright(tilted, turned)
     assert straight.shape == back.shape == (150, 150, 3)
     middle = slice(35, 115)
     apart = np.abs(straight[middle, middle].astype(int) - back[middle, middle]).mean()
     assert (
         apart
-        < 0.5 * np.abs(straight[middle, middle].astype(int) - cv2.resize(aslant, (150, 150))[middle, middle]).mean()
+        < 0.5 * np.abs(straight[middle, middle].astype(int) - cv2.resize(tilted, (150, 150))[middle, middle]).mean()
     )
 
 
-def test_who_is_chosen_follows_the_recogniser_that_is_given(trained):
-    """The same faces, told apart by another measure: here one that only knows how light a face is."""
+def test_the_choice_follows_the_recogniser(trained):
+    """The same faces with another measure, here one that compares brightness only."""
 
     class Light:
         same = 0.0

@@ -23,7 +23,7 @@ def voice(seconds=6.0):
 
 
 @pytest.mark.parametrize("kind", mixtures.KINDS)
-def test_what_lies_under_the_words_is_weakened(kind):
+def test_the_background_is_attenuated(kind):
     clean = voice()
     mixed = mixtures.mix_at_snr(clean, kind, 5.0, "a")
     got = np.concatenate(list(separate.separated([mixed])))
@@ -32,7 +32,7 @@ def test_what_lies_under_the_words_is_weakened(kind):
     assert np.corrcoef(got, clean)[0, 1] > np.corrcoef(mixed, clean)[0, 1]
 
 
-def test_in_pieces_it_is_as_if_at_once(monkeypatch):
+def test_separating_in_pieces_equals_separating_the_whole(monkeypatch):
     mixed = mixtures.mix_at_snr(voice(), "noise", 5.0, "a")
     [whole] = separate.separated([mixed])
     monkeypatch.setattr(separate, "PIECE", 128 * 100)
@@ -42,11 +42,11 @@ def test_in_pieces_it_is_as_if_at_once(monkeypatch):
 
 
 @pytest.mark.parametrize("num", [0, 1, 640, 16001])
-def test_it_is_as_long_as_the_sound(num):
+def test_the_separated_speech_is_as_long_as_the_audio(num):
     assert sum(len(part) for part in separate.separated([np.ones(num, np.float32)] if num else [])) == num
 
 
-def test_it_is_needed_where_something_sounds_in_the_pauses():
+def test_separation_is_needed_where_the_pauses_are_not_silent():
     clean = voice()
     blocks = [clean[at : at + 777] for at in range(0, len(clean), 777)]
     assert not separate.needs_separating(blocks)
@@ -54,18 +54,18 @@ def test_it_is_needed_where_something_sounds_in_the_pauses():
     assert separate.needs_separating([mixtures.mix_at_snr(clean, "noise", 10.0, "a")])
 
 
-def test_the_output_keeps_the_sound_as_it_is_whatever_the_network_hears(trained):
+def test_the_output_keeps_the_audio_whatever_drives_the_network(trained):
     write_wav(Path("mixed.wav"), mixtures.mix_at_snr(voice(1.6), "music", 5.0, "a"))
-    heard, pictures = {}, {}
+    outputs, pictures = {}, {}
     for way in DRIVING_AUDIO:
         dub.run("face.mp4", "mixed.wav", f"out/{way}.mkv", options=Options(lossless=True, driving_audio=way))
-        heard[way] = decode.decode_sound(Path(f"out/{way}.mkv"))
+        outputs[way] = decode.decode_sound(Path(f"out/{way}.mkv"))
         pictures[way] = np.stack([picture.rgb() for picture, _ in native_rate.pictures(Path(f"out/{way}.mkv"))])
-        told = json.loads(Path(f"out/{way}.json").read_text())
-        assert [line["heard"] for line in told["lines"]] == ["raw" if way == "raw" else "separated"]
-    given = decode.decode_sound(Path("mixed.wav"))
-    assert all((sound == heard["raw"]).all() for sound in heard.values())
-    assert np.abs(heard["auto"][: len(given)] - given).max() < 1e-4
+        sidecar = json.loads(Path(f"out/{way}.json").read_text())
+        assert [line["heard"] for line in sidecar["lines"]] == ["raw" if way == "raw" else "separated"]
+    mixed = decode.decode_sound(Path("mixed.wav"))
+    assert all((sound == outputs["raw"]).all() for sound in outputs.values())
+    assert np.abs(outputs["auto"][: len(mixed)] - mixed).max() < 1e-4
     assert (pictures["auto"] == pictures["separated"]).all()
     assert (pictures["raw"] != pictures["separated"]).any()
     with pytest.raises(UserError, match="--driving-audio must be one of auto, raw, separated, got left"):
