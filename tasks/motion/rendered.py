@@ -1,6 +1,6 @@
 """Rendered heads as a folder that the motion network trains on: OUT/SPLIT-VIDEO/CLIP.mp4.
 
-python -m tasks.motion.rendered --out data/rendered [--size large] [--splits train] [--heads 40]
+python -m tasks.motion.rendered --out data/rendered [--size large] [--splits train] [--heads 150]
 """
 
 import argparse
@@ -38,7 +38,7 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", choices=sorted(SIZES), default="large")
     parser.add_argument("--splits", nargs="+", choices=("train", "val", "test", "hard"), default=["train"])
-    parser.add_argument("--heads", type=int, default=40, metavar="N", help="of each split; default: %(default)s")
+    parser.add_argument("--heads", type=int, default=150, metavar="N", help="of each split; default: %(default)s")
     given = parser.parse_args()
     try:
         say(run(given.out, given.size, given.splits, given.heads, config.load(paths.PARAMS).seed))

@@ -54,6 +54,12 @@ def test_a_turn_about_one_axis_is_read_in_degrees(name, number):
     np.testing.assert_allclose(head_mesh.pose_deg(placed), wanted, atol=1e-6)
 
 
+def test_a_head_is_never_mirrored_even_where_its_depth_is_wrong():
+    inside_out = head() * [1, 1, -0.3]
+    [rotation_33] = head_mesh.place(filmed(inside_out)[None]).rotation_T33
+    assert np.linalg.det(rotation_33) == pytest.approx(1)
+
+
 def test_a_frame_without_a_face_stays_without_one():
     meshes = np.stack([filmed(head(0.1)), np.full((468, 3), np.nan), filmed(head(0.2))])
     np.testing.assert_allclose(head_mesh.opening(meshes), [0.1, np.nan, 0.2], atol=1e-9)
