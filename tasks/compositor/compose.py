@@ -20,7 +20,7 @@ FULL_FROM = (
 )
 
 # in distances of the eyes: a mouth that opens wider than ENOUGH times the library's and a little is dark inside
-ENOUGH, LACK_FROM, LACK_OVER = 1.5, 0.015, 0.05
+ENOUGH, LACK_FROM, LACK_OVER = 1.3, 0.01, 0.03
 DARK = 0.62  # of the light that is taken away there
 SOFT_LIPS = 0.03  # of the lips' width: blur of the dark's edge
 
