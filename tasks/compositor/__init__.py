@@ -1,1 +1,1 @@
-"""A mouth of the person's own pixels: a library of mouths, the choice among them, the warp, the join."""
+"""Makes a mouth from the person's own pixels: library of mouths, choice of a mouth, warp, blending."""

@@ -1,7 +1,7 @@
-"""One frame with a new mouth: the library's frame warped to where the mouth is wanted, joined with what is around it.
+"""Puts a new mouth into one frame: warps a library frame to the wanted mouth shape and blends it in.
 
-Jaw and cheeks of the frame itself follow the mouth, so that a chin goes down where a mouth opens. Outside the region no
-value of the frame changes.
+The frame's own jaw and cheeks follow the mouth, so the chin goes down when the mouth opens. No pixel outside the region
+changes.
 """
 
 from typing import NamedTuple
@@ -15,14 +15,12 @@ from tasks.compositor import join, warp
 from tasks.compositor.library import MOUTH, Library
 from tasks.features.face_track import Frame
 
-FULL_FROM = (
-    0.5  # of the weight of a change: from there on the mouth is wholly the library's, and only its shape differs
-)
+FULL_FROM = 0.5  # weight of a change: from here on all pixels are the library's, and the weight only scales the motion
 
-# in distances of the eyes: a mouth that opens wider than ENOUGH times the library's and a little is dark inside
+# The inside is darkened where the wanted opening exceeds ENOUGH times the library's plus LACK_FROM (eye distances)
 ENOUGH, LACK_FROM, LACK_OVER = 1.3, 0.01, 0.03
-DARK = 0.62  # of the light that is taken away there
-SOFT_LIPS = 0.03  # of the lips' width: blur of the dark's edge
+DARK = 0.62  # share of the light removed there
+SOFT_LIPS = 0.03  # share of the lip width: blur of the dark area's edge
 
 
 class Composed(NamedTuple):
@@ -31,7 +29,7 @@ class Composed(NamedTuple):
 
 
 def chosen(library: Library, wanted_TS3: np.ndarray, angles_T2: np.ndarray, light_T: np.ndarray) -> np.ndarray:
-    """The library's mouth for each frame of a target with these angles and levels.  Shape: -> (T,) int"""
+    """The best library mouth for each target frame, given its head angles and light levels.  Shape: -> (T,) int"""
     want_TD = mouth_choice.features(wanted_TS3, angles_T2, light_T)
     return mouth_choice.choose(library.features_ND, want_TD, library.next_N)
 
@@ -39,7 +37,7 @@ def chosen(library: Library, wanted_TS3: np.ndarray, angles_T2: np.ndarray, ligh
 def compose(
     frame_HW3: Frame, library: Library, heads: Heads, t: int, wanted_S3: np.ndarray, number: int, weight: float
 ) -> Composed:
-    """`heads`: of the target, frame t of them is this one; `number`: of the library; `weight` in (0, 1]"""
+    """`heads`: the target's, index t is this frame; `number`: index in the library; `weight` in (0, 1]"""
     geometry = library.geometry
     shape_P3 = heads.canonical_TP3[t]
     shift_P3 = geometry.along_PS @ (weight * (wanted_S3 - shape_P3[MOUTH]))
@@ -69,14 +67,14 @@ def compose(
 
 
 def _lack(wanted: float, shown: float) -> float:
-    """How much of a mouth's inside the library's frame does not show, 0 to 1, by two openings."""
+    """Share of the mouth's inside that the library frame does not show, 0 to 1, from the two openings."""
     return float(np.clip((wanted - ENOUGH * shown - LACK_FROM) / LACK_OVER, 0, 1))
 
 
 def _darkened(new_HW3: np.ndarray, lips_202: np.ndarray, lack: float) -> np.ndarray:
-    """Between the lips it is dark, where closed lips were stretched over what nobody has filmed.
+    """Darken the area between the lips, where closed lips were stretched over an inside that was never filmed.
 
-    Shape: (H, W, 3) uint8, the inner lips in px of it -> (H, W, 3) uint8
+    Shape: (H, W, 3) uint8, inner lips in its px -> (H, W, 3) uint8
     """
     inside = np.zeros(new_HW3.shape[:2], np.float32)
     cv2.fillPoly(inside, [np.round(lips_202 * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
@@ -85,7 +83,7 @@ def _darkened(new_HW3: np.ndarray, lips_202: np.ndarray, lack: float) -> np.ndar
 
 
 def _seen(weight_HW: np.ndarray) -> tuple[slice, slice] | None:
-    """Rows and columns in which the new mouth is seen; None: in none."""
+    """Rows and columns in which the new mouth is visible; None where too few."""
     rows, columns = (np.flatnonzero(weight_HW.any(axis=axis)) for axis in (1, 0))
     if min(len(rows), len(columns)) < warp.LEAST_PX:
         return None
@@ -93,7 +91,7 @@ def _seen(weight_HW: np.ndarray) -> tuple[slice, slice] | None:
 
 
 def _patched(frame_HW3: Frame, rows: slice, columns: slice, made: np.ndarray, changed: np.ndarray) -> Frame:
-    """Into what was decoded, where that can be encoded again: then only what changes goes through RGB."""
+    """Write the changed pixels into the frame. In a coded picture only these go through RGB."""
     if not isinstance(frame_HW3, np.ndarray) and frame_HW3.is_coded():
         return frame_HW3.patched(columns.start, rows.start, made, changed)
     whole = frame_HW3.copy() if isinstance(frame_HW3, np.ndarray) else frame_HW3.rgb()

@@ -1,9 +1,9 @@
-"""One person through a film: the mesh of every frame, and pictures of the mouth, as files in a work folder.
+"""Records one person in a video: the mesh of every frame and pictures of the mouth, as files in a work folder.
 
-Memory holds a batch of frames, whatever the film's length: meshes are read where they are needed, pictures of mouths
-lie as JPEGs, in full size and full colour, one after the other in a file.
+Memory holds one batch of frames, whatever the video's length: meshes are memory-mapped, and mouth pictures are JPEGs of
+full size and full chroma, concatenated in one file.
 
-Shape letters: T frames of the film
+Shape letters: T frames of the video
 """
 
 import itertools
@@ -37,20 +37,20 @@ AROUND = (
     2,
     98,
     327,
-)  # jaw and nose: the picture's box
-MARGIN = 0.06  # of its sides
+)  # jaw and nose: they span the mouth picture's box
+MARGIN = 0.06  # share of the box's sides
 JPEG_QUALITY = 98
-MOST_PICTURES = 7500  # of mouths: five minutes
-BLOCK = 50  # frames: of a longer film, blocks of so many are kept, evenly spread
+MOST_PICTURES = 7500  # of mouths: five minutes at 25 frames/s
+BLOCK = 50  # frames: of a longer video, evenly spread blocks of this length are kept
 MESH, MOUTHS, INDEX = "mesh.npy", "mouths.bin", "footage.npz"
 
 
 @dataclass
 class Footage:
     """
-    mesh_T4683  float32, px of the frame, from a file; nan where no face is held
-    run_T       the number of the run of frames of one face that follow each other; -1: no face
-    at_T4       of the mouth's picture: its place in the file, length, and left and top in the frame; 0 long: none
+    mesh_T4683  float32, px of the frame, memory-mapped; nan where the mesh tracks no face
+    run_T       number of the run of consecutive frames that show one face; -1: no face
+    at_T4       of the mouth picture: byte offset, length (0: no picture), left and top in the frame
     light_T     mean level around the lips
     """
 
@@ -61,7 +61,7 @@ class Footage:
     light_T: np.ndarray
 
     def heads(self, low: int, high: int) -> tuple[np.ndarray, Heads]:
-        """Frames low .. high - 1 that have a face, and their heads, steadied within their runs."""
+        """The frames in low .. high - 1 that have a face, and their heads, stabilised within each run."""
         found, parts = [], []
         for first, end in self._runs(max(0, low - REACH), min(len(self.run_T), high + REACH)):
             inside = slice(max(low, first) - first, max(0, min(high, end) - first))
@@ -75,7 +75,7 @@ class Footage:
         return np.concatenate(found), Heads(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     def picture(self, t: int) -> tuple[np.ndarray, tuple[int, int]]:
-        """The mouth of frame t, and left and top of it in the frame.  Shape: -> (h, w, 3) uint8 RGB"""
+        """The mouth picture of frame t, and its left and top in the frame.  Shape: -> (h, w, 3) uint8 RGB"""
         start, length, left, top = self.at_T4[t].tolist()
         with (self.folder / MOUTHS).open("rb") as file:
             file.seek(start)
@@ -93,10 +93,10 @@ class Footage:
 
 
 def record(frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, folder: Path) -> Footage:
-    """Go through a film once; or, where the folder holds what came of it, read that.
+    """Read a video once and record it; if the folder already holds a finished recording, read that instead.
 
-    boxes_T4  of the detector, px; nan where there is none
-    who_T     the number of the face, -1: none is wanted
+    boxes_T4  the detector's boxes, px; nan where there is none
+    who_T     number of the wanted face, -1: none
     """
     if (folder / INDEX).is_file():
         return read(folder)
@@ -148,14 +148,14 @@ def read(folder: Path) -> Footage:
 
 
 def runs(found_T: np.ndarray, who_T: np.ndarray) -> np.ndarray:
-    """A number for each run of frames that show the same face, -1 where none is.  Shape: (T,), (T,) -> (T,)"""
+    """Number of each frame's run (consecutive frames of one face), -1 without a face.  Shape: (T,), (T,) -> (T,)"""
     breaks = np.ones(len(found_T), bool)
     breaks[1:] = (found_T[1:] != found_T[:-1]) | (who_T[1:] != who_T[:-1])
     return np.where(found_T, np.cumsum(breaks), -1)
 
 
 def kept(who_T: np.ndarray) -> np.ndarray:
-    """Of which frames a picture is kept.  Shape: -> (T,) bool"""
+    """Which frames keep a picture.  Shape: -> (T,) bool"""
     wanted_T = who_T >= 0
     share = MOST_PICTURES / max(1, int(wanted_T.sum()))
     if share >= 1:
@@ -165,7 +165,7 @@ def kept(who_T: np.ndarray) -> np.ndarray:
 
 
 def _mouth(frame_HW3: Frame, points_4683: np.ndarray) -> tuple[bytes, int, int] | None:
-    """The picture of a mouth, coded; left and top of it."""
+    """The mouth picture as JPEG, and its left and top; None where fewer than 4 px are in the frame."""
     corners = points_4683[list(AROUND), :2]
     low, high = corners.min(axis=0), corners.max(axis=0)
     room = MARGIN * (high - low) + 2

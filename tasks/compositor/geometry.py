@@ -1,9 +1,9 @@
-"""What the lower face of one person is made of: triangles, which points move with the mouth, and what may be changed.
+"""Geometry of one person's lower face: triangles, the points that move with the mouth, and the region that may change.
 
-All is laid out once, on the canonical head, from the person's closed mouth; for a frame only points move.
+It is built once, on the canonical head, from the person's closed mouth; per frame only the points move.
 
-Lips are triangulated between their outer and inner edge alone, and skin from a little away of them: between these, the
-mesh has points whose places are not exact, and where lips move far they would fold over.
+Lips are triangulated from their outer and inner edges only, and skin points start at a small distance from them: the
+mesh points in between are inaccurate, and their triangles would fold over where the lips move far.
 
 Shape letters: P = 468 points of the mesh, S = 59 of the mouth, R points of the ring under the jaw, V vertices in use
 """
@@ -16,26 +16,26 @@ from model.head_mesh import INNER, MOUTH, OUTER
 
 NUM_POINTS = 468
 JAW_LINE = (454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234)
-SIDES = (454, 323, 361, 288, 234, 93, 132, 58)  # of the jaw line: what does not move in speech
+SIDES = (454, 323, 361, 288, 234, 93, 132, 58)  # part of the jaw line that does not move in speech
 NOSE, CHIN, LIP_MIDDLE, CORNERS = 2, 152, (13, 14), (61, 291)
 
-# in distances of the eyes' outer corners
-ABOVE = 0.03  # so far above the nose's base the triangles begin
-CLEAR = 0.05  # so far from the lips the skin's points begin
-BELOW = 0.30  # so far beyond the jaw the ring lies that never moves
-NEIGHBOUR = 0.12  # so far a point of the mouth takes the skin along
-OPENED = 0.03  # lips are so far apart while their triangles are laid out
+# in eye distances (outer corner to outer corner)
+ABOVE = 0.03  # the triangles begin this far above the nose's base
+CLEAR = 0.05  # skin points lie at least this far from the lips
+BELOW = 0.30  # the ring that never moves lies this far beyond the jaw
+NEIGHBOUR = 0.12  # radius within which skin follows a point of the mouth
+OPENED = 0.03  # each lip is moved by this much while the triangles are built
 
-# the region: a superellipse around the lips, up to the nose, down to the chin, to the cheek's fold at the sides
-WIDE, HIGH, DEEP = 1.75, 0.98, 0.93  # of half the mouth's width, of the way to the nose, of the way to the chin
+# The region: a superellipse around the lips, up to the nose, down to the chin, sideways to the fold of the cheek
+WIDE, HIGH, DEEP = 1.75, 0.98, 0.93  # in half mouth widths, distances to the nose, distances to the chin
 SQUARENESS = 2.4
-RIM = 0.42  # of the radius: over this share the weight rises from 0 to 1
+RIM = 0.42  # share of the radius over which the weight rises from 0 to 1
 
 
 class Geometry:
     """
-    triangles_N3  of the vertices in use, all wound the same way: where a warp turns one over, it is not drawn
-    place_V2      of the vertices, on the canonical head
+    triangles_N3  indices of the vertices, all wound the same way: a triangle that a warp flips is not drawn
+    place_V2      positions of the vertices on the canonical head
     """
 
     def __init__(self, closed_P3: np.ndarray) -> None:
@@ -73,15 +73,15 @@ class Geometry:
         self.along_PS = along(closed_P3)
 
     def vertices(self, mesh_P3: np.ndarray, turn_33: np.ndarray) -> np.ndarray:
-        """Those of a mesh in a frame; `turn_33` lays the ring out as the head lies.  Shape: -> (V, 2) px"""
+        """The vertices of a mesh in a frame; `turn_33` turns the ring with the head.  Shape: -> (V, 2) px"""
         return np.concatenate([mesh_P3, mesh_P3[self.jaw] + self.ring_R3 @ turn_33])[self.used_V, :2]
 
     def ring(self) -> np.ndarray:
-        """Which vertices are the ring's.  Shape: -> (V,) bool"""
+        """Which vertices belong to the ring.  Shape: -> (V,) bool"""
         return self.used_V >= NUM_POINTS
 
     def weight(self, place_xy: np.ndarray) -> np.ndarray:
-        """How much of the new mouth is seen at a place of the canonical head.  Shape: (..., 2) -> (...) in [0, 1]"""
+        """Weight of the new mouth at a position on the canonical head.  Shape: (..., 2) -> (...) in [0, 1]"""
         wide, high, deep = self.radii
         x, y = (place_xy[..., k] - self.lips_2[k] for k in (0, 1))
         radius = ((np.abs(x) / wide) ** SQUARENESS + (np.abs(y) / np.where(y < 0, high, deep)) ** SQUARENESS) ** (
@@ -95,20 +95,20 @@ class Geometry:
 
 
 def lip_triangles() -> np.ndarray:
-    """Between the lips' edges, and inside.  Shape: -> (58, 3) of the mesh's points"""
-    found = []
+    """Triangles between the outer and inner lip edges, and inside the mouth.  Shape: -> (58, 3) mesh points"""
+    triangles = []
     for k in range(20):
         after = (k + 1) % 20
-        found += [(OUTER[k], OUTER[after], INNER[k]), (OUTER[after], INNER[after], INNER[k])]
+        triangles += [(OUTER[k], OUTER[after], INNER[k]), (OUTER[after], INNER[after], INNER[k])]
     for k in range(10):
         over, over_next = (20 - k) % 20, 19 - k
-        found += [(INNER[k], INNER[k + 1], INNER[over])] if k else []
-        found += [(INNER[k + 1], INNER[over_next], INNER[over])] if k < 9 else []
-    return np.array(found)
+        triangles += [(INNER[k], INNER[k + 1], INNER[over])] if k else []
+        triangles += [(INNER[k + 1], INNER[over_next], INNER[over])] if k < 9 else []
+    return np.array(triangles)
 
 
 def along(closed_P3: np.ndarray) -> np.ndarray:
-    """How far each point goes along with each of the mouth's; what is above the nose's base stays.  Shape: -> (P, S)"""
+    """How much each point follows each point of the mouth; points above the nose's base stay.  Shape: -> (P, S)"""
     mouth = set(MOUTH)
     still = [i for i in range(NUM_POINTS) if i not in mouth and (closed_P3[i, 1] < closed_P3[NOSE, 1] or i in SIDES)]
     known = [*MOUTH, *still]
@@ -120,7 +120,7 @@ def along(closed_P3: np.ndarray) -> np.ndarray:
 
 
 def _skin(laid_out: np.ndarray, points: list[int], outline: np.ndarray) -> np.ndarray:
-    """Triangles of the skin: none across the lips."""
+    """Triangles of the skin, without those across the lips."""
     triangles = np.array(points)[Delaunay(laid_out[points]).simplices]
     middles = laid_out[triangles].mean(axis=1)
     outside = [cv2.pointPolygonTest(outline, _point(middle), False) < 0 for middle in middles]

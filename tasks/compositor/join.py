@@ -1,30 +1,30 @@
-"""The new mouth in the frame: in the colours around it, with no seam, and nothing else changed.
+"""Blends the new mouth into the frame: matched to the surrounding colours, without a seam, nothing else changed.
 
-The difference of colour at the region's rim is led inwards as a soap film would (a gradient-domain join, without its
-linear system); then coarse and fine detail are blended over rims of different width (two bands of a Laplacian pyramid),
-so that no detail is seen twice.
+The colour difference at the region's rim is interpolated smoothly over the inside (gradient-domain blending without its
+linear system). Then coarse and fine detail are blended over rims of different width (two bands of a Laplacian pyramid),
+so that no detail appears twice.
 Source: Perez, Gangnet, Blake 2003, Poisson image editing; Burt, Adelson 1983, multiresolution spline
 """
 
 import cv2
 import numpy as np
 
-RIM_TOP = 0.75  # of the weight: beyond it a pixel is inside, not rim
-MOST_LEVELS = 40.0  # a larger difference at the rim is no matter of light
-FILM_PX = 64  # longer side of the picture on which the film is laid
-FILM_SIGMAS = ((2, 1.0), (5, 0.1), (12, 0.01), (30, 0.001))  # px and weight: far rims count where no near one is
-DETAIL = 1 / 60  # of the region's width: what is finer is fine detail
+RIM_TOP = 0.75  # weight: a pixel above it is inside, not rim
+MOST_LEVELS = 40.0  # levels: a larger difference at the rim is not caused by light
+FILM_PX = 64  # longer side of the picture on which the correction is computed
+FILM_SIGMAS = ((2, 1.0), (5, 0.1), (12, 0.01), (30, 0.001))  # px and weight: a distant rim counts where none is near
+DETAIL = 1 / 60  # share of the region's width: finer structure is fine detail
 DETAIL_LEAST_PX = 0.8
-ENOUGH_PX = 1.5  # sigma: a wider blur is made on a smaller picture
-FINE_FROM, FINE_OVER = 0.3, 0.3  # of the weight: where fine detail changes over
+ENOUGH_PX = 1.5  # sigma: a wider blur is computed on a smaller picture
+FINE_FROM, FINE_OVER = 0.3, 0.3  # weights between which fine detail changes from old to new
 
 
 def joined(
     new_HW3: np.ndarray, old_HW3: np.ndarray, weight_HW: np.ndarray, share: float = 1.0
 ) -> tuple[np.ndarray, float]:
-    """The new mouth over the old one; and what is left of a difference along the rim, in levels of 255.
+    """The new mouth blended over the old one, and the difference that remains along the rim, in levels of 255.
 
-    Each channel is treated as every other, and by differences alone: grey stays grey, and what is the same stays so.
+    All channels are treated alike and only differences are used: grey stays grey, and equal pixels stay equal.
     Shape: (H, W, 3) uint8 twice, weight (H, W) float32 in [0, 1], times `share` -> (H, W, 3) uint8
     """
     difference = cv2.subtract(new_HW3, old_HW3, dtype=cv2.CV_32F)
@@ -39,7 +39,7 @@ def joined(
 
 
 def _film(difference_HW3: np.ndarray, weight_HW: np.ndarray) -> tuple[np.ndarray, float]:
-    """What takes the difference away along the rim, and goes on smoothly inside.  Shape: -> (H, W, 3) float32"""
+    """A smooth correction that cancels the difference along the rim; the seam.  Shape: -> (H, W, 3) float32"""
     height, width = weight_HW.shape
     shrink = max(1, round(max(height, width) / FILM_PX))
     size = (max(2, width // shrink), max(2, height // shrink))
@@ -56,7 +56,7 @@ def _film(difference_HW3: np.ndarray, weight_HW: np.ndarray) -> tuple[np.ndarray
 
 
 def _coarse(image_HW3: np.ndarray, sigma: float) -> np.ndarray:
-    """A Gaussian blur; a wide one of a smaller picture."""
+    """Gaussian blur; a wide one is computed on a smaller picture."""
     height, width = image_HW3.shape[:2]
     shrink = max(1, int(sigma / ENOUGH_PX))
     if shrink == 1:

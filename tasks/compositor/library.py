@@ -1,4 +1,4 @@
-"""The mouths of one person, from one film or several: what each looks like, and which follow each other.
+"""The library of one person's mouths, from one or more videos: appearance of each mouth, and which one follows it.
 
 Shape letters: N mouths, S = 59 mouth points, V vertices of the person's geometry
 """
@@ -13,10 +13,10 @@ from model.head_track import Heads, angles_deg
 from tasks.compositor.footage import Footage
 from tasks.compositor.geometry import Geometry
 
-CHUNK = 512  # frames looked at together
-MOST_TURNED_DEG = 40.0  # yaw or pitch: beyond, half of a mouth is not seen
-MOST_SHUT = 0.08  # distances of the eyes: a mouth that rests wider open than this is not closed
-LOWER_SHARE = 0.7  # of the way that lips go to close
+CHUNK = 512  # frames processed together
+MOST_TURNED_DEG = 40.0  # yaw or pitch: beyond it half of the mouth is hidden
+MOST_SHUT = 0.08  # eye distances: a mouth that is wider open at rest is not closed
+LOWER_SHARE = 0.7  # the lower lip's share of the distance that closes the lips
 MOUTH = list(head_mesh.MOUTH)
 
 
@@ -25,7 +25,7 @@ class Library:
     """
     closed_S3   the person's closed mouth on the canonical head
     features_ND what `mouth_choice` compares
-    next_N      the mouth that follows each in its film, -1: none
+    next_N      the mouth in the next frame of its video, -1: none
     """
 
     footage: Sequence[Footage]
@@ -42,7 +42,7 @@ class Library:
         return len(self.frame_N)
 
     def opening(self, n: int) -> float:
-        """As head_mesh.mouth_opening."""
+        """See head_mesh.mouth_opening."""
         return float(self.opening_N[n])
 
     def picture(self, n: int) -> tuple[np.ndarray, tuple[int, int]]:
@@ -50,7 +50,7 @@ class Library:
 
 
 def build(footage: Sequence[Footage]) -> Library | None:
-    """None where no frame of the films shows a mouth that can be used."""
+    """None where no frame of the videos shows a usable mouth."""
     parts = [(film, *part) for film, one in enumerate(footage) for part in _chunks(one)]
     if not parts:
         return None
@@ -82,9 +82,9 @@ def build(footage: Sequence[Footage]) -> Library | None:
 
 
 def shut(closed_S3: np.ndarray) -> np.ndarray:
-    """A mouth that is closed but for a little, wholly closed: people's lips are seldom seen to touch when they rest.
+    """Close an almost closed mouth: lips rarely touch in the mesh of a mouth at rest.
 
-    Most of the way is the lower lip's. One that stands wide open is left as it is.
+    The lower lip moves most of the distance. A mouth that is wide open is left unchanged.
     Shape: (59, 3) canonical -> the same, new
     """
     closed_S3 = head_mesh.without_overlap(closed_S3[None])[0]
@@ -105,12 +105,12 @@ def vertices(geometry: Geometry, heads: Heads) -> np.ndarray:
 
 
 def usable(heads: Heads) -> np.ndarray:
-    """Whether the mouth is seen from near enough to the front.  Shape: -> (T,) bool"""
+    """Whether the view is frontal enough to use the mouth.  Shape: -> (T,) bool"""
     return (np.abs(angles_deg(heads)) < MOST_TURNED_DEG).all(axis=1)
 
 
 def _chunks(footage: Footage) -> Iterator[tuple[np.ndarray, Heads]]:
-    """Frames with a picture of a usable mouth, and their heads, lips apart where they crossed."""
+    """Frames with a picture of a usable mouth, and their heads, with crossed lips separated."""
     for low in range(0, len(footage.run_T), CHUNK):
         frames, heads = footage.heads(low, low + CHUNK)
         good = (footage.at_T4[frames, 1] > 0) & usable(heads)
@@ -119,7 +119,7 @@ def _chunks(footage: Footage) -> Iterator[tuple[np.ndarray, Heads]]:
 
 
 def apart(heads: Heads) -> Heads:
-    """Lips of a closed mouth, whose points cross by a little, touch."""
+    """Separate lip points that cross slightly in a closed mouth, so that the lips touch."""
     canonical_TP3 = heads.canonical_TP3.copy()
     canonical_TP3[:, MOUTH] = head_mesh.without_overlap(canonical_TP3[:, MOUTH])
     return heads._replace(canonical_TP3=canonical_TP3)

@@ -1,10 +1,10 @@
-"""From where each pixel of the new lower face comes: maps that are affine within each triangle of the mesh.
+"""Warp maps of the new lower face: the source of each pixel, affine within each triangle of the mesh.
 
-They are rasterised coarsely and enlarged, so their cost hardly grows with the picture; then one `remap` moves all
-pixels. A map says how far away the source of a pixel lies, so that what no triangle covers stays in its place.
+Maps are rasterised coarsely and enlarged, so their cost hardly depends on the resolution; one `remap` then moves all
+pixels. A map holds the offset from a pixel to its source: pixels that no triangle covers have offset 0 and stay.
 
-Places are px of the frame, pixel i covers [i, i + 1).
-Source: cv2.triangleRasterize, which OpenCV has from version 5 on
+Positions are px of the frame, pixel i covers [i, i + 1).
+Source: cv2.triangleRasterize (OpenCV 5 or later)
 """
 
 from typing import NamedTuple
@@ -15,20 +15,20 @@ import numpy as np
 from tasks.compositor.geometry import Geometry
 
 GRID = 160  # cells of the longer side
-SOFT, STEADY = 1.5, 1.2  # cells: blur of the weight's edges, and of the map that moves the jaw
-SMALL_PX = 0.02  # shorter moves are none
+SOFT, STEADY = 1.5, 1.2  # cells: blur of the weight's edges, and of the jaw's map
+SMALL_PX = 0.02  # shorter moves count as 0
 FAR = 10.0
-LEAST_PX = 8  # of the region's sides: a smaller mouth is left as it is
-OFFSET = FAR  # added to places on the canonical head: 0 is where no triangle is
+LEAST_PX = 8  # sides of the region: a smaller mouth is left unchanged
+OFFSET = FAR  # added to positions on the canonical head, so that 0 means no triangle
 
 
 class Maps(NamedTuple):
-    """For the rows and columns of a frame from top, left on.
+    """Maps for the part of a frame that begins at top, left.
 
-    library_2HW   float32, x and y from a pixel to its source in the library's frame
-    jaw_2HW       likewise to its source in the target frame itself, whose jaw and cheeks follow the mouth
-    moved_HW      bool, where these are not 0
-    weight_HW     float32 in [0, 1], of the new mouth
+    library_2HW   float32, offsets x and y from a pixel to its source in the library's frame
+    jaw_2HW       the same to its source in the target frame, whose jaw and cheeks follow the mouth
+    moved_HW      bool, where jaw_2HW is not 0
+    weight_HW     float32 in [0, 1], weight of the new mouth
     """
 
     top: int
@@ -44,7 +44,7 @@ def maps(
 ) -> Maps | None:
     """None where no part of the region is in the frame.
 
-    Shape: vertices where they are wanted, where they are in the target frame, where they are in the library's frame
+    wanted_V2, target_V2, library_V2: wanted vertices, vertices in the target frame and in the library's frame, px
     """
     low_2 = np.floor(wanted_V2.min(axis=0)) - 2
     size_2 = np.ceil(wanted_V2.max(axis=0)) + 2 - low_2
@@ -74,7 +74,7 @@ def maps(
 
 
 def moved(image_HW3: np.ndarray, map_2HW: list[np.ndarray], corner_xy: tuple[float, float]) -> np.ndarray:
-    """The pixels that a map names; corner_xy: of the map's first pixel in the image.  Shape: -> (H, W, 3) uint8"""
+    """The image warped by a map; corner_xy: the map's first pixel in the image.  Shape: -> (H, W, 3) uint8"""
     height, width = map_2HW[0].shape
     x_HW = map_2HW[0] + (np.arange(width, dtype=np.float32) + np.float32(corner_xy[0]))
     y_HW = map_2HW[1] + (np.arange(height, dtype=np.float32) + np.float32(corner_xy[1]))[:, None]
@@ -84,7 +84,7 @@ def moved(image_HW3: np.ndarray, map_2HW: list[np.ndarray], corner_xy: tuple[flo
 def _place(
     cells: np.ndarray, low_2: np.ndarray, step: float, size_hw: tuple[int, int]
 ) -> tuple[int, int, tuple[int, int]] | None:
-    """Top, left and (width, height) of the frame's pixels in these cells, from even to even ones."""
+    """Top, left and (width, height) of these cells in the frame, all even."""
     sides = []
     for axis, low, size in ((1, low_2[1], size_hw[0]), (0, low_2[0], size_hw[1])):
         at = np.flatnonzero(cells.any(axis=axis))
@@ -102,7 +102,7 @@ def _place(
 def _rasterised(
     at_V2: np.ndarray, triangles_N3: np.ndarray, values_V6: np.ndarray, cells: tuple[int, int]
 ) -> np.ndarray:
-    """Values of the vertices, in a line between them, 0 where no triangle is.  Shape: -> (rows, columns, 6) float32"""
+    """Vertex values interpolated linearly over the triangles, 0 outside them.  Shape: -> (rows, columns, 6) float32"""
     width, height = cells
     settings = cv2.TriangleRasterizeSettings()
     settings.setShadingType(cv2.RASTERIZE_SHADING_SHADED)
@@ -110,7 +110,7 @@ def _rasterised(
     points_V3 = np.stack(
         [(at_V2[:, 0] - width / 2) / height, (height / 2 - at_V2[:, 1]) / height, np.full(len(at_V2), -1.0)], axis=1
     ).astype(np.float32)
-    view = float(2 * np.arctan(0.5))  # at distance 1 the picture is 1 high
+    view = float(2 * np.arctan(0.5))  # at distance 1 the picture has height 1
     drawn = []
     for first in (0, 3):
         values = np.ascontiguousarray(values_V6[:, first : first + 3], np.float32)
@@ -123,7 +123,7 @@ def _rasterised(
 
 
 def _filled(drawn_HW6: np.ndarray, at_V2: np.ndarray) -> np.ndarray:
-    """Cracks where a triangle was turned over take the mean of what is around them."""
+    """Fill cracks, where a triangle was flipped, with the mean of their surroundings."""
     covered = (drawn_HW6[..., 4] > OFFSET / 2).astype(np.float32)
     hull = np.zeros(covered.shape, np.uint8)
     cv2.fillConvexPoly(hull, cv2.convexHull(at_V2.astype(np.float32)).astype(np.int32), 1)

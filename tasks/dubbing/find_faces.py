@@ -1,4 +1,4 @@
-"""Pass 1 over a picture or video: every face in it, kept in the work folder so that an interrupted run resumes."""
+"""Pass 1 over a picture or video: finds every face and saves them in the work folder, so an interrupted run resumes."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ from tasks.media import containers, decode, native_rate
 
 
 def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folder: Path) -> Seen:
-    """Pass 1, or its result if an interrupted run left it.  Errors: UserError if no face is found."""
+    """Run pass 1, or load its result from an interrupted run.  Errors: UserError if no face is found."""
     kept = folder / "seen.npz"
     if kept.is_file():
         return work_folder.load(kept)
@@ -36,14 +36,14 @@ def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folde
                 seen = look.look(counted(ahead(pictures, 4), total, "finding faces"), p, points)
     if not seen.faces:
         searched = "the picture" if decode.is_image(face) else f"{len(seen.times_s)} frames"
-        advice = "; or give its place with --box" * decode.is_image(face)
+        advice = "; or give its position with --box" * decode.is_image(face)
         raise UserError(f"{face}: no face found in {searched}; it must be frontal and upright{advice}")
     work_folder.save(kept, seen)
     return seen
 
 
-def counted(frames: Iterable[Any], total: int, what: str) -> Iterator[Any]:
-    with bar(total, what, "frame") as progress:
+def counted(frames: Iterable[Any], total: int, label: str) -> Iterator[Any]:
+    with bar(total, label, "frame") as progress:
         for frame in frames:
             yield frame
             progress.update()

@@ -1,4 +1,4 @@
-"""LipGAN's mouth: the lower face generated for each frame's sound, blended in over a soft mask."""
+"""The LipGAN generator: the lower face is generated from each frame's audio and blended in with a soft mask."""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ class LipGanMouths:
     _blenders: dict[int, FaceBlender] = field(default_factory=dict)
 
     def change(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[tuple[Frame, np.ndarray, float]]:
-        """As tasks.dubbing.networks.Mouths."""
+        """See tasks.dubbing.networks.Mouths."""
         if number not in self._blenders:
             self._blenders[number] = FaceBlender(self.sync, self.script.seen.faces[number])
         blender, plan = self._blenders[number], self.script.plan

@@ -1,6 +1,6 @@
-"""The mesh generator's mouth: the motion that the sound asks for, shown by the person's own mouths.
+"""The mesh generator: motion is predicted from the audio and rendered with the person's own mouths.
 
-Before the frames are made, the film is gone through once more for the mesh of every frame and a picture of every mouth.
+An extra pass over the video records the mesh of every frame and a picture of every mouth before any frame is rendered.
 """
 
 import contextlib
@@ -34,17 +34,17 @@ from tasks.features import crop
 from tasks.features.face_track import Frame
 from tasks.media import decode, native_rate
 
-JUDGED_PX = 96  # side of the crops that the sync expert sees
-LEAST_EYES_PX = 12.0  # between the eyes' outer corners: smaller faces stay as they are
-CHUNK = 512  # frames looked at together
-PIECE_S, CONTEXT_S = 120, 2  # of sound that the network hears at a time, and what it hears around it
+JUDGED_PX = 96  # side of the sync expert's crops
+LEAST_EYES_PX = 12.0  # between the eyes' outer corners: smaller faces are not changed
+CHUNK = 512  # frames processed together
+PIECE_S, CONTEXT_S = 120, 2  # audio that the network processes at a time, and context on either side
 
 
 @dataclass(frozen=True)
 class Target:
-    """The film that is dubbed: its heads, and why a frame cannot be changed ("" where it can).
+    """The video being dubbed: its heads, and why a frame cannot be changed ("" where it can).
 
-    Shape: angles_T2 degrees, why_T of str
+    angles_T2 in degrees; why_T of str
     """
 
     footage: Footage
@@ -53,9 +53,9 @@ class Target:
 
 
 class Person:
-    """Who is dubbed: `learn` goes through the film, `mouths` then makes frames.
+    """The person being dubbed: `learn` reads the video, `mouths` then renders frames.
 
-    about: what the sidecar says of it
+    about: entries for the sidecar
     """
 
     def __init__(self, face: Path, network: Mesh, folder: Path, options: Options, recogniser: Recogniser) -> None:
@@ -64,23 +64,25 @@ class Person:
         self.about: dict[str, Any] = {}
 
     def learn(self, seen: Seen, choice: Choice, sway: Sway | None) -> np.ndarray:
-        """The mesh of the film, and the library of mouths.  Shape: -> why each frame cannot be changed, "" where it can
+        """Record the video's mesh and build the library.  Shape: -> (T,) why a frame cannot be changed, "" where it can
 
-        Errors: UserError where no mouth of the person can be used
+        Errors: UserError where no mouth of the person is usable
         """
         own = record(self.face, seen, choice.who_T, self.folder / "face")
         more = [self.further(number, Path(video), seen, choice) for number, video in enumerate(self.options.library)]
         built = library.build(more or [own])
         if built is None:
             where = "--library" if more else str(self.face)
-            raise UserError(f"{where}: no frame shows the speaker's mouth from near the front, whole; see --generator")
+            raise UserError(
+                f"{where}: no frame shows the speaker's mouth whole and near-frontal; use other footage or --generator lipgan"
+            )
         self.library = built
         self.about |= {"library_mouths": len(built)}
         self.target = target(own, seen.size_hw, sway, len(choice.who_T))
         return self.target.why_T
 
     def further(self, number: int, video: Path, seen: Seen, choice: Choice) -> Footage:
-        """More footage of the person.  Errors: UserError where it shows nobody, or somebody else"""
+        """Record more footage of the person.  Errors: UserError where it shows no face or only other people"""
         folder, by = self.folder / f"library{number}", self.recogniser
         folder.mkdir(exist_ok=True)
         elsewhere = find_faces(video, self.network.p, self.network.points, None, folder)
@@ -89,13 +91,13 @@ class Person:
         self.about.setdefault("library_likeness", {})[video.name] = round(alike, 3)
         if alike < by.same:
             raise UserError(
-                f"--library {video}: nobody in it looks like who is dubbed: the nearest by {alike:.2f}, wanted "
-                f"{by.same}"
+                f"--library {video}: no face in it looks like the dubbed person: best likeness {alike:.2f}, wanted {by.same}; "
+                "use footage of the same person"
             )
         return record(video, elsewhere, who_T, folder)
 
     def mouths(self, script: Script, *, judged: bool) -> "MeshMouths":
-        """After `learn`.  judged: whether the sync expert will look at what is made"""
+        """Call after `learn`.  judged: whether the sync expert will judge the result"""
         num_samples = script.mfcc_FW.shape[1] // timing.COLUMNS_PER_FRAME * timing.SAMPLES_PER_FRAME
         sound = hear.timeline(script.lines, num_samples)
         wanted_NS3 = wanted(self.network.motion, sound, script.plan, self.library.closed_S3, self.options.strength)
@@ -104,7 +106,7 @@ class Person:
 
 
 def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path) -> Footage:
-    """The chosen faces of a film or picture."""
+    """Record the chosen faces of a video or picture."""
     boxes_T4 = np.full((len(who_T), 4), np.nan)
     for number, one in enumerate(seen.faces):
         mine = np.arange(one.first, one.end)[(who_T[one.first : one.end] == number) & one.found_N]
@@ -117,7 +119,7 @@ def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path) -> Footage:
 
 
 def target(film: Footage, size_hw: tuple[int, int], sway: Sway | None, num_frames: int) -> Target:
-    """`sway`: of a picture that moves for so many frames."""
+    """`sway`: idle motion of a picture, shown for num_frames."""
     if sway is not None:
         film = swaying(film, sway, num_frames)
     angles_T2 = np.full((len(film.run_T), 2), np.nan)
@@ -131,7 +133,7 @@ def target(film: Footage, size_hw: tuple[int, int], sway: Sway | None, num_frame
 
 
 def swaying(film: Footage, sway: Sway, num_frames: int) -> Footage:
-    """A picture's footage as that of a film in which the head moves."""
+    """A picture's footage repeated as a video in which the head moves."""
     mesh_T4683 = np.repeat(np.asarray(film.mesh_T4683[:1]), num_frames, axis=0)
     for t in range(num_frames):
         mesh_T4683[t, :, :2] = sway.moved(mesh_T4683[t, :, :2], t)
@@ -148,7 +150,7 @@ def _why(heads: Heads, t: int, size_hw: tuple[int, int]) -> str:
     """Why the mouth of a head cannot be changed, "" where it can."""
     lips_2 = heads.mesh(t)[library.MOUTH[:40], :2]
     height, width = size_hw
-    if np.linalg.norm(heads.turn_T33[t, 0]) < LEAST_EYES_PX:  # 1 on the canonical head is the eyes' distance
+    if np.linalg.norm(heads.turn_T33[t, 0]) < LEAST_EYES_PX:  # the eye distance is 1 on the canonical head
         return "small"
     if lips_2.min() < 0 or lips_2[:, 0].max() > width or lips_2[:, 1].max() > height:
         return "cut_off"
@@ -158,23 +160,23 @@ def _why(heads: Heads, t: int, size_hw: tuple[int, int]) -> str:
 def wanted(
     motion: Motion, sound: Iterable[np.ndarray], plan: Plan, closed_S3: np.ndarray, strength: float
 ) -> np.ndarray:
-    """The mouth of each output frame; memory holds a piece of the sound.
+    """The wanted mouth of each output frame; memory holds one piece of the audio.
 
-    sound   16 kHz, in blocks, from the output's first frame on
+    sound   16 kHz, in blocks, starting at the output's first frame
     Shape:  -> (N, 59, 3) float32 on the canonical head
     """
     middles_N = (plan.times_s + plan.ends_s) / 2
-    made = np.zeros((len(middles_N), *closed_S3.shape), np.float32)
+    wanted_NS3 = np.zeros((len(middles_N), *closed_S3.shape), np.float32)
     for start_s, piece in _pieces(sound):
         first_s = start_s + CONTEXT_S if start_s else 0.0
         mine = (middles_N >= first_s) & (middles_N < first_s + PIECE_S)
         if mine.any():
-            made[mine] = motion.mouths(piece, middles_N[mine] - start_s, closed_S3, strength)
-    return made
+            wanted_NS3[mine] = motion.mouths(piece, middles_N[mine] - start_s, closed_S3, strength)
+    return wanted_NS3
 
 
 def _pieces(sound: Iterable[np.ndarray]) -> Iterator[tuple[float, np.ndarray]]:
-    """Where each piece begins, and its sound with its surroundings."""
+    """Start in seconds and samples of each piece, context included."""
     context, whole = (round(s * timing.SAMPLE_RATE_HZ) for s in (CONTEXT_S, PIECE_S))
     blocks, have, first = iter(sound), np.zeros(0, np.float32), True
     start_s = 0.0
@@ -194,7 +196,7 @@ def _pieces(sound: Iterable[np.ndarray]) -> Iterator[tuple[float, np.ndarray]]:
 
 
 def chosen(target: Target, mouths: Library, wanted_NS3: np.ndarray, plan: Plan) -> np.ndarray:
-    """The library's mouth of each output frame that is changed, -1 of others.  Shape: -> (N,)"""
+    """Library index of the mouth for each changed output frame, -1 elsewhere.  Shape: -> (N,)"""
     changed_N = plan.weight_N > 0
     path_N = np.full(len(changed_N), -1)
     bounds = np.flatnonzero(np.diff(changed_N.astype(np.int8), prepend=0, append=0))
@@ -208,7 +210,7 @@ def chosen(target: Target, mouths: Library, wanted_NS3: np.ndarray, plan: Plan) 
 
 @dataclass
 class MeshMouths:
-    """judged: whether the sync expert will look at what is made"""
+    """judged: whether the sync expert will judge the result"""
 
     seen: Seen
     plan: Plan
@@ -235,7 +237,7 @@ class MeshMouths:
 
 
 def same_person(seen: Seen, looks: Sequence[np.ndarray], by: Recogniser) -> tuple[np.ndarray, float]:
-    """Of another film, the faces that look most like the person; and how much.  Shape: -> (T,) int, likeness"""
+    """The faces of another video that look most like the person, and the best likeness.  Shape: -> (T,) int, likeness"""
     alike = [max(by.alike(one, speaker.looks(face, by)) for one in looks) for face in seen.faces]
     who_T = np.full(len(seen.times_s), -1)
     for start, end in itertools.pairwise([*seen.shots, len(seen.times_s)]):

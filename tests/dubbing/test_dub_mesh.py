@@ -1,4 +1,4 @@
-"""`dub --generator mesh`: real people, by what is released with the code; nothing has been trained."""
+"""`dub --generator mesh` on real people with the released weights, without any training."""
 
 import itertools
 import json
@@ -34,7 +34,7 @@ def clip_frames(path):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A folder in which nothing was trained, a short clip of a person in it, and the sound of another."""
+    """A folder without trained models, with a short clip of one person and the audio of another."""
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     frames = clip_frames(CLIPS[0])
@@ -65,10 +65,10 @@ def lossless(out="out/a.mkv", **options):
     return shown(out)
 
 
-def test_a_new_clone_dubs_a_real_person_and_leaves_all_but_the_lower_face(project):
+def test_a_new_clone_dubs_a_real_person_and_changes_only_the_lower_face(project):
     made, source = lossless(), shown("face.mp4")
-    told = about("out/a.mkv")
-    assert told["generator"] == "mesh" and told["changed"] == NUM and told["library_mouths"] == NUM
+    sidecar = about("out/a.mkv")
+    assert sidecar["generator"] == "mesh" and sidecar["changed"] == NUM and sidecar["library_mouths"] == NUM
     changed = (made != source).any(axis=(0, 3))
     eyes = about("out/a.mkv")["faces"][0]["box"]
     middle = (eyes[1] + eyes[3]) // 2
@@ -77,14 +77,14 @@ def test_a_new_clone_dubs_a_real_person_and_leaves_all_but_the_lower_face(projec
     assert columns[0] > eyes[0] - 40 and columns[-1] < eyes[2] + 40
 
 
-def test_strength_scales_the_motion_and_0_is_a_closed_mouth(project):
+def test_strength_scales_the_motion_and_0_keeps_the_mouth_closed(project):
     still, once, more = (opening(lossless(f"out/{k}.mkv", strength=s)) for k, s in enumerate((0.0, 1.0, 1.5)))
     assert still.max() < 0.03
     assert once.max() > still.max() + 0.05
     assert more.std() > 1.2 * once.std()
 
 
-def test_what_was_stopped_goes_on_and_ends_the_same(project, monkeypatch):
+def test_an_interrupted_run_resumes_and_gives_the_same_frames(project, monkeypatch):
     from tasks.dubbing import render
 
     monkeypatch.setattr(render, "SEGMENT_FRAMES", 12)
@@ -113,16 +113,18 @@ def test_a_picture_speaks(project):
         assert len(frames) >= 70 and opening(frames).std() > 0.01
 
 
-def test_more_footage_of_the_person_is_the_library(project):
+def test_the_library_can_come_from_other_footage_of_the_person(project):
     shutil.copy(CLIPS[0], project / "more.mpg")
     lossless(library=("more.mpg",))
-    told = about("out/a.mkv")
-    assert told["library_mouths"] > NUM and told["library_likeness"]["more.mpg"] > 0.9
-    assert told["made_by"]["options"]["library"] == ["more.mpg"]
+    sidecar = about("out/a.mkv")
+    assert sidecar["library_mouths"] > NUM and sidecar["library_likeness"]["more.mpg"] > 0.9
+    assert sidecar["made_by"]["options"]["library"] == ["more.mpg"]
 
 
-def test_a_library_of_somebody_else_is_one_line(project):
-    with pytest.raises(UserError, match=r"^--library speech.mpg: nobody in it looks like who is dubbed: .* wanted"):
+def test_a_library_of_another_person_is_refused_in_one_line(project):
+    with pytest.raises(
+        UserError, match=r"^--library speech.mpg: no face in it looks like the dubbed person: .* wanted"
+    ):
         lossless(library=("speech.mpg",))
 
 
@@ -133,13 +135,13 @@ def test_a_library_of_somebody_else_is_one_line(project):
     (Options(generator="gan"), "--generator must be one of mesh, lipgan, got gan"),
     (Options(generator="mesh", library=("none.mp4",)), "none.mp4: no such file"),
 ])  # fmt: skip
-def test_what_cannot_be_meant_is_one_line(project, options, line):
+def test_contradictory_options_are_refused_in_one_line(project, options, line):
     with pytest.raises(UserError) as caught:
         dub.run("face.mp4", "speech.mpg", "out/a.mp4", options=options)
     assert line in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_mouth_that_the_frame_cuts_off_stays_as_it_is(project):
+def test_a_mouth_cut_off_by_the_frame_is_not_changed(project):
     frames = clip_frames(CLIPS[0])
     lips = int(np.median([face_mesh.track(frames[:1], [detect(frames[0], 640)[0]]).mesh_T4683[0, 13, 1]]))
     encode.encode_video(Path("face.mp4"), iter(frames[:, : lips // 2 * 2 + 4]), None, preset="ultrafast")
@@ -152,7 +154,7 @@ def test_a_mouth_that_the_frame_cuts_off_stays_as_it_is(project):
     assert (made == shown("face.mp4")).all()
 
 
-def test_a_list_of_jobs_means_mesh_where_it_names_no_checkpoint(project):
+def test_a_job_list_without_checkpoints_uses_the_mesh_generator(project):
     Path("jobs.csv").write_text("face,audio,out,strength,library\nface.mp4,speech.mpg,out/a.mp4,0.5,\n")
     [job] = batch.read(Path("jobs.csv"))
     assert batch.run(job) == ""
