@@ -74,7 +74,8 @@ class Person:
         if built is None:
             where = "--library" if more else str(self.face)
             raise UserError(
-                f"{where}: no frame shows the speaker's mouth whole and near-frontal; use other footage or --generator lipgan"
+                f"{where}: no frame shows the speaker's mouth whole and near-frontal; "
+                "use other footage or --generator lipgan"
             )
         self.library = built
         self.about |= {"library_mouths": len(built)}
@@ -91,8 +92,8 @@ class Person:
         self.about.setdefault("library_likeness", {})[video.name] = round(alike, 3)
         if alike < by.same:
             raise UserError(
-                f"--library {video}: no face in it looks like the dubbed person: best likeness {alike:.2f}, wanted {by.same}; "
-                "use footage of the same person"
+                f"--library {video}: no face in it looks like the dubbed person: best likeness {alike:.2f}, "
+                f"wanted {by.same}; use footage of the same person"
             )
         return record(video, elsewhere, who_T, folder)
 
@@ -237,7 +238,7 @@ class MeshMouths:
 
 
 def same_person(seen: Seen, looks: Sequence[np.ndarray], by: Recogniser) -> tuple[np.ndarray, float]:
-    """The faces of another video that look most like the person, and the best likeness.  Shape: -> (T,) int, likeness"""
+    """The faces of another video most like the person, and the best likeness.  Shape: -> (T,) int, likeness"""
     alike = [max(by.alike(one, speaker.looks(face, by)) for one in looks) for face in seen.faces]
     who_T = np.full(len(seen.times_s), -1)
     for start, end in itertools.pairwise([*seen.shots, len(seen.times_s)]):

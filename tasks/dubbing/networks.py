@@ -33,7 +33,7 @@ class Mouths(Protocol):
     """Changes the mouths in frames."""
 
     def change(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[tuple[Frame, np.ndarray, float]]:
-        """For each output frame in `at`, all of face `number`: the changed frame, the new face as the sync expert's input
+        """For each output frame in `at` (all of face `number`): the changed frame, the new face for the sync expert
         (S, S, 3), and the visible seam in levels.
         """
 

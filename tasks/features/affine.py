@@ -1,4 +1,4 @@
-"""A part of a frame, turned and scaled by an affine map."""
+"""Cuts a part out of a frame, rotated and scaled by an affine map."""
 
 import cv2
 import numpy as np
@@ -9,8 +9,8 @@ Frame = np.ndarray | Picture  # (H, W, 3) uint8 RGB
 
 
 def cut(frame_HW3: Frame, placement_23: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    """A part of a frame by an affine map; the frame's edge goes on outside it. What is shrunk is averaged first, so
-    that fine patterns do not turn into coarse ones.  Shape: (H, W, 3) uint8, (2, 3) -> (*size_hw, 3) uint8
+    """A part of a frame by an affine map; outside the frame its edge pixels are repeated. Reductions average first, so
+    that fine patterns do not alias.  Shape: (H, W, 3) uint8, (2, 3) -> (*size_hw, 3) uint8
     """
     height, width = frame_HW3.shape[:2]
     shrink = max(1, int(1 / max(float(np.linalg.norm(placement_23[:, 0])), 1e-6)))
@@ -24,6 +24,6 @@ def cut(frame_HW3: Frame, placement_23: np.ndarray, size_hw: tuple[int, int]) ->
         small_2 = np.maximum((high_2 - low_2) // shrink, 1)
         turn_22 = turn_22 * ((high_2 - low_2) / small_2)
         window_HW3 = cv2.resize(window_HW3, small_2.tolist(), interpolation=cv2.INTER_AREA)
-    shift_2 = shift_2 + turn_22 @ np.array([0.5, 0.5]) - 0.5  # OpenCV counts from the middle of a pixel
+    shift_2 = shift_2 + turn_22 @ np.array([0.5, 0.5]) - 0.5  # OpenCV puts integer coordinates at pixel centres
     to_part_23 = np.concatenate([turn_22, shift_2[:, None]], axis=1)
     return cv2.warpAffine(window_HW3, to_part_23, size_hw[::-1], borderMode=cv2.BORDER_REPLICATE)

@@ -1,10 +1,10 @@
-"""The face mesh: 468 points of one face in every frame, with depth, and how sure the model is of each.
+"""The face mesh: 468 points of one face in every frame, with depth, and a score per face.
 
-The model sees a square around the face, upright along the eyes. The first square comes from a box of the detector, each
-further one from the mesh of the frame before; so a face that the detector loses is kept as long as the mesh holds it.
+The model's input is a square around the face, rotated so that the eyes are level. The first square comes from a detector
+box, each further one from the previous frame's mesh, so a face that the detector loses is still tracked.
 
 Points are (x, y, z) in pixels of the frame, x and y from its top left corner, pixel i covers [i, i + 1); z has the same
-scale, smaller is nearer to the camera, 0 is about the head's middle.
+scale, smaller is nearer to the camera, 0 is near the centre of the head.
 
 Source: MediaPipe's face landmark graph (crop of 1.5 times the mesh's box along the eyes, score, tracking)
 """
@@ -30,15 +30,15 @@ from tasks.features.lip_refiner import LipRefiner
 NUM_POINTS = 468
 INPUT_PX = 192
 AROUND = 1.5  # side of the square, in widths of the detector's box or of the mesh
-HELD = 0.5  # score from which on the mesh holds a face
+HELD = 0.5  # lowest score at which the mesh counts as tracking a face
 
-GREETING = b"INFO: Created TensorFlow Lite"  # the first one of a process, to file descriptor 2; nothing turns it off
+GREETING = b"INFO: Created TensorFlow Lite"  # written to file descriptor 2 once per process; no option turns it off
 
 _of_thread = threading.local()
 
 
 class Region(NamedTuple):
-    """A square of a frame, turned."""
+    """A rotated square of a frame."""
 
     centre_2: np.ndarray
     side_px: float
@@ -54,9 +54,9 @@ class Mesh(NamedTuple):
 class MeshTrack:
     """One face through a clip.
 
-    mesh_T4683  float32, px of the frame; nan where no face is held
-    score_T     float32, 0 .. 1; 0 where no face was looked for
-    found_T     bool: the mesh holds the face in this frame
+    mesh_T4683  float32, px of the frame; nan where no face is tracked
+    score_T     float32, 0 .. 1; 0 where no face is tracked
+    found_T     bool: the face is tracked in this frame
     """
 
     mesh_T4683: np.ndarray
@@ -65,9 +65,9 @@ class MeshTrack:
 
 
 class FaceMesh:
-    """The model on one core. Not for two threads at a time: see `of_this_thread`.
+    """The model on one core. Not thread-safe: see `of_this_thread`.
 
-    Errors: UserError where the model's file is missing, cut or another
+    Errors: UserError where the model file is missing, truncated or a different file
     """
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class FaceMesh:
         self._points, self._score = sizes[3 * NUM_POINTS], sizes[1]
 
     def __call__(self, frame_HW3: Frame, region: Region) -> Mesh:
-        """The face in a square of a frame; there is always one, the score says whether to believe it."""
+        """The mesh of a square of a frame; it is always returned, and its score says whether there is a face."""
         to_input_23 = placement(region, INPUT_PX)
         square_SS3 = cut(frame_HW3, to_input_23, (INPUT_PX, INPUT_PX))
         self._interpreter.set_tensor(self._input, square_SS3[None].astype(np.float32) / 255)
@@ -93,7 +93,7 @@ class FaceMesh:
 
 
 def of_this_thread() -> FaceMesh:
-    """The one interpreter of this thread, made on first use: an interpreter holds the frame it is at."""
+    """This thread's interpreter, created on first use: an interpreter holds the state of its current frame."""
     if not hasattr(_of_thread, "mesh"):
         _of_thread.mesh = FaceMesh()
     return _of_thread.mesh
@@ -101,52 +101,52 @@ def of_this_thread() -> FaceMesh:
 
 @contextmanager
 def _without(line: bytes) -> Iterator[None]:
-    """What is written to file descriptor 2 meanwhile comes out afterwards, less lines that begin so."""
+    """Buffer what is written to file descriptor 2 and write it afterwards, without lines that begin with `line`."""
     sys.stderr.flush()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as buffer:
+        os.dup2(buffer.fileno(), 2)
         try:
             yield
         finally:
             os.dup2(stderr, 2)
-            held.seek(0)
-            os.write(stderr, b"".join(said for said in held if not said.startswith(line)))
+            buffer.seek(0)
+            os.write(stderr, b"".join(text for text in buffer if not text.startswith(line)))
             os.close(stderr)
 
 
 class Tracker:
-    """One face, frame by frame."""
+    """Tracks one face from frame to frame."""
 
     def __init__(self, mesh: FaceMesh | None = None) -> None:
         self._mesh = mesh or of_this_thread()
         self._last_4683: np.ndarray | None = None
 
     def step(self, frame_HW3: Frame, box_4: np.ndarray | None = None) -> Mesh | None:
-        """The face in the next frame; None where the mesh holds none.
+        """The face in the next frame; None where none is tracked.
 
-        box_4  the detector's box in this frame, None or nan where it has none: needed for the first frame, after a
-               loss, and where it is of another face than the mesh's, which it then replaces
+        box_4  the detector's box in this frame, None or nan where it has none. Needed in the first frame and after a
+               loss. A box of another face than the mesh's makes the tracker switch to that face
         """
         box_4 = None if box_4 is None or not np.isfinite(box_4).all() else box_4
-        found = None
+        mesh = None
         if self._last_4683 is not None and (box_4 is None or _same_face(box_4, self._last_4683)):
-            found = self._look(frame_HW3, region_of_mesh(self._last_4683))
-        if found is None and box_4 is not None:
+            mesh = self._look(frame_HW3, region_of_mesh(self._last_4683))
+        if mesh is None and box_4 is not None:
             first = self._look(frame_HW3, region_of_box(box_4))
-            found = first and self._look(frame_HW3, region_of_mesh(first.points_4683))  # again, upright
-        self._last_4683 = None if found is None else found.points_4683
-        return found
+            mesh = first and self._look(frame_HW3, region_of_mesh(first.points_4683))  # again, upright
+        self._last_4683 = None if mesh is None else mesh.points_4683
+        return mesh
 
     def _look(self, frame_HW3: Frame, region: Region) -> Mesh | None:
-        found = self._mesh(frame_HW3, region)
-        return found if found.score >= HELD else None
+        mesh = self._mesh(frame_HW3, region)
+        return mesh if mesh.score >= HELD else None
 
 
 def track(
     frames: Iterable[Frame], boxes_T4: Iterable[np.ndarray | None], refiner: LipRefiner | None = None
 ) -> MeshTrack:
-    """One face through a clip; with a refiner, its 40 lip points (model.lips.LIPS) are the refiner's.
+    """Track one face through a clip; a refiner replaces its 40 lip points (model.lips.LIPS).
 
     Shape: T frames, T boxes (px of the frame, None or nan where the detector has none)
     """
@@ -167,12 +167,12 @@ def track(
 
 
 def region_of_box(box_4: np.ndarray) -> Region:
-    """The square around a box of dlib's detector."""
+    """The square around a dlib detector box."""
     return Region((box_4[:2] + box_4[2:]) / 2, float(box_4[2] - box_4[0]) * AROUND, 0.0)
 
 
 def region_of_mesh(points_4683: np.ndarray) -> Region:
-    """The square around a mesh, along its eyes."""
+    """The square around a mesh, aligned with its eyes."""
     left, right = (points_4683[eye].astype(np.float64) for eye in EYES)
     roll_rad = float(np.arctan2(right[1] - left[1], right[0] - left[0]))
     upright_22 = np.array([[np.cos(roll_rad), np.sin(roll_rad)], [-np.sin(roll_rad), np.cos(roll_rad)]])
@@ -187,7 +187,7 @@ def _same_face(box_4: np.ndarray, points_4683: np.ndarray) -> bool:
 
 
 def placement(region: Region, side_px: int) -> np.ndarray:
-    """Affine map from pixels of the frame to pixels of the square, `side_px` wide.  Shape: -> (2, 3)"""
+    """Affine map from frame pixels to pixels of the square, `side_px` wide.  Shape: -> (2, 3)"""
     scale = side_px / max(region.side_px, 1e-6)
     cos, sin = scale * np.cos(region.roll_rad), scale * np.sin(region.roll_rad)
     turn_22 = np.array([[cos, sin], [-sin, cos]])

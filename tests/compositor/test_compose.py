@@ -1,4 +1,4 @@
-"""The mouth of a real person, shown in the person's own film."""
+"""Composes a real person's mouths into the person's own video."""
 
 import itertools
 
@@ -60,14 +60,14 @@ def made(frames, mouths, heads, wanted_TS3, path, weight=1.0):
 
 
 def lower_face(mouths, heads, t, shape):
-    """Where something may change: from the nose down, to a little beyond the jaw."""
+    """The area that may change: from the nose to slightly beyond the jaw."""
     inside = np.zeros(shape[:2], np.uint8)
     vertices = mouths.geometry.vertices(heads.mesh(t), heads.turn_T33[t])
     cv2.fillConvexPoly(inside, cv2.convexHull(vertices.astype(np.float32)).astype(int), 1)
     return cv2.dilate(inside, np.ones((7, 7))) > 0
 
 
-def test_driven_by_its_own_mouths_a_film_is_itself(frames, mouths, heads, person):
+def test_a_video_driven_by_its_own_mouths_is_reproduced(frames, mouths, heads, person):
     own = heads.canonical_TP3[:, library.MOUTH]
     path = compose.chosen(mouths, own, np.stack([library.angles_deg(heads)])[0], person.light_T)
     assert path.tolist() == list(range(NUM))
@@ -75,14 +75,14 @@ def test_driven_by_its_own_mouths_a_film_is_itself(frames, mouths, heads, person
     assert 10 * np.log10(255**2 / np.square(error).mean()) > 50
 
 
-def test_outside_the_lower_face_not_a_bit_changes(frames, mouths, heads):
+def test_nothing_outside_the_lower_face_changes(frames, mouths, heads):
     path = np.arange(NUM)[::-1]  # mouths of other frames
     shown = made(frames, mouths, heads, heads.canonical_TP3[::-1][:, library.MOUTH], path)
     for t in range(0, NUM, 5):
         outside = ~lower_face(mouths, heads, t, frames.shape[1:])
         assert (shown[t] == frames[t])[outside].all()
         assert (shown[t] != frames[t]).any()
-        assert outside[: int(heads.mesh(t)[[33, 263, 4], 1].max())].all()  # eyes and nose among it
+        assert outside[: int(heads.mesh(t)[[33, 263, 4], 1].max())].all()  # eyes and nose included
 
 
 def test_grey_stays_grey(frames, tmp_path):
@@ -98,18 +98,18 @@ def opening(frames):
     return head_mesh.opening(track(frames, boxes, lip_refiner.released()).mesh_T4683)
 
 
-def test_what_is_wanted_is_measured_in_what_is_made(frames, mouths, heads, person):
-    """Mouths of the film, in another order and on other frames."""
+def test_the_measured_opening_follows_the_wanted_opening(frames, mouths, heads, person):
+    """The video's mouths, shifted by 17 frames."""
     own = heads.canonical_TP3[:, library.MOUTH]
     wanted = np.roll(own, 17, axis=0)
     path = compose.chosen(mouths, wanted, library.angles_deg(heads), person.light_T)
     measured = opening(made(frames, mouths, heads, wanted, path))
-    asked = head_mesh.mouth_opening(wanted)
-    assert np.corrcoef(measured, asked)[0, 1] > 0.9
-    assert 0.8 < measured.std() / asked.std() < 1.2
+    expected = head_mesh.mouth_opening(wanted)
+    assert np.corrcoef(measured, expected)[0, 1] > 0.9
+    assert 0.8 < measured.std() / expected.std() < 1.2
 
 
-def test_a_mouth_that_does_not_move_is_closed(frames, mouths, heads, person):
+def test_a_wanted_closed_mouth_stays_closed(frames, mouths, heads, person):
     closed = np.repeat(mouths.closed_S3[None], NUM, axis=0)
     path = compose.chosen(mouths, closed, library.angles_deg(heads), person.light_T)
     before, after = opening(frames), opening(made(frames, mouths, heads, closed, path))
@@ -117,7 +117,7 @@ def test_a_mouth_that_does_not_move_is_closed(frames, mouths, heads, person):
     assert after.max() < 0.03 and after.std() < 0.005
 
 
-def test_closed_lips_that_are_opened_are_dark_inside_and_open_ones_keep_their_teeth(frames, mouths, heads):
+def test_opened_closed_lips_are_dark_inside_and_open_lips_keep_their_teeth(frames, mouths, heads):
     opening = head_mesh.mouth_opening(heads.canonical_TP3[:, library.MOUTH])
     wide, closed = int(opening.argmax()), int(opening.argmin())
     wanted = [heads.canonical_TP3[wide, library.MOUTH]] * NUM
@@ -129,7 +129,7 @@ def test_closed_lips_that_are_opened_are_dark_inside_and_open_ones_keep_their_te
     assert levels[1] < 0.6 * float(frames[closed][lips[1], lips[0] - 3 : lips[0] + 4].mean())
 
 
-def test_a_change_fades_in_without_a_step(frames, mouths, heads):
+def test_a_change_grows_steadily_with_its_weight(frames, mouths, heads):
     t = int(head_mesh.mouth_opening(heads.canonical_TP3[:, library.MOUTH]).argmax())
     wanted = [mouths.closed_S3] * (t + 1)
     steps = [made(frames, mouths, heads, wanted, np.zeros(t + 1, int), weight)[t] for weight in (0.01, 0.25, 0.5, 1.0)]
@@ -137,27 +137,27 @@ def test_a_change_fades_in_without_a_step(frames, mouths, heads):
     assert away[0] < 0.1 * away[-1] and away == sorted(away)
 
 
-def test_the_same_film_gives_the_same_frames(frames, person, tmp_path):
+def test_recording_the_same_frames_gives_the_same_meshes_and_pictures(frames, person, tmp_path):
     again = recorded(frames[:20], tmp_path)
     assert np.array_equal(again.mesh_T4683[:15], person.mesh_T4683[:15], equal_nan=True)
     assert (footage.read(tmp_path).picture(3)[0] == again.picture(3)[0]).all()
 
 
-def test_heads_do_not_depend_on_where_a_film_is_cut_into_pieces(person):
+def test_heads_do_not_depend_on_the_range_of_frames_read(person):
     whole = person.heads(0, NUM)[1]
     frames, part = person.heads(13, 22)
     assert frames.tolist() == list(range(13, 22))
     assert all(np.allclose(one[13:22], other, atol=1e-9) for one, other in zip(whole, part, strict=True))
 
 
-def test_a_head_that_is_turned_away_is_in_no_library(heads):
+def test_a_head_turned_away_is_not_usable(heads):
     a = np.radians(50)
     turn = np.array([[np.cos(a), 0, -np.sin(a)], [0, 1, 0], [np.sin(a), 0, np.cos(a)]])
     away = Heads(heads.canonical_TP3[:1], heads.turn_T33[:1] @ turn, heads.shift_T3[:1])
     assert library.usable(heads).all() and not library.usable(away).any()
 
 
-def test_of_a_long_film_blocks_of_pictures_are_kept(monkeypatch):
+def test_a_long_video_keeps_pictures_in_blocks(monkeypatch):
     monkeypatch.setattr(footage, "MOST_PICTURES", 1000)
     kept = footage.kept(np.zeros(10_000, int))
     assert 900 <= kept.sum() <= 1100
@@ -165,6 +165,6 @@ def test_of_a_long_film_blocks_of_pictures_are_kept(monkeypatch):
     assert footage.kept(np.zeros(900, int)).all()
 
 
-def test_a_run_ends_where_the_face_is_another_or_lost():
+def test_a_run_ends_where_the_face_changes_or_is_lost():
     found, who = np.array([1, 1, 0, 1, 1, 1], bool), np.array([0, 0, 0, 0, 1, 1])
     assert footage.runs(found, who).tolist() == [1, 1, -1, 3, 4, 4]

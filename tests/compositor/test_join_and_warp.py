@@ -1,4 +1,4 @@
-"""The warp's maps and the join, on known answers."""
+"""Warp maps and blending, checked on known answers."""
 
 import numpy as np
 import pytest
@@ -18,20 +18,20 @@ def picture(height=80, width=120):
     return RNG.integers(30, 220, (height, width, 3), np.uint8)
 
 
-def test_what_is_the_same_stays_the_same():
+def test_equal_pictures_stay_unchanged():
     old = picture()
     made, seam = join.joined(old, old, weight())
     assert (made == old).all() and seam == 0
 
 
-def test_where_the_weight_is_nothing_nothing_changes():
+def test_nothing_changes_where_the_weight_is_0():
     old, shown = picture(), weight()
     made, _ = join.joined(picture(), old, shown)
     assert (made == old)[shown == 0].all()
     assert (made != old)[shown > 0.9].any()
 
 
-def test_another_light_is_taken_away():
+def test_a_difference_in_brightness_is_removed():
     old = picture()
     made, _ = join.joined(np.clip(old.astype(int) + 20, 0, 255).astype(np.uint8), old, weight())
     assert np.abs(made.astype(int) - old).max() <= 1
@@ -43,12 +43,12 @@ def test_grey_stays_grey():
     assert (made == made[..., :1]).all()
 
 
-def test_inside_it_is_the_new_one_in_full_detail():
+def test_the_inside_shows_the_new_picture_in_full_detail():
     old, new = picture(), picture()
     made, _ = join.joined(new, old, weight())
     inside = weight() > 0.95
     difference = (made.astype(float) - new)[inside]
-    assert difference.std() < 8  # of light alone; the two pictures differ by a deviation of some 78
+    assert difference.std() < 8  # brightness only; the two pictures differ with a standard deviation of about 78
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def geometry():
 
 
 def face():
-    """A mesh of a made-up face on the canonical head: rings of points around a closed mouth."""
+    """A synthetic face mesh on the canonical head: rings of points around a closed mouth."""
     from model.head_mesh import INNER, OUTER
 
     radius, turn = np.random.default_rng(1).uniform([[0], [0]], [[0.93], [2 * np.pi]], (2, NUM_POINTS))
@@ -76,7 +76,7 @@ def in_frame(geometry, mesh, shift=(160.0, 20.0), scale=100.0):
     return geometry.vertices(scale * mesh + [*shift, 0], scale * np.eye(3)).astype(np.float64)
 
 
-def test_a_mouth_where_it_was_asks_for_no_move(geometry):
+def test_an_unmoved_mouth_gives_maps_of_0(geometry):
     here = in_frame(geometry, face())
     maps = warp.maps(geometry, here, here, here, (240, 320))
     assert not maps.moved_HW.any()
@@ -84,7 +84,7 @@ def test_a_mouth_where_it_was_asks_for_no_move(geometry):
     assert maps.weight_HW.max() == pytest.approx(1, abs=0.01)
 
 
-def test_a_library_that_lies_elsewhere_is_fetched_from_there(geometry):
+def test_the_map_points_to_a_shifted_library_mouth(geometry):
     here = in_frame(geometry, face())
     maps = warp.maps(geometry, here, here, here + np.array([5.0, -3.0]), (240, 320))
     inside = maps.weight_HW > 0.5
@@ -92,7 +92,7 @@ def test_a_library_that_lies_elsewhere_is_fetched_from_there(geometry):
     assert np.allclose(maps.library_2HW[1][inside], -3, atol=0.05)
 
 
-def test_a_moved_picture_is_the_picture_moved():
+def test_a_constant_map_shifts_the_picture():
     image = picture()
     shift = [np.full((80, 120), 4, np.float32), np.full((80, 120), 2, np.float32)]
     assert (warp.moved(image, shift, (0, 0))[10:60, 10:100] == image[12:62, 14:104]).all()
@@ -103,7 +103,7 @@ def test_a_face_outside_the_frame_has_no_map(geometry):
     assert warp.maps(geometry, here, here, here, (240, 320)) is None
 
 
-def test_a_jaw_that_goes_down_takes_its_surroundings_along_and_the_ring_stays(geometry):
+def test_a_lowered_jaw_moves_its_surroundings_and_not_the_ring(geometry):
     mesh = face()
     low = mesh.copy()
     low[[152, 148, 377], 1] += 0.05

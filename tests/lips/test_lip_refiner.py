@@ -121,7 +121,7 @@ def test_weights_of_another_network_are_one_line(tmp_path):
 
 
 def test_missing_weights_are_one_line(tmp_path):
-    assert "not there" in told(lip_refiner.load, tmp_path / "none.safetensors")
+    assert "are missing" in told(lip_refiner.load, tmp_path / "none.safetensors")
 
 
 def test_only_the_lips_are_moved_and_the_mesh_given_stays():
