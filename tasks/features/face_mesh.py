@@ -1,7 +1,7 @@
 """The face mesh: 468 points of one face in every frame, with depth, and a score per face.
 
-The model's input is a square around the face, rotated so that the eyes are level. The first square comes from a detector
-box, each further one from the previous frame's mesh, so a face that the detector loses is still tracked.
+The model's input is a square around the face, rotated so that the eyes are level. The first square comes from a
+detector box, each further one from the previous frame's mesh, so a face that the detector loses is still tracked.
 
 Points are (x, y, z) in pixels of the frame, x and y from its top left corner, pixel i covers [i, i + 1); z has the same
 scale, smaller is nearer to the camera, 0 is near the centre of the head.
