@@ -51,27 +51,27 @@ def compose(
     rows, columns = slice(maps.top, maps.top + height), slice(maps.left, maps.left + width)
     original = frame_HW3[rows, columns]
     old = warp.moved(original, maps.jaw_2HW, (0, 0)) if maps.moved_HW.any() else original
-    made, seam_levels = old.copy(), 0.0
-    if (inner := _seen(maps.weight_HW)) is not None:
+    patch, seam_levels = old.copy(), 0.0
+    if (visible := _visible(maps.weight_HW)) is not None:
         picture, (left, top) = library.picture(number)
-        corner = (maps.left + inner[1].start - left, maps.top + inner[0].start - top)
-        new = warp.moved(picture, [plane[inner] for plane in maps.library_2HW], corner)
-        lack = _lack(head_mesh.mouth_opening(wanted_S3[None])[0], library.opening(number))
-        if lack > 0:
+        corner = (maps.left + visible[1].start - left, maps.top + visible[0].start - top)
+        new = warp.moved(picture, [plane[visible] for plane in maps.library_2HW], corner)
+        darkness = _darkness(head_mesh.mouth_opening(wanted_S3[None])[0], library.opening(number))
+        if darkness > 0:
             lips_2 = heads.mesh(t, shape_P3 + shift_P3)[list(head_mesh.INNER), :2]
-            new = _darkened(new, lips_2 - [maps.left + inner[1].start, maps.top + inner[0].start], lack)
+            new = _darkened(new, lips_2 - [maps.left + visible[1].start, maps.top + visible[0].start], darkness)
         share = min(1.0, weight / FULL_FROM)
-        made[inner], seam_levels = join.joined(new, old[inner], maps.weight_HW[inner], share)
+        patch[visible], seam_levels = join.joined(new, old[visible], maps.weight_HW[visible], share)
     changed = (maps.weight_HW > 0) | maps.moved_HW
-    return Composed(_patched(frame_HW3, rows, columns, made, changed), seam_levels)
+    return Composed(_patched(frame_HW3, rows, columns, patch, changed), seam_levels)
 
 
-def _lack(wanted: float, shown: float) -> float:
-    """Share of the mouth's inside that the library frame does not show, 0 to 1, from the two openings."""
-    return float(np.clip((wanted - ENOUGH * shown - LACK_FROM) / LACK_OVER, 0, 1))
+def _darkness(wanted: float, available: float) -> float:
+    """How dark to make the mouth's inside, 0 to 1, from the wanted opening and the library frame's."""
+    return float(np.clip((wanted - ENOUGH * available - LACK_FROM) / LACK_OVER, 0, 1))
 
 
-def _darkened(new_HW3: np.ndarray, lips_202: np.ndarray, lack: float) -> np.ndarray:
+def _darkened(new_HW3: np.ndarray, lips_202: np.ndarray, darkness: float) -> np.ndarray:
     """Darken the area between the lips, where closed lips were stretched over an inside that was never filmed.
 
     Shape: (H, W, 3) uint8, inner lips in its px -> (H, W, 3) uint8
@@ -79,10 +79,10 @@ def _darkened(new_HW3: np.ndarray, lips_202: np.ndarray, lack: float) -> np.ndar
     inside = np.zeros(new_HW3.shape[:2], np.float32)
     cv2.fillPoly(inside, [np.round(lips_202 * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
     inside_HW = cv2.GaussianBlur(inside, (0, 0), max(0.6, SOFT_LIPS * float(np.ptp(lips_202[:, 0]))))
-    return np.rint(new_HW3 * (1 - DARK * lack * inside_HW)[..., None]).astype(np.uint8)
+    return np.rint(new_HW3 * (1 - DARK * darkness * inside_HW)[..., None]).astype(np.uint8)
 
 
-def _seen(weight_HW: np.ndarray) -> tuple[slice, slice] | None:
+def _visible(weight_HW: np.ndarray) -> tuple[slice, slice] | None:
     """Rows and columns in which the new mouth is visible; None where too few."""
     rows, columns = (np.flatnonzero(weight_HW.any(axis=axis)) for axis in (1, 0))
     if min(len(rows), len(columns)) < warp.LEAST_PX:
@@ -90,10 +90,10 @@ def _seen(weight_HW: np.ndarray) -> tuple[slice, slice] | None:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _patched(frame_HW3: Frame, rows: slice, columns: slice, made: np.ndarray, changed: np.ndarray) -> Frame:
+def _patched(frame_HW3: Frame, rows: slice, columns: slice, patch: np.ndarray, changed: np.ndarray) -> Frame:
     """Write the changed pixels into the frame. In a coded picture only these go through RGB."""
     if not isinstance(frame_HW3, np.ndarray) and frame_HW3.is_coded():
-        return frame_HW3.patched(columns.start, rows.start, made, changed)
-    whole = frame_HW3.copy() if isinstance(frame_HW3, np.ndarray) else frame_HW3.rgb()
-    np.copyto(whole[rows, columns], made, where=changed[..., None])
-    return whole
+        return frame_HW3.patched(columns.start, rows.start, patch, changed)
+    output = frame_HW3.copy() if isinstance(frame_HW3, np.ndarray) else frame_HW3.rgb()
+    np.copyto(output[rows, columns], patch, where=changed[..., None])
+    return output

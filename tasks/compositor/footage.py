@@ -62,17 +62,17 @@ class Footage:
 
     def heads(self, low: int, high: int) -> tuple[np.ndarray, Heads]:
         """The frames in low .. high - 1 that have a face, and their heads, stabilised within each run."""
-        found, parts = [], []
+        indices, parts = [], []
         for first, end in self._runs(max(0, low - REACH), min(len(self.run_T), high + REACH)):
             inside = slice(max(low, first) - first, max(0, min(high, end) - first))
             if inside.stop <= inside.start:
                 continue
             heads = steady(np.asarray(self.mesh_T4683[first:end]))
-            found.append(np.arange(first, end)[inside])
+            indices.append(np.arange(first, end)[inside])
             parts.append([part[inside] for part in heads])
-        if not found:
+        if not indices:
             return np.zeros(0, int), Heads(np.zeros((0, NUM_POINTS, 3)), np.zeros((0, 3, 3)), np.zeros((0, 3)))
-        return np.concatenate(found), Heads(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        return np.concatenate(indices), Heads(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     def picture(self, t: int) -> tuple[np.ndarray, tuple[int, int]]:
         """The mouth picture of frame t, and its left and top in the frame.  Shape: -> (h, w, 3) uint8 RGB"""

@@ -46,8 +46,8 @@ def _film(difference_HW3: np.ndarray, weight_HW: np.ndarray) -> tuple[np.ndarray
     small = cv2.resize(difference_HW3, size, interpolation=cv2.INTER_AREA)
     weight = cv2.resize(weight_HW, size, interpolation=cv2.INTER_AREA)
     rim = np.where(weight < RIM_TOP, 4 * weight * (1 - weight), 0).astype(np.float32)
-    given = np.dstack([np.clip(small, -MOST_LEVELS, MOST_LEVELS) * rim[..., None], rim])
-    parts = [np.float32(share) * cv2.GaussianBlur(given, (0, 0), sigma) for sigma, share in FILM_SIGMAS]
+    weighted = np.dstack([np.clip(small, -MOST_LEVELS, MOST_LEVELS) * rim[..., None], rim])
+    parts = [np.float32(share) * cv2.GaussianBlur(weighted, (0, 0), sigma) for sigma, share in FILM_SIGMAS]
     film = sum(parts[1:], parts[0])
     film = -film[..., :3] / np.maximum(film[..., 3:], np.float32(1e-8))
     edge = (weight > 0.02) & (weight < 0.3)

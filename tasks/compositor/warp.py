@@ -111,15 +111,15 @@ def _rasterised(
         [(at_V2[:, 0] - width / 2) / height, (height / 2 - at_V2[:, 1]) / height, np.full(len(at_V2), -1.0)], axis=1
     ).astype(np.float32)
     view = float(2 * np.arctan(0.5))  # at distance 1 the picture has height 1
-    drawn = []
+    canvases = []
     for first in (0, 3):
         values = np.ascontiguousarray(values_V6[:, first : first + 3], np.float32)
         canvas, depth = np.zeros((height, width, 3), np.float32), np.full((height, width), FAR, np.float32)
         cv2.triangleRasterize(
             points_V3, triangles_N3, values, canvas, depth, np.eye(4, dtype=np.float32), view, 0.1, FAR, settings
         )
-        drawn.append(canvas)
-    return np.concatenate(drawn, axis=2)
+        canvases.append(canvas)
+    return np.concatenate(canvases, axis=2)
 
 
 def _filled(drawn_HW6: np.ndarray, at_V2: np.ndarray) -> np.ndarray:

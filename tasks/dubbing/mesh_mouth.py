@@ -109,14 +109,14 @@ class Person:
 def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path) -> Footage:
     """Record the chosen faces of a video or picture."""
     boxes_T4 = np.full((len(who_T), 4), np.nan)
-    for number, one in enumerate(seen.faces):
-        mine = np.arange(one.first, one.end)[(who_T[one.first : one.end] == number) & one.found_N]
-        boxes_T4[mine] = one.boxes_N4[mine - one.first]
+    for number, track in enumerate(seen.faces):
+        mine = np.arange(track.first, track.end)[(who_T[track.first : track.end] == number) & track.found_N]
+        boxes_T4[mine] = track.boxes_N4[mine - track.first]
     if decode.is_image(face):
         return footage.record([decode.read_image(face)], boxes_T4[:1], who_T[:1], folder)
     with contextlib.closing(native_rate.pictures(face)) as pictures:
-        shown = counted(ahead((picture for picture, _ in pictures), 4), len(who_T), "learning mouths")
-        return footage.record(shown, boxes_T4, who_T, folder)
+        counted_frames = counted(ahead((picture for picture, _ in pictures), 4), len(who_T), "learning mouths")
+        return footage.record(counted_frames, boxes_T4, who_T, folder)
 
 
 def target(film: Footage, size_hw: tuple[int, int], sway: Sway | None, num_frames: int) -> Target:
@@ -202,9 +202,9 @@ def chosen(target: Target, mouths: Library, wanted_NS3: np.ndarray, plan: Plan) 
     path_N = np.full(len(changed_N), -1)
     bounds = np.flatnonzero(np.diff(changed_N.astype(np.int8), prepend=0, append=0))
     for first, end in bounds.reshape(-1, 2).tolist():
-        shown = plan.source_N[first:end]
+        sources = plan.source_N[first:end]
         path_N[first:end] = compose.chosen(
-            mouths, wanted_NS3[first:end], target.angles_T2[shown], target.footage.light_T[shown]
+            mouths, wanted_NS3[first:end], target.angles_T2[sources], target.footage.light_T[sources]
         )
     return path_N
 
@@ -222,19 +222,19 @@ class MeshMouths:
     judged: bool
 
     def change(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[tuple[Frame, np.ndarray, float]]:
-        shown = self.plan.source_N[at]
-        frames, heads = self.target.footage.heads(int(shown.min()), int(shown.max()) + 1)
-        heads, within = library.apart(heads), np.searchsorted(frames, shown)
+        source_B = self.plan.source_N[at]
+        frames, heads = self.target.footage.heads(int(source_B.min()), int(source_B.max()) + 1)
+        heads, within = library.apart(heads), np.searchsorted(frames, source_B)
         face = self.seen.faces[number]
-        boxes_B4 = faces.crop_boxes(face.boxes_N4[shown - face.first])
-        done: list[tuple[Frame, np.ndarray, float]] = []
+        boxes_B4 = faces.crop_boxes(face.boxes_N4[source_B - face.first])
+        results: list[tuple[Frame, np.ndarray, float]] = []
         for n, k, frame, box in zip(at.tolist(), within.tolist(), batch, boxes_B4, strict=True):
-            made, seam = compose.compose(
+            output, seam = compose.compose(
                 frame, self.library, heads, k, self.wanted_NS3[n], int(self.path_N[n]), float(self.plan.weight_N[n])
             )
-            judged = crop.crop(made, box, JUDGED_PX) if self.judged else np.zeros((0, 0, 3), np.uint8)
-            done.append((made, judged, seam))
-        return done
+            judged = crop.crop(output, box, JUDGED_PX) if self.judged else np.zeros((0, 0, 3), np.uint8)
+            results.append((output, judged, seam))
+        return results
 
 
 def same_person(seen: Seen, looks: Sequence[np.ndarray], by: Recogniser) -> tuple[np.ndarray, float]:
