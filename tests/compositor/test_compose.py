@@ -50,7 +50,7 @@ def heads(person):
     return library.apart(person.heads(0, NUM)[1])
 
 
-def made(frames, mouths, heads, wanted_TS3, path, weight=1.0):
+def composed(frames, mouths, heads, wanted_TS3, path, weight=1.0):
     return np.stack(
         [
             compose.compose(frames[t], mouths, heads, t, wanted_TS3[t], int(number), weight).frame_HW3
@@ -71,17 +71,17 @@ def test_a_video_driven_by_its_own_mouths_is_reproduced(frames, mouths, heads, p
     own = heads.canonical_TP3[:, library.MOUTH]
     path = compose.chosen(mouths, own, np.stack([library.angles_deg(heads)])[0], person.light_T)
     assert path.tolist() == list(range(NUM))
-    error = made(frames, mouths, heads, own, path).astype(float) - frames
+    error = composed(frames, mouths, heads, own, path).astype(float) - frames
     assert 10 * np.log10(255**2 / np.square(error).mean()) > 50
 
 
 def test_nothing_outside_the_lower_face_changes(frames, mouths, heads):
     path = np.arange(NUM)[::-1]  # mouths of other frames
-    shown = made(frames, mouths, heads, heads.canonical_TP3[::-1][:, library.MOUTH], path)
+    output = composed(frames, mouths, heads, heads.canonical_TP3[::-1][:, library.MOUTH], path)
     for t in range(0, NUM, 5):
         outside = ~lower_face(mouths, heads, t, frames.shape[1:])
-        assert (shown[t] == frames[t])[outside].all()
-        assert (shown[t] != frames[t]).any()
+        assert (output[t] == frames[t])[outside].all()
+        assert (output[t] != frames[t]).any()
         assert outside[: int(heads.mesh(t)[[33, 263, 4], 1].max())].all()  # eyes and nose included
 
 
@@ -89,8 +89,8 @@ def test_grey_stays_grey(frames, tmp_path):
     grey = np.repeat(frames[:12, ..., 1:2], 3, axis=3)
     film = recorded(grey, tmp_path)
     mouths, heads = library.build([film]), library.apart(film.heads(0, 12)[1])
-    shown = made(grey, mouths, heads, heads.canonical_TP3[::-1][:, library.MOUTH], np.arange(12)[::-1])
-    assert (shown == shown[..., :1]).all()
+    output = composed(grey, mouths, heads, heads.canonical_TP3[::-1][:, library.MOUTH], np.arange(12)[::-1])
+    assert (output == output[..., :1]).all()
 
 
 def opening(frames):
@@ -103,7 +103,7 @@ def test_the_measured_opening_follows_the_wanted_opening(frames, mouths, heads, 
     own = heads.canonical_TP3[:, library.MOUTH]
     wanted = np.roll(own, 17, axis=0)
     path = compose.chosen(mouths, wanted, library.angles_deg(heads), person.light_T)
-    measured = opening(made(frames, mouths, heads, wanted, path))
+    measured = opening(composed(frames, mouths, heads, wanted, path))
     expected = head_mesh.mouth_opening(wanted)
     assert np.corrcoef(measured, expected)[0, 1] > 0.9
     assert 0.8 < measured.std() / expected.std() < 1.2
@@ -112,7 +112,7 @@ def test_the_measured_opening_follows_the_wanted_opening(frames, mouths, heads, 
 def test_a_wanted_closed_mouth_stays_closed(frames, mouths, heads, person):
     closed = np.repeat(mouths.closed_S3[None], NUM, axis=0)
     path = compose.chosen(mouths, closed, library.angles_deg(heads), person.light_T)
-    before, after = opening(frames), opening(made(frames, mouths, heads, closed, path))
+    before, after = opening(frames), opening(composed(frames, mouths, heads, closed, path))
     assert before.max() > 0.08
     assert after.max() < 0.03 and after.std() < 0.005
 
@@ -122,8 +122,8 @@ def test_opened_closed_lips_are_dark_inside_and_open_lips_keep_their_teeth(frame
     wide, closed = int(opening.argmax()), int(opening.argmin())
     wanted = [heads.canonical_TP3[wide, library.MOUTH]] * NUM
     lips = heads.mesh(wide)[[13, 14], :2].mean(axis=0).astype(int)
-    shown = [made(frames, mouths, heads, wanted, [number] * (wide + 1))[wide] for number in (wide, closed)]
-    levels = [float(one[lips[1], lips[0] - 3 : lips[0] + 4].mean()) for one in shown]
+    output = [composed(frames, mouths, heads, wanted, [number] * (wide + 1))[wide] for number in (wide, closed)]
+    levels = [float(one[lips[1], lips[0] - 3 : lips[0] + 4].mean()) for one in output]
     own = float(frames[wide][lips[1], lips[0] - 3 : lips[0] + 4].mean())
     assert levels[0] == pytest.approx(own, abs=6)
     assert levels[1] < 0.6 * float(frames[closed][lips[1], lips[0] - 3 : lips[0] + 4].mean())
@@ -132,7 +132,9 @@ def test_opened_closed_lips_are_dark_inside_and_open_lips_keep_their_teeth(frame
 def test_a_change_grows_steadily_with_its_weight(frames, mouths, heads):
     t = int(head_mesh.mouth_opening(heads.canonical_TP3[:, library.MOUTH]).argmax())
     wanted = [mouths.closed_S3] * (t + 1)
-    steps = [made(frames, mouths, heads, wanted, np.zeros(t + 1, int), weight)[t] for weight in (0.01, 0.25, 0.5, 1.0)]
+    steps = [
+        composed(frames, mouths, heads, wanted, np.zeros(t + 1, int), weight)[t] for weight in (0.01, 0.25, 0.5, 1.0)
+    ]
     away = [float(np.abs(one.astype(float) - frames[t]).mean()) for one in steps]
     assert away[0] < 0.1 * away[-1] and away == sorted(away)
 

@@ -20,34 +20,34 @@ def picture(height=80, width=120):
 
 def test_equal_pictures_stay_unchanged():
     old = picture()
-    made, seam = join.joined(old, old, weight())
-    assert (made == old).all() and seam == 0
+    result, seam = join.joined(old, old, weight())
+    assert (result == old).all() and seam == 0
 
 
 def test_nothing_changes_where_the_weight_is_0():
-    old, shown = picture(), weight()
-    made, _ = join.joined(picture(), old, shown)
-    assert (made == old)[shown == 0].all()
-    assert (made != old)[shown > 0.9].any()
+    old, weights = picture(), weight()
+    result, _ = join.joined(picture(), old, weights)
+    assert (result == old)[weights == 0].all()
+    assert (result != old)[weights > 0.9].any()
 
 
 def test_a_difference_in_brightness_is_removed():
     old = picture()
-    made, _ = join.joined(np.clip(old.astype(int) + 20, 0, 255).astype(np.uint8), old, weight())
-    assert np.abs(made.astype(int) - old).max() <= 1
+    result, _ = join.joined(np.clip(old.astype(int) + 20, 0, 255).astype(np.uint8), old, weight())
+    assert np.abs(result.astype(int) - old).max() <= 1
 
 
 def test_grey_stays_grey():
     old, new = (np.repeat(picture()[..., :1], 3, axis=2) for _ in range(2))
-    made, _ = join.joined(new, old, weight())
-    assert (made == made[..., :1]).all()
+    result, _ = join.joined(new, old, weight())
+    assert (result == result[..., :1]).all()
 
 
 def test_the_inside_shows_the_new_picture_in_full_detail():
     old, new = picture(), picture()
-    made, _ = join.joined(new, old, weight())
+    result, _ = join.joined(new, old, weight())
     inside = weight() > 0.95
-    difference = (made.astype(float) - new)[inside]
+    difference = (result.astype(float) - new)[inside]
     assert difference.std() < 8  # brightness only; the two pictures differ with a standard deviation of about 78
 
 

@@ -47,7 +47,7 @@ def mesh(**options):
     return Options(generator="mesh", **options)
 
 
-def shown(path):
+def frames_of(path):
     return np.stack([picture.rgb() for picture, _ in native_rate.pictures(Path(path))])
 
 
@@ -62,19 +62,19 @@ def opening(frames):
 
 def lossless(out="out/a.mkv", **options):
     dub.run("face.mp4", "speech.mpg", out, options=mesh(lossless=True, length="video", **options))
-    return shown(out)
+    return frames_of(out)
 
 
 def test_a_new_clone_dubs_a_real_person_and_changes_only_the_lower_face(project):
-    made, source = lossless(), shown("face.mp4")
+    made, source = lossless(), frames_of("face.mp4")
     sidecar = about("out/a.mkv")
     assert sidecar["generator"] == "mesh" and sidecar["changed"] == NUM and sidecar["library_mouths"] == NUM
     changed = (made != source).any(axis=(0, 3))
-    eyes = about("out/a.mkv")["faces"][0]["box"]
-    middle = (eyes[1] + eyes[3]) // 2
+    face_box = about("out/a.mkv")["faces"][0]["box"]
+    middle = (face_box[1] + face_box[3]) // 2
     assert changed.any() and not changed[:middle].any()
     columns = np.flatnonzero(changed.any(axis=0))
-    assert columns[0] > eyes[0] - 40 and columns[-1] < eyes[2] + 40
+    assert columns[0] > face_box[0] - 40 and columns[-1] < face_box[2] + 40
 
 
 def test_strength_scales_the_motion_and_0_keeps_the_mouth_closed(project):
@@ -106,10 +106,10 @@ def test_an_interrupted_run_resumes_and_gives_the_same_frames(project, monkeypat
 
 
 def test_a_picture_speaks(project):
-    cv2.imwrite("face.png", shown("face.mp4")[0][..., ::-1])
+    cv2.imwrite("face.png", frames_of("face.mp4")[0][..., ::-1])
     for idle in (False, True):
         dub.run("face.png", "speech.mpg", "out/a.mkv", options=mesh(lossless=True, idle=idle))
-        frames = shown("out/a.mkv")
+        frames = frames_of("out/a.mkv")
         assert len(frames) >= 70 and opening(frames).std() > 0.01
 
 
@@ -151,7 +151,7 @@ def test_a_mouth_cut_off_by_the_frame_is_not_changed(project):
         assert "no face found" in str(error) or "no frame shows the speaker's mouth" in str(error)
         return
     assert {span["reason"] for span in about("out/a.mkv")["passed_through"]} <= {"cut_off", "no_face", "no_mesh"}
-    assert (made == shown("face.mp4")).all()
+    assert (made == frames_of("face.mp4")).all()
 
 
 def test_a_job_list_without_checkpoints_uses_the_mesh_generator(project):
