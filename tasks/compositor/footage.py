@@ -20,24 +20,8 @@ from tasks.features.face_mesh import NUM_POINTS, Tracker
 from tasks.features.face_track import Frame
 from tasks.features.lip_refiner import BATCH, LipRefiner
 
-AROUND = (
-    172,
-    136,
-    150,
-    149,
-    176,
-    148,
-    152,
-    377,
-    400,
-    378,
-    379,
-    365,
-    397,
-    2,
-    98,
-    327,
-)  # jaw and nose: they span the mouth picture's box
+# Jaw and nose: they span the mouth picture's box
+AROUND = (172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 2, 98, 327)
 MARGIN = 0.06  # share of the box's sides
 JPEG_QUALITY = 98
 MOST_PICTURES = 7500  # of mouths: five minutes at 25 frames/s
