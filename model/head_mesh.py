@@ -4,7 +4,7 @@ The canonical head faces the viewer: x to the viewer's right, y down, z away. It
 eye corners; its origin is midway between them. A mesh is aligned to it by the points that do not move in speech
 (Procrustes with scale), and points on it are mapped back into the frame.
 
-Shape letters: T frames, P points, R = 25 points that do not move in speech, S = 59 points of lips, chin and surroundings
+Shape letters: T frames, P points, R = 25 points not moved by speech, S = 59 points of lips, chin and surroundings
 Mesh: (T, 468, 3) float, x and y in pixels of the frame, z in the same scale
 """
 
