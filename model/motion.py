@@ -100,9 +100,9 @@ class MotionNet(nn.Module):
         self.last = nn.ModuleList(nn.Conv1d(width, p.num_components, 1) for _ in range(num_kinds))
         self.dropout = nn.Dropout(p.dropout)
 
-    def forward(self, heard_BMC: Tensor, kind_B: Tensor | None = None) -> Tensor:
+    def forward(self, features_BMC: Tensor, kind_B: Tensor | None = None) -> Tensor:
         """Shape: (B, M, C), C even, (B,) int, all 0 by default -> (B, K, C / 2)"""
-        x = F.gelu(self.first(heard_BMC))
+        x = F.gelu(self.first(features_BMC))
         x = x + F.gelu(self.columns(self.dropout(x)))
         x = F.gelu(self.halve(x))
         for conv in self.steps:
@@ -134,13 +134,15 @@ def frame_middles_s(num_frames: int, fps: float = FPS) -> np.ndarray:
     return (np.arange(num_frames) + 0.5) / fps
 
 
-def loss(said_BTK: Tensor, true_BTK: Tensor, scale_K: Tensor, opening_K: Tensor, p: MotionParams) -> dict[str, Tensor]:
+def loss(
+    predicted_BTK: Tensor, true_BTK: Tensor, scale_K: Tensor, opening_K: Tensor, p: MotionParams
+) -> dict[str, Tensor]:
     """Squared errors of the shape, of its frame-to-frame change and of the lip opening, and their weighted sum.
 
     scale_K    standard deviation of each component, relative to the largest
     opening_K  lip opening per unit of each component, relative to the standard deviation of the opening
     """
-    error_BTK = said_BTK - true_BTK
+    error_BTK = predicted_BTK - true_BTK
     shape = (error_BTK.square() * scale_K).mean()
     velocity = (error_BTK.diff(dim=1).square() * scale_K).mean()
     opening = (error_BTK @ opening_K).square().mean()
@@ -178,8 +180,8 @@ class Motion:
     @torch.no_grad()
     def bare_codes(self, sound: np.ndarray, middles_s: np.ndarray) -> np.ndarray:
         """The network's raw output.  Shape: (samples,) float 16 kHz from time 0, (T,) s -> (T, K)"""
-        heard_1MC = torch.from_numpy(heard(listen(sound, self.p)).T.copy())[None]
-        return at_times(self.net(heard_1MC)[0].T.numpy(), middles_s)
+        features_1MC = torch.from_numpy(heard(listen(sound, self.p)).T.copy())[None]
+        return at_times(self.net(features_1MC)[0].T.numpy(), middles_s)
 
     def codes(self, sound: np.ndarray, middles_s: np.ndarray, strength: float = 1.0) -> np.ndarray:
         """Scaled to the range of real mouths.  Shape: (samples,) float 16 kHz from time 0, (T,) s -> (T, K)"""

@@ -12,7 +12,7 @@ MAX_LAG = 8  # frames
 MIN_R = 0.3  # least correlation for a component to be scaled up
 QUANTILES = 41
 # closed and open lips, in distances between the outer eye corners; frames around open ones that count as speech
-CLOSED, SAID_CLOSED, OPEN, NEAR = 0.012, 0.02, 0.05, 4
+CLOSED, PREDICTED_CLOSED, OPEN, NEAR = 0.012, 0.02, 0.05, 4
 MOVED = (1 / 3, 1 / 2, 2 / 3)  # shifts of the control, as shares of the clip's length
 
 
@@ -67,8 +67,8 @@ def _codes(motion: Motion, clip: MotionClip, size: float) -> tuple[np.ndarray, n
     return bare_TK, motion.shapes.codes((clip.mouth_TS3 - clip.closed_S3) / size).astype(np.float64)
 
 
-def compared(said_T: np.ndarray, true_T: np.ndarray) -> dict[str, float]:
-    """Metrics of a predicted opening curve (`said`) against the true one.
+def compared(predicted_T: np.ndarray, true_T: np.ndarray) -> dict[str, float]:
+    """Metrics of a predicted opening curve against the true one.
 
     opening_r       correlation; best_r at lag_frames (positive: predicted late); moved_r: prediction shifted by MOVED
     amplitude       ratio of standard deviations, predicted over true; speed: likewise for frame-to-frame changes
@@ -76,28 +76,28 @@ def compared(said_T: np.ndarray, true_T: np.ndarray) -> dict[str, float]:
     closed_wrongly  the same share for frames with open lips
     """
     num = len(true_T)
-    lags = {lag: shifted_correlation(said_T, true_T, lag) for lag in range(-MAX_LAG, MAX_LAG + 1)}
+    lags = {lag: shifted_correlation(predicted_T, true_T, lag) for lag in range(-MAX_LAG, MAX_LAG + 1)}
     best = max(lags, key=lambda lag: (lags[lag], -abs(lag)))
-    moved = [correlation(np.roll(said_T, round(num * share)), true_T) for share in MOVED]
+    shifted = [correlation(np.roll(predicted_T, round(num * share)), true_T) for share in MOVED]
     in_speech_T = np.convolve(true_T > OPEN, np.ones(2 * NEAR + 1), "same") > 0
     closes_T = (true_T < CLOSED) & in_speech_T
-    said_closed_T = said_T < SAID_CLOSED
+    predicted_closed_T = predicted_T < PREDICTED_CLOSED
     return {
         "opening_r": lags[0],
         "best_r": lags[best],
         "lag_frames": float(best),
-        "moved_r": float(np.mean(moved)),
-        "amplitude": float(said_T.std() / true_T.std()),
-        "speed": float(np.diff(said_T).std() / np.diff(true_T).std()),
-        "closed_found": float(said_closed_T[closes_T].mean()) if closes_T.any() else 1.0,
-        "closed_wrongly": float(said_closed_T[true_T > OPEN].mean()) if (true_T > OPEN).any() else 0.0,
+        "moved_r": float(np.mean(shifted)),
+        "amplitude": float(predicted_T.std() / true_T.std()),
+        "speed": float(np.diff(predicted_T).std() / np.diff(true_T).std()),
+        "closed_found": float(predicted_closed_T[closes_T].mean()) if closes_T.any() else 1.0,
+        "closed_wrongly": float(predicted_closed_T[true_T > OPEN].mean()) if (true_T > OPEN).any() else 0.0,
     }
 
 
-def shifted_correlation(said_T: np.ndarray, true_T: np.ndarray, lag: int) -> float:
-    """Correlation with `said` delayed by `lag` frames against `true`."""
+def shifted_correlation(predicted_T: np.ndarray, true_T: np.ndarray, lag: int) -> float:
+    """Correlation when the prediction comes `lag` frames after the truth."""
     num = len(true_T)
-    return correlation(said_T[max(lag, 0) : num + min(lag, 0)], true_T[max(-lag, 0) : num - max(lag, 0)])
+    return correlation(predicted_T[max(lag, 0) : num + min(lag, 0)], true_T[max(-lag, 0) : num - max(lag, 0)])
 
 
 def correlation(one_T: np.ndarray, other_T: np.ndarray) -> float:
