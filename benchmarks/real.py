@@ -1,4 +1,4 @@
-"""Measures mouths of real people, filmed or generated, with an instrument that the project does not generate with.
+"""Measures mouths of real people, filmed or generated, with an instrument that takes no part in generating them.
 
     python -m benchmarks.real clip MADE.mp4 TRUE.mp4           a generated mouth against the recording of its audio
     python -m benchmarks.real dubs ../shared/grid/video --people s27 p04 p05 p06 p07 p08
@@ -150,9 +150,7 @@ def dubs(folder: Path, people: Sequence[str], command: str, kept: Path, predicto
             words[0] = sys.executable if words[0] == "python" else words[0]
             done = subprocess.run(words, capture_output=True, text=True, timeout=DUB_S)
             if done.returncode:
-                raise UserError(
-                    f"{face} with the audio of {sound}: the dub failed: {' '.join(done.stderr.split())[-300:]}"
-                )
+                raise UserError(f"dub of {face} with {sound}'s audio failed: {' '.join(done.stderr.split())[-300:]}")
         rows[f"{face}+{sound}"] = judged(out, videos[sound], videos[face], predictor)
         print(json.dumps({f"{face}+{sound}": rows[f"{face}+{sound}"]}), flush=True)
     return rows

@@ -26,9 +26,7 @@ PX_PER_EYE = WIDTH_PX / EYES_ACROSS
 
 # Pairs of facing points (lower, upper) of the inner lips, as indices into the 40, from the middle outward
 FACING = ((25, 35), (24, 36), (26, 34), (23, 37), (27, 33))
-MIRROR = np.array(
-    [*range(10, -1, -1), *range(19, 10, -1), *range(30, 19, -1), *range(39, 30, -1)]
-)  # index of the mirror point
+MIRROR = np.array([*range(10, -1, -1), *range(19, 10, -1), *range(30, 19, -1), *range(39, 30, -1)])  # left-right
 
 CHANNELS, HIDDEN, DROPOUT = (24, 32, 64, 96), 128, 0.1
 STEP = 0.1  # eye distances that a network output of 1 moves a point
@@ -97,9 +95,7 @@ class LipNet(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, crops: Tensor, points: Tensor) -> Tensor:
-        x = crops - crops.mean(
-            (2, 3), keepdim=True
-        )  # colour and brightness of the light carry no information about the lips
+        x = crops - crops.mean((2, 3), keepdim=True)  # colour and level of the light are irrelevant to the lips
         x = x / (x.std((1, 2, 3), keepdim=True) + FLAT)
         x = self.at_4th(F.relu(self.to_4th(F.relu(self.to_2nd(x)))))
         x = F.relu(self.to_16th(self.at_8th(F.relu(self.to_8th(x)))))

@@ -126,8 +126,8 @@ def at_frames(code_BKH: Tensor) -> Tensor:
 
 def at_times(code_HK: np.ndarray, middles_s: np.ndarray) -> np.ndarray:
     """Components at any times, interpolated linearly between steps.  Shape: (H, K), (T,) s -> (T, K)"""
-    steps_H, wanted_T = np.arange(len(code_HK)), np.asarray(middles_s) / STEP_S
-    return np.stack([np.interp(wanted_T, steps_H, of_K) for of_K in code_HK.T], axis=1)
+    steps_H, position_T = np.arange(len(code_HK)), np.asarray(middles_s) / STEP_S
+    return np.stack([np.interp(position_T, steps_H, of_K) for of_K in code_HK.T], axis=1)
 
 
 def frame_middles_s(num_frames: int, fps: float = FPS) -> np.ndarray:

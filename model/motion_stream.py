@@ -30,9 +30,7 @@ class MotionStream:
         self._sound = np.concatenate([self._sound, sound.astype(np.float32)])
         self._drop_old()
         arrived_s = (self._start + len(self._sound)) / SAMPLE_RATE_HZ
-        due = (
-            int(np.floor((arrived_s - self._look_ahead_s) * self._fps - 0.5 + 1e-6)) + 1
-        )  # number of frames due so far
+        due = int(np.floor((arrived_s - self._look_ahead_s) * self._fps - 0.5 + 1e-6)) + 1  # frames so far
         frames = np.arange(self._frame, max(due, self._frame))
         self._frame = max(due, self._frame)
         if not len(frames):
@@ -49,8 +47,8 @@ class MotionStream:
     def _components(self, middles_s: np.ndarray) -> np.ndarray:
         features_CM = heard(listen(self._sound, self._motion.p))
         num_steps = len(features_CM) // COLUMNS_PER_STEP
-        wanted_s = middles_s - self._start / SAMPLE_RATE_HZ
-        first = int(np.clip((wanted_s[0] - REACH_S) // STEP_S, 0, max(num_steps - 1, 0)))
+        kept_middles_s = middles_s - self._start / SAMPLE_RATE_HZ
+        first = int(np.clip((kept_middles_s[0] - REACH_S) // STEP_S, 0, max(num_steps - 1, 0)))
         window_1MC = torch.from_numpy(features_CM[first * COLUMNS_PER_STEP :].T.copy())[None]
         bare_HK = self._motion.net(window_1MC)[0].T.numpy()
-        return self._motion.as_real(at_times(bare_HK, wanted_s - first * STEP_S))
+        return self._motion.as_real(at_times(bare_HK, kept_middles_s - first * STEP_S))
