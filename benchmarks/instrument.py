@@ -1,10 +1,10 @@
-"""The instrument's own program: face points by MediaPipe's full graph with lip attention. Runs in its own environment.
+"""The measuring program: face points from MediaPipe's full graph with lip attention. Runs in its own environment.
 
     INSTRUMENT/bin/python benchmarks/instrument.py OUT.npz VIDEO
 
-writes points (T, 478, 3) float32: x and y in px of the frame, z in the same scale; nan where it sees no face.
-benchmarks/real.py makes the environment (MediaPipe 0.10.21 wants numpy below 2) and calls this, which imports nothing
-of the project.
+writes points (T, 478, 3) float32: x and y in px of the frame, z in the same scale; nan in frames without a face.
+benchmarks/real.py creates the environment (MediaPipe 0.10.21 needs numpy below 2) and calls this program, which imports
+nothing from the project.
 """
 
 import sys
@@ -26,14 +26,14 @@ def points(video: str) -> np.ndarray:
     )
     source, rows = cv2.VideoCapture(video), []
     while True:
-        there, bgr_HW3 = source.read()
-        if not there:
+        success, bgr_HW3 = source.read()
+        if not success:
             break
         height, width = bgr_HW3.shape[:2]
-        seen = mesh.process(cv2.cvtColor(bgr_HW3, cv2.COLOR_BGR2RGB)).multi_face_landmarks
+        faces = mesh.process(cv2.cvtColor(bgr_HW3, cv2.COLOR_BGR2RGB)).multi_face_landmarks
         row = np.full((NUM_POINTS, 3), np.nan, np.float32)
-        if seen:
-            row = np.array([(p.x * width, p.y * height, p.z * width) for p in seen[0].landmark], np.float32)
+        if faces:
+            row = np.array([(p.x * width, p.y * height, p.z * width) for p in faces[0].landmark], np.float32)
         rows.append(row)
     return np.array(rows, np.float32).reshape(-1, NUM_POINTS, 3)
 

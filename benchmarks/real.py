@@ -1,20 +1,20 @@
-"""Mouths of real people, filmed or made, judged by an instrument that made none of them.
+"""Measures mouths of real people, filmed or generated, with an instrument that takes no part in generating them.
 
-    python -m benchmarks.real clip MADE.mp4 TRUE.mp4                one made mouth beside the recording of its sound
+    python -m benchmarks.real clip MADE.mp4 TRUE.mp4           a generated mouth against the recording of its audio
     python -m benchmarks.real dubs ../shared/grid/video --people s27 p04 p05 p06 p07 p08
-                             each person's face with the next two people's sounds, dubbed, judged beside the recordings
+                             each person's face dubbed with the next two people's audio, against the recordings
     python -m benchmarks.real motion ../shared/grid/video --people s27 p04 --weights released/motion.safetensors
-                             no pictures: what the motion network says, beside the recordings
+                             the motion network's output, without rendering, against the recordings
 
-The instrument is MediaPipe 0.10.21's full graph with lip attention. It wants numpy below 2 and so has an environment of
-its own: LIPGAN_INSTRUMENT names one, or it is made under .cache/instrument at the first call (needs a package index).
-`--dlib FILE` adds dlib's published 68-point predictor (package face-recognition-models, not for commercial use) as
-second opinion; the two agree on filmed mouths at r 0.82, which is the noise to keep in mind.
+The instrument is MediaPipe 0.10.21's full graph with lip attention. It needs numpy below 2 and so runs in its own
+environment: LIPGAN_INSTRUMENT names one; otherwise the first call creates .cache/instrument (needs a package index).
+`--dlib FILE` adds dlib's published 68-point predictor (package face-recognition-models, not for commercial use) as a
+second measurement; on filmed mouths the two agree at r 0.82, which indicates the measurement noise.
 
-opening_r    correlation of the lips' opening with the recording's; best_r at lag_frames (positive: it is late)
-moved_r      the control: the made opening moved by a third, half, two thirds of its length, as other sound would be
-amplitude    deviation of the opening over the recording's; speed: of its change from frame to frame
-sharpness    mean gradient in the lips' box over that of the face's own video
+opening_r    correlation of the lip opening with the recording's; best_r at lag_frames (positive: the mouth is late)
+moved_r      control: the opening shifted by a third, half and two thirds of its length, as for mismatched audio
+amplitude    standard deviation of the opening over the recording's; speed: likewise for its frame-to-frame change
+sharpness    mean gradient in the lips' box over that in the original video of the face
 """
 
 import argparse
@@ -52,43 +52,43 @@ PACKAGES = (
     "fonttools==4.68.0", "kiwisolver==1.5.1", "packaging==26.4", "pillow==13.0.0", "pyparsing==3.3.3",
     "python-dateutil==4.0.0", "tzdata==2026.6",
 )  # fmt: skip
-LEAST_FOUND = 0.9  # of the frames
-SOUNDS = 2  # of the next people, that each face is dubbed with
+LEAST_FOUND = 0.9  # share of frames with a face
+SOUNDS = 2  # each face is dubbed with the audio of this many next people
 DUB = "python -m flows dub --face {face} --audio {sound} --out {out}"
 DUB_S, POINTS_S = 1800, 600
 
 
 def environment() -> Path:
-    """The instrument's python."""
+    """The instrument's Python; creates its environment if needed."""
     folder = Path(os.environ.get("LIPGAN_INSTRUMENT") or paths.cache() / "instrument")
     python = folder / "bin/python"
     if not python.is_file():
         if os.environ.get("LIPGAN_INSTRUMENT"):
-            raise UserError(f"LIPGAN_INSTRUMENT: {folder}: no environment with MediaPipe there")
+            raise UserError(f"LIPGAN_INSTRUMENT: {folder}: no environment with MediaPipe; unset it to create one")
         venv.create(folder, with_pip=True)
-        # without dependencies: jax, sounddevice and sentencepiece are 500 MB that it does not use
+        # --no-deps: jax, sounddevice and sentencepiece are 500 MB that it does not use
         install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", *PACKAGES]
         subprocess.run(install, check=True, timeout=POINTS_S)
     return python
 
 
 def points(video: Path) -> np.ndarray:
-    """Shape: -> (T, 468, 3) px; frames without a face repeat the nearest.  Errors: UserError where too few have one"""
+    """Shape: -> (T, 468, 3) px; frames without a face repeat the nearest.  Errors: UserError if too few have one"""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "points.npz"
         done = subprocess.run([environment(), PROGRAM, out, video], capture_output=True, text=True, timeout=POINTS_S)
         if done.returncode:
-            raise UserError(f"{video}: the instrument fails: {' '.join(done.stderr.split())[-300:]}")
+            raise UserError(f"{video}: the instrument failed: {' '.join(done.stderr.split())[-300:]}")
         with np.load(out) as stored:
             points_T4683 = stored["points"][:, :468]
-    found = np.flatnonzero(np.isfinite(points_T4683).all(axis=(1, 2)))
-    if len(found) < LEAST_FOUND * max(len(points_T4683), 1):
-        raise UserError(f"{video}: the instrument sees a face in {len(found)} of {len(points_T4683)} frames")
-    return points_T4683[found[np.abs(np.arange(len(points_T4683))[:, None] - found).argmin(axis=1)]]
+    frames_N = np.flatnonzero(np.isfinite(points_T4683).all(axis=(1, 2)))
+    if len(frames_N) < LEAST_FOUND * max(len(points_T4683), 1):
+        raise UserError(f"{video}: the instrument finds a face in only {len(frames_N)} of {len(points_T4683)} frames")
+    return points_T4683[frames_N[np.abs(np.arange(len(points_T4683))[:, None] - frames_N).argmin(axis=1)]]
 
 
 def second_opening(video: Path, predictor: Path) -> np.ndarray:
-    """The opening by dlib's predictor, in distances of the eyes' outer corners.  Shape: -> (T,)"""
+    """The opening by dlib's predictor, in distances between the outer eye corners.  Shape: -> (T,)"""
     shape_of, opening, box = dlib.shape_predictor(str(predictor)), [], dlib.rectangle()
     for frame_HW3 in decode.frames(video):
         boxes_N4 = face_track.detect(frame_HW3, max(frame_HW3.shape))
@@ -102,20 +102,20 @@ def second_opening(video: Path, predictor: Path) -> np.ndarray:
 
 
 def sharpness(video: Path, points_T4683: np.ndarray) -> float:
-    """Mean size of the gradient in the lips' box, from pixel to pixel of the video."""
-    found = []
+    """Mean gradient magnitude in the lips' box, at the video's own resolution."""
+    gradients = []
     for frame_HW3, points_4683 in zip(decode.frames(video), points_T4683, strict=False):
         (left, top), (right, bottom) = points_4683[LIPS, :2].min(axis=0), points_4683[LIPS, :2].max(axis=0)
         grey_HW = cv2.cvtColor(frame_HW3, cv2.COLOR_RGB2GRAY).astype(np.float32)
         box_HW = grey_HW[max(int(top) - 2, 0) : int(bottom) + 3, max(int(left) - 2, 0) : int(right) + 3]
         if min(box_HW.shape) > 3:
             down_HW, across_HW = np.gradient(box_HW)
-            found.append(float(np.hypot(down_HW, across_HW).mean()))
-    return float(np.mean(found)) if found else 0.0
+            gradients.append(float(np.hypot(down_HW, across_HW).mean()))
+    return float(np.mean(gradients)) if gradients else 0.0
 
 
 def judged(made: Path, true: Path, face: Path | None = None, predictor: Path | None = None) -> dict[str, float]:
-    """A made mouth beside the recording of its sound; `face`: the filmed face, for sharpness."""
+    """A generated mouth against the recording of its audio; `face`: the original video of the face, for sharpness."""
     made_T4683, true_T4683 = points(made), points(true)
     num = min(len(made_T4683), len(true_T4683))
     row = measure.compared(head_mesh.opening(made_T4683[:num]), head_mesh.opening(true_T4683[:num]))
@@ -128,18 +128,18 @@ def judged(made: Path, true: Path, face: Path | None = None, predictor: Path | N
 
 
 def videos_of(folder: Path, people: Sequence[str]) -> dict[str, Path]:
-    """The first clip of each person.  Errors: UserError where somebody has none"""
-    found = {}
+    """The first clip of each person.  Errors: UserError if a person has none"""
+    videos = {}
     for person in people:
         clips = [path for path in sorted((folder / person).glob("*")) if path.suffix in decode.VIDEO_ENDINGS]
         if not clips:
             raise UserError(f"{folder / person}: no video")
-        found[person] = clips[0]
-    return found
+        videos[person] = clips[0]
+    return videos
 
 
 def dubs(folder: Path, people: Sequence[str], command: str, kept: Path, predictor: Path | None) -> dict[str, dict]:
-    """face+sound -> row, for each person's face with the next people's sounds."""
+    """face+audio -> row, for each person's face with the next people's audio."""
     videos, rows = videos_of(folder, people), {}
     kept.mkdir(parents=True, exist_ok=True)
     for (at, face), further in itertools.product(enumerate(people), range(1, SOUNDS + 1)):
@@ -150,55 +150,57 @@ def dubs(folder: Path, people: Sequence[str], command: str, kept: Path, predicto
             words[0] = sys.executable if words[0] == "python" else words[0]
             done = subprocess.run(words, capture_output=True, text=True, timeout=DUB_S)
             if done.returncode:
-                raise UserError(f"{face} with the sound of {sound}: {' '.join(done.stderr.split())[-300:]}")
+                raise UserError(f"dub of {face} with {sound}'s audio failed: {' '.join(done.stderr.split())[-300:]}")
         rows[f"{face}+{sound}"] = judged(out, videos[sound], videos[face], predictor)
         print(json.dumps({f"{face}+{sound}": rows[f"{face}+{sound}"]}), flush=True)
     return rows
 
 
 def motions(folder: Path, people: Sequence[str], file: Path) -> dict[str, dict]:
-    """person -> means over the clips of what the network says beside what the instrument sees."""
+    """person -> mean metrics over the clips of the network's output against the instrument's."""
     network, rows = weights.load(file), {}
     for person in people:
-        found = []
+        clip_rows = []
         for video in sorted((folder / person).glob("*")):
             true_T4683, sound = points(video), decode.decode_sound(video)
             num = min(len(true_T4683), len(sound) // num_samples(1))
             true_TS3 = head_mesh.mouths(true_T4683[:num])
             closed_S3 = head_mesh.closed_mouth(true_TS3)
-            said_TS3 = network.mouths(sound[: num_samples(num)], frame_middles_s(num), closed_S3)
-            found.append(measure.compared(head_mesh.mouth_opening(said_TS3), head_mesh.mouth_opening(true_TS3)))
-        rows[person] = {name: float(np.mean([row[name] for row in found])) for name in found[0]}
+            predicted_TS3 = network.mouths(sound[: num_samples(num)], frame_middles_s(num), closed_S3)
+            clip_rows.append(
+                measure.compared(head_mesh.mouth_opening(predicted_TS3), head_mesh.mouth_opening(true_TS3))
+            )
+        rows[person] = {name: float(np.mean([row[name] for row in clip_rows])) for name in clip_rows[0]}
     return rows
 
 
 def table(rows: dict[str, dict]) -> str:
     names = list(next(iter(rows.values())))
     lines = [" " * 12 + "".join(f"{name:>15}" for name in names)]
-    for who, row in [
+    for label, row in [
         *rows.items(),
         ("mean", {name: float(np.mean([r[name] for r in rows.values()])) for name in names}),
     ]:
-        lines.append(f"{who:12}" + "".join(f"{row[name]:15.3f}" for name in names))
+        lines.append(f"{label:12}" + "".join(f"{row[name]:15.3f}" for name in names))
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = parser.add_subparsers(dest="what", required=True)
-    clip = kinds.add_parser("clip", help="one made video beside the recording of its sound")
+    clip = kinds.add_parser("clip", help="a generated video against the recording of its audio")
     clip.add_argument("made", type=Path)
     clip.add_argument("true", type=Path)
-    clip.add_argument("--face", type=Path, help="the filmed face, for sharpness")
+    clip.add_argument("--face", type=Path, help="original video of the face, for sharpness")
     for name in ("dubs", "motion"):
         of = kinds.add_parser(name)
         of.add_argument("folder", type=Path, help="FOLDER/PERSON/*.mpg")
         of.add_argument("--people", nargs="+", required=True)
     kinds.choices["dubs"].add_argument(
-        "--command", default=DUB, help="with {face}, {sound}, {out}; default: %(default)s"
+        "--command", default=DUB, help="command with {face}, {sound} and {out}; default: %(default)s"
     )
     kinds.choices["dubs"].add_argument(
-        "--kept", type=Path, default=Path("out/real"), help="folder of the dubbed videos"
+        "--kept", type=Path, default=Path("out/real"), help="folder for the dubbed videos; existing ones are reused"
     )
     kinds.choices["motion"].add_argument("--weights", type=Path, default=Path("released/motion.safetensors"))
     for name in ("clip", "dubs"):

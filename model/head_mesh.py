@@ -1,10 +1,10 @@
-"""A head as a mesh of 468 points (MediaPipe's numbering): which points mean what, its pose, how far its lips are open.
+"""A head as a mesh of 468 points (MediaPipe's numbering): point indices, head pose, lip opening.
 
-The canonical head looks straight at the viewer: x to the viewer's right, y down, z away. Its unit is the distance of
-the eyes' outer corners, its origin lies midway between them. A mesh is laid on it by the points that do not move in
-speech (Procrustes with scale), and what is made on it is laid back into the frame.
+The canonical head faces the viewer: x to the viewer's right, y down, z away. Its unit is the distance between the outer
+eye corners; its origin is midway between them. A mesh is aligned to it by the points that do not move in speech
+(Procrustes with scale), and points on it are mapped back into the frame.
 
-Shape letters: T frames, P points, R = 25 points that do not move, S = 59 points of lips, chin and around
+Shape letters: T frames, P points, R = 25 points not moved by speech, S = 59 points of lips, chin and surroundings
 Mesh: (T, 468, 3) float, x and y in pixels of the frame, z in the same scale
 """
 
@@ -16,12 +16,12 @@ from model.lips import INNER, OUTER
 
 JAW = (152, 148, 176, 149, 150, 377, 400, 378, 379, 199, 175, 200, 18, 83, 313, 201, 421, 204, 424)
 MOUTH = OUTER + INNER + JAW
-LOWER_INNER = tuple(len(OUTER) + i for i in range(1, 10))  # in MOUTH, from corner to corner ...
-UPPER_INNER = tuple(len(OUTER) + i for i in range(19, 10, -1))  # ... and the point above each
-MIDDLE = slice(3, 6)  # of these nine pairs, the three in the middle: 87-82, 14-13, 317-312
-RESTING = 0.2  # share of a clip's frames, those least open, whose mean is its closed mouth
+LOWER_INNER = tuple(len(OUTER) + i for i in range(1, 10))  # indices into MOUTH, from corner to corner ...
+UPPER_INNER = tuple(len(OUTER) + i for i in range(19, 10, -1))  # ... and the upper-lip point facing each
+MIDDLE = slice(3, 6)  # the middle three of these nine pairs: 87-82, 14-13, 317-312
+RESTING = 0.2  # share of a clip's frames, the least open ones, averaged for its closed mouth
 
-# Source: measured here: mean of 6 people of the GRID corpus (CC BY 4.0) by generalised Procrustes, made symmetric
+# Source: measured for this project: mean of 6 GRID speakers (CC BY 4.0) by generalised Procrustes, made symmetric
 RIGID = {
     33: (-0.500, 0.000, 0.000), 133: (-0.190, 0.022, -0.058), 362: (0.190, 0.022, -0.058), 263: (0.500, 0.000, 0.000),
     168: (0.000, -0.034, -0.245), 6: (0.000, 0.064, -0.286), 197: (0.000, 0.152, -0.335), 195: (0.000, 0.234, -0.388),
@@ -36,27 +36,27 @@ RIGID = {
 class Placement(NamedTuple):
     """canonical = scale * (frame - centre) @ rotation + the centre of RIGID"""
 
-    scale_T: np.ndarray  # canonical units a pixel
+    scale_T: np.ndarray  # canonical units per pixel
     rotation_T33: np.ndarray
     centre_T3: np.ndarray  # px
 
 
 def place(mesh_T4683: np.ndarray) -> Placement:
-    """How each frame's head lies on the canonical one; nan where the mesh is nan.
+    """The alignment of each frame's mesh to the canonical head; nan where the mesh is nan.
 
     Source: Umeyama 1991, least squares with scale and without reflection
     """
-    given_TR3 = mesh_T4683[:, list(RIGID)].astype(np.float64)
-    goal_R3, middle_3 = _rigid()
-    centre_T3 = given_TR3.mean(axis=1)
-    lost_T = ~np.isfinite(centre_T3).all(axis=1)
-    moved_TR3 = given_TR3 - centre_T3[:, None]
-    moved_TR3[lost_T] = goal_R3 - middle_3
-    left_T33, size_T3, right_T33 = np.linalg.svd(moved_TR3.transpose(0, 2, 1) @ (goal_R3 - middle_3))
+    points_TR3 = mesh_T4683[:, list(RIGID)].astype(np.float64)
+    target_R3, target_centre_3 = _rigid()
+    centre_T3 = points_TR3.mean(axis=1)
+    missing_T = ~np.isfinite(centre_T3).all(axis=1)
+    centred_TR3 = points_TR3 - centre_T3[:, None]
+    centred_TR3[missing_T] = target_R3 - target_centre_3
+    left_T33, size_T3, right_T33 = np.linalg.svd(centred_TR3.transpose(0, 2, 1) @ (target_R3 - target_centre_3))
     sign_T3 = np.ones_like(size_T3)
     sign_T3[:, 2] = np.sign(np.linalg.det(left_T33 @ right_T33))
-    scale_T = (size_T3 * sign_T3).sum(axis=1) / np.square(moved_TR3).sum(axis=(1, 2))
-    scale_T[lost_T] = np.nan
+    scale_T = (size_T3 * sign_T3).sum(axis=1) / np.square(centred_TR3).sum(axis=(1, 2))
+    scale_T[missing_T] = np.nan
     return Placement(scale_T, (left_T33 * sign_T3[:, None]) @ right_T33, centre_T3)
 
 
@@ -77,38 +77,38 @@ def pose_deg(placed: Placement) -> np.ndarray:
 
     Shape: -> (T, 3) degrees
     """
-    forward_T3 = -placed.rotation_T33[:, :, 2]  # where the nose points, in the frame
+    forward_T3 = -placed.rotation_T33[:, :, 2]  # direction of the nose in the frame
     yaw_T = np.arctan2(forward_T3[:, 0], -forward_T3[:, 2])
     pitch_T = np.arcsin(np.clip(forward_T3[:, 1], -1, 1))
-    across_T3 = placed.rotation_T33[:, :, 0]  # from the left eye to the right one
+    across_T3 = placed.rotation_T33[:, :, 0]  # from the left eye to the right eye
     roll_T = np.arctan2(across_T3[:, 1], np.hypot(across_T3[:, 0], across_T3[:, 2]))
     return np.degrees(np.stack([yaw_T, pitch_T, roll_T], axis=1))
 
 
 def mouths(mesh_T4683: np.ndarray) -> np.ndarray:
-    """The points MOUTH on the canonical head.  Shape: -> (T, 59, 3)"""
+    """The MOUTH points on the canonical head.  Shape: -> (T, 59, 3)"""
     return to_canonical(mesh_T4683[:, list(MOUTH)].astype(np.float64), place(mesh_T4683))
 
 
 def opening(mesh_T4683: np.ndarray) -> np.ndarray:
-    """Inner gap of the lips at their middle, in distances of the eyes' outer corners.  Shape: -> (T,)"""
+    """Gap between the inner lips at the middle, in distances between the outer eye corners.  Shape: -> (T,)"""
     return mouth_opening(mouths(mesh_T4683))
 
 
 def mouth_opening(mouth_TS3: np.ndarray) -> np.ndarray:
-    """`opening` of what `mouths` gives.  Shape: (T, 59, 3) -> (T,)"""
+    """`opening`, for the output of `mouths`.  Shape: (T, 59, 3) -> (T,)"""
     gap_T9 = mouth_TS3[:, LOWER_INNER, 1] - mouth_TS3[:, UPPER_INNER, 1]
     return gap_T9[:, MIDDLE].mean(axis=1)
 
 
 def closed_mouth(mouth_TS3: np.ndarray) -> np.ndarray:
-    """A clip's mouth at rest: the mean of the fifth of its frames that are least open.  Shape: -> (59, 3)"""
+    """A clip's mouth at rest: the mean of the least open fifth of its frames.  Shape: -> (59, 3)"""
     open_T = mouth_opening(mouth_TS3)
     return mouth_TS3[open_T <= np.quantile(open_T, RESTING)].mean(axis=0)
 
 
 def without_overlap(mouth_TS3: np.ndarray) -> np.ndarray:
-    """Lips that cross are lips that touch: both inner points go midway.  Shape: (T, 59, 3) -> the same, new"""
+    """Where the lips cross, both inner points move to their midpoint.  Shape: (T, 59, 3) -> the same shape, a copy"""
     mouth_TS3 = mouth_TS3.copy()
     lower_T9, upper_T9 = mouth_TS3[:, LOWER_INNER, 1], mouth_TS3[:, UPPER_INNER, 1]
     crossing_T9 = np.maximum(upper_T9 - lower_T9, 0) / 2
@@ -118,5 +118,5 @@ def without_overlap(mouth_TS3: np.ndarray) -> np.ndarray:
 
 def _rigid() -> tuple[np.ndarray, np.ndarray]:
     """The points of RIGID and their centre.  Shape: -> (25, 3), (3,)"""
-    goal_R3 = np.array(list(RIGID.values()))
-    return goal_R3, goal_R3.mean(axis=0)
+    points_R3 = np.array(list(RIGID.values()))
+    return points_R3, points_R3.mean(axis=0)

@@ -1,11 +1,11 @@
-"""The lip refiner: a small network that looks at a mouth and says where its 40 lip points are.
+"""The lip refiner: a small network that locates the 40 lip points in a crop of the mouth.
 
-The face mesh opens mouths about half as far as they are open, and on rendered heads its lips lie beside the lips. The
-mesh is good enough to say where to look: its lips and eyes place a crop, upright and of the same size for every face;
-the network sees the crop and the mesh's own lip points, and moves them.
+The face mesh shows mouths about half as open as they are, and on rendered heads its lip points miss the lips. It is
+good enough to place a crop: its lips and eyes give one that is upright and of the same size for every face. The network
+takes the crop and the mesh's lip points and corrects the points.
 
-Points are (x, y) in pixels of the frame, pixel i covers [i, i + 1). In the network's own unit they are distances from
-the crop's middle, in eye distances (outer corner to outer corner, depth included, so that a turned head keeps it).
+Points are (x, y) in pixels of the frame; pixel i covers [i, i + 1). The network's unit is the eye distance (between
+the outer corners in 3-D, so that turning the head does not change it), measured from the crop's middle.
 """
 
 import numpy as np
@@ -13,31 +13,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Indices of the mesh. Outer ring: from the left corner of the picture under the mouth to the right one and back above
-# it; inner ring: likewise.
+# Mesh indices. Outer ring: from the corner on the left of the picture along the lower lip to the right corner and back
+# along the upper lip; the inner ring likewise.
 OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 LIPS = np.array(OUTER + INNER)
 EYES = (33, 263)  # outer corners, left and right in the picture
 
 HEIGHT_PX, WIDTH_PX = 48, 64  # of the crop
-EYES_ACROSS = 1.1  # eye distances that the crop's width shows
+EYES_ACROSS = 1.1  # width of the crop in eye distances
 PX_PER_EYE = WIDTH_PX / EYES_ACROSS
 
-# Of the 40: the lower and the upper inner lip that face each other, from the middle outward
+# Pairs of facing points (lower, upper) of the inner lips, as indices into the 40, from the middle outward
 FACING = ((25, 35), (24, 36), (26, 34), (23, 37), (27, 33))
-MIRROR = np.array([*range(10, -1, -1), *range(19, 10, -1), *range(30, 19, -1), *range(39, 30, -1)])  # left is right
+MIRROR = np.array([*range(10, -1, -1), *range(19, 10, -1), *range(30, 19, -1), *range(39, 30, -1)])  # left-right
 
 CHANNELS, HIDDEN, DROPOUT = (24, 32, 64, 96), 128, 0.1
-STEP = 0.1  # of an eye distance: what 1 at the network's end moves a point
-FLAT = 0.02  # deviation of a crop without contrast, which is not to be blown up
-SMOOTH, SMOOTH_MIDDLE = 0.004, 0.002  # eye distances: below them the loss is a square, above it a distance
+STEP = 0.1  # eye distances that a network output of 1 moves a point
+FLAT = 0.02  # added to a crop's standard deviation, so that a crop without contrast is not amplified
+SMOOTH, SMOOTH_MIDDLE = 0.004, 0.002  # eye distances: the loss is quadratic below and linear above
 
 
 def placements(
     mesh_T4683: np.ndarray, size_hw: tuple[int, int] = (HEIGHT_PX, WIDTH_PX), px_per_eye: float = PX_PER_EYE
 ) -> np.ndarray:
-    """Where the network looks: affine maps from pixels of the frame to pixels of a crop.  Shape: -> (T, 2, 3)"""
+    """The network's crops: affine maps from pixels of the frame to pixels of a crop.  Shape: -> (T, 2, 3)"""
     mesh_T4683 = mesh_T4683.astype(np.float64)
     across_T3 = mesh_T4683[:, EYES[1]] - mesh_T4683[:, EYES[0]]
     px_T = px_per_eye / np.maximum(np.linalg.norm(across_T3, axis=1), 1e-6)
@@ -56,7 +56,7 @@ def to_units(points_TN2: np.ndarray, placements_T23: np.ndarray) -> np.ndarray:
 
 
 def to_frame(units_TN2: np.ndarray, placements_T23: np.ndarray) -> np.ndarray:
-    """What `to_units` undoes.  Shape: (T, N, 2), (T, 2, 3) -> (T, N, 2)"""
+    """The inverse of `to_units`.  Shape: (T, N, 2), (T, 2, 3) -> (T, N, 2)"""
     px_TN2 = units_TN2 * PX_PER_EYE + np.array([WIDTH_PX, HEIGHT_PX]) / 2
     back_T22 = np.linalg.inv(placements_T23[:, :, :2])
     return np.einsum("tij,tnj->tni", back_T22, px_TN2 - placements_T23[:, None, :, 2])
@@ -76,9 +76,9 @@ class _Residual(nn.Module):
 
 
 class LipNet(nn.Module):
-    """A crop and the mesh's lip points -> better lip points. 0.34 M weights, 0.4 ms a frame on one core.
+    """A crop and the mesh's lip points -> refined lip points. 0.34 M weights, 0.4 ms per frame on one core.
 
-    Untrained, it gives the mesh's points back.
+    Untrained, it returns the mesh's points.
     Shape: crops (B, 3, HEIGHT_PX, WIDTH_PX) RGB in [0, 1], points (B, 40, 2) in eye distances -> (B, 40, 2)
     """
 
@@ -95,7 +95,7 @@ class LipNet(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, crops: Tensor, points: Tensor) -> Tensor:
-        x = crops - crops.mean((2, 3), keepdim=True)  # the light's colour and strength say nothing of the lips
+        x = crops - crops.mean((2, 3), keepdim=True)  # colour and level of the light are irrelevant to the lips
         x = x / (x.std((1, 2, 3), keepdim=True) + FLAT)
         x = self.at_4th(F.relu(self.to_4th(F.relu(self.to_2nd(x)))))
         x = F.relu(self.to_16th(self.at_8th(F.relu(self.to_8th(x)))))
@@ -104,13 +104,13 @@ class LipNet(nn.Module):
 
 
 def gaps(points: Tensor) -> Tensor:
-    """From upper to lower inner lip, middle first.  Shape: (B, 40, 2) -> (B, 5, 2)"""
+    """Vectors from the upper to the lower inner lip, middle first.  Shape: (B, 40, 2) -> (B, 5, 2)"""
     lower, upper = zip(*FACING, strict=True)
     return points[:, list(lower)] - points[:, list(upper)]
 
 
 def loss(points: Tensor, truth: Tensor) -> Tensor:
-    """Distance of the points, that of the opening, which everything measures, and of the lips' middle."""
+    """Error of the points, plus that of the opening (which every metric measures) and of the lips' middle."""
     middle = _distance(points.mean(1), truth.mean(1), SMOOTH_MIDDLE)
     opening = _distance(gaps(points), gaps(truth), SMOOTH)
     return _distance(points, truth, SMOOTH) + opening + 0.5 * middle

@@ -1,8 +1,8 @@
-"""Sound to the mouth's motion: what is heard, the network, the mouth's shapes as components, the loss.
+"""Audio to mouth motion: the input features, the network, mouth shapes as principal components, the loss.
 
-The network hears log-mel columns (100 a second) and says components 50 times a second, each from about 0.6 s of sound
-on either side; a frame's components are those at its middle, at any frame rate. Components are shifts of the points
-MOUTH (model.head_mesh) from the closed mouth of the person who is to speak, on the canonical head.
+The network takes log-mel columns (100 per second) and predicts components 50 times per second, each from about 0.6 s of
+audio on either side; a frame takes the components at its middle, at any frame rate. Components are shifts of the MOUTH
+points (model.head_mesh) from the speaker's closed mouth, on the canonical head.
 
 Shape letters: B clips, T frames, C columns of 10 ms, M mel bands, H = C / 2 steps of 20 ms, K components, S = 59 points
 """
@@ -21,18 +21,18 @@ from model.timing import FPS, HOP, SAMPLE_RATE_HZ
 
 COLUMNS_PER_STEP = 2
 STEP_S = COLUMNS_PER_STEP * HOP / SAMPLE_RATE_HZ
-KERNEL, DILATIONS = 5, (1, 2, 4, 1, 2, 4)  # of the steps
-LOUD, LOUD_SPAN = 0.95, 10**-2.5  # quantile of the columns' power; columns down to 25 dB below it are the voice
-FLOOR = 1e-5  # of that power: what is 50 dB below the voice is silence
-LEAST_POWER = 0.03  # of a column, about noise of -47 dB of full scale: a sound without a voice is not turned up to one
-SPREAD = 3.0  # of the logarithm of mel power in speech, about
+KERNEL, DILATIONS = 5, (1, 2, 4, 1, 2, 4)  # of the convolutions over steps
+LOUD, LOUD_SPAN = 0.95, 10**-2.5  # quantile of column power; columns less than 25 dB below it count as voice
+FLOOR = 1e-5  # relative to that power: 50 dB below the voice is silence
+LEAST_POWER = 0.03  # per column, about noise at -47 dBFS: audio without a voice is not amplified to voice level
+SPREAD = 3.0  # approximate standard deviation of log mel power in speech
 
 
 class Shapes(NamedTuple):
-    """Components of the mouth's shape: shift from the closed mouth = code * scale @ basis."""
+    """Principal components of mouth shape: shift from the closed mouth = code * scale @ basis."""
 
     basis_KD: np.ndarray  # (K, 59 * 3), orthonormal rows
-    scale_K: np.ndarray  # deviation of each, canonical units
+    scale_K: np.ndarray  # standard deviation of each, canonical units
 
     def codes(self, shift_TS3: np.ndarray) -> np.ndarray:
         """Shape: (T, 59, 3) -> (T, K) float32"""
@@ -44,21 +44,21 @@ class Shapes(NamedTuple):
         return ((code_TK * self.scale_K) @ self.basis_KD).reshape(len(code_TK), -1, 3)
 
     def opening_K(self) -> np.ndarray:
-        """What one deviation of each component opens the lips by.  Shape: -> (K,) float32"""
+        """Lip opening per standard deviation of each component.  Shape: -> (K,) float32"""
         return head_mesh.mouth_opening(self.shifts(np.eye(len(self.scale_K)))).astype(np.float32)
 
 
 def principal_shapes(shift_NS3: np.ndarray, num_components: int) -> Shapes:
-    """Of shifts from closed mouths, about 0: the mean is not taken off, so that no code is a closed mouth."""
+    """Components of shifts from closed mouths. The mean is not subtracted, so that a zero code is a closed mouth."""
     flat_ND = shift_NS3.reshape(len(shift_NS3), -1)
     _, vectors_DD = np.linalg.eigh(flat_ND.T @ flat_ND)
     basis_KD = vectors_DD[:, ::-1][:, :num_components].T
-    basis_KD = basis_KD * np.where(basis_KD.sum(axis=1, keepdims=True) < 0, -1, 1)  # the sign of a vector is chance
+    basis_KD = basis_KD * np.where(basis_KD.sum(axis=1, keepdims=True) < 0, -1, 1)  # an eigenvector's sign is arbitrary
     return Shapes(basis_KD, (flat_ND @ basis_KD.T).std(axis=0))
 
 
 def listen(sound: np.ndarray, p: MotionParams) -> np.ndarray:
-    """Mel power, column j centred at j x 10 ms; silence fills the last step.
+    """Mel power, column j centred at j x 10 ms; the last step is padded with silence.
 
     Shape: (samples,) 16 kHz -> (C, M) float32, C even and at least 2
     """
@@ -69,9 +69,9 @@ def listen(sound: np.ndarray, p: MotionParams) -> np.ndarray:
 
 
 def heard(power_CM: np.ndarray) -> np.ndarray:
-    """What the network gets: log mel power, of which level and mean spectrum of the voice are taken off.
+    """The network's input: log mel power minus the voice's level and mean spectrum.
 
-    Shape: (C, M) -> the same, float32
+    Shape: (C, M) -> the same shape, float32
     """
     power_C = power_CM.mean(axis=1)
     loud = max(float(np.quantile(power_C, LOUD)), LEAST_POWER)
@@ -82,10 +82,10 @@ def heard(power_CM: np.ndarray) -> np.ndarray:
 
 
 class MotionNet(nn.Module):
-    """Residual dilated convolutions over time, with a last layer for each kind of people that it is trained on.
+    """Residual dilated convolutions over time, with one last layer for each kind of training data.
 
-    Rendered heads move their lips otherwise than filmed people; what is heard is the same. So they share all layers but
-    the last, and only the first kind's is kept for use.
+    Rendered heads move their lips differently from filmed people, but the audio is alike. So the kinds share all layers
+    except the last, and only the first kind's last layer is kept for inference.
     """
 
     def __init__(self, p: MotionParams, num_kinds: int = 1) -> None:
@@ -100,9 +100,9 @@ class MotionNet(nn.Module):
         self.last = nn.ModuleList(nn.Conv1d(width, p.num_components, 1) for _ in range(num_kinds))
         self.dropout = nn.Dropout(p.dropout)
 
-    def forward(self, heard_BMC: Tensor, kind_B: Tensor | None = None) -> Tensor:
-        """Shape: (B, M, C), C even, (B,) int, all 0 where not given -> (B, K, C / 2)"""
-        x = F.gelu(self.first(heard_BMC))
+    def forward(self, features_BMC: Tensor, kind_B: Tensor | None = None) -> Tensor:
+        """Shape: (B, M, C), C even, (B,) int, all 0 by default -> (B, K, C / 2)"""
+        x = F.gelu(self.first(features_BMC))
         x = x + F.gelu(self.columns(self.dropout(x)))
         x = F.gelu(self.halve(x))
         for conv in self.steps:
@@ -113,34 +113,36 @@ class MotionNet(nn.Module):
         return of_kind_NBKH[kind_B, torch.arange(len(x), device=x.device)]
 
     def of_first_kind(self, p: MotionParams) -> "MotionNet":
-        """A copy that has no other kind's last layer."""
+        """A copy with only the first kind's last layer."""
         alone = MotionNet(p)
         alone.load_state_dict({name: of for name, of in self.state_dict().items() if name in alone.state_dict()})
         return alone.eval()
 
 
 def at_frames(code_BKH: Tensor) -> Tensor:
-    """The steps at the middles of frames of 25 a second: every second one.  Shape: (B, K, H) -> (B, H / 2, K)"""
+    """The steps at the middles of frames at 25 fps: every second step.  Shape: (B, K, H) -> (B, H / 2, K)"""
     return code_BKH[:, :, 1::2].transpose(1, 2)
 
 
 def at_times(code_HK: np.ndarray, middles_s: np.ndarray) -> np.ndarray:
-    """Components at any times, in straight lines from step to step.  Shape: (H, K), (T,) s -> (T, K)"""
-    steps_H, wanted_T = np.arange(len(code_HK)), np.asarray(middles_s) / STEP_S
-    return np.stack([np.interp(wanted_T, steps_H, of_K) for of_K in code_HK.T], axis=1)
+    """Components at any times, interpolated linearly between steps.  Shape: (H, K), (T,) s -> (T, K)"""
+    steps_H, position_T = np.arange(len(code_HK)), np.asarray(middles_s) / STEP_S
+    return np.stack([np.interp(position_T, steps_H, of_K) for of_K in code_HK.T], axis=1)
 
 
 def frame_middles_s(num_frames: int, fps: float = FPS) -> np.ndarray:
     return (np.arange(num_frames) + 0.5) / fps
 
 
-def loss(said_BTK: Tensor, true_BTK: Tensor, scale_K: Tensor, opening_K: Tensor, p: MotionParams) -> dict[str, Tensor]:
-    """Squared errors of the shape, of its change from frame to frame, and of the lips' opening; and their sum.
+def loss(
+    predicted_BTK: Tensor, true_BTK: Tensor, scale_K: Tensor, opening_K: Tensor, p: MotionParams
+) -> dict[str, Tensor]:
+    """Squared errors of the shape, of its frame-to-frame change and of the lip opening, and their weighted sum.
 
-    scale_K    deviation of each component as a share of the largest
-    opening_K  what each component opens the lips by, as a share of the opening's own deviation
+    scale_K    standard deviation of each component, relative to the largest
+    opening_K  lip opening per unit of each component, relative to the standard deviation of the opening
     """
-    error_BTK = said_BTK - true_BTK
+    error_BTK = predicted_BTK - true_BTK
     shape = (error_BTK.square() * scale_K).mean()
     velocity = (error_BTK.diff(dim=1).square() * scale_K).mean()
     opening = (error_BTK @ opening_K).square().mean()
@@ -149,15 +151,15 @@ def loss(said_BTK: Tensor, true_BTK: Tensor, scale_K: Tensor, opening_K: Tensor,
 
 
 class Voice(NamedTuple):
-    """What is done to the network's components so that the mouth moves as far as real ones do.
+    """Post-processing of the network's components so that the mouth moves as far as real mouths do.
 
-    A network trained to squared error says the mean of what may be: too little, and seldom quite closed. Scaled up,
-    with the opening's distribution made that of real people, it keeps its correlation; a sample of what may be would
-    not.
+    A network trained on squared error predicts the mean of the plausible motions: too small, and seldom fully closed.
+    Scaling it up and mapping its openings to the distribution of real ones keeps its correlation with the truth;
+    sampling a plausible motion would not.
 
-    gain_K        each component's
-    said_Q        quantiles of the opening that the scaled components say, ascending, from the closed mouth, canonical
-    real_Q        the same quantiles of real people, scaled to the average person
+    gain_K        factor for each component
+    said_Q        quantiles of the predicted opening after scaling, ascending, relative to the closed mouth, canonical
+    real_Q        the same quantiles for real people, scaled to the average person
     """
 
     gain_K: np.ndarray
@@ -165,11 +167,11 @@ class Voice(NamedTuple):
     real_Q: np.ndarray
 
 
-PLAIN_Q = np.array([0.0, 1.0])  # for `said_Q` and `real_Q`: openings stay as they are
+PLAIN_Q = np.array([0.0, 1.0])  # for `said_Q` and `real_Q`: leaves openings unchanged
 
 
 class Motion:
-    """A trained network with its shapes: what says how a mouth moves to a sound."""
+    """A trained network with its shapes: predicts mouth motion from audio."""
 
     def __init__(self, net: MotionNet, shapes: Shapes, p: MotionParams, voice: Voice | None = None) -> None:
         self.net, self.shapes, self.p = net.of_first_kind(p), shapes, p
@@ -177,34 +179,34 @@ class Motion:
 
     @torch.no_grad()
     def bare_codes(self, sound: np.ndarray, middles_s: np.ndarray) -> np.ndarray:
-        """What the network itself says.  Shape: (samples,) float 16 kHz from time 0, (T,) s -> (T, K)"""
-        heard_1MC = torch.from_numpy(heard(listen(sound, self.p)).T.copy())[None]
-        return at_times(self.net(heard_1MC)[0].T.numpy(), middles_s)
+        """The network's raw output.  Shape: (samples,) float 16 kHz from time 0, (T,) s -> (T, K)"""
+        features_1MC = torch.from_numpy(heard(listen(sound, self.p)).T.copy())[None]
+        return at_times(self.net(features_1MC)[0].T.numpy(), middles_s)
 
     def codes(self, sound: np.ndarray, middles_s: np.ndarray, strength: float = 1.0) -> np.ndarray:
-        """As far as real mouths move.  Shape: (samples,) float 16 kHz from time 0, (T,) s -> (T, K)"""
+        """Scaled to the range of real mouths.  Shape: (samples,) float 16 kHz from time 0, (T,) s -> (T, K)"""
         return self.as_real(self.bare_codes(sound, middles_s)) * strength
 
     def as_real(self, bare_TK: np.ndarray) -> np.ndarray:
-        """What the network says, moved as far as real mouths move.  Shape: (T, K) -> (T, K)"""
+        """The network's raw output, scaled to the range of real mouths.  Shape: (T, K) -> (T, K)"""
         code_TK = bare_TK * self.voice.gain_K
         opening_K = self.shapes.opening_K().astype(np.float64)
-        said_T = code_TK @ opening_K
-        more_T = mapped(said_T, self.voice.said_Q, self.voice.real_Q) - said_T
-        return code_TK + more_T[:, None] * opening_K / (opening_K @ opening_K)
+        opening_T = code_TK @ opening_K
+        change_T = mapped(opening_T, self.voice.said_Q, self.voice.real_Q) - opening_T
+        return code_TK + change_T[:, None] * opening_K / (opening_K @ opening_K)
 
     def mouths(
         self, sound: np.ndarray, middles_s: np.ndarray, closed_S3: np.ndarray, strength: float = 1.0
     ) -> np.ndarray:
-        """Points MOUTH on the canonical head at each time, of a person whose closed mouth is `closed_S3`.
+        """The MOUTH points on the canonical head at each time, for a person whose closed mouth is `closed_S3`.
 
-        strength  of the motion; 1 is that of the average person
+        strength  of the motion; 1 is the average person's
         Shape: (samples,), (T,), (59, 3) -> (T, 59, 3)
         """
         return head_mesh.without_overlap(self.shapes.shifts(self.codes(sound, middles_s, strength)) + closed_S3)
 
 
 def mapped(values_T: np.ndarray, from_Q: np.ndarray, to_Q: np.ndarray) -> np.ndarray:
-    """Values moved as quantiles are; beyond the outermost by as much as these.  Shape: (T,), (Q,), (Q,) -> (T,)"""
+    """Quantile mapping; values outside the range shift as the nearest end does.  Shape: (T,), (Q,), (Q,) -> (T,)"""
     outside_T = values_T - np.clip(values_T, from_Q[0], from_Q[-1])
     return np.interp(values_T, from_Q, to_Q) + outside_T

@@ -1,6 +1,6 @@
-"""What is changed of a clip's sound for training the motion network: another speaker, room, level, speed, disturbance.
+"""Audio augmentation for training the motion network: speaker, room, microphone, level, background audio.
 
-All of it is done to mel power, where added sounds add up as if they had no phase (model.mfcc.mixed says how exactly).
+Everything operates on mel power, where sounds add as if they had no phase (see model.mfcc.mixed for the accuracy).
 Shape letters: C columns of 10 ms, M mel bands
 """
 
@@ -16,20 +16,20 @@ from model.timing import SAMPLE_RATE_HZ
 
 EQUALISER_BANDS = 6
 COLUMN_S = 0.01
-DECAY_S = (0.2, 0.8)  # time in which the reverberation falls by 60 dB
-WET = (0.1, 1.0)  # its power beside the direct sound
-TILT = 6.0  # most by which noise falls over the mel bands, log power
+DECAY_S = (0.2, 0.8)  # reverberation time: how long a fall of 60 dB takes
+WET = (0.1, 1.0)  # power of the reverberation relative to the direct sound
+TILT = 6.0  # largest fall of noise across the mel bands, log power
 NOTE_COLUMNS, NOTES, RING_COLUMNS = (15, 80), 5, (10, 60)
 
-PIECES, PIECE_S = 8, 6  # of chords
-PITCH = (0.7, 1.4)  # by which their bands are moved
+PIECES, PIECE_S = 8, 6  # of music
+PITCH = (0.7, 1.4)  # factors by which their bands are shifted
 
 
 class Sounds(NamedTuple):
-    """What may sound beside a voice.
+    """Background audio for a voice.
 
     chords_PCM    pieces of music, mean power 1
-    other_voice   a generator and how many columns -> (C, M) power of another voice
+    other_voice   (random generator, number of columns) -> (C, M) power of another voice
     """
 
     chords_PCM: np.ndarray
@@ -39,19 +39,19 @@ class Sounds(NamedTuple):
 def chords(p: MotionParams) -> np.ndarray:
     """Mel power of the music of model.backgrounds.  Shape: -> (PIECES, C, M) float32, mean 1 each"""
     rng = seeds.generator("motion", "chords")
-    made = [backgrounds.music(rng, PIECE_S * SAMPLE_RATE_HZ) for _ in range(PIECES)]
-    power_PCM = np.stack([mel_power(sound, p.num_bands, p.low_hz, p.high_hz) for sound in made])
+    pieces = [backgrounds.music(rng, PIECE_S * SAMPLE_RATE_HZ) for _ in range(PIECES)]
+    power_PCM = np.stack([mel_power(sound, p.num_bands, p.low_hz, p.high_hz) for sound in pieces])
     return power_PCM / power_PCM.mean(axis=(1, 2), keepdims=True)
 
 
 def changed(power_CM: np.ndarray, p: MotionAugmentParams, rng: np.random.Generator, sounds: Sounds) -> np.ndarray:
-    """Another speaker, room, microphone, level, with another sound under it.  Shape: (C, M) -> the same, float32"""
+    """Another speaker, room, microphone and level, with background audio.  Shape: (C, M) -> the same shape, float32"""
     power_CM = throat(power_CM, 1 + p.throat * rng.uniform(-1, 1))
     if rng.random() < p.room:
         power_CM = reverberant(power_CM, rng.uniform(*DECAY_S), rng.uniform(*WET))
     if rng.random() < p.disturbed:
-        under_CM = disturbance(rng, power_CM.shape, sounds)
-        power_CM = power_CM + under_CM * power_CM.mean() * np.float32(
+        background_CM = disturbance(rng, power_CM.shape, sounds)
+        power_CM = power_CM + background_CM * power_CM.mean() * np.float32(
             10 ** (-rng.uniform(p.snr_db[0], p.snr_db[1]) / 10)
         )
     return coloured(power_CM, p, rng)
@@ -60,7 +60,7 @@ def changed(power_CM: np.ndarray, p: MotionAugmentParams, rng: np.random.Generat
 def voiceless(
     level: float, shape: tuple[int, ...], p: MotionAugmentParams, rng: np.random.Generator, sounds: Sounds
 ) -> np.ndarray:
-    """Music or noise alone, up to as loud as a voice of mean power `level`.  Shape: -> (C, M) float32"""
+    """Music or noise without a voice, at most as loud as a voice of mean power `level`.  Shape: -> (C, M) float32"""
     sound_CM = music(rng, shape, sounds.chords_PCM) if rng.random() < 0.7 else noise(rng, shape)
     return coloured(sound_CM * np.float32(level * 10 ** rng.uniform(-5, 0)), p, rng)
 
@@ -73,12 +73,12 @@ def coloured(power_CM: np.ndarray, p: MotionAugmentParams, rng: np.random.Genera
 
 
 def throat(power_CM: np.ndarray, factor: float) -> np.ndarray:
-    """Bands moved by a factor of their number, as a longer or shorter vocal tract moves formants."""
+    """Bands shifted by a factor, as a longer or shorter vocal tract shifts formants."""
     return resampled(power_CM.T, np.arange(power_CM.shape[1]) * factor).T
 
 
 def reverberant(power_CM: np.ndarray, decay_s: float, wet: float) -> np.ndarray:
-    """With the tail of a room: each column's power fades by 60 dB in `decay_s`."""
+    """With room reverberation: the power of each column decays by 60 dB in `decay_s`."""
     kept = 10 ** (-6 * COLUMN_S / decay_s)
     num = min(len(power_CM), int(decay_s / COLUMN_S) + 1)
     tail_N = (kept ** np.arange(1, num + 1) * (1 - kept)).astype(np.float32)
@@ -89,7 +89,7 @@ def reverberant(power_CM: np.ndarray, decay_s: float, wet: float) -> np.ndarray:
 
 
 def disturbance(rng: np.random.Generator, shape: tuple[int, ...], sounds: Sounds) -> np.ndarray:
-    """Noise, music or another voice, with a mean power of 1.  Shape: -> (C, M) float32"""
+    """Noise, music or another voice, with mean power 1.  Shape: -> (C, M) float32"""
     kind = rng.integers(3)
     if kind == 2:
         voice_CM = sounds.other_voice(rng, shape[0])
@@ -98,13 +98,13 @@ def disturbance(rng: np.random.Generator, shape: tuple[int, ...], sounds: Sounds
 
 
 def noise(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """White to brown."""
+    """Noise from white to brown, with mean power 1."""
     power_CM = rng.exponential(size=shape) * _tilt(rng, shape[1])
     return (power_CM / power_CM.mean()).astype(np.float32)
 
 
 def music(rng: np.random.Generator, shape: tuple[int, ...], chords_PCM: np.ndarray) -> np.ndarray:
-    """Chords at another pitch and place, or notes of a few bands that ring out."""
+    """Chords at a random pitch and position, or decaying notes of a few bands."""
     if rng.random() < 0.5:
         power_CM = _notes(rng, *shape)
     else:
@@ -128,7 +128,7 @@ def _notes(rng: np.random.Generator, num_columns: int, num_bands: int) -> np.nda
 
 
 def resampled(values_N: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Values at places between the rows, in straight lines; the ends go on.  Shape: (N, ...), (A,) -> (A, ...)"""
+    """Linear interpolation at fractional row numbers, clamped to the ends.  Shape: (N, ...), (A,) -> (A, ...)"""
     at = np.clip(at, 0, len(values_N) - 1)
     low = np.minimum(np.floor(at).astype(np.int64), max(len(values_N) - 2, 0))
     high, share = np.minimum(low + 1, len(values_N) - 1), (at - low).astype(np.float32)

@@ -1,10 +1,11 @@
-"""Which frame of a person's footage shows the mouth that a frame of the output wants.
+"""Selects, for each output frame, the frame of a person's footage whose mouth fits best.
 
-Viterbi over the library's frames: near in shape, pose and light, and steady in time: to go on to the library's next
-frame is free, a jump costs a little and what it changes. Only the nearest frames of each moment, and those that follow
-the best so far, are looked at, so the cost grows with the library only in one product of matrices.
+Viterbi search over the library's frames for matches that are close in shape, pose and light and continuous in time:
+moving on to the library's next frame is free, a jump costs a constant plus the visible change. Only the nearest frames
+of each output frame and the successors of the best paths are candidates, so only one matrix product grows with the
+library.
 
-Shape letters: N frames of the library, T frames that want a mouth, D features, S = 59 mouth points, K candidates
+Shape letters: N frames of the library, T output frames, D features, S = 59 mouth points, K candidates
 Source: Bregler, Covell, Slaney 1997, Video Rewrite (footage of the person, chosen by cost and continuity)
 """
 
@@ -12,18 +13,18 @@ import numpy as np
 
 from model.head_mesh import LOWER_INNER, OUTER, UPPER_INNER
 
-# differences that weigh 1 each, in distances of the eyes' outer corners, degrees, and levels of 255
+# differences that cost 1 each, in distances between the outer eye corners, degrees, and grey levels of 255
 GAP, WIDTH, POINT, ANGLE_DEG, LEVELS = 0.02, 0.013, 0.09, 6.0, 25.0
 CORNERS = (0, 10)  # in OUTER
 NEAREST, FOLLOWED = 40, 24
-JUMP, STEP = 0.35, 1.0  # of the change that a jump shows, and of any jump
-BLOCK = 256  # frames that are compared at a time
+JUMP, STEP = 0.35, 1.0  # weight of the visible change at a jump; cost of any jump
+BLOCK = 256  # frames compared at a time
 
 
 def features(mouth_TS3: np.ndarray, angles_T2: np.ndarray, light_T: np.ndarray) -> np.ndarray:
-    """What is compared: the squared distance of two rows is how unlike they are.
+    """Feature vectors: the squared distance between two rows is their dissimilarity.
 
-    The gap between the lips weighs most: it decides what is seen inside, which no warp can make.
+    The gap between the lips has the largest weight: it decides what is visible inside, which no warp can make.
     Shape: canonical mouths, degrees, levels -> (T, D) float32
     """
     gaps_T9 = mouth_TS3[:, LOWER_INNER, 1] - mouth_TS3[:, UPPER_INNER, 1]
@@ -34,13 +35,13 @@ def features(mouth_TS3: np.ndarray, angles_T2: np.ndarray, light_T: np.ndarray) 
 
 
 def choose(have_ND: np.ndarray, want_TD: np.ndarray, next_N: np.ndarray) -> np.ndarray:
-    """The library frame for each moment.
+    """The library frame for each output frame.
 
-    next_N  the frame that follows each in its film, -1 at an end
+    next_N  the frame that follows each one in its video, -1 at the end
     Shape:  -> (T,) int
     """
     assert len(have_ND) and len(have_ND) == len(next_N)
-    after_N = np.where(next_N >= 0, next_N, np.arange(len(next_N)))
+    successor_N = np.where(next_N >= 0, next_N, np.arange(len(next_N)))
     candidates: list[np.ndarray] = []
     back: list[np.ndarray] = []
     cost_K = np.zeros(0)
@@ -48,14 +49,14 @@ def choose(have_ND: np.ndarray, want_TD: np.ndarray, next_N: np.ndarray) -> np.n
         now_K = nearest_K
         if t:
             best_K = candidates[-1][np.argsort(cost_K, kind="stable")[:FOLLOWED]]
-            now_K = np.unique(np.concatenate([nearest_K, after_N[best_K]]))
-        near_K = np.square(have_ND[now_K] - want_TD[t]).sum(axis=1)
+            now_K = np.unique(np.concatenate([nearest_K, successor_N[best_K]]))
+        cost_now_K = np.square(have_ND[now_K] - want_TD[t]).sum(axis=1)
         if t:
-            came_KK = cost_K[:, None] + _moves(have_ND, after_N, next_N, candidates[-1], now_K)
-            back.append(came_KK.argmin(axis=0))
-            near_K = near_K + came_KK.min(axis=0)
+            arrival_KK = cost_K[:, None] + _moves(have_ND, successor_N, next_N, candidates[-1], now_K)
+            back.append(arrival_KK.argmin(axis=0))
+            cost_now_K = cost_now_K + arrival_KK.min(axis=0)
         candidates.append(now_K)
-        cost_K = near_K
+        cost_K = cost_now_K
     at = [int(cost_K.argmin())] if len(want_TD) else []
     for from_K in back[::-1]:
         at.append(int(from_K[at[-1]]))
@@ -63,19 +64,19 @@ def choose(have_ND: np.ndarray, want_TD: np.ndarray, next_N: np.ndarray) -> np.n
 
 
 def _nearest(have_ND: np.ndarray, want_TD: np.ndarray) -> list[np.ndarray]:
-    """The frames nearest to each moment, in the library's order.  Shape: T of (K,) int"""
-    num, size_N, found = min(NEAREST, len(have_ND)), np.square(have_ND).sum(axis=1), list[np.ndarray]()
+    """The library frames nearest to each output frame, in the library's order.  Shape: T of (K,) int"""
+    num, size_N, nearest = min(NEAREST, len(have_ND)), np.square(have_ND).sum(axis=1), list[np.ndarray]()
     for low in range(0, len(want_TD), BLOCK):
-        away_BN = size_N - 2 * want_TD[low : low + BLOCK] @ have_ND.T
-        found += list(np.sort(np.argpartition(away_BN, num - 1, axis=1)[:, :num], axis=1))
-    return found
+        distance_BN = size_N - 2 * want_TD[low : low + BLOCK] @ have_ND.T
+        nearest += list(np.sort(np.argpartition(distance_BN, num - 1, axis=1)[:, :num], axis=1))
+    return nearest
 
 
 def _moves(
-    have_ND: np.ndarray, after_N: np.ndarray, next_N: np.ndarray, from_K: np.ndarray, to_K: np.ndarray
+    have_ND: np.ndarray, successor_N: np.ndarray, next_N: np.ndarray, from_K: np.ndarray, to_K: np.ndarray
 ) -> np.ndarray:
-    """What each step costs: nothing to the next frame, else what is seen to change beside it.  Shape: -> (K, K)"""
-    due_KD, new_KD = have_ND[after_N[from_K]], have_ND[to_K]
+    """Transition costs: 0 to the next frame, otherwise STEP plus the weighted change from it.  Shape: -> (K, K)"""
+    due_KD, new_KD = have_ND[successor_N[from_K]], have_ND[to_K]
     changed_KK = np.square(due_KD).sum(axis=1)[:, None] + np.square(new_KD).sum(axis=1)[None] - 2 * due_KD @ new_KD.T
     cost_KK = STEP + JUMP * np.maximum(changed_KK, 0)
     cost_KK[next_N[from_K][:, None] == to_K[None]] = 0

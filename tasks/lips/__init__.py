@@ -1,1 +1,1 @@
-"""Trains the lip refiner that is released with the code (model/lips.py); no stage of the DAG."""
+"""Trains the lip refiner released with the code (model/lips.py); not a stage of the DAG."""

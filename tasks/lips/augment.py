@@ -1,6 +1,6 @@
-"""What a mouth may look like elsewhere: turned, moved, of another shape, in another light, small, blurred, compressed.
+"""Augmentation of mouths: rotation, shift, shape, light, small size, blur, noise, compression.
 
-Everything comes from one torch generator: same seed, same batches.
+All randomness comes from one torch generator: same seed, same batches.
 """
 
 import cv2
@@ -12,15 +12,15 @@ from torch.nn import functional as F
 from model.lips import HEIGHT_PX, MIRROR, PX_PER_EYE, WIDTH_PX
 from tasks.lips.examples import WIDE_PX, WIDE_PX_PER_EYE, Examples
 
-TURN_RAD, TURN_FAR, FAR = 0.16, 2.5, 0.15  # a share FAR is turned TURN_FAR times as much
-LARGER, NARROWER, SHEAR = (-0.16, 0.18), 0.13, 0.12  # logarithms; shear of height
+TURN_RAD, TURN_FAR, FAR = 0.16, 2.5, 0.15  # a share FAR is rotated TURN_FAR times as far
+LARGER, NARROWER, SHEAR = (-0.16, 0.18), 0.13, 0.12  # log scale, log aspect; shear relative to height
 MOVE = 0.045  # eye distances
-BEND_PX, BEND_CELLS = 1.6, (4, 5)  # of a smooth displacement
-MESH_MOVE, MESH_WIDE, MESH_HIGH = 0.03, 0.06, 0.12  # the mesh errs in more ways than on these people
+BEND_PX, BEND_CELLS = 1.6, (4, 5)  # smooth displacement
+MESH_MOVE, MESH_WIDE, MESH_HIGH = 0.03, 0.06, 0.12  # extra mesh error: on other people it varies more than on these
 GREY, SATURATION, TINT, GAMMA = 0.12, (0.4, 1.5), 0.18, 0.45
 CONTRAST, LIGHTER, SLOPE = (0.35, 1.15), 0.06, 0.8
-TOGETHER = 6  # mouths that are damaged alike
-SMALL, SMALLEST = 0.35, 0.2  # share; of the crop's size: mouths of about 8 px
+TOGETHER = 6  # mouths per degradation draw
+SMALL, SMALLEST = 0.35, 0.2  # share; least size relative to the crop: mouths of about 8 px
 BLURRED, BLUR_PX = 0.25, (0.4, 1.6)
 NOISY, NOISE = 0.6, 0.04
 COMPRESSED, QUALITY = 0.3, (15, 90)
@@ -31,7 +31,7 @@ def batch(examples: Examples, rng: Generator) -> tuple[Tensor, Tensor, Tensor]:
     wide = torch.from_numpy(examples.crops_NSS3).permute(0, 3, 1, 2).float() / 255
     mesh, truth = torch.from_numpy(examples.mesh_N402), torch.from_numpy(examples.truth_N402)
     crops, mesh, truth = _mirrored(*_placed(wide, mesh, truth, rng), rng)
-    return _damaged(_lit(crops, rng), rng).clamp(0, 1), _mesh_error(mesh, rng), truth
+    return _all_degraded(_lit(crops, rng), rng).clamp(0, 1), _mesh_error(mesh, rng), truth
 
 
 def _uniform(low: float, high: float, shape: tuple[int, ...], rng: Generator) -> Tensor:
@@ -47,7 +47,7 @@ def _chance(share: float, num: int, rng: Generator) -> Tensor:
 
 
 def _placed(wide: Tensor, mesh: Tensor, truth: Tensor, rng: Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """The network's crop out of a wide one by an affine map and a smooth displacement; points go with it."""
+    """Cut the network's crop from a wide one by an affine map and a smooth displacement; map the points too."""
     num = len(wide)
     turn = _even(TURN_RAD, (num,), rng) * (1 + (TURN_FAR - 1) * _chance(FAR, num, rng))
     larger, narrower = torch.exp(_uniform(*LARGER, (num,), rng)), torch.exp(_even(NARROWER, (num,), rng))
@@ -58,33 +58,33 @@ def _placed(wide: Tensor, mesh: Tensor, truth: Tensor, rng: Generator) -> tuple[
     to_wide, move = torch.stack(rows, 1), torch.randn(num, 1, 2, generator=rng) * MOVE
     bends = torch.randn(num, 2, *BEND_CELLS, generator=rng) * _uniform(0, BEND_PX / PX_PER_EYE, (num, 1, 1, 1), rng)
     places = _places().view(1, -1, 2).expand(num, -1, -1)
-    seen = torch.einsum("bij,bnj->bni", to_wide, places + _bent(bends, places)) + move
-    seen = (seen * (2 * WIDE_PX_PER_EYE / WIDE_PX)).view(num, HEIGHT_PX, WIDTH_PX, 2)
-    crops = F.grid_sample(wide, seen, padding_mode="border", align_corners=False)
+    sampled = torch.einsum("bij,bnj->bni", to_wide, places + _bent(bends, places)) + move
+    sampled = (sampled * (2 * WIDE_PX_PER_EYE / WIDE_PX)).view(num, HEIGHT_PX, WIDTH_PX, 2)
+    crops = F.grid_sample(wide, sampled, padding_mode="border", align_corners=False)
     back = torch.linalg.inv(to_wide)
     return crops, _carried(mesh, back, move, bends), _carried(truth, back, move, bends)
 
 
 def _places() -> Tensor:
-    """Middles of the crop's pixels, eye distances from its middle.  Shape: -> (HEIGHT_PX, WIDTH_PX, 2)"""
+    """Centres of the crop's pixels, in eye distances from its middle.  Shape: -> (HEIGHT_PX, WIDTH_PX, 2)"""
     down, across = (torch.arange(n) + 0.5 - n / 2 for n in (HEIGHT_PX, WIDTH_PX))
     return torch.stack(torch.meshgrid(across, down, indexing="xy"), -1) / PX_PER_EYE
 
 
 def _bent(bends: Tensor, points: Tensor) -> Tensor:
-    """The displacement at places of the crop.  Shape: (B, 2, *BEND_CELLS), (B, N, 2) -> (B, N, 2)"""
+    """The displacement at points of the crop.  Shape: (B, 2, *BEND_CELLS), (B, N, 2) -> (B, N, 2)"""
     at = points * PX_PER_EYE / torch.tensor([WIDTH_PX / 2, HEIGHT_PX / 2])
     moved = F.grid_sample(bends, at[:, None], mode="bicubic", padding_mode="border", align_corners=True)
     return moved[:, :, 0].transpose(1, 2)
 
 
 def _carried(points: Tensor, back: Tensor, move: Tensor, bends: Tensor) -> Tensor:
-    """Points of a wide crop in the new one: what `_placed` does to places, undone step by step."""
+    """Points of a wide crop in the new one: the inverse of the map in `_placed`, by fixed-point iteration."""
     straight = torch.einsum("bij,bnj->bni", back, points - move)
-    found = straight
+    inverse = straight
     for _ in range(4):
-        found = straight - _bent(bends, found)
-    return found
+        inverse = straight - _bent(bends, inverse)
+    return inverse
 
 
 def _mirrored(crops: Tensor, mesh: Tensor, truth: Tensor, rng: Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -102,7 +102,7 @@ def _mesh_error(mesh: Tensor, rng: Generator) -> Tensor:
 
 
 def _lit(crops: Tensor, rng: Generator) -> Tensor:
-    """Other colours, contrast and light, some without colour."""
+    """Random colour, contrast and light; some without colour."""
     num = len(crops)
     grey = (crops * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
     saturation = torch.where(_chance(GREY, num, rng), torch.zeros(num), _uniform(*SATURATION, (num,), rng))
@@ -114,12 +114,12 @@ def _lit(crops: Tensor, rng: Generator) -> Tensor:
     return crops * (1 + (across * _even(SLOPE, (num, 1, 1, 2), rng)).sum(-1)[:, None])
 
 
-def _damaged(crops: Tensor, rng: Generator) -> Tensor:
-    return torch.cat([_spoilt(crops[start : start + TOGETHER], rng) for start in range(0, len(crops), TOGETHER)])
+def _all_degraded(crops: Tensor, rng: Generator) -> Tensor:
+    return torch.cat([_degraded(crops[start : start + TOGETHER], rng) for start in range(0, len(crops), TOGETHER)])
 
 
-def _spoilt(crops: Tensor, rng: Generator) -> Tensor:
-    """Shrunk, blurred, noisy, compressed, each by chance, and back at its size."""
+def _degraded(crops: Tensor, rng: Generator) -> Tensor:
+    """Shrunk, blurred, noisy, compressed, each at random, then resized back."""
     small, blurred, noisy, compressed = (torch.rand(4, generator=rng) < torch.tensor(CHANCES)).tolist()
     if small:
         share = SMALLEST ** float(torch.rand((), generator=rng))
@@ -140,15 +140,15 @@ CHANCES = (SMALL, BLURRED, NOISY, COMPRESSED)
 
 
 def _blurred(crops: Tensor, sigma_px: float) -> Tensor:
-    bell = torch.exp(-((torch.arange(-3, 4) / sigma_px) ** 2) / 2)
-    kernel = (bell[:, None] * bell / bell.sum() ** 2)[None, None]
+    gauss = torch.exp(-((torch.arange(-3, 4) / sigma_px) ** 2) / 2)
+    kernel = (gauss[:, None] * gauss / gauss.sum() ** 2)[None, None]
     height, width = crops.shape[2:]
     planes = F.pad(crops.reshape(-1, 1, height, width), (3, 3, 3, 3), mode="replicate")
     return F.conv2d(planes, kernel).view(crops.shape)
 
 
 def _compressed(crops: Tensor, quality: int) -> Tensor:
-    pictures = (crops.clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
-    files = [cv2.imencode(".jpg", one, [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for one in pictures]
-    seen_NHW3 = np.array([cv2.imdecode(file, cv2.IMREAD_COLOR) for file in files])
-    return torch.from_numpy(seen_NHW3).permute(0, 3, 1, 2).float() / 255
+    images = (crops.clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
+    files = [cv2.imencode(".jpg", one, [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for one in images]
+    decoded_NHW3 = np.array([cv2.imdecode(file, cv2.IMREAD_COLOR) for file in files])
+    return torch.from_numpy(decoded_NHW3).permute(0, 3, 1, 2).float() / 255

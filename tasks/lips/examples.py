@@ -1,4 +1,4 @@
-"""What the lip refiner learns from: a wide crop around a mouth, the mesh's lip points, the true ones."""
+"""Training examples for the lip refiner: a wide crop around a mouth, the mesh's lip points, the true ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from model import lips
 from model.lips import LIPS
 from tasks.features.affine import Frame, cut
 
-WIDE_PX, WIDE_PX_PER_EYE = 128, 64.0  # wider than the network sees: augmentation turns, moves and shrinks
+WIDE_PX, WIDE_PX_PER_EYE = 128, 64.0  # wider than the network's crop: augmentation rotates, shifts and shrinks
 
 
 @dataclass(frozen=True, slots=True)

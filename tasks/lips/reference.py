@@ -1,7 +1,7 @@
-"""Real mouths: clips of the GRID corpus with the lip points that MediaPipe's full graph (lip attention) gives them.
+"""Real mouths: GRID clips with reference lip points from MediaPipe's full graph (lip attention).
 
-The folder: video/PERSON/CLIP.mpg or .mp4, reference/PERSON.npz with `points` (indices of the mesh) and for each clip
-(T, 49, 2) px, nan where no face was found; the first 40 points are model.lips.LIPS.
+Folder layout: video/PERSON/CLIP.mpg or .mp4; reference/PERSON.npz with `points` (mesh indices) and, for each clip,
+(T, 49, 2) px, nan in frames without a face; the first 40 points are model.lips.LIPS.
 
 Source: Cooke, Barker, Cunningham, Shao (2006), CC BY 4.0
 """
@@ -28,7 +28,7 @@ DETECT_PX = 480
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Shape: truth_T402 px of the frame, eyes_T22 outer corners px, by the reference"""
+    """Shape: truth_T402 px of the frame, eyes_T22 outer corners px, both from the reference"""
 
     person: str
     video: Path
@@ -37,35 +37,35 @@ class Clip:
 
 
 def clips(folder: Path, person: str) -> list[Clip]:
-    """A person's clips, by name.  Errors: UserError where the reference or a video is missing, or does not fit"""
+    """A person's clips, by name.  Errors: UserError if the reference or a video is missing or does not match"""
     file = folder / "reference" / f"{person}.npz"
     if not file.is_file():
-        raise UserError(f"{file}: no such reference; --grid names the folder that holds video/ and reference/")
+        raise UserError(f"{file}: no such reference; --grid must name a folder that contains video/ and reference/")
     videos = {path.stem: path for path in (folder / "video" / person).glob("*") if path.suffix in decode.VIDEO_ENDINGS}
     with np.load(file) as stored:
         points = stored["points"].tolist()
         if points[:40] != LIPS.tolist():
-            raise UserError(f"{file}: its first 40 points are not the lips of model/lips.py")
+            raise UserError(f"{file}: its first 40 points are not the lip points of model/lips.py")
         eyes = [points.index(eye) for eye in EYES]
         names = sorted(name for name in stored.files if name != "points")
         if missing := [name for name in names if name not in videos]:
-            raise UserError(f"{folder / 'video' / person}: no video of {missing[0]} ({len(missing)} in all)")
+            raise UserError(f"{folder / 'video' / person}: no video of {missing[0]} ({len(missing)} missing in all)")
         return [Clip(person, videos[name], stored[name][:, :40], stored[name][:, eyes]) for name in names]
 
 
 def meshes(clip: Clip) -> Iterator[tuple[int, np.ndarray, Mesh]]:
-    """Frames of a clip where the mesh holds the face and the reference found one: number, picture, mesh."""
-    tracker, held = Tracker(), False
+    """Frames of a clip that have a tracked mesh and a reference: frame number, image, mesh."""
+    tracker, is_tracked = Tracker(), False
     frames = decode.frames(clip.video)
     for t, frame_HW3 in zip(range(len(clip.truth_T402)), frames, strict=False):
-        mesh = tracker.step(frame_HW3, None if held else _box(frame_HW3))
-        held = mesh is not None
+        mesh = tracker.step(frame_HW3, None if is_tracked else _box(frame_HW3))
+        is_tracked = mesh is not None
         if mesh and np.isfinite(clip.truth_T402[t]).all():
             yield t, frame_HW3, mesh
 
 
 def load(folder: Path, person: str, num_most: int) -> Examples:
-    """Every mouth of a person, or of clips evenly chosen where these are more than `num_most`."""
+    """Every mouth of a person, or of evenly spaced clips if there are more than `num_most` mouths."""
     all_clips = clips(folder, person)
     every = max(1, math.ceil(sum(len(clip.truth_T402) for clip in all_clips) / num_most))
     parts = [

@@ -1,7 +1,7 @@
-"""Rendered mouths: heads of tasks/synthetic with the true places of their 40 lip points.
+"""Rendered mouths: heads of tasks/synthetic with the true positions of their 40 lip points.
 
-A rendered head has its own points; a lip point of the face mesh is a place on the lips' border or on the seam
-between them, at a share of the mouth's half width: those that MediaPipe's points have on real closed mouths.
+A rendered head has a different mesh, so each lip point is defined as a position on the lips' border or on the seam
+between them, at the share of the mouth's half width that MediaPipe's point has on real closed mouths.
 """
 
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ from tasks.synthetic.mouth import Mouth
 from tasks.synthetic.picture import Actor, Pose
 from tasks.synthetic.skin import lower_lip_edge, upper_lip_edge
 
-# Shares of the half width, measured on GRID's training people: from the left corner along the lower lip to the right
-# one, and back along the upper lip
+# Shares of the half width, measured on GRID's training speakers: from the left corner along the lower lip to the right
+# corner, and back along the upper lip
 OUTER_X = (
     -1,
     -0.9,
@@ -49,18 +49,18 @@ INNER_X = (
     -0.91, -0.76, -0.63, -0.46, -0.245, 0, 0.245, 0.46, 0.63, 0.76,
     0.91, 0.76, 0.63, 0.46, 0.245, 0, -0.245, -0.46, -0.63, -0.76,
 )  # fmt: skip
-CORNERS = (0, 10)  # of a ring; the points between the first and the second are the lower lip's
+CORNERS = (0, 10)  # indices in a ring; the points between them are on the lower lip
 
-SIZE_PX, PX_PER_UNIT = 160, 48.0  # as the embedded corpus, and larger:
+SIZE_PX, PX_PER_UNIT = 160, 48.0  # as in the embedded corpus; LARGER are factors on both
 LARGER = (1.0, 1.4, 1.9)
 FRAMES_OF_ONE = 8
-CARTOONS, DARK, TURNED, MOST_YAW_DEG = 0.1, 0.1, 0.25, 45.0  # shares; angle
-AROUND_FACE = 1.7  # side of the first square, in sizes of the 68 landmarks' box
-FURTHEST = 0.35  # eye distances: a mesh whose lips are further off than this is not of this face
+CARTOONS, DARK, TURNED, MOST_YAW_DEG = 0.1, 0.1, 0.25, 45.0  # shares; largest angle
+AROUND_FACE = 1.7  # side of the first region, relative to the box of the 68 landmarks
+FURTHEST = 0.35  # eye distances: a mesh with its lips further off than this is rejected
 
 
 class Anchors(NamedTuple):
-    """Four points of a head's sheets around each of N points, and their weights.  Shape: (N, 4) int, (N, 4) float"""
+    """For each of N points, the four surface vertices around it and their weights.  Shape: (N, 4) int, (N, 4) float"""
 
     indices_N4: np.ndarray
     weights_N4: np.ndarray
@@ -71,7 +71,7 @@ class Anchors(NamedTuple):
 
 
 def lip_anchors(head: Head) -> Anchors:
-    """Where the 40 lip points lie on a head, in the order of model.lips.LIPS."""
+    """The 40 lip points on a head's surface, in the order of model.lips.LIPS."""
     seam = head.person.mouth_y
     outer = [_anchor(head, x, _border(head.person, x, _is_lower(k)), _is_lower(k)) for k, x in enumerate(OUTER_X)]
     inner = [_anchor(head, x, seam, _is_lower(k)) for k, x in enumerate(INNER_X)]
@@ -110,14 +110,14 @@ def _column(grid: Grid, row: int, x: float) -> tuple[int, float]:
 
 
 def _between(rising: np.ndarray, value: float) -> tuple[int, float]:
-    """Index of the entry before a value, and how far it lies towards the next, 0 .. 1."""
+    """Index of the entry before a value, and the fraction of the way to the next, 0 to 1."""
     before = int(np.clip(np.searchsorted(rising, value) - 1, 0, len(rising) - 2))
     step = float(rising[before + 1] - rising[before])
     return before, float(np.clip((value - rising[before]) / step, 0, 1))
 
 
 def on_film(points_N3: np.ndarray, pose: Pose, px_per_unit: float, size_px: int) -> np.ndarray:
-    """Where the camera of tasks/synthetic/picture.py sees points of a head.  Shape: (N, 3) -> (N, 2) px"""
+    """Projection of a head's points by the camera of tasks/synthetic/picture.py.  Shape: (N, 3) -> (N, 2) px"""
     offset_3 = np.array([pose.shift_x_px, pose.shift_y_px, 0]) / px_per_unit + np.array([0, picture.LOOK_UP, 0])
     placed_N3 = (points_N3 - picture.PIVOT) @ picture.turn(pose).T + picture.PIVOT + offset_3
     away_N1 = picture.CAMERA_Z - placed_N3[:, 2:]
@@ -135,7 +135,7 @@ class Film(NamedTuple):
 
 
 def film(seed: int, number: int) -> Iterator[Film]:
-    """FRAMES_OF_ONE frames of one person, who is in no corpus; the same for the same arguments."""
+    """FRAMES_OF_ONE frames of one person, who is in no corpus; deterministic in the arguments."""
     rng = seeds.generator(seed, "lips", number)
     person = identity.draw(seeds.derive(seed, "lips person", number), cartoon=rng.random() < CARTOONS)
     head, larger, dark = Head(person), float(rng.choice(LARGER)), rng.random() < DARK
@@ -151,26 +151,26 @@ def film(seed: int, number: int) -> Iterator[Film]:
 
 
 def meshes(seed: int, start: int, count: int) -> Iterator[tuple[Film, Mesh]]:
-    """Frames of the people start .. start + count, where the mesh holds the face."""
+    """Frames of people start to start + count - 1 whose mesh matches the face."""
     for number in range(start, start + count):
-        for shown in film(seed, number):
-            if mesh := _held(shown, of_this_thread()):
-                yield shown, mesh
+        for frame in film(seed, number):
+            if mesh := _matching_mesh(frame, of_this_thread()):
+                yield frame, mesh
 
 
 def load(seed: int, start: int, count: int) -> Examples:
-    """Their mouths."""
-    found = meshes(seed, start, count)
-    return Examples.joined([example(shown.rgb_SS3, mesh.points_4683, shown.lips_402) for shown, mesh in found])
+    """Examples of the mouths that `meshes` yields."""
+    pairs = meshes(seed, start, count)
+    return Examples.joined([example(frame.rgb_SS3, mesh.points_4683, frame.lips_402) for frame, mesh in pairs])
 
 
-def _held(shown: Film, model: FaceMesh) -> Mesh | None:
-    low_2, high_2 = shown.landmarks_682.min(axis=0), shown.landmarks_682.max(axis=0)
-    first = model(shown.rgb_SS3, Region((low_2 + high_2) / 2, float((high_2 - low_2).max()) * AROUND_FACE, 0.0))
-    mesh = model(shown.rgb_SS3, region_of_mesh(first.points_4683))
-    off_px = np.linalg.norm((mesh.points_4683[LIPS, :2] - shown.lips_402).mean(axis=0))
+def _matching_mesh(frame: Film, model: FaceMesh) -> Mesh | None:
+    low_2, high_2 = frame.landmarks_682.min(axis=0), frame.landmarks_682.max(axis=0)
+    first = model(frame.rgb_SS3, Region((low_2 + high_2) / 2, float((high_2 - low_2).max()) * AROUND_FACE, 0.0))
+    mesh = model(frame.rgb_SS3, region_of_mesh(first.points_4683))
+    error_px = np.linalg.norm((mesh.points_4683[LIPS, :2] - frame.lips_402).mean(axis=0))
     eye_px = np.linalg.norm(mesh.points_4683[EYES[1]] - mesh.points_4683[EYES[0]])
-    return mesh if min(first.score, mesh.score) >= HELD and off_px < FURTHEST * eye_px else None
+    return mesh if min(first.score, mesh.score) >= HELD and error_px < FURTHEST * eye_px else None
 
 
 def _darkened(rgb_SS3: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -178,7 +178,7 @@ def _darkened(rgb_SS3: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _mouth(rng: np.random.Generator) -> Mouth:
-    """Any mouth: a quarter closed, half as speech opens them, a fifth as wide as can be."""
+    """A random mouth: a quarter closed, about half open as in speech, a fifth up to fully open."""
     kind = rng.random()
     opening = 0.0 if kind < 0.25 else max(0.0, rng.normal(0.06, 0.08)) if kind < 0.8 else rng.uniform(0, 0.3)
     return Mouth(

@@ -5,8 +5,8 @@ writes  released/lips.safetensors (float16), released/lips.json: data, people, l
 
     python -m tasks.lips --grid FOLDER
 
-Nobody of reference.VAL and TEST, and no rendered person of the measuring, is trained on. The same machine, input and
-arguments give the same bytes. With the numbers below it takes about 10 minutes on one free core.
+People in reference.VAL and TEST, and the rendered people measured on, are not trained on. The same machine, input and
+arguments give the same bytes. With the settings below it takes about 10 minutes on one free core.
 """
 
 import hashlib
@@ -32,28 +32,28 @@ from tasks.lips.examples import Examples
 log = logging.getLogger(__name__)
 
 SEED = 13
-# source -> share of a batch. A person of one clip counts half as much as one of hundreds: there is less to learn
+# source -> share of a batch. A person with one clip has half the weight of one with hundreds: there is less to learn
 RENDERED = "rendered"
 SHARES = {"s1": 0.15, "s4": 0.15, "s16": 0.07, "s25": 0.07, "p01": 0.07, "p02": 0.07, RENDERED: 0.42}
 assert set(SHARES) == {*reference.TRAIN, RENDERED}
-MOST_OF_ONE = 3000  # mouths of one person
-NUM_HEADS, NUM_MEASURED = 500, 60  # rendered people to train on, and further ones to measure on
+MOST_OF_ONE = 3000  # mouths per person, about
+NUM_HEADS, NUM_MEASURED = 500, 60  # rendered people to train on; further people to measure on
 NUM_STEPS, BATCH = 3000, 48
 RATE, LEAST_RATE, WARMUP, DECAY, MOST_GRADIENT = 3e-3, 1e-5, 100, 1e-2, 1.0
 AVERAGED = 0.995
 LOG_EVERY = 100
-MOST_CLIPS = 10  # of a person who is measured
+MOST_CLIPS = 10  # per measured person
 
 GRID = "GRID audiovisual sentence corpus, M. Cooke, J. Barker, S. Cunningham, X. Shao (2006), CC BY 4.0"
 
 
 def run(folder: Path, out: Path, num_steps: int = NUM_STEPS, num_heads: int = NUM_HEADS) -> str:
-    """Train, write, measure.  Errors: UserError where the folder lacks what it must hold."""
+    """Train, write the weights, measure.  Errors: UserError if the folder is incomplete."""
     for person in (*reference.TRAIN, *reference.VAL, *reference.TEST):
-        reference.clips(folder, person)  # a fault is told before the work
+        reference.clips(folder, person)  # fail before the long work
     sources = {person: reference.load(folder, person, MOST_OF_ONE) for person in reference.TRAIN}
     sources[RENDERED] = rendered.load(SEED, 0, num_heads)
-    log.info("mouths: %s", ", ".join(f"{name} {len(found)}" for name, found in sources.items()))
+    log.info("mouths: %s", ", ".join(f"{name} {len(examples)}" for name, examples in sources.items()))
     with all_or_nothing(out) as partial:
         partial.write_bytes(_stored(train(sources, num_steps)))
     about = _about(folder, out, sources, num_steps, num_heads)
@@ -63,7 +63,7 @@ def run(folder: Path, out: Path, num_steps: int = NUM_STEPS, num_heads: int = NU
 
 
 def train(sources: dict[str, Examples], num_steps: int) -> LipNet:
-    """The average of the last steps' weights."""
+    """Train; returns the moving average of the weights."""
     torch.manual_seed(SEED)
     rng, choice = torch.Generator().manual_seed(SEED), np.random.default_rng(SEED)
     net = LipNet().to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -93,7 +93,7 @@ def _rate(step: int, num_steps: int) -> float:
 
 
 def _picked(sources: dict[str, Examples], choice: np.random.Generator) -> Examples:
-    """A batch: a source by its share, then any of its mouths."""
+    """A batch: each example is from a source drawn by its share, then a random mouth of it."""
     names = list(SHARES)
     shares = np.array([SHARES[name] for name in names])
     picked = []
@@ -124,7 +124,7 @@ def _about(folder: Path, out: Path, sources: dict[str, Examples], num_steps: int
         ],
         "mesh": {"file": mesh_model.NAME, "sha256": mesh_model.SHA256, "licence": mesh_model.LICENCE},
         "people": {name: list(people) for name, people in groups.items()},
-        "mouths": {name: len(found) for name, found in sources.items()},
+        "mouths": {name: len(examples) for name, examples in sources.items()},
         "settings": {"seed": SEED, "steps": num_steps, "batch": BATCH, "heads": num_heads, "shares": SHARES},
         "metrics": {
             **{name: _measured(folder, people, refiner) for name, people in groups.items()},
@@ -135,5 +135,5 @@ def _about(folder: Path, out: Path, sources: dict[str, Examples], num_steps: int
 
 
 def _measured(folder: Path, people: tuple[str, ...], refiner: LipRefiner | None) -> dict[str, dict[str, float]]:
-    found = measure.people(folder, people, refiner, MOST_CLIPS)
-    return {**{name: row.as_json() for name, row in found.items()}, "mean": measure.mean([*found.values()]).as_json()}
+    rows = measure.people(folder, people, refiner, MOST_CLIPS)
+    return {**{name: row.as_json() for name, row in rows.items()}, "mean": measure.mean([*rows.values()]).as_json()}

@@ -1,1 +1,1 @@
-"""Trains the network that makes mouth motion from sound, on clips of people and rendered heads."""
+"""Trains the network that predicts mouth motion from audio, on clips of people and rendered heads."""

@@ -12,7 +12,7 @@ from tasks.core.progress import say
 from tasks.motion.stage import Order, run
 
 EXAMPLE = """example: python -m tasks.motion --data videos --val alice --test bob --out models/motion.safetensors
-where videos/ holds a folder for each person: videos/alice/1.mp4, videos/bob/1.mp4, videos/carol/1.mp4"""
+where videos/ has one folder per person: videos/alice/1.mp4, videos/bob/1.mp4, videos/carol/1.mp4"""
 
 
 def order(arguments: Sequence[str]) -> Order:
@@ -21,16 +21,14 @@ def order(arguments: Sequence[str]) -> Order:
         epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--data", nargs="+", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--val", nargs="+", required=True, metavar="PERSON", help="held out: curves and gains")
-    parser.add_argument("--test", nargs="*", default=[], metavar="PERSON", help="held out: figures at the end")
-    parser.add_argument("--out", type=Path, required=True, help="the weights; a JSON is written beside them")
-    parser.add_argument("--licence", default="", help="of the data, for the JSON")
-    parser.add_argument("--attribution", default="", help="of the data, for the JSON")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--val", nargs="+", required=True, metavar="PERSON", help="held out: for the curves and gains")
+    parser.add_argument("--test", nargs="*", default=[], metavar="PERSON", help="held out: for the final figures")
+    parser.add_argument("--out", type=Path, required=True, help="the weights file; a JSON is written beside it")
+    parser.add_argument("--licence", default="", help="licence of the data, for the JSON")
+    parser.add_argument("--attribution", default="", help="attribution of the data, for the JSON")
+    args = parser.parse_args(arguments)
     command = shlex.join(["python", "-m", "tasks.motion", *arguments])
-    return Order(
-        tuple(given.data), given.out, tuple(given.val), tuple(given.test), given.licence, given.attribution, command
-    )
+    return Order(tuple(args.data), args.out, tuple(args.val), tuple(args.test), args.licence, args.attribution, command)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Training pieces of the motion network: what each step sees follows from the seed and the step's number alone."""
+"""Training batches for the motion network; a batch depends only on the seed and the step number."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,9 +15,9 @@ from model.timing import COLUMNS_PER_FRAME, num_samples
 
 @dataclass(frozen=True, slots=True)
 class MotionClip:
-    """sound: (T * 640,) float32; mouth_TS3: points MOUTH on the canonical head, (T, 59, 3) float32
+    """sound: (T * 640,) float32; mouth_TS3: MOUTH points on the canonical head, (T, 59, 3) float32
 
-    folder   which of the data folders it is from
+    folder   number of its data folder
     """
 
     name: str
@@ -46,16 +46,16 @@ class Prepared:
 
 
 class Pieces:
-    """Clips as components and mel power, and batches of pieces of them."""
+    """Clips as components and mel power, and batches of pieces cut from them."""
 
     def __init__(self, clips: Sequence[MotionClip], p: MotionParams, seed: int) -> None:
         self.p, self.seed = p, seed
-        first = [clip for clip in clips if clip.folder == 0]  # the kind of people that the network is for
+        first = [clip for clip in clips if clip.folder == 0]  # the kind of people the network is for
         self.spread_of = spreads(first)
         size_of = sizes(clips, geometric_mean(self.spread_of.values()), p)
         shifts = [(clip.mouth_TS3 - clip.closed_S3) / size_of[clip.person] for clip in clips]
-        of_first = [shift for clip, shift in zip(clips, shifts, strict=True) if clip.folder == 0]
-        self.shapes = motion.principal_shapes(np.concatenate(of_first), p.num_components)
+        first_shifts = [shift for clip, shift in zip(clips, shifts, strict=True) if clip.folder == 0]
+        self.shapes = motion.principal_shapes(np.concatenate(first_shifts), p.num_components)
         self.clips = [
             Prepared(motion.listen(clip.sound, p), self.shapes.codes(shift), clip.folder)
             for clip, shift in zip(clips, shifts, strict=True)
@@ -64,13 +64,13 @@ class Pieces:
         self.sounds = Sounds(motion_augment.chords(p), self._other_voice)
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Shape: -> heard (B, M, 4 L), code (B, L, K), folder (B,) int, L = num_frames"""
-        drawn = [self._piece(step, number) for number in range(self.p.clips_per_batch)]
-        heard_BCM, code_BLK, folder_B = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
-        return heard_BCM.transpose(1, 2).contiguous(), code_BLK, folder_B
+        """Shape: -> features (B, M, 4 L), code (B, L, K), folder (B,) int, L = num_frames"""
+        pieces = [self._piece(step, number) for number in range(self.p.clips_per_batch)]
+        features_BCM, code_BLK, folder_B = (torch.from_numpy(np.stack(part)) for part in zip(*pieces, strict=True))
+        return features_BCM.transpose(1, 2).contiguous(), code_BLK, folder_B
 
     def _piece(self, step: int, number: int) -> tuple[np.ndarray, np.ndarray, np.int64]:
-        """Shape: -> (4 L, M), (L, K) float32, the clip's folder"""
+        """Shape: -> (4 L, M), (L, K) float32, number of the clip's folder"""
         rng = seeds.generator(self.seed, "motion", step, number)
         clip, augment, length = self._draw(rng), self.p.augment, self.p.num_frames
         power_CM, code_TK = spoken_faster(clip, 1 + augment.speed * rng.uniform(-1, 1))
@@ -79,10 +79,10 @@ class Pieces:
             code_TK = np.zeros_like(code_TK)
         else:
             power_CM = motion_augment.changed(power_CM, augment, rng, self.sounds)
-        heard_CM, code_TK = padded(motion.heard(power_CM), code_TK, length)
+        features_CM, code_TK = padded(motion.heard(power_CM), code_TK, length)
         first = int(rng.integers(len(code_TK) - length + 1))
         columns = slice(COLUMNS_PER_FRAME * first, COLUMNS_PER_FRAME * (first + length))
-        return heard_CM[columns], code_TK[first : first + length], np.int64(clip.folder)
+        return features_CM[columns], code_TK[first : first + length], np.int64(clip.folder)
 
     def _draw(self, rng: np.random.Generator) -> Prepared:
         return self.clips[int(rng.choice(len(self.clips), p=self.share_N))]
@@ -93,20 +93,20 @@ class Pieces:
 
 
 def shares(clips: Sequence[MotionClip], p: MotionParams) -> np.ndarray:
-    """How often each clip is drawn: folders by `first_share`, people of one by `person_balance`.  Shape: -> (N,)"""
+    """Probability of each clip: folders by `first_share`, people within one by `person_balance`.  Shape: -> (N,)"""
     num_of = Counter(clip.person for clip in clips)
     share_N = np.array([num_of[clip.person] ** (p.person_balance - 1) for clip in clips])
     folder_N = np.array([clip.folder for clip in clips])
-    further = len(set(folder_N.tolist()) - {0})
+    num_others = len(set(folder_N.tolist()) - {0})
     for folder in sorted(set(folder_N.tolist())):
-        wanted = (1 - p.first_share) / further if folder else p.first_share if further else 1.0
-        share_N[folder_N == folder] *= wanted / share_N[folder_N == folder].sum()
+        target = (1 - p.first_share) / num_others if folder else p.first_share if num_others else 1.0
+        share_N[folder_N == folder] *= target / share_N[folder_N == folder].sum()
     return share_N / share_N.sum()
 
 
 def sizes(clips: Sequence[MotionClip], usual: float, p: MotionParams) -> dict[str, float]:
-    """Each person's motion over that of the average person, whose lips' opening has the deviation `usual`."""
-    return {person: of / usual if p.same_size else 1.0 for person, of in spreads(clips).items()}
+    """Each person's range of motion relative to the average person, whose opening has standard deviation `usual`."""
+    return {person: spread / usual if p.same_size else 1.0 for person, spread in spreads(clips).items()}
 
 
 def geometric_mean(values: Iterable[float]) -> float:
@@ -114,25 +114,25 @@ def geometric_mean(values: Iterable[float]) -> float:
 
 
 def spreads(clips: Sequence[MotionClip]) -> dict[str, float]:
-    """Deviation of each person's opening over all frames: some open their lips twice as far as others."""
+    """Standard deviation of each person's opening over all frames: some open their lips twice as far as others."""
     open_of: dict[str, list[np.ndarray]] = {}
     for clip in clips:
         open_of.setdefault(clip.person, []).append(clip.opening_T)
-    return {person: float(np.concatenate(of).std()) for person, of in open_of.items()}
+    return {person: float(np.concatenate(openings).std()) for person, openings in open_of.items()}
 
 
 def spoken_faster(clip: Prepared, factor: float) -> tuple[np.ndarray, np.ndarray]:
-    """Sound and mouth `factor` times as fast; the mouth still at the middles of frames of 25 a second."""
+    """Audio and mouth `factor` times as fast; the mouth stays sampled at the middles of 25 fps frames."""
     num_frames = int(len(clip.code_TK) / factor)
     columns = np.arange(num_frames * COLUMNS_PER_FRAME) * factor
     frames = (np.arange(num_frames) + 0.5) * factor - 0.5
     return resampled(clip.power_CM, columns), resampled(clip.code_TK, frames)
 
 
-def padded(heard_CM: np.ndarray, code_TK: np.ndarray, num_frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """A clip that is shorter than a piece goes on as it ends."""
-    more = max(num_frames - len(code_TK), 0)
-    if more:
-        heard_CM = np.pad(heard_CM, ((0, more * COLUMNS_PER_FRAME), (0, 0)), mode="edge")
-        code_TK = np.pad(code_TK, ((0, more), (0, 0)), mode="edge")
-    return heard_CM, code_TK
+def padded(features_CM: np.ndarray, code_TK: np.ndarray, num_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Repeats the last values of a clip that is shorter than a piece."""
+    missing = max(num_frames - len(code_TK), 0)
+    if missing:
+        features_CM = np.pad(features_CM, ((0, missing * COLUMNS_PER_FRAME), (0, 0)), mode="edge")
+        code_TK = np.pad(code_TK, ((0, missing), (0, 0)), mode="edge")
+    return features_CM, code_TK

@@ -1,7 +1,7 @@
-"""Clips for the motion network: videos in folders -> sound and mouths on the canonical head.
+"""Clips for the motion network: videos in folders -> audio and mouths on the canonical head.
 
-A folder's first level names the person: FOLDER/PERSON/*.mpg; a video directly in FOLDER is a person of its own. What a
-video gives is kept under .cache/motion/clips by the hash of its bytes and of what reads it.
+A subfolder is a person: FOLDER/PERSON/*.mpg; a video directly in FOLDER is a person of its own. Results are cached in
+.cache/motion/clips under the hash of the video's bytes and of the models that read it.
 """
 
 import hashlib
@@ -24,66 +24,66 @@ from tasks.media import decode
 from tasks.media.containers import MediaError
 from tasks.motion.batches import MotionClip
 
-CLIPS_VERSION = 1  # raise it when the same video gives another mouth
+CLIPS_VERSION = 1  # raise it when the same video gives a different mouth
 DETECT_PX = 480
 MIN_FRAMES, MAX_FRAMES = 12, 3000
-MIN_FOUND = 0.95  # of the frames; the others repeat the nearest
+MIN_FOUND = 0.95  # share of frames with a face; the others repeat the nearest
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     person: str
     video: Path
-    folder: int  # which of the data folders
+    folder: int  # number of the data folder
 
 
 def sources(folders: Sequence[Path]) -> list[Source]:
-    """All videos, by person and name.  Errors: UserError for a folder without one, a person in two folders"""
-    found: list[Source] = []
+    """All videos, by person and name.  Errors: UserError for a folder without videos, a person in two folders"""
+    all_sources: list[Source] = []
     for number, folder in enumerate(folders):
         videos = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in decode.VIDEO_ENDINGS]
         if not videos:
-            raise UserError(f"{folder}: no video in it; --data wants folders as FOLDER/PERSON/*.mp4")
+            raise UserError(f"{folder}: contains no video; --data expects FOLDER/PERSON/*.mp4")
         here = [Source(_person(video.relative_to(folder)), video, number) for video in videos]
-        if twice := {source.person for source in here} & {source.person for source in found}:
-            raise UserError(f"{folder}: {min(twice)} is a person of another data folder too; rename one")
-        found += here
-    return found
+        if twice := {source.person for source in here} & {source.person for source in all_sources}:
+            raise UserError(f"{folder}: person {min(twice)} is also in another data folder; rename one of them")
+        all_sources += here
+    return all_sources
 
 
-def at_most(found: Sequence[Source], num_each: int) -> list[Source]:
-    """Of each person so many, evenly from all, in their order."""
-    of: dict[str, list[Source]] = {}
-    for source in found:
-        of.setdefault(source.person, []).append(source)
+def at_most(videos: Sequence[Source], num_each: int) -> list[Source]:
+    """At most `num_each` videos per person, evenly spaced, in order."""
+    videos_of: dict[str, list[Source]] = {}
+    for source in videos:
+        videos_of.setdefault(source.person, []).append(source)
     return [
-        mine[at]
-        for mine in of.values()
-        for at in np.unique(np.linspace(0, len(mine) - 1, min(num_each, len(mine))).round().astype(int))
+        own[at]
+        for own in videos_of.values()
+        for at in np.unique(np.linspace(0, len(own) - 1, min(num_each, len(own))).round().astype(int))
     ]
 
 
 def load(wanted: Sequence[Source]) -> list[MotionClip]:
-    """The clips that can be used, in order; what is left out is said.
+    """The usable clips, in order; each skipped clip is reported.
 
-    Errors: UserError where none is left
+    Errors: UserError if no clip is usable
     """
     clips, refused, reader_hash = list[MotionClip](), Counter[str](), _reader_hash()
-    with bar(len(wanted), "reading clips", "clip") as shown:
+    with bar(len(wanted), "reading clips", "clip") as progress:
         for source in wanted:
             try:
                 clips.append(_read(source, reader_hash))
             except Refusal as refusal:
                 refused[refusal.reason] += 1
-                say(f"motion: left out {source.person}/{source.video.name}: {refusal.reason}, {refusal.detail}")
-            shown.update()
+                say(f"motion: skipped {source.person}/{source.video.name}: {refusal.reason}, {refusal.detail}")
+            progress.update()
     if not clips:
-        raise UserError(f"none of {len(wanted)} clips can be used: {dict(refused)}")
+        raise UserError(f"none of {len(wanted)} clips is usable: {dict(refused)}")
     return clips
 
 
 def source_hash(wanted: Iterable[Source]) -> str:
-    """sha256 of the bytes of all videos, whatever their names."""
+    """sha256 of the bytes of all videos, independent of their names."""
     lines = sorted(hashlib.sha256(source.video.read_bytes()).hexdigest() for source in wanted)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -105,17 +105,17 @@ def _reader_hash() -> str:
 def _read(source: Source, reader_hash: str) -> MotionClip:
     """Errors: Refusal"""
     key = hashlib.sha256(reader_hash.encode() + source.video.read_bytes()).hexdigest()
-    kept = paths.cache() / "motion" / "clips" / key[:2] / f"{key}.npz"
-    if not kept.is_file():
+    cached = paths.cache() / "motion" / "clips" / key[:2] / f"{key}.npz"
+    if not cached.is_file():
         sound, mouth_TS3 = mouths(source.video)
-        with all_or_nothing(kept) as partial, partial.open("wb") as file:
+        with all_or_nothing(cached) as partial, partial.open("wb") as file:
             np.savez(file, sound=sound, mouth=mouth_TS3)
-    with np.load(kept) as stored:
+    with np.load(cached) as stored:
         return MotionClip(source.video.stem, source.person, stored["sound"], stored["mouth"], source.folder)
 
 
 def mouths(video: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Sound and mouth of a clip.  Shape: -> (T * 640,) float32, (T, 59, 3) float32.  Errors: Refusal"""
+    """Audio and mouth of a clip.  Shape: -> (T * 640,) float32, (T, 59, 3) float32.  Errors: Refusal"""
     try:
         frames_THW3 = np.stack(list(itertools.islice(decode.frames(video), MAX_FRAMES + 1)))
         sound = decode.decode_sound(video)
@@ -132,17 +132,17 @@ def mouths(video: Path) -> tuple[np.ndarray, np.ndarray]:
 def _meshes(frames_THW3: np.ndarray) -> np.ndarray:
     """Shape: -> (T, 468, 3) finite.  Errors: Refusal no_face"""
     track = face_mesh.track(frames_THW3, _first_box(frames_THW3), lip_refiner.released())
-    if track.found_T.mean() < MIN_FOUND:  # lost on the way: let the detector look at every frame
+    if track.found_T.mean() < MIN_FOUND:  # tracking was lost: run the detector on every frame
         track = face_mesh.track(frames_THW3, map(_largest, frames_THW3), lip_refiner.released())
     if track.found_T.mean() < MIN_FOUND:
         raise Refusal("no_face", f"{int(track.found_T.sum())} of {len(frames_THW3)} frames")
-    found = np.flatnonzero(track.found_T)
-    nearest = found[np.abs(np.arange(len(frames_THW3))[:, None] - found).argmin(axis=1)]
-    return track.mesh_T4683[nearest]
+    frames_N = np.flatnonzero(track.found_T)
+    nearest_T = frames_N[np.abs(np.arange(len(frames_THW3))[:, None] - frames_N).argmin(axis=1)]
+    return track.mesh_T4683[nearest_T]
 
 
 def _first_box(frames_THW3: np.ndarray) -> list[np.ndarray | None]:
-    """A box in the first frame that has one: from there on the mesh follows itself."""
+    """A box in the first frame with a face only: from there on, the mesh tracks itself."""
     boxes: list[np.ndarray | None] = [None] * len(frames_THW3)
     for t, frame_HW3 in enumerate(frames_THW3):
         if (box_4 := _largest(frame_HW3)) is not None:

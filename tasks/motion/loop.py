@@ -1,5 +1,5 @@
-"""The training of the motion network. What a step does follows from the seed, the step and the state, so that a
-training that was stopped and goes on ends with the same bytes as one that was not."""
+"""The training loop of the motion network. A step depends only on the seed, the step number and the state, so a resumed
+training ends with the same bytes as an uninterrupted one."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from model.params import MotionParams
 from tasks.motion.batches import Pieces
 
 State = dict[str, Any]
-FLOOR_LR = 0.02  # share of the rate at the end
+FLOOR_LR = 0.02  # final learning rate relative to the peak
 
 
 class MotionTrainer:
@@ -53,7 +53,10 @@ class MotionTrainer:
         log: Callable[[dict[str, float], int], None],
         after_step: Callable[[], None],
     ) -> None:
-        """To the last step.  measure: figures on held-out people; save: a state to go on from; log: a row of figures"""
+        """Train to the last step.
+
+        measure: figures on held-out people; save: a state to resume from; log: a row of figures
+        """
         p = self.p
         while self.step < p.num_steps:
             figures = self._train_step()
@@ -72,9 +75,9 @@ class MotionTrainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(self.step)
         torch.manual_seed(seeds.derive(self.seed, "motion", "dropout", self.step))
-        heard_BMC, true_BLK, folder_B = self.pieces.batch(self.step)
-        said_BLK = motion.at_frames(self.net.train()(heard_BMC, folder_B))
-        figures = motion.loss(said_BLK, true_BLK, self.scale_K, self.opening_K, self.p)
+        features_BMC, true_BLK, folder_B = self.pieces.batch(self.step)
+        predicted_BLK = motion.at_frames(self.net.train()(features_BMC, folder_B))
+        figures = motion.loss(predicted_BLK, true_BLK, self.scale_K, self.opening_K, self.p)
         self.optimiser.zero_grad()
         figures["loss"].backward()
         self.optimiser.step()
@@ -82,7 +85,7 @@ class MotionTrainer:
         return {name: value.detach() for name, value in figures.items()}
 
     def _rate(self, step: int) -> float:
-        """A ramp up, then half a cosine down."""
+        """Linear warm-up, then half a cosine down."""
         warm = min(1.0, (step + 1) / (self.p.warmup_steps + 1))
         fall = 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * step / self.p.num_steps))))
         return self.p.lr * warm * (FLOOR_LR + (1 - FLOOR_LR) * fall)

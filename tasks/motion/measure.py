@@ -1,4 +1,4 @@
-"""How well a motion network says mouths that it has never seen: by clip, in the mean of each person, over people."""
+"""How well a motion network predicts unseen mouths: per clip, averaged per person and then over people."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,18 @@ from model.motion import Motion, Voice, frame_middles_s
 from tasks.motion.batches import MotionClip
 
 MAX_LAG = 8  # frames
-MIN_R = 0.3  # of a component, for it to be scaled up
+MIN_R = 0.3  # least correlation for a component to be scaled up
 QUANTILES = 41
-# what counts as closed and open lips, in distances of the eyes' corners; frames around open ones that are speech
-CLOSED, SAID_CLOSED, OPEN, NEAR = 0.012, 0.02, 0.05, 4
-MOVED = (1 / 3, 1 / 2, 2 / 3)  # of the clip's length: the sound of the control
+# closed and open lips, in distances between the outer eye corners; frames around open ones that count as speech
+CLOSED, PREDICTED_CLOSED, OPEN, NEAR = 0.012, 0.02, 0.05, 4
+MOVED = (1 / 3, 1 / 2, 2 / 3)  # shifts of the control, as shares of the clip's length
 
 
 def figures(motion: Motion, clips: Sequence[MotionClip], sizes: dict[str, float]) -> dict[str, dict[str, float]]:
-    """person -> size, num_clips and the means over the clips of `compared`.
+    """person -> size, num_clips and the means of `compared` over the clips.
 
-    size   of the person's motion, beside the average person that the network speaks as: amplitude times size is the
-           amplitude beside that person
+    size   of the person's motion relative to the average person, whose size the network predicts: amplitude times size
+           is the amplitude relative to the average person
     """
     rows: dict[str, list[dict[str, float]]] = {}
     for clip in clips:
@@ -43,61 +43,61 @@ def said_opening(motion: Motion, clip: MotionClip) -> np.ndarray:
 
 
 def calibrated(motion: Motion, clips: Sequence[MotionClip], sizes: dict[str, float]) -> Motion:
-    """The same network, made to move components and opening as far as these people, scaled to one size, do.
+    """The same network, calibrated so that components and opening move as far as these people's, scaled to one size.
 
-    Components that it hardly knows (r below MIN_R) are not scaled up.
+    Components that it predicts poorly (r below MIN_R) are not scaled up.
     """
     pairs = [_codes(motion, clip, sizes[clip.person]) for clip in clips]
-    said_TK, real_TK = (
+    predicted_TK, real_TK = (
         np.concatenate([part - part.mean(axis=0) for part in side]) for side in zip(*pairs, strict=True)
     )
-    known_K = np.array([correlation(said, real) > MIN_R for said, real in zip(said_TK.T, real_TK.T, strict=True)])
-    gain_K = np.where(known_K, np.clip(real_TK.std(axis=0) / said_TK.std(axis=0), 1, motion.p.max_gain), 1)
+    usable_K = np.array([correlation(one, other) > MIN_R for one, other in zip(predicted_TK.T, real_TK.T, strict=True)])
+    gain_K = np.where(usable_K, np.clip(real_TK.std(axis=0) / predicted_TK.std(axis=0), 1, motion.p.max_gain), 1)
     opening_K = motion.shapes.opening_K()
-    said_T = np.concatenate([said @ (gain_K * opening_K) for said, _ in pairs])
+    predicted_T = np.concatenate([bare @ (gain_K * opening_K) for bare, _ in pairs])
     real_T = np.concatenate([np.maximum(real @ opening_K, 0) for _, real in pairs])
-    said_Q, real_Q = (np.quantile(of_T, np.linspace(0, 1, QUANTILES)) for of_T in (said_T, real_T))
+    said_Q, real_Q = (np.quantile(of_T, np.linspace(0, 1, QUANTILES)) for of_T in (predicted_T, real_T))
     share = motion.p.open_as_real
     return Motion(motion.net, motion.shapes, motion.p, Voice(gain_K, said_Q, share * real_Q + (1 - share) * said_Q))
 
 
 def _codes(motion: Motion, clip: MotionClip, size: float) -> tuple[np.ndarray, np.ndarray]:
-    """What the bare network says, and the truth at the average person's size.  Shape: -> (T, K) each"""
+    """The network's raw output, and the truth at the average person's size.  Shape: -> (T, K) each"""
     bare_TK = motion.bare_codes(clip.sound, frame_middles_s(len(clip.mouth_TS3)))
     return bare_TK, motion.shapes.codes((clip.mouth_TS3 - clip.closed_S3) / size).astype(np.float64)
 
 
-def compared(said_T: np.ndarray, true_T: np.ndarray) -> dict[str, float]:
-    """Two curves of opening.
+def compared(predicted_T: np.ndarray, true_T: np.ndarray) -> dict[str, float]:
+    """Metrics of a predicted opening curve against the true one.
 
-    opening_r       correlation; best_r at lag_frames (positive: said comes late); moved_r: said moved as MOVED
-    amplitude       deviation of said over true; speed: likewise of the change from frame to frame
-    closed_found    share of the frames in speech with closed lips where they are said to be nearly closed;
-    closed_wrongly  of those with open lips
+    opening_r       correlation; best_r at lag_frames (positive: predicted late); moved_r: prediction shifted by MOVED
+    amplitude       ratio of standard deviations, predicted over true; speed: likewise for frame-to-frame changes
+    closed_found    share of frames with closed lips during speech where the prediction is nearly closed
+    closed_wrongly  the same share for frames with open lips
     """
     num = len(true_T)
-    lags = {lag: shifted_correlation(said_T, true_T, lag) for lag in range(-MAX_LAG, MAX_LAG + 1)}
+    lags = {lag: shifted_correlation(predicted_T, true_T, lag) for lag in range(-MAX_LAG, MAX_LAG + 1)}
     best = max(lags, key=lambda lag: (lags[lag], -abs(lag)))
-    moved = [correlation(np.roll(said_T, round(num * share)), true_T) for share in MOVED]
+    shifted = [correlation(np.roll(predicted_T, round(num * share)), true_T) for share in MOVED]
     in_speech_T = np.convolve(true_T > OPEN, np.ones(2 * NEAR + 1), "same") > 0
     closes_T = (true_T < CLOSED) & in_speech_T
-    said_closed_T = said_T < SAID_CLOSED
+    predicted_closed_T = predicted_T < PREDICTED_CLOSED
     return {
         "opening_r": lags[0],
         "best_r": lags[best],
         "lag_frames": float(best),
-        "moved_r": float(np.mean(moved)),
-        "amplitude": float(said_T.std() / true_T.std()),
-        "speed": float(np.diff(said_T).std() / np.diff(true_T).std()),
-        "closed_found": float(said_closed_T[closes_T].mean()) if closes_T.any() else 1.0,
-        "closed_wrongly": float(said_closed_T[true_T > OPEN].mean()) if (true_T > OPEN).any() else 0.0,
+        "moved_r": float(np.mean(shifted)),
+        "amplitude": float(predicted_T.std() / true_T.std()),
+        "speed": float(np.diff(predicted_T).std() / np.diff(true_T).std()),
+        "closed_found": float(predicted_closed_T[closes_T].mean()) if closes_T.any() else 1.0,
+        "closed_wrongly": float(predicted_closed_T[true_T > OPEN].mean()) if (true_T > OPEN).any() else 0.0,
     }
 
 
-def shifted_correlation(said_T: np.ndarray, true_T: np.ndarray, lag: int) -> float:
-    """Where `said` comes `lag` frames after `true`."""
+def shifted_correlation(predicted_T: np.ndarray, true_T: np.ndarray, lag: int) -> float:
+    """Correlation when the prediction comes `lag` frames after the truth."""
     num = len(true_T)
-    return correlation(said_T[max(lag, 0) : num + min(lag, 0)], true_T[max(-lag, 0) : num - max(lag, 0)])
+    return correlation(predicted_T[max(lag, 0) : num + min(lag, 0)], true_T[max(-lag, 0) : num - max(lag, 0)])
 
 
 def correlation(one_T: np.ndarray, other_T: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Rendered heads as a folder that the motion network trains on: OUT/SPLIT-VIDEO/CLIP.mp4.
+"""Renders heads into a data folder for the motion network: OUT/SPLIT-VIDEO/CLIP.mp4.
 
 python -m tasks.motion.rendered --out data/rendered [--size large] [--splits train] [--heads 150]
 """
@@ -17,20 +17,20 @@ from tasks.synthetic.plan import SIZES, ClipSpec, plan
 
 
 def run(out: Path, size: str, splits: Sequence[str], num_heads: int, seed: int) -> str:
-    """The first clip of each of the first `num_heads` heads of each split; those that are there already stay."""
+    """Render the first clip of the first `num_heads` heads of each split; existing files are kept."""
     firsts: dict[str, dict[str, ClipSpec]] = {split: {} for split in splits}
     for spec in plan(seed, size):
         if spec.split in firsts:
             firsts[spec.split].setdefault(spec.video, spec)
     specs = [spec for of in firsts.values() for spec in list(of.values())[:num_heads]]
-    with bar(len(specs), "rendering", "clip") as shown:
+    with bar(len(specs), "rendering", "clip") as progress:
         for spec in specs:
             video = out / f"{spec.split}-{spec.video}" / f"{spec.key.rpartition('/')[2]}.mp4"
             if not video.is_file():
                 with all_or_nothing(video) as partial:
                     partial.write_bytes(render(spec).mp4)
-            shown.update()
-    return f"{len(specs)} heads in {out}, a clip of each"
+            progress.update()
+    return f"{len(specs)} heads in {out}, one clip each"
 
 
 if __name__ == "__main__":
@@ -38,10 +38,10 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", choices=sorted(SIZES), default="large")
     parser.add_argument("--splits", nargs="+", choices=("train", "val", "test", "hard"), default=["train"])
-    parser.add_argument("--heads", type=int, default=150, metavar="N", help="of each split; default: %(default)s")
-    given = parser.parse_args()
+    parser.add_argument("--heads", type=int, default=150, metavar="N", help="heads per split; default: %(default)s")
+    args = parser.parse_args()
     try:
-        say(run(given.out, given.size, given.splits, given.heads, config.load(paths.PARAMS).seed))
+        say(run(args.out, args.size, args.splits, args.heads, config.load(paths.PARAMS).seed))
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_status)

@@ -1,8 +1,8 @@
-"""Trains the motion network on folders of clips: sound -> how the mouth moves.
+"""Trains the motion network on folders of clips: audio -> mouth motion.
 
 reads   videos, as FOLDER/PERSON/*.mpg, and the lip refiner's weights
 writes  --out (safetensors) and the JSON beside it: data, people, figures of held-out people, parameters, hashes
-keeps   .cache/motion/<key>/state.pt, from which a training that was stopped goes on, bit for bit
+keeps   .cache/motion/<key>/state.pt, from which an interrupted training resumes, bit for bit
 
     python -m tasks.motion --data ../grid/video data/rendered --val s31 p03 --test s27 'p0[4-8]' \\
         --licence "CC BY 4.0" --attribution "GRID (Cooke et al. 2006)" --out released/motion.safetensors
@@ -34,12 +34,12 @@ from tasks.motion.clips import Source
 from tasks.motion.loop import MotionTrainer
 from tasks.tracking import runs as tracking
 
-MOTION_VERSION = 1  # raise it when the same parameters and clips train to other weights
+MOTION_VERSION = 1  # raise it when the same parameters and clips give different weights
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to train on, and what is said of it. `val` and `test`: names or patterns of people."""
+    """Training data and output, with the notes for the JSON. `val` and `test`: names or patterns of people."""
 
     data: tuple[Path, ...]
     out: Path
@@ -51,9 +51,9 @@ class Order:
 
 
 def run(p: Params, order: Order) -> str:
-    """Train to `motion.num_steps`, from the start or from where the same training stopped; one line for people.
+    """Train to `motion.num_steps`, from the start or resuming the same training; returns a one-line summary.
 
-    Errors: UserError where a split has no clip; Stopped where it was asked to stop
+    Errors: UserError if a split has no clip; Stopped on a request to stop
     """
     split = splits(clips.at_most(clips.sources(order.data), p.motion.clips_per_person), order)
     loaded = {name: clips.load(of) for name, of in split.items() if of}
@@ -70,25 +70,27 @@ def run(p: Params, order: Order) -> str:
     }
     weights.save(order.out, network, about(order, loaded, figures, data_hash, p.seed) | {"usual_spread": usual})
     means = {name: measure.mean_of_people(of) for name, of in figures.items()}
-    told = "; ".join(f"{name}: opening r {of['opening_r']:.2f}, moved sound {of['moved_r']:.2f}, amplitude "
+    summary = "; ".join(f"{name}: opening r {of['opening_r']:.2f}, shifted audio {of['moved_r']:.2f}, amplitude "
                      f"{of['amplitude']:.2f}" for name, of in means.items())  # fmt: skip
-    return f"{p.motion.num_steps} steps on {len(loaded['train'])} clips; people it never saw: {told}"
+    return f"{p.motion.num_steps} steps on {len(loaded['train'])} clips; unseen people: {summary}"
 
 
 def splits(sources: Sequence[Source], order: Order) -> dict[str, list[Source]]:
-    """train, val, test -> videos.  Errors: UserError for a pattern that names nobody, or an empty split"""
+    """train, val, test -> videos.  Errors: UserError for a pattern that matches nobody, or an empty split"""
     people = {source.person for source in sources}
     for pattern in (*order.val, *order.test):
         if not any(fnmatch(person, pattern) for person in people):
-            raise UserError(f"--val/--test {pattern}: nobody has that name; there are {', '.join(sorted(people)[:20])}")
+            raise UserError(f"--val/--test {pattern}: matches nobody; people are {', '.join(sorted(people)[:20])}")
     split: dict[str, list[Source]] = {"train": [], "val": [], "test": []}
     for source in sources:
         held_out = [name for name in ("val", "test") if any(fnmatch(source.person, of) for of in getattr(order, name))]
         if len(held_out) > 1:
-            raise UserError(f"{source.person} is in --val and in --test")
+            raise UserError(f"{source.person} is in both --val and --test")
         split[held_out[0] if held_out else "train"].append(source)
     if not split["train"] or not split["val"]:
-        raise UserError("motion: somebody must be left to train on, and --val must name somebody else")
+        raise UserError(
+            "motion: nobody to train on or to validate on; leave people out of --val and --test, and name some in --val"
+        )
     return split
 
 
@@ -98,21 +100,21 @@ def train(trainer: MotionTrainer, val: Sequence[MotionClip], p: Params, key: str
     state = checkpoints.load_state(file) or {"run_id": ""}
     if "step" in state:
         trainer.restore(state)
-        say(f"motion: going on at step {trainer.step} of {p.motion.num_steps}")
+        say(f"motion: resuming at step {trainer.step} of {p.motion.num_steps}")
     with (
         tracking.run("motion", p, state["run_id"] or None) as tracker,
         stoppable() as stop,
-        bar(p.motion.num_steps, "training", "step", initial=trainer.step) as shown,
+        bar(p.motion.num_steps, "training", "step", initial=trainer.step) as progress,
     ):
 
         def save(state: dict[str, Any]) -> None:
             checkpoints.save_state(file, state | {"run_id": tracker.run_id})
 
         def after_step() -> None:
-            shown.update()
+            progress.update()
             if stop.why and trainer.step < p.motion.num_steps:
                 save(trainer.state())
-                raise Stopped(f"motion: stopped by {stop.why} at step {trainer.step}: run again to go on")
+                raise Stopped(f"motion: stopped by {stop.why} at step {trainer.step}: run again to resume")
 
         trainer.run(
             measure=lambda net: validated(net, trainer.pieces, val, p.motion),
@@ -121,13 +123,13 @@ def train(trainer: MotionTrainer, val: Sequence[MotionClip], p: Params, key: str
 
 
 def trained(net: MotionNet, pieces: Pieces, val: Sequence[MotionClip], p: MotionParams) -> Motion:
-    """The network with its shapes, moving as far as the held-out people do, at the size of the average person."""
+    """The network with its shapes, calibrated to the held-out people's motion at the average person's size."""
     size_of = sizes(val, average_person(pieces, val), p)
     return measure.calibrated(Motion(net, pieces.shapes, p), val, size_of)
 
 
 def average_person(pieces: Pieces, val: Sequence[MotionClip]) -> float:
-    """Deviation of the opening of the average of those trained on and those held out for validation."""
+    """Standard deviation of the average person's opening, over training and validation people."""
     return geometric_mean([*pieces.spread_of.values(), *spreads(val).values()])
 
 
@@ -137,16 +139,16 @@ def validated(net: MotionNet, pieces: Pieces, val: Sequence[MotionClip], p: Moti
 
 
 def training_key(p: Params, data_hash: str) -> str:
-    """What a training is: another one never goes on from its state."""
+    """Identifies a training: only the same training resumes from its state."""
     return f"{config.digest(p.motion)[:16]}-{seeds.derive(MOTION_VERSION, p.seed, data_hash):016x}"
 
 
 def about(
     order: Order, loaded: dict[str, list[MotionClip]], figures: Mapping[str, Any], data_hash: str, seed: int
 ) -> dict[str, Any]:
-    """What stands beside the weights; people of the first folder by name.
+    """The JSON beside the weights; it lists people of the first folder by name.
 
-    usual_spread   deviation of the lips' opening of the average person: 1 of `size`, in distances of the eyes' corners
+    usual_spread   standard deviation of the average person's opening, where `size` is 1, in eye distances
     """
     people = {
         name: {

@@ -2,7 +2,7 @@
 
 net.*           the network's weights
 shapes.basis    (K, 177) components of the mouth's shape, shapes.scale (K,)
-voice.gain      (K,) what each component is multiplied by; voice.said, voice.real (Q,): model.motion.Voice
+voice.gain      (K,) factor for each component; voice.said, voice.real (Q,): model.motion.Voice
 """
 
 from pathlib import Path
@@ -29,7 +29,7 @@ def save(path: Path, motion: Motion, about: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> Motion:
-    """Errors: UserError where the file is missing, damaged, or of another format."""
+    """Errors: UserError if the file is missing, damaged or of another format."""
     tensors, about = checkpoints.load(path)
     if about.get("format") != FORMAT or "motion" not in about:
         raise UserError(f"{path}: format {about.get('format')}, this version reads {FORMAT}; train again")
@@ -41,4 +41,4 @@ def load(path: Path) -> Motion:
         voice = Voice(*(tensors[f"voice.{name}"].numpy() for name in ("gain", "said", "real")))
         return Motion(net, shapes, p, voice)
     except (ValueError, KeyError, RuntimeError) as error:
-        raise UserError(f"{path}: no motion network of this version ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{path}: not a motion network of this version ({str(error).splitlines()[0]})") from error

@@ -1,4 +1,4 @@
-"""The lip refiner: its geometry, its weights, and what it learns from."""
+"""The lip refiner: geometry, weights, training examples, augmentation."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ from tasks.synthetic.picture import Pose
 
 GRID = ROOT.parent / "shared/grid"
 needs_model = pytest.mark.skipif(not mesh_model.path().is_file(), reason=f"no model: `{mesh_model.COMMAND}`")
-needs_grid = pytest.mark.skipif(not GRID.is_dir(), reason="the GRID clips in ../shared/grid are not here")
+needs_grid = pytest.mark.skipif(not GRID.is_dir(), reason="needs the GRID clips in ../shared/grid")
 
 
 def a_mesh(seed=0):
@@ -42,13 +42,13 @@ def a_mesh(seed=0):
     scale=st.floats(0.2, 5), turn=st.floats(-3, 3), x=st.floats(-500, 500), y=st.floats(-500, 500),
     seed=st.integers(0, 99),
 )  # fmt: skip
-def test_the_network_sees_a_face_the_same_wherever_it_is(scale, turn, x, y, seed):
+def test_the_networks_input_does_not_depend_on_the_faces_place_size_or_roll(scale, turn, x, y, seed):
     mesh = a_mesh(seed)
     turned = mesh * scale
     cos, sin = np.cos(turn), np.sin(turn)
     turned[..., :2] = turned[..., :2] @ np.array([[cos, sin], [-sin, cos]]) + [x, y]
-    there, here = (lips.to_units(m[:, LIPS, :2], lips.placements(m)) for m in (turned, mesh))
-    assert np.allclose(there, here, atol=1e-6)
+    transformed, original = (lips.to_units(m[:, LIPS, :2], lips.placements(m)) for m in (turned, mesh))
+    assert np.allclose(transformed, original, atol=1e-6)
 
 
 def test_the_eyes_are_one_unit_apart_and_level():
@@ -58,25 +58,25 @@ def test_the_eyes_are_one_unit_apart_and_level():
     assert right - left == pytest.approx([1, 0])
 
 
-def test_frame_and_units_undo_each_other():
+def test_to_frame_is_the_inverse_of_to_units():
     mesh = a_mesh()
     to_crop = lips.placements(mesh)
     points = mesh[:, LIPS, :2]
     assert np.allclose(lips.to_frame(lips.to_units(points, to_crop), to_crop), points)
 
 
-def test_a_mirrored_mouth_mirrored_again_is_the_same_and_upper_stays_upper():
+def test_mirroring_twice_is_the_identity_and_upper_points_stay_upper():
     assert (MIRROR[MIRROR] == np.arange(40)).all()
     assert {(MIRROR[low], MIRROR[up]) for low, up in FACING} == set(FACING)
     assert MIRROR[0] == 10 and MIRROR[20] == 30 and MIRROR[35] == 35  # corners change sides
 
 
-def test_an_untrained_network_gives_the_meshs_points_back():
+def test_an_untrained_network_returns_the_meshs_points():
     points = torch.randn(3, 40, 2)
     assert torch.equal(LipNet().eval()(torch.rand(3, 3, lips.HEIGHT_PX, lips.WIDTH_PX), points), points)
 
 
-def test_the_loss_is_least_at_the_truth_and_counts_a_closed_mouth_as_wrong():
+def test_the_loss_is_least_at_the_truth_and_penalises_a_closed_mouth():
     truth = torch.randn(2, 40, 2)
     closed = truth.clone()
     for low, up in FACING:
@@ -90,7 +90,7 @@ def test_the_loss_is_least_at_the_truth_and_counts_a_closed_mouth_as_wrong():
 # Weights
 
 
-def told(call, *arguments):
+def error_message(call, *arguments):
     with pytest.raises(UserError) as caught:
         call(*arguments)
     assert "\n" not in str(caught.value)
@@ -108,23 +108,23 @@ def test_the_released_weights_are_those_that_the_json_describes():
     assert 0.9 <= about["metrics"]["test"]["mean"]["opening_amplitude"] <= 1.1
 
 
-@pytest.mark.parametrize("kept", [0, 1000, 500_000])
-def test_cut_weights_are_one_line(tmp_path, kept):
+@pytest.mark.parametrize("num_bytes", [0, 1000, 500_000])
+def test_truncated_weights_are_user_errors(tmp_path, num_bytes):
     cut = tmp_path / "lips.safetensors"
-    cut.write_bytes(RELEASED.read_bytes()[:kept])
-    assert "not the lip refiner's weights" in told(LipRefiner, cut)
+    cut.write_bytes(RELEASED.read_bytes()[:num_bytes])
+    assert "not the lip refiner's weights" in error_message(LipRefiner, cut)
 
 
-def test_weights_of_another_network_are_one_line(tmp_path):
+def test_weights_of_another_network_are_user_errors(tmp_path):
     save_file({"a": torch.zeros(3)}, tmp_path / "other.safetensors")
-    assert "not the lip refiner's weights" in told(LipRefiner, tmp_path / "other.safetensors")
+    assert "not the lip refiner's weights" in error_message(LipRefiner, tmp_path / "other.safetensors")
 
 
-def test_missing_weights_are_one_line(tmp_path):
-    assert "are missing" in told(lip_refiner.load, tmp_path / "none.safetensors")
+def test_missing_weights_are_user_errors(tmp_path):
+    assert "are missing" in error_message(lip_refiner.load, tmp_path / "none.safetensors")
 
 
-def test_only_the_lips_are_moved_and_the_mesh_given_stays():
+def test_only_the_lips_move_and_the_input_mesh_is_unchanged():
     mesh = a_mesh().astype(np.float32)
     before = mesh.copy()
     crops = np.random.default_rng(1).integers(0, 255, (1, lips.HEIGHT_PX, lips.WIDTH_PX, 3), np.uint8)
@@ -134,7 +134,7 @@ def test_only_the_lips_are_moved_and_the_mesh_given_stays():
     assert (mesh == before).all() and (refined[..., 2] == mesh[..., 2]).all()
 
 
-def test_frames_are_refined_alike_alone_and_in_any_company():
+def test_a_frame_is_refined_alike_alone_and_in_a_batch():
     rng = np.random.default_rng(2)
     mesh = np.repeat(a_mesh(), 70, axis=0) + rng.normal(0, 1, (70, 468, 3))
     crops = rng.integers(0, 255, (70, lips.HEIGHT_PX, lips.WIDTH_PX, 3), np.uint8)
@@ -151,37 +151,39 @@ def lips_of(mouth, number=3):
     return head.person, rendered.on_film(on_head, Pose(), 100.0, 400)
 
 
-def test_a_closed_rendered_mouth_has_no_gap_and_an_open_one_the_gap_it_was_told():
+def test_a_closed_rendered_mouth_has_no_gap_and_an_open_one_the_requested_gap():
     _, closed = lips_of(Mouth())
     person, opened = lips_of(Mouth(opening=0.2))
     assert abs(measure.opening(closed[None])[0]) < 1.0  # px of a head 150 px wide
     assert measure.opening(opened[None])[0] == pytest.approx(0.2 * person.height * 100, rel=0.15)
 
 
-def test_rendered_lips_go_around_in_the_meshs_order():
+def test_rendered_lip_points_are_in_the_meshs_order():
     person, points = lips_of(Mouth(opening=0.1))
     outer, inner = points[:20], points[20:]
     for ring in (outer, inner):
         assert ring[0, 0] == ring[:, 0].min() and ring[10, 0] == ring[:, 0].max()
         assert (ring[1:10, 1] > ring[11:20, 1][::-1]).all()  # below, above
     assert (outer[1:10, 1] > inner[1:10, 1]).all() and (outer[11:20, 1] < inner[11:20, 1]).all()
-    assert np.ptp(outer[:, 0]) == pytest.approx(2 * person.mouth_width * 100, rel=0.15)  # it is nearer than the head
+    assert np.ptp(outer[:, 0]) == pytest.approx(
+        2 * person.mouth_width * 100, rel=0.15
+    )  # the mouth is nearer to the camera than the head
 
 
-def test_rendered_lips_lie_on_the_rendered_lips():
-    """Between the inner lips of a wide open mouth it is darker, or has teeth; the seam's ends are on the face."""
-    shown = next(
+def test_rendered_lip_points_lie_on_the_rendered_lips():
+    """The inside of a wide open mouth differs from the skin below it: it is dark or shows teeth."""
+    frame = next(
         s for n in range(40) for s in rendered.film(5, n) if s.mouth.opening > 0.2 and abs(s.pose.yaw_deg) < 15
     )
-    inner = shown.lips_402[20:]
-    skin = shown.lips_402[5] + (shown.lips_402[5] - shown.lips_402[25])  # below the lower lip, as far again
-    inside = shown.rgb_SS3[tuple(inner.mean(axis=0).astype(int)[::-1])].astype(int)
-    below = shown.rgb_SS3[tuple(skin.astype(int)[::-1])].astype(int)
+    inner = frame.lips_402[20:]
+    skin = frame.lips_402[5] + (frame.lips_402[5] - frame.lips_402[25])  # below the lower lip, as far again
+    inside = frame.rgb_SS3[tuple(inner.mean(axis=0).astype(int)[::-1])].astype(int)
+    below = frame.rgb_SS3[tuple(skin.astype(int)[::-1])].astype(int)
     assert np.abs(inside - below).sum() > 60
 
 
 @needs_model
-def test_rendered_lips_are_found_better_than_by_the_mesh_alone():
+def test_the_refiner_beats_the_mesh_alone_on_rendered_lips():
     refined = measure.rendered_heads(7, 0, 12, lip_refiner.released())
     alone = measure.rendered_heads(7, 0, 12, None)
     assert refined.opening_r > 0.95 and refined.point_error < 0.7 * alone.point_error
@@ -191,7 +193,7 @@ def test_rendered_lips_are_found_better_than_by_the_mesh_alone():
 
 
 def dotted(num=6, seed=0):
-    """Crops with a white disc at each of four lip points, and the points."""
+    """Crops with a white disc at four of the lip points, and the points."""
     rng = np.random.default_rng(seed)
     truth = rng.uniform(-0.25, 0.25, (num, 40, 2)).astype(np.float32)
     truth[:, 4:] = 0
@@ -205,11 +207,11 @@ def dotted(num=6, seed=0):
     return Examples(crops, truth.copy(), truth)
 
 
-def test_points_go_where_their_pixels_go():
-    shown = dotted()
-    wide = torch.from_numpy(shown.crops_NSS3).permute(0, 3, 1, 2).float() / 255
+def test_points_move_with_their_pixels():
+    dots = dotted()
+    wide = torch.from_numpy(dots.crops_NSS3).permute(0, 3, 1, 2).float() / 255
     rng = torch.Generator().manual_seed(5)
-    truth = torch.from_numpy(shown.truth_N402)
+    truth = torch.from_numpy(dots.truth_N402)
     crops, _, moved = augment._placed(wide, truth.clone(), truth, rng)
     places = augment._places()
     for crop, points in zip(crops, moved, strict=True):
@@ -221,9 +223,9 @@ def test_points_go_where_their_pixels_go():
             assert (middle - point).norm() * lips.PX_PER_EYE < 1.0
 
 
-def test_a_seed_gives_one_batch():
-    shown = dotted()
-    one, other, third = (augment.batch(shown, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+def test_the_same_seed_gives_the_same_batch():
+    dots = dotted()
+    one, other, third = (augment.batch(dots, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
     assert not torch.equal(one[0], third[0])
     assert one[0].shape == (6, 3, lips.HEIGHT_PX, lips.WIDTH_PX) and 0 <= one[0].min() and one[0].max() <= 1
@@ -239,28 +241,28 @@ def test_the_same_training_gives_the_same_bytes():
 
 
 @needs_grid
-def test_the_reference_has_the_points_of_this_module_and_a_video_for_each_clip():
+def test_the_reference_has_40_lip_points_and_a_video_for_each_clip():
     for person in (*reference.TRAIN, *reference.VAL, *reference.TEST):
         assert all(clip.truth_T402.shape[1:] == (40, 2) for clip in reference.clips(GRID, person))
 
 
-def test_a_reference_without_its_video_is_named(tmp_path):
+def test_a_missing_reference_or_video_and_wrong_points_are_user_errors(tmp_path):
     (tmp_path / "reference").mkdir()
     (tmp_path / "video/p01").mkdir(parents=True)
-    assert "no such reference" in told(reference.clips, tmp_path, "p01")
+    assert "no such reference" in error_message(reference.clips, tmp_path, "p01")
     points = [*LIPS.tolist(), *EYES]
     np.savez(tmp_path / "reference/p01.npz", points=points, abc=np.zeros((3, 42, 2)))
-    assert "no video of abc" in told(reference.clips, tmp_path, "p01")
+    assert "no video of abc" in error_message(reference.clips, tmp_path, "p01")
     np.savez(tmp_path / "reference/p01.npz", points=points[::-1], abc=np.zeros((3, 42, 2)))
-    assert "not the lips" in told(reference.clips, tmp_path, "p01")
+    assert "not the lip points" in error_message(reference.clips, tmp_path, "p01")
 
 
 @needs_grid
 @needs_model
 @pytest.mark.parametrize("person", ["p04", "s27"])
-def test_real_mouths_that_were_not_learnt_from_are_read_as_the_reference_reads_them(person):
+def test_lips_of_unseen_people_match_the_reference(person):
     clip = reference.clips(GRID, person)[0]
-    found = measure.clip(clip, lip_refiner.released())
-    assert found.opening_r > 0.9 and 0.75 < found.opening_amplitude < 1.25
-    assert found.middle_near > 0.98
-    assert found.point_error < measure.clip(clip, None).point_error
+    refined = measure.clip(clip, lip_refiner.released())
+    assert refined.opening_r > 0.9 and 0.75 < refined.opening_amplitude < 1.25
+    assert refined.middle_near > 0.98
+    assert refined.point_error < measure.clip(clip, None).point_error

@@ -6,7 +6,7 @@ from model.head_mesh import MOUTH, RIGID
 
 
 def turned(yaw_deg=0.0, pitch_deg=0.0, roll_deg=0.0):
-    """Row vectors @ this: the nose to the viewer's right, down, then clockwise in the picture."""
+    """Rotation for row vectors: the nose to the viewer's right, then down, then clockwise in the image."""
     yaw, pitch, roll = np.radians([yaw_deg, pitch_deg, roll_deg])
     about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
     about_x = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
@@ -32,11 +32,11 @@ def filmed(mesh_4683, rotation_33=None, px=70.0, at=(180.0, 120.0, 5.0)):
 def test_the_canonical_head_is_symmetric_and_one_eye_distance_wide():
     points = np.array(list(RIGID.values()))
     mirrored = points * [-1, 1, 1]
-    assert all(np.abs(points - of).max(axis=1).min() < 1e-9 for of in mirrored)
+    assert all(np.abs(points - point).max(axis=1).min() < 1e-9 for point in mirrored)
     assert RIGID[263][0] - RIGID[33][0] == 1
 
 
-def test_what_is_laid_on_the_canonical_head_and_back_is_where_it_was():
+def test_to_canonical_and_back_gives_the_same_points():
     meshes = np.stack([filmed(head(), turned(20, -10, 5)), filmed(head(), turned(-35, 12, -20), px=31)])
     placed = head_mesh.place(meshes)
     on_head = head_mesh.to_canonical(meshes, placed)
@@ -45,27 +45,27 @@ def test_what_is_laid_on_the_canonical_head_and_back_is_where_it_was():
 
 
 @pytest.mark.parametrize(("name", "number"), [("yaw_deg", 0), ("pitch_deg", 1), ("roll_deg", 2)])
-def test_a_turn_about_one_axis_is_read_in_degrees(name, number):
+def test_a_rotation_about_one_axis_is_measured_in_degrees(name, number):
     placed = head_mesh.place(
         np.stack([filmed(head(), turned(**{name: 25.0})), filmed(head(), turned(**{name: -40.0}))])
     )
-    wanted = np.zeros((2, 3))
-    wanted[:, number] = 25, -40
-    np.testing.assert_allclose(head_mesh.pose_deg(placed), wanted, atol=1e-6)
+    expected = np.zeros((2, 3))
+    expected[:, number] = 25, -40
+    np.testing.assert_allclose(head_mesh.pose_deg(placed), expected, atol=1e-6)
 
 
-def test_a_head_is_never_mirrored_even_where_its_depth_is_wrong():
+def test_placement_never_mirrors_a_head_even_with_inverted_depth():
     inside_out = head() * [1, 1, -0.3]
     [rotation_33] = head_mesh.place(filmed(inside_out)[None]).rotation_T33
     assert np.linalg.det(rotation_33) == pytest.approx(1)
 
 
-def test_a_frame_without_a_face_stays_without_one():
+def test_a_frame_without_a_face_gives_nan():
     meshes = np.stack([filmed(head(0.1)), np.full((468, 3), np.nan), filmed(head(0.2))])
     np.testing.assert_allclose(head_mesh.opening(meshes), [0.1, np.nan, 0.2], atol=1e-9)
 
 
-def test_yaw_is_positive_where_the_nose_points_to_the_viewers_right():
+def test_yaw_is_positive_when_the_nose_points_to_the_viewers_right():
     mesh = filmed(head(), turned(yaw_deg=30.0))
     eyes_px, nose_px = mesh[[33, 263], 0].mean(), mesh[1, 0]
     assert nose_px > eyes_px
@@ -83,7 +83,7 @@ def test_a_closed_mouth_is_the_mean_of_the_least_open_fifth():
     assert head_mesh.mouth_opening(closed[None])[0] == pytest.approx(0.03)
 
 
-def test_lips_that_cross_touch_and_open_lips_stay():
+def test_crossing_lips_are_moved_to_touch_and_open_lips_stay():
     mouths = head_mesh.mouths(np.stack([filmed(head(-0.1)), filmed(head(0.1))]))
     apart = head_mesh.without_overlap(mouths)
     np.testing.assert_allclose(head_mesh.mouth_opening(apart), [0, 0.1], atol=1e-9)

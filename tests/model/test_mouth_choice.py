@@ -1,4 +1,4 @@
-"""The choice among a library's mouths: the cheapest path, whatever the library's size."""
+"""Choosing mouths from a library: the cheapest path."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from model import mouth_choice
 
 
 def chain(num, breaks=()):
-    """next_N of films that end at `breaks`."""
+    """next_N for videos that end at `breaks`."""
     after = np.arange(1, num + 1)
     after[[*[b - 1 for b in breaks], num - 1]] = -1
     return after
@@ -25,7 +25,7 @@ def cost(have, want, after, path):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_path_is_cheaper(seed):
+def test_the_chosen_path_is_the_cheapest(seed):
     rng = np.random.default_rng(seed)
     have, want = rng.normal(0, 2, (5, 3)).astype(np.float32), rng.normal(0, 2, (5, 3)).astype(np.float32)
     after = chain(5, [3])
@@ -34,21 +34,21 @@ def test_no_path_is_cheaper(seed):
     assert cost(have, want, after, path) == pytest.approx(cost(have, want, after, best), rel=1e-5)
 
 
-def test_a_films_own_mouths_are_chosen_in_their_order():
+def test_a_videos_own_mouths_are_chosen_in_order():
     have = np.random.default_rng(0).normal(0, 3, (400, 8)).astype(np.float32)
     assert mouth_choice.choose(have, have[120:180], chain(400)).tolist() == list(range(120, 180))
 
 
 def test_a_small_gain_is_not_worth_a_jump():
     have = np.zeros((60, 2), np.float32)
-    have[30:] = 0.3  # nearer to what is wanted by less than a step costs
+    have[30:] = 0.3  # nearer to the target, by less than the cost of a jump
     want = np.where(np.arange(20)[:, None] % 2, 0.3, 0.0).repeat(2, axis=1).astype(np.float32)
     path = mouth_choice.choose(have, want, chain(60))
     assert (np.diff(path) == 1).all()
 
 
-def test_what_follows_the_best_so_far_stays_in_the_choice():
-    """A film whose frames are never among the nearest of their moment is gone on with all the same."""
+def test_successors_of_the_best_paths_are_candidates():
+    """A video is continued even if its frames are never among the nearest ones."""
     rng = np.random.default_rng(1)
     steady = np.stack([np.linspace(0, 1, 30), np.full(30, 0.5)], axis=1)
     near = np.repeat(np.stack([np.linspace(0, 1, 30), np.zeros(30)], axis=1), 60, axis=0)  # apart from each other
@@ -60,12 +60,12 @@ def test_what_follows_the_best_so_far_stays_in_the_choice():
     assert mouth_choice.choose(have, want, after).tolist() == list(range(30))
 
 
-def test_a_library_of_one_mouth_shows_it():
+def test_a_library_of_one_mouth_gives_that_mouth():
     assert (
         mouth_choice.choose(np.ones((1, 4), np.float32), np.zeros((3, 4), np.float32), np.array([-1])).tolist()
         == [0] * 3
     )
 
 
-def test_nothing_wanted_is_nothing_chosen():
+def test_no_output_frames_give_an_empty_choice():
     assert not len(mouth_choice.choose(np.ones((4, 2), np.float32), np.zeros((0, 2), np.float32), chain(4)))

@@ -1,4 +1,4 @@
-"""From a video file to what the network trains on. The clip is a rendered head, whose true opening is known."""
+"""From a video file to a training clip. The clip is a rendered head with a known mouth opening."""
 
 from pathlib import Path
 
@@ -20,19 +20,19 @@ needs_mesh = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory):
-    """A data folder with one rendered person and a video that is none, and the true openings."""
+    """A data folder with one rendered person and one unreadable video, and the true openings."""
     folder = tmp_path_factory.mktemp("data")
     spec = next(spec for spec in plan(0, "tiny") if spec.split == "train")
-    made = render(spec)
+    clip = render(spec)
     (folder / "ann").mkdir()
-    (folder / "ann/1.mp4").write_bytes(made.mp4)
+    (folder / "ann/1.mp4").write_bytes(clip.mp4)
     (folder / "bob").mkdir()
     (folder / "bob/1.mp4").write_bytes(b"no video at all")
-    return folder, made.truth
+    return folder, clip.truth
 
 
 @needs_mesh
-def test_a_rendered_head_is_read_with_its_true_opening_and_what_is_no_video_is_said(
+def test_a_rendered_head_is_read_with_its_true_opening_and_an_unreadable_video_is_reported(
     rendered, tmp_path, monkeypatch, capsys
 ):
     folder, truth = rendered
@@ -41,39 +41,39 @@ def test_a_rendered_head_is_read_with_its_true_opening_and_what_is_no_video_is_s
     assert (clip.person, clip.name) == ("ann", "1")
     assert len(clip.sound) == 640 * len(clip.mouth_TS3)
     assert measure.correlation(clip.opening_T, np.array(truth["aperture"][: len(clip.opening_T)])) > 0.8
-    assert "left out bob/1.mp4: unreadable" in capsys.readouterr().err
+    assert "skipped bob/1.mp4: unreadable" in capsys.readouterr().err
 
-    kept = list(tmp_path.rglob("*.npz"))
-    assert len(kept) == 1
+    cached = list(tmp_path.rglob("*.npz"))
+    assert len(cached) == 1
     [again] = clips.load(clips.sources([folder])[:1])
     assert np.array_equal(again.mouth_TS3, clip.mouth_TS3)
 
 
-def test_a_person_is_the_first_level_of_a_data_folder(tmp_path):
+def test_each_top_level_folder_or_video_of_a_data_folder_is_a_person(tmp_path):
     for name in ("ann/1.mp4", "ann/more/2.MPG", "carol.mp4", "ann/notes.txt"):
         file = tmp_path / "one" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     (tmp_path / "two/dan").mkdir(parents=True)
     (tmp_path / "two/dan/1.mp4").touch()
-    found = clips.sources([tmp_path / "one", tmp_path / "two"])
-    assert [(of.person, of.video.name, of.folder) for of in found] == [
+    sources = clips.sources([tmp_path / "one", tmp_path / "two"])
+    assert [(source.person, source.video.name, source.folder) for source in sources] == [
         ("ann", "1.mp4", 0), ("ann", "2.MPG", 0), ("carol", "carol.mp4", 0), ("dan", "1.mp4", 1),
     ]  # fmt: skip
 
 
-def test_a_folder_without_a_video_and_a_person_in_two_folders_are_one_line(tmp_path):
+def test_a_folder_without_a_video_and_a_person_in_two_folders_are_user_errors(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="no video in it"):
+    with pytest.raises(UserError, match="contains no video"):
         clips.sources([tmp_path / "empty"])
     for folder in ("one", "two"):
         (tmp_path / folder / "ann").mkdir(parents=True)
         (tmp_path / folder / "ann/1.mp4").touch()
-    with pytest.raises(UserError, match="ann is a person of another data folder"):
+    with pytest.raises(UserError, match="ann is also in another data folder"):
         clips.sources([tmp_path / "one", tmp_path / "two"])
 
 
-def test_the_command_line_is_kept_for_the_record():
-    given = order(["--data", "videos", "--val", "bob", "--test", "p0[4-8]", "--out", "m.safetensors"])
-    assert given.command == "python -m tasks.motion --data videos --val bob --test 'p0[4-8]' --out m.safetensors"
-    assert (given.data, given.val, given.test) == ((Path("videos"),), ("bob",), ("p0[4-8]",))
+def test_the_command_line_is_recorded_in_the_order():
+    parsed = order(["--data", "videos", "--val", "bob", "--test", "p0[4-8]", "--out", "m.safetensors"])
+    assert parsed.command == "python -m tasks.motion --data videos --val bob --test 'p0[4-8]' --out m.safetensors"
+    assert (parsed.data, parsed.val, parsed.test) == ((Path("videos"),), ("bob",), ("p0[4-8]",))

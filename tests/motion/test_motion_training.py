@@ -23,7 +23,7 @@ SMALL = dataclasses.replace(
 
 
 def clip_of(person, number, frames=60, size=0.1):
-    """Bursts of noise, and a mouth that is open while they sound."""
+    """Bursts of noise, and a mouth that is open during them."""
     rng = np.random.default_rng([number, len(person)])
     loud_T = np.repeat(rng.random(-(-frames // 6)) < 0.5, 6)[:frames]
     loud_T[:6], loud_T[6:12] = False, True
@@ -52,17 +52,17 @@ def same(one, other):
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_training_that_was_stopped_goes_on_bit_for_bit():
+def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit():
     states = []
     whole = trainer()
     whole.run(measure=nothing, save=lambda state: states.append(torch_copy(state)), log=nothing, after_step=nothing)
     assert [state["step"] for state in states] == [20, 40]
-    again = trainer()
-    again.restore(states[0])
-    again.run(measure=nothing, save=nothing, log=nothing, after_step=nothing)
-    assert same(whole.net.state_dict(), again.net.state_dict())
-    assert same(whole.average.network.state_dict(), again.average.network.state_dict())
-    assert whole.curve == again.curve
+    resumed = trainer()
+    resumed.restore(states[0])
+    resumed.run(measure=nothing, save=nothing, log=nothing, after_step=nothing)
+    assert same(whole.net.state_dict(), resumed.net.state_dict())
+    assert same(whole.average.network.state_dict(), resumed.average.network.state_dict())
+    assert whole.curve == resumed.curve
 
 
 def torch_copy(state):
@@ -97,15 +97,15 @@ def test_a_short_training_learns_to_open_the_mouth_where_there_is_sound(tmp_path
     )
 
 
-def test_a_step_sees_the_same_pieces_whenever_it_is_asked():
+def test_a_batch_depends_only_on_the_seed_and_the_step():
     pieces = Pieces(CLIPS, SMALL, seed=0)
-    heard, code, folder = pieces.batch(7)
+    features, code, folder = pieces.batch(7)
     pieces.batch(3)
-    assert torch.equal(heard, pieces.batch(7)[0])
+    assert torch.equal(features, pieces.batch(7)[0])
     assert torch.equal(code, Pieces(CLIPS, SMALL, seed=0).batch(7)[1])
-    assert not torch.equal(heard, pieces.batch(8)[0])
+    assert not torch.equal(features, pieces.batch(8)[0])
     assert folder.tolist() == [0] * 6
-    assert heard.shape == (6, SMALL.num_bands, 96) and code.shape == (6, 24, 3)
+    assert features.shape == (6, SMALL.num_bands, 96) and code.shape == (6, 24, 3)
 
 
 def test_people_are_scaled_to_one_size():
@@ -131,7 +131,7 @@ def test_shares_are_by_folder_then_by_person():
     np.testing.assert_allclose(shares(clips[:4], p), [0.25] * 4)
 
 
-def test_said_twice_as_fast_sound_and_mouth_still_belong_together():
+def test_at_double_speed_audio_and_mouth_stay_aligned():
     clip = Pieces(CLIPS, SMALL, seed=0).clips[0]
     power_CM, code_TK = spoken_faster(clip, 2.0)
     assert len(power_CM) == 120 and len(code_TK) == 30
@@ -141,13 +141,13 @@ def test_said_twice_as_fast_sound_and_mouth_still_belong_together():
     assert measure.correlation(level_T, code_TK[:, 0]) > 0.8
 
 
-def test_a_clip_shorter_than_a_piece_goes_on_as_it_ends():
-    heard_CM, code_TK = padded(np.arange(8.0)[:, None], np.arange(2.0)[:, None], 5)
-    assert heard_CM[:, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7] + [7] * 12
+def test_a_clip_shorter_than_a_piece_repeats_its_last_values():
+    features_CM, code_TK = padded(np.arange(8.0)[:, None], np.arange(2.0)[:, None], 5)
+    assert features_CM[:, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7] + [7] * 12
     assert code_TK[:, 0].tolist() == [0, 1, 1, 1, 1]
 
 
-def test_figures_of_a_mouth_that_is_late_half_as_far_and_never_closed():
+def test_metrics_of_a_late_mouth_with_half_the_motion_that_never_closes():
     true_T = np.maximum(np.sin(np.arange(80) * 0.7) * np.sin(np.arange(80) * 0.11), 0) * 0.1
     figures = measure.compared(np.roll(true_T, 2) / 2 + 0.03, true_T)
     assert figures["lag_frames"] == 2 and figures["best_r"] == pytest.approx(1)
@@ -157,7 +157,7 @@ def test_figures_of_a_mouth_that_is_late_half_as_far_and_never_closed():
     assert measure.compared(true_T, true_T)["closed_wrongly"] == 0
 
 
-def test_of_each_person_at_most_so_many_are_taken_evenly():
+def test_clips_per_person_are_limited_and_evenly_spaced():
     sources = [Source("ann", Path(f"{n:02d}"), 0) for n in range(10)] + [Source("bob", Path("x"), 0)]
     assert [str(source.video) for source in at_most(sources, 4)] == ["00", "03", "06", "09", "x"]
     assert at_most(sources, 100) == sources
@@ -167,7 +167,7 @@ def order(**changed):
     return dataclasses.replace(Order((Path("videos"),), Path("out.safetensors"), ("bob",), ("p0[4-8]",)), **changed)
 
 
-def test_nobody_is_in_two_splits_and_everybody_is_in_one():
+def test_everybody_is_in_exactly_one_split():
     sources = [Source(person, Path(person), 0) for person in ("ann", "bob", "p03", "p04", "p08")]
     split = splits(sources, order())
     assert {name: [source.person for source in of] for name, of in split.items()} == {
@@ -176,27 +176,27 @@ def test_nobody_is_in_two_splits_and_everybody_is_in_one():
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
-        ({"val": ("nobody",)}, "nobody has that name"),
-        ({"val": ("ann", "bob")}, "somebody must be left to train on"),
-        ({"val": ("bob",), "test": ("b*",)}, "bob is in --val and in --test"),
+        ({"val": ("nobody",)}, "matches nobody"),
+        ({"val": ("ann", "bob")}, "nobody to train on"),
+        ({"val": ("bob",), "test": ("b*",)}, "bob is in both --val and --test"),
     ],
 )
-def test_people_who_are_wrongly_named_are_one_line(changed, told):
+def test_invalid_people_are_user_errors(changed, message):
     sources = [Source(person, Path(person), 0) for person in ("ann", "bob")]
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         splits(sources, order(**{"test": ()} | changed))
 
 
-def test_weights_of_another_format_are_one_line(tmp_path):
+def test_weights_of_another_format_are_user_errors(tmp_path):
     network = Motion(trainer().net, trainer().pieces.shapes, SMALL)
     path = tmp_path / "motion.safetensors"
     weights.save(path, network, {})
-    json_of = path.with_suffix(".json")
-    json_of.write_text(json_of.read_text().replace('"width": 24', '"width": 25'))
-    with pytest.raises(UserError, match="no motion network of this version"):
+    sidecar = path.with_suffix(".json")
+    sidecar.write_text(sidecar.read_text().replace('"width": 24', '"width": 25'))
+    with pytest.raises(UserError, match="not a motion network of this version"):
         weights.load(path)
-    json_of.write_text("{}")
+    sidecar.write_text("{}")
     with pytest.raises(UserError, match="format None"):
         weights.load(path)
