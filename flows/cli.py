@@ -113,7 +113,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return args.run(args) or 0
     except UserError as error:
+        from tasks.core.names import one_line
         from tasks.core.progress import say
 
-        say(f"error: {error}")
+        say(f"error: {one_line(str(error))}")
         return error.exit_status

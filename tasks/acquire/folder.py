@@ -1,16 +1,21 @@
 """Corpus `folder`: any folder of videos. One file is one video and one clip; its transcript may be beside it as .txt.
 
-Every file becomes a clip or a refusal, except hidden files and transcripts. The split is chosen by the hash of the
-video's id, so that adding a video moves no other.
+Every file becomes a clip or a refusal, except transcripts (tasks/acquire/folder_files.py). The split is chosen by the
+hash of the video's id, so that adding a video moves no other.
 """
 
+import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from model.params import CorpusParams, Params
+from tasks.acquire.folder_files import Entry, entries, is_video, read_words, transcripts
+from tasks.core import names
 from tasks.core.errors import UserError
 from tasks.core.files import sha256_file
 from tasks.core.progress import progress
@@ -22,46 +27,91 @@ def versions() -> dict[str, Any]:
     return {"layout": shards.SHARDS_VERSION}
 
 
+LONG, KEPT = 200, 100  # letters: an id is part of file names, which have at most 255 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of the folder as the corpus takes it. `name`: its path in the folder; `refused`: (reason, detail)"""
+
+    path: Path
+    name: str
+    video: str
+    sha256: str
+    refused: tuple[str, str] | None
+
+
 def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Clips of the folder (with the `inputs` that decide their bytes), and rows of refused files."""
     folder = Path(p.corpus.folder)
     if not folder.is_dir():
         raise UserError(f"corpus.folder: {folder}: no such folder")
-    files = sorted(
-        file
-        for file in folder.rglob("*")
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
-    transcripts = {file for file in files if file.suffix.lower() == ".txt" and _has_video_beside(file)}
-    if not set(files) - transcripts:
+    found, words = listed(folder)
+    if all(file.refused and file.refused[0] == "hidden" for file in found):
         raise UserError(f"corpus.folder: {folder} has no file; put videos there ({', '.join(decode.VIDEO_ENDINGS)})")
-    wanted, refused, seen_bytes, seen_ids = [], [], dict[str, str](), dict[str, str]()
-    for file in progress([file for file in files if file not in transcripts], "hashing", "file"):
-        name = file.relative_to(folder).as_posix()
-        video = video_id(name)
-        sha256 = sha256_file(file)
+    wanted, refused = [], []
+    for file in found:
         row = {
-            "clip": f"folder/{video}/00000",
-            "video": video,
-            "split": split_of(video, p.corpus),
+            "clip": f"folder/{file.video}/00000",
+            "video": file.video,
+            "split": split_of(video_id(file.name), p.corpus),  # the same for files of one name and different endings
             "corpus": "folder",
             "licence": p.corpus.licence,
-            "source": name,
-            "source_sha256": sha256,
+            "source": names.valid(file.name),
+            "source_sha256": file.sha256,
         }
-        if reason := _refuse(file, seen_bytes.get(sha256), seen_ids.get(video)):
-            if video in seen_ids:  # otherwise two rows would have one name
-                row["clip"] += f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-            refused.append(row | {"status": "refused", "reason": reason[0], "detail": reason[1], "text": ""})
+        if file.refused:
+            reason, detail = file.refused
+            refused.append(row | {"status": "refused", "reason": reason, "detail": names.valid(detail), "text": ""})
             continue
-        seen_bytes[sha256] = seen_ids[video] = name
-        wanted.append(row | {"inputs": row | {"text": read_words(file.with_suffix(".txt"))}})
+        clip = row | {"inputs": row | {"text": read_words(words.get(file.path))}}
+        wanted.append(clip | ({"place": file.name} if row["source"] != file.name else {}))
     return wanted, refused
+
+
+def listed(folder: Path) -> tuple[list[File], dict[Path, Path]]:
+    """Every file of the folder, each with an id of its own, and the transcripts of videos.
+
+    The id is `video_id` of its name; where two files would share it, the first that can be used has it.
+    """
+    found = entries(folder)
+    words = transcripts([entry.path for entry in found if not entry.problem])
+    read = set(words.values())
+    found = [entry for entry in found if entry.path not in read]
+    taken: set[str] = set()
+    files = list[File]()
+    for file in sorted(examined(folder, found), key=lambda file: file.refused is not None):
+        video = unique(file.video, file.name, taken)
+        taken.add(video)
+        files.append(dataclasses.replace(file, video=video))
+    return sorted(files, key=lambda file: file.path), words
+
+
+def examined(folder: Path, found: Sequence[Entry]) -> Iterator[File]:
+    """Each entry with its hash, and refused where it cannot be a clip."""
+    seen_bytes = dict[str, str]()
+    for entry in progress(found, "hashing", "file"):
+        name, sha256, refused = entry.path.relative_to(folder).as_posix(), "", entry.problem
+        if not refused:
+            try:
+                sha256 = sha256_file(entry.path)
+            except OSError as error:
+                refused = "unreadable", f"the file cannot be read: {error.strerror}"
+        refused = refused or _refuse(entry.path, seen_bytes.get(sha256))
+        if not refused:
+            seen_bytes[sha256] = name
+        yield File(entry.path, name, video_id(name), sha256, refused)
+
+
+def unique(video: str, name: str, taken: set[str]) -> str:
+    """An id that no other file has: with a digest of the name, where the plain one is taken."""
+    candidates = (video, *(f"{video}-{names.digest(name, num)}" for num in (8, 64)))
+    return next(candidate for candidate in candidates if candidate not in taken)
 
 
 def fetch(clip: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes | shards.FileMember]]:
     """The clip's row and its members in the raw shard; the video is a file that is checked when it is read."""
-    file = Path(hints["folder"]) / clip["source"]
+    file = Path(hints["folder"]) / hints["places"].get(clip["clip"], clip["source"])
     members: dict[str, bytes | shards.FileMember] = {
         file.suffix[1:].lower(): shards.FileMember(file, clip["source_sha256"]),
         "json": json.dumps(clip, sort_keys=True).encode(),
@@ -75,7 +125,9 @@ def video_id(name: str) -> str:
     """An id that is a valid key and readable for plain names: "talks/monday.mp4" -> "talks-monday"."""
     stem = name.rsplit(".", 1)[0]
     plain = re.sub(r"[^A-Za-z0-9_-]", "-", stem)
-    return plain if plain == stem.replace("/", "-") else f"{plain}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
+    if len(plain) > LONG:
+        return f"{plain[:KEPT]}-{names.digest(stem)}"
+    return plain if plain == stem.replace("/", "-") else f"{plain}-{names.digest(stem)}"
 
 
 def split_of(video: str, p: CorpusParams) -> str:
@@ -86,26 +138,9 @@ def split_of(video: str, p: CorpusParams) -> str:
     return "val" if place < p.test_share + p.val_share else "train"
 
 
-def read_words(file: Path) -> str:
-    """The transcript of a .txt: LRS2's `Text:` line or the whole file, upper case, one line; "" without a file."""
-    if not file.is_file():
-        return ""
-    text = file.read_bytes().decode("utf-8", errors="replace")
-    lines = [line.split(":", 1)[1] for line in text.splitlines() if line.startswith("Text:")] or text.splitlines()
-    return " ".join(" ".join(lines).split()).upper()
-
-
-def _has_video_beside(transcript: Path) -> bool:
-    return any(transcript.with_suffix(ending).is_file() for ending in decode.VIDEO_ENDINGS)
-
-
-def _refuse(file: Path, same_bytes: str | None, same_id: str | None) -> tuple[str, str] | None:
-    if file.suffix.lower() not in decode.VIDEO_ENDINGS:
+def _refuse(file: Path, same_bytes: str | None) -> tuple[str, str] | None:
+    if not is_video(file):
         return "not_a_video", f"{file.name} does not end in one of {' '.join(decode.VIDEO_ENDINGS)}"
     if file.stat().st_size == 0:
         return "empty_file", "0 bytes"
-    if same_bytes:
-        return "duplicate", f"same bytes as {same_bytes}"
-    if same_id:
-        return "duplicate", f"same id as {same_id}"
-    return None
+    return ("duplicate", f"same bytes as {same_bytes}") if same_bytes else None

@@ -40,6 +40,7 @@ class Examined:
 
     arrays: dict[str, np.ndarray]
     figures: dict[str, float]
+    detail: str = ""  # what a reader of the index should know of a kept clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ def examine(
             **gates.of_sound(samples, num_frames),
             **sync_figures,
         },
+        detail=piece.video.sounds_left_out,
     )
 
 

@@ -93,8 +93,9 @@ def build(unit: Unit, folder: Path) -> None:
                     if refusal := one.refusal(limits):
                         rows.append(row | {"status": "refused", "reason": refusal.reason, "detail": refusal.detail})
                         continue
-                    rows.append(row | {"status": "kept", "reason": "", "detail": "", "shard": unit.name})
-                    assert isinstance(one.clip, shards.Clip)
+                    assert isinstance(one.clip, shards.Clip) and isinstance(one.part.outcome, examine.Examined)
+                    detail = one.part.outcome.detail
+                    rows.append(row | {"status": "kept", "reason": "", "detail": detail, "shard": unit.name})
                     yield row["clip"], shards.encode(one.clip, one.about(about), p.storage, p.jpeg_quality)
                     del one
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from model.params import Params
 from tasks.acquire import folder as acquire_folder
 from tasks.core import config, paths, programs
-from tasks.core.files import md5_file, sha256_file
+from tasks.core.files import md5_file
 from tasks.core.progress import progress
 from tasks.provenance import dvc_cache
 from tasks.provenance.dvc_cache import DvcStore
@@ -83,14 +83,10 @@ def originals(video: str, hashes: Iterable[str], p: Params) -> list[Path]:
     folder = Path(p.corpus.folder)
     if p.corpus.name != "folder" or not folder.is_dir():
         return []
-    known, files = set(hashes), [file for file in sorted(folder.rglob("*")) if file.is_file()]
-    videos = [
-        file
-        for file in files
-        if acquire_folder.video_id(file.relative_to(folder).as_posix()) == video
-        or (known and sha256_file(file) in known)
-    ]
-    return sorted({*videos, *(words for file in videos if (words := file.with_suffix(".txt")).is_file())})
+    known = set(hashes)
+    listed, words = acquire_folder.listed(folder)
+    videos = [file.path for file in listed if file.video == video or file.sha256 in known]
+    return sorted({*videos, *(words[path] for path in videos if path in words)})
 
 
 def work_trees() -> list[Path]:

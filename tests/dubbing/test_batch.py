@@ -68,10 +68,3 @@ def test_words_and_values_give_the_same_options():
     words = {"crf": "20", "idle": "yes", "box": "0,0,50,60", "ear": "raw", "speaker": None}
     values = {"crf": 20, "idle": True, "box": (0.0, 0.0, 50.0, 60.0), "driving_audio": "raw"}
     assert Options.from_mapping(words) == Options.from_mapping(values) == Options(**values)
-
-
-def test_time_codes_are_seconds():
-    assert jobs.spans("00:01:02.5=a.wav 69=b.wav") == [(62.5, "a.wav"), (69.0, "b.wav")]
-    assert jobs.spans("speech one.wav") == []
-    with pytest.raises(UserError, match=r"--span 1m=a.wav: wanted \[HH:MM:\]SS=SOUND"):
-        jobs.span("1m=a.wav")
