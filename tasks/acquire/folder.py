@@ -1,6 +1,6 @@
 """Corpus `folder`: any folder of videos. One file is one video and one clip; its transcript may be beside it as .txt.
 
-Every file becomes a clip or a refusal, except transcripts (tasks/acquire/folder_files.py). The split is chosen by the
+Every file, link, pipe and device becomes a clip or a refusal, except transcripts. The split is chosen by the
 hash of the video's id, so that adding a video moves no other.
 """
 
@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from model.params import CorpusParams, Params
-from tasks.acquire.folder_files import Entry, entries, is_video, read_words, transcripts
+from tasks.acquire import folder_files
+from tasks.acquire.words import is_video, read_words, transcripts
 from tasks.core import names
 from tasks.core.errors import UserError
 from tasks.core.files import sha256_file
@@ -74,33 +75,39 @@ def listed(folder: Path) -> tuple[list[File], dict[Path, Path]]:
 
     The id is `video_id` of its name; where two files would share it, the first that can be used has it.
     """
-    found = entries(folder)
-    words = transcripts([entry.path for entry in found if not entry.problem])
+    regular = folder_files.regular(folder)
+    words = transcripts(regular)
     read = set(words.values())
-    found = [entry for entry in found if entry.path not in read]
     taken: set[str] = set()
     files = list[File]()
-    for file in sorted(examined(folder, found), key=lambda file: file.refused is not None):
+    found = [*examined(folder, [path for path in regular if path not in read]), *odd_ones(folder)]
+    for file in sorted(found, key=lambda file: file.refused is not None):
         video = unique(file.video, file.name, taken)
         taken.add(video)
         files.append(dataclasses.replace(file, video=video))
     return sorted(files, key=lambda file: file.path), words
 
 
-def examined(folder: Path, found: Sequence[Entry]) -> Iterator[File]:
-    """Each entry with its hash, and refused where it cannot be a clip."""
+def examined(folder: Path, paths: Sequence[Path]) -> Iterator[File]:
+    """Each file with its hash, and refused where it cannot be a clip."""
     seen_bytes = dict[str, str]()
-    for entry in progress(found, "hashing", "file"):
-        name, sha256, refused = entry.path.relative_to(folder).as_posix(), "", entry.problem
-        if not refused:
-            try:
-                sha256 = sha256_file(entry.path)
-            except OSError as error:
-                refused = "unreadable", f"the file cannot be read: {error.strerror}"
-        refused = refused or _refuse(entry.path, seen_bytes.get(sha256))
+    for path in progress(paths, "hashing", "file"):
+        name, sha256 = path.relative_to(folder).as_posix(), ""
+        try:
+            sha256 = sha256_file(path)
+            refused = _refuse(path, seen_bytes.get(sha256))
+        except OSError as error:
+            refused = "unreadable", f"the file cannot be read: {error.strerror}"
         if not refused:
             seen_bytes[sha256] = name
-        yield File(entry.path, name, video_id(name), sha256, refused)
+        yield File(path, name, video_id(name), sha256, refused)
+
+
+def odd_ones(folder: Path) -> Iterator[File]:
+    """Links to nothing, pipes, devices, hidden files: nothing of them is read."""
+    for path, reason, detail in folder_files.odd_ones(folder):
+        name = path.relative_to(folder).as_posix()
+        yield File(path, name, video_id(name), "", (reason, detail))
 
 
 def unique(video: str, name: str, taken: set[str]) -> str:

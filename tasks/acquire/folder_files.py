@@ -1,83 +1,67 @@
-"""Every entry of a folder of videos: links are followed, and what is no file has a row too.
+"""What lies in a folder of videos: files that can be read, and everything else by name and reason.
 
-A transcript is a .txt with the name of a video beside it: talk.txt or talk.mov.txt beside talk.mov.
+Nothing is opened here: to open a pipe would wait for ever.
 """
 
-import os
+import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.core import texts
-from tasks.media import decode
+KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file; or something else, with `problem` = (reason, detail)."""
-
-    path: Path
-    problem: tuple[str, str] | None = None
+def regular(folder: Path) -> list[Path]:
+    """Files, sorted; hidden ones and what lies in hidden folders are left out."""
+    return sorted(path for path in _walk(folder) if not odd(path) and path.is_file())
 
 
-def entries(folder: Path) -> list[Entry]:
-    """All of them, sorted by path."""
-    return sorted(walked(folder, {identity(folder)}), key=lambda entry: entry.path)
+def odd_ones(folder: Path) -> list[tuple[Path, str, str]]:
+    """(path, reason, detail) of what is neither a file that is read nor a folder that is entered."""
+    return [(path, *why) for path in sorted(_walk(folder)) if (why := odd(path))]
 
 
-def walked(folder: Path, above: set[tuple[int, int]]) -> Iterator[Entry]:
-    """above: the folders that lead here; a link to one of them is a loop"""
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError as error:
-        yield Entry(folder, ("unreadable", f"the folder cannot be read: {error.strerror}"))
-        return
-    for name in names:
-        path = folder / name
-        if problem := problem_of(path, above):
-            yield Entry(path, problem)
-        elif path.is_dir():
-            yield from walked(path, above | {identity(path)})
-        else:
-            yield Entry(path)
-
-
-def problem_of(path: Path, above: set[tuple[int, int]]) -> tuple[str, str] | None:
+def odd(path: Path) -> tuple[str, str] | None:
+    """Why this is no file that is read: (reason, detail)."""
     if path.name.startswith("."):
-        return "hidden", f"its name begins with a dot{', and so all in the folder' * path.is_dir()}"
+        return "hidden", "its name begins with a dot"
     try:
-        if path.is_dir() and identity(path) in above:
-            return "not_a_file", "a link to a folder in which it is: a loop"
-        if not path.is_dir() and not path.is_file():
-            return "not_a_file", "a link to nowhere" if path.is_symlink() else "a pipe, a socket or a device"
+        mode = path.stat().st_mode
     except OSError as error:
-        return "not_a_file", str(error.strerror)
-    return None
+        problem = "a link to nothing" if path.is_symlink() else str(error.strerror)
+        return "not_a_file", problem
+    if stat.S_ISDIR(mode):
+        return "not_a_file", "a link in a circle"
+    return next((("not_a_file", kind) for is_kind, kind in KINDS if is_kind(mode)), None)
 
 
-def identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
+def pipe_in(folder: Path) -> Path | None:
+    """A pipe, a socket or a device: a program that hashes the folder, as DVC does, would wait for it for ever."""
+    kinds = {kind for _, kind in KINDS}
+    return next((path for path in sorted(_walk(folder, hidden=True)) if (odd_kind(path) in kinds)), None)
 
 
-def is_video(path: Path) -> bool:
-    return path.suffix.lower() in decode.VIDEO_ENDINGS
-
-
-def transcripts(files: list[Path]) -> dict[Path, Path]:
-    """Video -> its transcript, where there is one; .txt before .TXT."""
-    named = {file.with_suffix(""): file for file in sorted(files, reverse=True) if file.suffix.lower() == ".txt"}
-    found = {}
-    for file in filter(is_video, files):
-        if words := named.get(file.with_suffix("")) or named.get(file):
-            found[file] = words
-    return found
-
-
-def read_words(file: Path | None) -> str:
-    """A transcript: LRS2's `Text:` line or the whole file, upper case, one line; "" without a file."""
-    if file is None:
+def odd_kind(path: Path) -> str:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
         return ""
-    text = texts.decoded(file.read_bytes(), errors="replace")
-    lines = [line.split(":", 1)[1] for line in text.splitlines() if line.startswith("Text:")] or text.splitlines()
-    return " ".join(" ".join(lines).split()).upper()
+    return next((kind for is_kind, kind in KINDS if is_kind(mode)), "")
+
+
+def _walk(folder: Path, hidden: bool = False, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Everything but folders; links to folders are entered. A hidden folder, and a link in a circle, is yielded itself.
+
+    above: the real paths of the folders that this one lies in
+    """
+    here = (*above, folder.resolve())
+    for path in folder.iterdir():
+        circle = path.is_dir() and path.is_symlink() and path.resolve() in here
+        if (path.name.startswith(".") and not hidden) or not path.is_dir() or circle:
+            yield path
+        else:
+            yield from _walk(path, hidden, here)

@@ -3,13 +3,12 @@
 import codecs
 import json
 import os
-from pathlib import Path
 
 import pytest
 from conftest import run_acquire
 from test_acquire_folder import FOLDER, load, params_text, write_video
 
-from tasks.acquire import folder, folder_files
+from tasks.acquire import folder, words
 from tasks.core import names, paths
 from tasks.core.errors import REASONS
 from tasks.storage import index, shards
@@ -116,16 +115,16 @@ LAYOUTS = {
 def test_words_are_read_in_any_encoding_with_a_mark(encoding, layout, tmp_path):
     text = LAYOUTS[layout].encode(encoding.split()[0])
     (tmp_path / "a.txt").write_bytes(ENCODINGS[encoding] + text)
-    assert folder_files.read_words(tmp_path / "a.txt") == "GRÜSSE THERE"
+    assert words.read_words(tmp_path / "a.txt") == "GRÜSSE THERE"
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "text"),
     [("IMG_1234.MOV", "IMG_1234.txt"), ("a.mp4", "a.TXT"), ("b.mts", "b.mts.txt"), ("ü ß.MP4", "ü ß.txt")],
 )
-def test_a_text_beside_a_video_is_its_words_and_no_row(put, videos, name, words):
+def test_a_text_beside_a_video_is_its_words_and_no_row(put, videos, name, text):
     put(name)
-    (videos / words).write_bytes(codecs.BOM_UTF16_LE + "Text:  HELLO\n".encode("utf-16-le"))
+    (videos / text).write_bytes(codecs.BOM_UTF16_LE + "Text:  HELLO\n".encode("utf-16-le"))
     [row] = rows()
     assert (row["source"], row["text"], row["reason"]) == (name, "HELLO", "")
 
@@ -159,10 +158,3 @@ def test_links_are_followed_and_what_is_no_file_is_a_row(put, videos, tmp_path):
         ".git": "hidden",
     }  # fmt: skip
     assert set(reasons.values()) - {""} <= set(REASONS)
-
-
-def test_a_folder_that_links_to_itself_ends(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a/self").symlink_to(Path("../a"))
-    found = [(entry.path.name, entry.problem and entry.problem[0]) for entry in folder_files.entries(tmp_path)]
-    assert found == [("self", "not_a_file")]
