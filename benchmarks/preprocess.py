@@ -31,8 +31,9 @@ import numpy as np
 from benchmarks.machine import REPOSITORY, RESULTS, commit, machine
 from model import faces, mfcc
 from model.params import FaceParams, QualityParams
-from tasks.core import config, paths
-from tasks.features import audio, face_track, landmarks
+from tasks.core import config
+from tasks.features import audio, face_track
+from tasks.features.mesh_points import MeshPoints
 from tasks.media import decode, encode
 from tasks.preprocess import examine, gates, pieces
 from tasks.storage import shards
@@ -79,9 +80,7 @@ def lipgan(path: Path, out: Path, detector: object, clock: Clock) -> list[np.nda
     return boxes
 
 
-def ours(
-    path: Path, p: FaceParams, limits: QualityParams, predictor: landmarks.Predictor, clock: Clock
-) -> face_track.Track:
+def ours(path: Path, p: FaceParams, limits: QualityParams, predictor: MeshPoints, clock: Clock) -> face_track.Track:
     """The steps of stage `preprocess` on a clip, timed separately; cropping converts to RGB what it needs."""
     film = pieces.Video(path, p.max_frames, limits)
     pictures = next(iter(film))
@@ -131,9 +130,7 @@ def resized(path: Path, out: Path, width: int, height: int) -> Path:
     return out
 
 
-def measure(
-    clips: list[Path], p: FaceParams, limits: QualityParams, predictor: landmarks.Predictor
-) -> dict[str, object]:
+def measure(clips: list[Path], p: FaceParams, limits: QualityParams, predictor: MeshPoints) -> dict[str, object]:
     theirs_s, ours_s = Clock(), Clock()
     overlap, jitter_theirs, jitter_ours, lost, found, num_frames = [], [], [], 0, 0, 0
     detector = dlib.get_frontal_face_detector()
@@ -179,7 +176,7 @@ def main() -> None:
     cv2.setNumThreads(0)
     params = config.load(REPOSITORY / "params.yaml")
     p, limits = params.faces, params.quality
-    predictor = landmarks.Predictor(REPOSITORY / paths.LANDMARKS)
+    predictor = MeshPoints()
     audio.mfcc(np.zeros(16_000, np.float32), 25)  # librosa compiles at its first call
     librosa.feature.melspectrogram(y=np.zeros(16_000, np.float32), sr=16_000, n_fft=800, hop_length=200)
     face_track.detector()  # unpacked once a process, 0.7 s

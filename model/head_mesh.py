@@ -21,6 +21,16 @@ UPPER_INNER = tuple(len(OUTER) + i for i in range(19, 10, -1))  # ... and the up
 MIDDLE = slice(3, 6)  # the middle three of these nine pairs: 87-82, 14-13, 317-312
 RESTING = 0.2  # share of a clip's frames, the least open ones, averaged for its closed mouth
 
+# iBUG 300-W's 68 points in MediaPipe's mesh: jaw, brows, nose, eyes, lips' outer and inner edge
+POINTS_68 = (
+    127, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 356,
+    70, 63, 105, 66, 107, 336, 296, 334, 293, 300,
+    168, 197, 5, 4, 98, 97, 2, 326, 327,
+    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
+    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181,
+    78, 82, 13, 312, 308, 317, 14, 87,
+)  # fmt: skip
+
 # Source: measured for this project: mean of 6 GRID speakers (CC BY 4.0) by generalised Procrustes, made symmetric
 RIGID = {
     33: (-0.500, 0.000, 0.000), 133: (-0.190, 0.022, -0.058), 362: (0.190, 0.022, -0.058), 263: (0.500, 0.000, 0.000),
@@ -39,6 +49,11 @@ class Placement(NamedTuple):
     scale_T: np.ndarray  # canonical units per pixel
     rotation_T33: np.ndarray
     centre_T3: np.ndarray  # px
+
+
+def landmarks(mesh_T4683: np.ndarray) -> np.ndarray:
+    """iBUG's 68 points.  Shape: -> (T, 68, 2)"""
+    return mesh_T4683[:, list(POINTS_68), :2]
 
 
 def place(mesh_T4683: np.ndarray) -> Placement:

@@ -85,11 +85,6 @@ class CorpusParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LandmarkParams:
-    num_identities: Annotated[int, Range(10, 100_000)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FaceParams:
     size: Annotated[int, Range(96, 192, 96)]  # px, side of the square crop
     choose: Literal["largest", "central"]
@@ -357,7 +352,6 @@ class Params:
     seed: Annotated[int, Range(0, 2**31)]
     corpus: CorpusParams
     acquire: AcquireParams
-    landmarks: LandmarkParams
     faces: FaceParams
     quality: QualityParams
     model: ModelParams

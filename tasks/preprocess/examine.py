@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model import faces, timing
+from model import faces, head_mesh, timing
 from model.av_offset import speaking
 from model.loudness import vowel_levels
 from model.mfcc import levelled
@@ -21,7 +21,7 @@ from tasks.core.errors import Refusal
 from tasks.features.audio import cepstra, log_mel
 from tasks.features.crop import crop
 from tasks.features.face_track import Frame, Track, follow, track
-from tasks.features.landmarks import Predictor
+from tasks.features.mesh_points import MeshPoints
 from tasks.media import containers, decode
 from tasks.preprocess import gates, pieces
 
@@ -30,8 +30,7 @@ from tasks.preprocess import gates, pieces
 class Tools:
     """Models that each worker loads once."""
 
-    predictor: Predictor
-    yaw_weights: np.ndarray  # (137,) of model.head_pose.fit_yaw
+    predictor: MeshPoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +101,10 @@ def examine(
     crops = cut(piece, tracks, p.size, tools.predictor)
     number = 0
     if len(tracks) > 1:
-        mouths_NT = np.stack([faces.aperture(landmarks_T682) for _, landmarks_T682 in crops])
+        mouths_NT = np.stack([faces.aperture(head_mesh.landmarks(mesh_T4683)) for _, mesh_T4683 in crops])
         number = speaking(mouths_NT, vowel_levels(fitted, num_frames))
-    faces_TSS3, landmarks_T682 = crops[number]
+    faces_TSS3, mesh_T4683 = crops[number]
+    landmarks_T682 = head_mesh.landmarks(mesh_T4683)
     synchronous, sync_figures = gates.synchronised(fitted, landmarks_T682, limits)
     log_mel_MC = log_mel(synchronous, num_frames)
     return Examined(
@@ -118,7 +118,7 @@ def examine(
         },
         figures={
             **piece.statistics.figures(),
-            **gates.of_face(tracks[number], landmarks_T682, tools.yaw_weights),
+            **gates.of_face(tracks[number], mesh_T4683),
             "num_faces": len(tracks),
             **gates.of_sound(samples, num_frames),
             **sync_figures,
@@ -131,13 +131,13 @@ def found_enough(track: Track, p: FaceParams) -> bool:
 
 
 def cut(
-    pictures: Iterable[Frame], tracks: Sequence[Track], size: int, predictor: Predictor
+    pictures: Iterable[Frame], tracks: Sequence[Track], size: int, predictor: MeshPoints
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Crops of all tracks, made in one pass, and their landmarks.  Shape: -> [(T, S, S, 3), (T, 68, 2)]"""
+    """Crops of all tracks, made in one pass, and their meshes.  Shape: -> [(T, S, S, 3), (T, 468, 3)]"""
     num_frames = len(tracks[0].found_T)
     boxes_NT4 = [faces.crop_boxes(one.boxes_T4) for one in tracks]
     crops_NTSS3 = [np.empty((num_frames, size, size, 3), np.uint8) for _ in tracks]
     for t, picture in zip(range(num_frames), pictures, strict=True):
         for boxes_T4, crops_TSS3 in zip(boxes_NT4, crops_NTSS3, strict=True):
             crops_TSS3[t] = crop(picture, boxes_T4[t], size)
-    return [(crops_TSS3, predictor(crops_TSS3)) for crops_TSS3 in crops_NTSS3]
+    return [(crops_TSS3, predictor.meshes(crops_TSS3)) for crops_TSS3 in crops_NTSS3]

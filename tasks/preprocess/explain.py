@@ -2,7 +2,7 @@
 
     python -m flows preprocess --explain main/5535415699068794046/00017
 
-reads   data/clips.parquet, data/raw, models/landmarks.dat
+reads   data/clips.parquet, data/raw
 writes  out/explain/<key>.png, if the clip has a face
 """
 

@@ -29,7 +29,7 @@ NUM_KEPT, NUM_REFUSED = 36, 18  # clips shown, spread over all
 THUMB_PX = 96
 SPREAD = {
     "av_offset": "delay of audio behind mouth, frames",
-    "yaw_deg": "yaw (estimated), degrees",
+    "yaw_deg": "yaw, degrees",
     "face_px": "face width, px",
     "spread_db": "loudness, 95th above 10th percentile, dB",
     "steady_db": "steady tones relative to all audio, dB",

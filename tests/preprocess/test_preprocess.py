@@ -1,6 +1,5 @@
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -174,9 +173,9 @@ def test_a_full_disk_leaves_no_partial_file(tiny, monkeypatch):
     assert not [f for f in planned[0].folder.parent.rglob("*") if f.is_file()]
 
 
-def test_a_missing_predictor_is_an_error_with_advice(tiny):
-    os.unlink(paths.LANDMARKS)
-    with pytest.raises(UserError, match="run `dvc repro landmarks`"):
+def test_a_missing_mesh_model_is_an_error_with_advice_before_any_work(tiny, monkeypatch):
+    monkeypatch.setenv("LIPGAN_MODELS", str(tiny / "none"))
+    with pytest.raises(UserError, match=r"run `python -m tasks\.features\.mesh_model`"):
         preprocess.plan(load())
 
 
