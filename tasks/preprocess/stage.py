@@ -22,8 +22,7 @@ from tasks.core import config, paths
 from tasks.core.errors import Refusal
 from tasks.core.files import write_atomic
 from tasks.core.progress import doing
-from tasks.features import audio, lip_refiner, mesh_model, mesh_points
-from tasks.features.mesh_points import MeshPoints
+from tasks.features import audio, lip_refiner, mesh_model
 from tasks.preprocess import examine, gates, page, pieces
 from tasks.storage import index, shards, unit_cache
 from tasks.storage.face_codec import FACE_STORE_VERSION
@@ -69,7 +68,6 @@ def algorithms() -> str:
     """Versions of our own code that decide the bytes of a shard."""
     versions = {
         "faces": faces.FACES_VERSION,
-        "points": mesh_points.POINTS_VERSION,
         "mfcc": audio.MFCC_VERSION,
         "shards": shards.SHARDS_VERSION,
         "store": FACE_STORE_VERSION,
@@ -79,7 +77,7 @@ def algorithms() -> str:
 
 
 def tools() -> examine.Tools:
-    return examine.Tools(MeshPoints())
+    return examine.Tools(lip_refiner.released())
 
 
 def build(unit: Unit, folder: Path) -> None:
