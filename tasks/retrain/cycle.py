@@ -130,11 +130,9 @@ def evaluation(folder: Path, outs: Mapping[str, str]) -> Evaluation:
 
 
 def method(lock: dict[str, Any]) -> str:
-    """What decides an evaluation's figures besides checkpoint and clips: code, parameters, landmarks."""
+    """What decides an evaluation's figures besides checkpoint and clips: code, parameters, released weights."""
     stage = lock["stages"]["evaluate"]
-    own = {
-        dep["path"]: dep["md5"] for dep in stage["deps"] if dep["path"].endswith(".py") or "landmarks" in dep["path"]
-    }
+    own = {dep["path"]: dep["md5"] for dep in stage["deps"] if dep["path"].endswith(".py") or "released" in dep["path"]}
     return json.dumps([own, stage.get("params")], sort_keys=True)
 
 

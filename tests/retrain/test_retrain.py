@@ -66,7 +66,7 @@ class Project:
 def made(tmp_path_factory, empty_store):
     """After its first retraining: a champion of 0.6."""
     folder = tmp_path_factory.mktemp("drills") / "project"
-    for room in ("flows", "tasks", "model"):
+    for room in ("flows", "tasks", "model", "released"):
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)  # Prefect's settings
     shutil.copy(ROOT / "tests/retrain_stages.py", folder / "stages.py")
