@@ -174,7 +174,7 @@ def test_a_hundred_damaged_files_give_pictures_in_order_or_a_reason(name, video,
         try:
             times = [time_s for picture, time_s in native_rate.pictures(path) if picture.shape[2] == 3]
             assert times and times == sorted(set(times)) and len(times) < 200
-            sum(block.shape[1] for block in native_rate.channels(path, SoundFormat(16000, 1, 0.0)))
+            sum(block.shape[1] for block in native_rate.channels(path, SoundFormat(16000, "mono", 0.0)))
             outcomes["read"] += 1
         except containers.MediaError as error:
             assert error.detail and "\n" not in error.detail
