@@ -4,17 +4,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows import engine
+from tasks.core import names
 from tasks.core.progress import bar
 from tasks.dubbing import batch
 from tasks.dubbing.batch import BatchJob
 
 
-@engine.stage_flow("batch")
 def run(path: Path) -> int:
     """Make every output of the list that is missing or out of date; returns how many jobs were refused.
 
     A refused job does not stop the others; an interrupted job resumes.
     """
+
+    def made(jobs: str) -> int:  # Prefect sends the parameter as JSON, which not every file name can be
+        return make(path)
+
+    return engine.stage_flow("batch")(made)(names.valid(str(path)))
+
+
+def make(path: Path) -> int:
+    """`run` inside its flow."""
     jobs = batch.read(path)
     report = path.with_suffix(".jobs.json")
     done = run_jobs(jobs, report)
