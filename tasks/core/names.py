@@ -2,6 +2,7 @@ r"""File names as text. The system allows any bytes but "/" and NUL in a name; P
 lone surrogates, which JSON, parquet and C2PA refuse.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -49,9 +50,9 @@ def demand_allowed(path: Path, option: str) -> None:
     """Errors: UserError for a name that the file system does not allow, existing or not"""
     try:
         path.lstat()
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError) as error:
-        problem = error.strerror if isinstance(error, OSError) else str(error)
-        size = len(os.fsencode(path.name))
-        raise UserError(f"{option}: {path}: {problem}; the last part of it has {size} bytes") from error
+    except ValueError as error:  # a NUL
+        raise UserError(f"{option}: {one_line(str(path))}: {error}") from error
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            size = len(os.fsencode(path.name))
+            raise UserError(f"{option}: {path}: {error.strerror}; the last part of it has {size} bytes") from error
