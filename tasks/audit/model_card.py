@@ -82,7 +82,8 @@ def metrics(case: Case) -> str:
     head = "| | " + " | ".join(SHOWN[name] for name in names) + " |\n|" + " --- |" * (len(names) + 1)
     body = "\n".join(f"| {row} | " + " | ".join(cell(panel[row], name) for name in names) + " |" for row in rows)
     num_clips = panel["about"].get("clips", "?")
-    return f"On {num_clips} clips of unseen speakers; 95 % intervals in brackets.\n\n{head}\n{body}"
+    people = panel["about"].get("people", "unseen speakers")
+    return f"On {num_clips} clips of {people}; 95 % intervals in brackets.\n\n{head}\n{body}"
 
 
 def cell(figures: dict[str, Any], name: str) -> str:

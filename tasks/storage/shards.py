@@ -6,7 +6,7 @@ Processed  <key>.faces.jpg     S x S face crops, or <key>.faces.npy: see tasks/s
            <key>.landmarks.npy float16 (T, 68, 2), pixels in the crop
            <key>.mel.npy       int16 (4 T, 40), mel power: see model.mfcc.levelled
            <key>.mfcc.npy      float32 (12, 4 T)
-           <key>.json          clip, video, split, num_frames, found (T of 0 and 1), boxes (T x 4, px), truth if known
+           <key>.json          the columns of an index row, num_frames, found (T of 0 and 1), boxes (T x 4, px), truth
 A shard may be in object storage; a pointer then takes its place (tasks/storage/remote_shards.py), and it is read from
 there. Keys are <part>/<video>/<clip>; a dot in the last part would end WebDataset's key early and is refused.
 """
@@ -29,7 +29,7 @@ from tasks.core.errors import UserError
 from tasks.storage import face_codec, remote_shards
 from tasks.storage.face_codec import Content
 
-SHARDS_VERSION = 2  # raise it when the layout above changes
+SHARDS_VERSION = 3  # raise it when the layout above changes
 BLOCK = 1 << 20  # bytes of a file in memory at a time
 
 
