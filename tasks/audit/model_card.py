@@ -16,7 +16,7 @@ SHOWN = {
     "mouth_l1": "mouth L1",
     "ssim": "SSIM",
 }
-ROWS = ("right_audio", "wrong_audio", "silence", "frozen_mouth", "real_video")
+ROWS = ("right_audio", "wrong_audio", "moved_audio", "silence", "frozen_mouth", "real_video")
 RECORDINGS = (
     "recordings of people, whose faces and voices are personal data; a video can be withdrawn "
     "(`python -m flows withdraw`), but weights trained before cannot unlearn and are retired"

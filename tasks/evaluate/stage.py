@@ -78,10 +78,12 @@ def run(p: Params) -> str:
             tracker.file(file, "reports")
         for name, picture_HW3 in strips.items():
             tracker.picture(name, picture_HW3, step)
-    right, wrong, about = (panel[name] for name in ("right_audio", "wrong_audio", "about"))
+    names = ("right_audio", "wrong_audio", "moved_audio", "about")
+    right, wrong, moved, about = (panel[name] for name in names)
     return (
         f"mouth opening against truth: correlation {right['aperture_corr']:.2f} with the right sound, "
-        f"{wrong['aperture_corr']:.2f} with a wrong one, best lag {right['aperture_lag_frames']:+.0f} frames, on "
+        f"{wrong['aperture_corr']:.2f} with another clip's, {moved['aperture_corr']:.2f} with its own moved, "
+        f"best lag {right['aperture_lag_frames']:+.0f} frames, on "
         f"{about['clips']} clips of {about['people']}; the generated mouth {panel['verdict']['sentence']}"
     )
 
