@@ -82,6 +82,18 @@ def fetch(url: str, out: Path, auth: httpx.Auth, rules: Rules) -> Path:
     return partial
 
 
+def read(url: str, auth: httpx.Auth, rules: Rules) -> bytes:
+    """A small document, in memory.  Errors: as `fetch`"""
+    with _client(url, auth, rules) as client:
+
+        def attempt() -> bytes:
+            response = client.get(url)
+            _check(response, url)
+            return response.content
+
+        return _persist(attempt, url, rules, lambda: 0)
+
+
 def num_bytes(url: str, out: Path, auth: httpx.Auth, rules: Rules) -> tuple[int, int]:
     """Length of the file at `url`, and how much of it is downloaded."""
     known = _read_note(out.with_name(f"{out.name}.partial.json"))
@@ -195,7 +207,7 @@ def _check(response: httpx.Response, url: str) -> None:
     if status == 429 or status >= 500 or status == 408:
         raise RetryableError(f"the server answered {status}", _retry_after(response.headers.get("Retry-After", "")))
     if status == 404:
-        raise UserError(f"{url}: 404, not found; check corpus.lrs2.host, path and parts")
+        raise UserError(f"{url}: 404, not found; check its address in corpus of params.yaml")
     if status not in (200, 206, 416):
         raise UserError(f"{url}: the server answered {status}")
 
@@ -228,7 +240,7 @@ def _raise_if_permanent(error: httpx.TransportError, url: str) -> None:
     host, cause = urlsplit(url).hostname, error.__cause__ or error.__context__
     while cause is not None:
         if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
-            raise UserError(f"{host}: no such host, or no network; check corpus.lrs2.host") from None
+            raise UserError(f"{host}: no such host, or no network; check its name in corpus of params.yaml") from None
         if isinstance(cause, ssl.SSLCertVerificationError):
             raise UserError(f"{host}: its certificate is invalid: {cause.verify_message}") from None
         cause = cause.__cause__ or cause.__context__
