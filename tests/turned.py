@@ -62,3 +62,24 @@ def film(
             out.mux(voice.encode(frame))
             out.mux(voice.encode(None))
     return path
+
+
+class Pipe:
+    """What a browser's recorder writes into: no length is filled in afterwards."""
+
+    def __init__(self, path):
+        self.file = path.open("wb")
+        self.write, self.close = self.file.write, self.file.close
+
+
+def recorded(path, picture, num_frames):
+    """A webm without a duration."""
+    pipe = Pipe(path)
+    with av.open(pipe, "w", format="webm") as out:
+        stream = out.add_stream("libvpx", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], "yuv420p"
+        for _ in range(num_frames):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")))
+        out.mux(stream.encode(None))
+    pipe.close()
+    return path

@@ -4,8 +4,10 @@ import io
 import zlib
 
 import av
+import cv2
 import numpy as np
 import pytest
+from heic import box, heic
 from PIL import Image, ImageCms
 from test_upright import PICTURE
 from turned import photograph
@@ -40,6 +42,34 @@ def test_a_burst_of_jpegs_gives_its_first_picture():
     """MPO, as cameras and telephones write it."""
     burst = read(of(PICTURE), "MPO", save_all=True, append_images=[of(255 - PICTURE)], quality=98)
     assert np.abs(burst.astype(int) - PICTURE).mean() < 6
+
+
+LARGE = np.pad(cv2.resize(PICTURE, (160, 120), interpolation=cv2.INTER_CUBIC), ((0, 8), (0, 32), (0, 0)), "edge")
+TILES = [LARGE[top : top + 64, left : left + 64] for top in (0, 64) for left in (0, 64, 128)]
+
+
+@pytest.mark.parametrize(
+    ("turn", "shown"),
+    [
+        (b"", lambda picture: picture),
+        (box("irot", b"\1"), lambda picture: np.rot90(picture)),
+        (box("irot", b"\3"), lambda picture: np.rot90(picture, -1)),
+        (box("imir", b"\0"), lambda picture: picture[::-1]),
+        (box("imir", b"\1"), lambda picture: picture[:, ::-1]),
+    ],
+    ids=["as stored", "turned left", "turned right", "mirrored top to bottom", "mirrored left to right"],
+)
+@pytest.mark.parametrize("orientation", [None, 6])
+def test_the_tiles_of_a_telephones_photograph_are_one_upright_picture(turn, shown, orientation):
+    content = io.BytesIO(heic(TILES, (160, 120), columns=3, turn=turn, orientation=orientation))
+    picture, wanted = decode.read_image(content), shown(LARGE[:120, :160])
+    assert decode.is_image(content) and picture.shape == wanted.shape
+    assert np.abs(picture.astype(int) - wanted).mean() < 5  # another one is 70 off
+
+
+def test_a_burst_in_a_heic_gives_its_main_picture():
+    picture = decode.read_image(io.BytesIO(heic(TILES[:3], primary=2)))
+    assert np.abs(picture.astype(int) - TILES[1]).mean() < 6
 
 
 def test_grey_pictures_stay_grey():
@@ -124,9 +154,10 @@ def test_a_picture_in_hdr_is_refused_by_name(transfer, name):
         decode.read_image(io.BytesIO(bytes(content)))
 
 
-@pytest.mark.parametrize("ending", [".png", ".jpg", ".webp", ".tif", ".avif"])
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".webp", ".tif", ".avif", ".heic"])
 def test_a_damaged_picture_is_refused_in_words(ending):
-    content, rng = photograph(PICTURE, 6, ending), np.random.default_rng(0)
+    content = heic(TILES, (160, 120), columns=3) if ending == ".heic" else photograph(PICTURE, 6, ending)
+    rng = np.random.default_rng(0)
     for seed in range(60):
         data = bytearray(content)
         for at in rng.integers(16, len(data), 6):
@@ -135,7 +166,7 @@ def test_a_damaged_picture_is_refused_in_words(ending):
             assert decode.read_image(io.BytesIO(bytes(data))).dtype == np.uint8
         except MediaError as error:
             assert error.reason in ("unreadable", "truncated", "hdr") and "\n" not in str(error)
-    with pytest.raises(MediaError, match="truncated|unreadable"):
+    with pytest.raises(MediaError, match=r"truncated|unreadable"):
         decode.read_image(io.BytesIO(content[: len(content) // 2]))
 
 

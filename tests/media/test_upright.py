@@ -1,16 +1,17 @@
 """What a viewer shows is what is read: 8 orientations of pictures and videos, by every reader, to the pixel."""
 
-import io
 from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from turned import STORED, film, photograph
+from turned import STORED, film, photograph, recorded
 
 from tasks.media import decode, encode, native_rate, segments, upright
+from tasks.media.containers import MediaError
 from tasks.preprocess import pieces
 
 EIGHT = sorted(STORED)
@@ -133,3 +134,65 @@ def test_a_video_without_a_matrix_has_square_upright_pixels(tmp_path):
     encode.encode_video(tmp_path / "a.mp4", [PICTURE] * 2, None)
     geometry = decode.geometry(tmp_path / "a.mp4")
     assert (geometry.orientation, geometry.aspect, geometry.shown_wh) == (1, 1, (64, 48))
+
+
+MATTERS = {  # what a reader could treat in another way than another one
+    "interlaced": {"codec": "libx264", "pixels": "yuv420p", "options": {"x264-params": "tff=1"}},
+    "10 bit": {"codec": "libx264", "pixels": "yuv420p10le"},
+    "12 bit": {"codec": "ffv1", "pixels": "yuv422p12le", "ending": "mkv"},
+    "grey": {"codec": "ffv1", "pixels": "gray", "ending": "mkv"},
+    "grey of 10 bit": {"codec": "ffv1", "pixels": "gray10le", "ending": "mkv"},
+    "transparent": {"pixels": "rgba"},
+    "wide pixels": {"codec": "libx264", "pixels": "yuv420p", "aspect": Fraction(64, 45)},
+    "turned and interlaced": {
+        "codec": "libx264", "pixels": "yuv420p", "orientation": 7, "options": {"x264-params": "tff=1"}
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", MATTERS)
+def test_a_corpus_sees_the_pixels_that_dub_sees(kind, tmp_path):
+    matter = dict(MATTERS[kind])
+    moving = [np.roll(PICTURE, 5 * n, axis=1) for n in range(6)]
+    path = film(tmp_path / f"a.{matter.pop('ending', 'mov')}", moving, matter.pop("orientation", 1), **matter)
+    dubbed = [picture.rgb() for picture, _ in native_rate.pictures(path)]
+    corpus = [picture.rgb() for picture in decode.Pictures(path)]
+    assert len(dubbed) == len(corpus) == 6
+    assert all(np.array_equal(one, other) for one, other in zip(dubbed, corpus, strict=True))
+    if kind.startswith("grey"):
+        assert max(np.ptp(picture, axis=2).max() for picture in corpus) == 0
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+@pytest.mark.parametrize("reader", READERS)
+def test_hdr_is_refused_by_every_reader_by_its_name(reader, transfer, tmp_path):
+    path = film(
+        tmp_path / "a.mov", [PICTURE] * 2, codec="libx264", pixels="yuv420p10le", has={"color_trc": transfer}
+    )  # fmt: skip
+    with pytest.raises(MediaError, match=r"hdr: the picture is HDR \((PQ|HLG)\); convert it to SDR"):
+        READERS[reader](path)
+
+
+def test_a_recording_without_a_duration_is_counted(tmp_path):
+    path = recorded(tmp_path / "a.webm", PICTURE, 60)
+    assert decode.probe(path).duration_s == 0
+    assert decode.counted_length_s(path) == pytest.approx(60 / 25, abs=0.05)
+
+
+def test_a_length_is_that_of_the_longer_stream_and_of_a_picture_none(tmp_path):
+    sound = np.zeros(3 * 16000, np.float32)
+    assert decode.counted_length_s(film(tmp_path / "a.mov", [PICTURE] * 5, sound=sound)) == pytest.approx(3, abs=0.01)
+    (tmp_path / "b.webp").write_bytes(photograph(PICTURE, 1, ".webp"))
+    assert decode.counted_length_s(tmp_path / "b.webp") == 0
+
+
+def test_a_broken_time_stamp_adds_no_hours(tmp_path):
+    with av.open(str(tmp_path / "a.mkv"), "w") as out:
+        stream = out.add_stream("ffv1", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *PICTURE.shape[:2], "yuv420p"
+        for pts in (0, 1, 2, 900_000):
+            frame = av.VideoFrame.from_ndarray(PICTURE, format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = pts, Fraction(1, 25)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    assert decode.counted_length_s(tmp_path / "a.mkv") < 1
