@@ -74,6 +74,8 @@ class CorpusParams:
     size: Literal["demo", "large", "tiny"]
     folder: str
     licence: str
+    persons: Literal["folder", "video"]
+    split_by: Literal["person", "video"]
     val_share: Share
     test_share: Share
     lrs2: Lrs2Params

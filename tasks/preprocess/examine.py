@@ -52,14 +52,16 @@ class Part:
     outcome: Examined | Refusal
 
 
-def of_video(source: pieces.Source, p: FaceParams, limits: QualityParams, tools: Tools) -> Iterator[Part]:
-    """Features and measurements of each piece of a video, before the quality gates; at least one.
+def of_video(
+    source: pieces.Source, p: FaceParams, limits: QualityParams, tools: Tools, span: tuple[int, int] | None = None
+) -> Iterator[Part]:
+    """Features and measurements of each piece of a video, or of a span of its frames, before the gates; at least one.
 
     A piece is refused if it cannot be read, has no face or no sound, is too short, or takes more processor time than
     `quality.clip_cpu_s`. A piece whose frames cannot be decoded to its end is the last.
     """
     with (
-        closing(pieces.Video(source, p.max_frames, limits)) as video,
+        closing(pieces.Video(source, p.max_frames, limits, span)) as video,
         closing(pieces.SoundReader(source, video)) as sound,
     ):
         for piece in video:
@@ -95,7 +97,9 @@ def examine(
     found = np.flatnonzero(followed.found_T)
     if found[-1] - found[0] + 1 < p.min_frames:
         raise Refusal("too_short", f"a face in {found[-1] - found[0] + 1} frames, faces.min_frames is {p.min_frames}")
-    end = None if piece.last else timing.num_samples(piece.first + num_frames)
+    end: int | None = timing.num_samples(piece.first + num_frames)
+    if piece.last and piece.video.end is None:  # all that is left, so that its length can be judged
+        end = None
     samples = sound.span(timing.num_samples(piece.first), end)
     if not len(samples):
         raise Refusal("no_sound", f"the sound stream holds no sample{' of this piece' if piece.number else ''}")
