@@ -19,6 +19,7 @@ from tasks.media.encode import ACCURATE, BT601, colour_matrix
 UNSPECIFIED = 2  # matrix coefficients in ISO/IEC 23091-2
 REACH_PX = 8  # the reach of the colour planes' filter; even, so that the filter keeps its phase
 PLANAR = "yuv420p"
+NEARLY = 0.02  # pixels this near to square are taken as they are: 853 x 480 says 1280:1279, and nobody sees it
 LIKE_BT601, FULL_RANGE = (5, BT601), 2  # matrices that are BT.601's, and the range, in ISO/IEC 23091-2
 # limited range stretched to JPEG's YCbCr, which OpenCV converts to RGB three times as fast as swscale does BT.601
 LUMA = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
@@ -48,17 +49,22 @@ class Geometry:
     @property
     def shown_wh(self) -> tuple[int, int]:
         """Upright, in square pixels: the shorter way of the pixels is enlarged, so that no detail is lost."""
-        (width, height), aspect = self.upright_wh, self.upright_aspect
+        (width, height), aspect = self.upright_wh, _stretch(self.upright_aspect)
         return (round(width * aspect), height) if aspect >= 1 else (width, round(height / aspect))
 
 
 def squeezed(picture_HW3: np.ndarray, aspect: Fraction) -> np.ndarray:
     """A picture in square pixels, in those of another shape: undoes `Geometry.shown_wh`."""
-    if aspect == 1:
+    stretch = _stretch(aspect)
+    if stretch == 1:
         return picture_HW3
     height, width = picture_HW3.shape[:2]
-    size_wh = (round(width / aspect), height) if aspect > 1 else (width, round(height * aspect))
+    size_wh = (round(width / stretch), height) if stretch > 1 else (width, round(height * stretch))
     return cv2.resize(picture_HW3, size_wh, interpolation=cv2.INTER_AREA)
+
+
+def _stretch(aspect: Fraction) -> Fraction:
+    return Fraction(1) if 1 - NEARLY < aspect < 1 + NEARLY else aspect
 
 
 class Picture:
