@@ -135,8 +135,19 @@ class QualityParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelParams:
+class NetworkParams:
+    """What the trained networks are built from, and what their checkpoints record."""
+
     width: Annotated[float, Range(0.03125, 2)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelParams(NetworkParams):
+    generator: Literal["mesh", "lipgan"]  # default of dub, batch, live and app; changes no trained network
+
+    @property
+    def network(self) -> NetworkParams:
+        return NetworkParams(width=self.width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
