@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from av.buffer import Buffer
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -54,7 +55,9 @@ def orientation(frame: av.VideoFrame) -> int:
         matrix = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:  # PyAV 18 knows no side data of FFmpeg 8, as of spatial videos; it gives their turn all the same
         return upright.of_quarters(round(frame.rotation / 90))
-    return upright.AS_STORED if matrix is None else upright.of_matrix(np.frombuffer(bytes(matrix), np.int32))
+    return (
+        upright.of_matrix(np.frombuffer(bytes(matrix), np.int32)) if isinstance(matrix, Buffer) else upright.AS_STORED
+    )
 
 
 def demand_video(container: InputContainer) -> VideoStream:

@@ -17,7 +17,7 @@ from tasks.core.errors import UserError
 from tasks.dubbing import dub
 from tasks.dubbing.find_faces import find_faces
 from tasks.dubbing.options import Options
-from tasks.features.landmarks import Predictor
+from tasks.features.mesh_points import MeshPoints
 from tasks.media import decode, native_rate
 from tasks.media.upright import WORDS
 
@@ -91,7 +91,7 @@ def test_a_large_photograph_is_made_smaller_and_this_is_said(trained, capsys):
     large = cv2.resize(face_frames()[0], (3600, 3600), interpolation=cv2.INTER_LINEAR)
     cv2.imwrite("large.jpg", large[..., ::-1])
     p = config.load(paths.PARAMS)
-    seen = find_faces(Path("large.jpg"), p.faces, Predictor(paths.LANDMARKS), None, Path("."))
+    seen = find_faces(Path("large.jpg"), p.faces, MeshPoints(), None, Path("."))
     assert len(seen.faces) == 1 and seen.size_hw == (3072, 3072)
     assert "large.jpg is 3600 x 3600; made smaller, to 3072 x 3072" in capsys.readouterr().err
 
@@ -115,7 +115,7 @@ def test_a_large_photograph_is_made_smaller_and_this_is_said(trained, capsys):
 def test_a_case_shows_one_upright_face(trained, name, shown_hw, orientation):
     shutil.copy(CASES / name, name)
     p = config.load(paths.PARAMS)
-    seen = find_faces(Path(name), p.faces, Predictor(paths.LANDMARKS), None, Path("."))
+    seen = find_faces(Path(name), p.faces, MeshPoints(), None, Path("."))
     assert decode.geometry(Path(name)).orientation == orientation
     assert shown_hw in (None, seen.size_hw)
     [face] = seen.faces
