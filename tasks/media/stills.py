@@ -77,9 +77,11 @@ def read(source: Source) -> np.ndarray:
 
 
 def _fitting(width: int, height: int) -> tuple[int, int]:
-    """The size in the same shape that has at most MAX_PIXELS."""
+    """The size in the same shape that has at most MAX_PIXELS, even as H.264 wants it."""
     scale = min(1.0, (MAX_PIXELS / (width * height)) ** 0.5)
-    return (width, height) if scale == 1 else (max(1, int(width * scale)), max(1, int(height * scale)))
+    if scale == 1:
+        return width, height
+    return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
 
 
 @contextlib.contextmanager
