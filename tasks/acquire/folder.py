@@ -1,7 +1,7 @@
 """Corpus `folder`: any folder of videos. One file is one video and one clip; its transcript may be beside it as .txt.
 
-Every file becomes a clip or a refusal, except hidden files and transcripts. The split is chosen by the hash of the
-video's id, so that adding a video moves no other.
+Every file, link, pipe and device becomes a clip or a refusal, except transcripts; a hidden folder is one refusal. The
+split is chosen by the hash of the video's id, so that adding a video moves no other.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from model.params import CorpusParams, Params
+from tasks.acquire import folder_files
 from tasks.core.errors import UserError
 from tasks.core.files import sha256_file
 from tasks.core.progress import progress
@@ -27,11 +28,7 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     folder = Path(p.corpus.folder)
     if not folder.is_dir():
         raise UserError(f"corpus.folder: {folder}: no such folder")
-    files = sorted(
-        file
-        for file in folder.rglob("*")
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
+    files = folder_files.regular(folder)
     transcripts = {file for file in files if file.suffix.lower() == ".txt" and _has_video_beside(file)}
     if not set(files) - transcripts:
         raise UserError(f"corpus.folder: {folder} has no file; put videos there ({', '.join(decode.VIDEO_ENDINGS)})")
@@ -56,7 +53,19 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             continue
         seen_bytes[sha256] = seen_ids[video] = name
         wanted.append(row | {"inputs": row | {"text": read_words(file.with_suffix(".txt"))}})
-    return wanted, refused
+    return wanted, [*refused, *_odd_rows(folder, p.corpus)]
+
+
+def _odd_rows(folder: Path, p: CorpusParams) -> list[dict[str, Any]]:
+    """Rows of dangling links, pipes, devices and hidden files. No id of a video is theirs."""
+    rows = []
+    for path, reason, detail in folder_files.odd_ones(folder):
+        name = path.relative_to(folder).as_posix()
+        video = f"odd-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+        row = {"clip": f"folder/{video}/00000", "video": video, "split": "", "corpus": "folder", "licence": p.licence}
+        row |= {"source": name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), "text": ""}
+        rows.append(row | {"source_sha256": "", "status": "refused", "reason": reason, "detail": detail})
+    return rows
 
 
 def fetch(clip: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes | shards.FileMember]]:
