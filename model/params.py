@@ -75,6 +75,8 @@ class CorpusParams:
     size: Literal["demo", "large", "tiny"]
     folder: str
     licence: str
+    persons: Literal["folder", "video"]
+    split_by: Literal["person", "video"]
     val_share: Share
     test_share: Share
     lrs2: Lrs2Params
@@ -86,17 +88,13 @@ class CorpusParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LandmarkParams:
-    num_identities: Annotated[int, Range(10, 100_000)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FaceParams:
     size: Annotated[int, Range(96, 192, 96)]  # px, side of the square crop
     choose: Literal["largest", "central"]
     detection: Literal["keyframes", "reference"]
     key_every: Annotated[int, Range(1, 100)]  # frames; keyframes only
     detect_px: Annotated[int, Range(160, 10_000)]  # px, long side
+    mesh: bool
     smooth_frames: Annotated[int, Range(1, 99)]  # odd
     min_found: Share
     min_frames: Annotated[int, Range(2, 15_000)]
@@ -137,8 +135,19 @@ class QualityParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelParams:
+class NetworkParams:
+    """What the trained networks are built from, and what their checkpoints record."""
+
     width: Annotated[float, Range(0.03125, 2)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelParams(NetworkParams):
+    generator: Literal["mesh", "lipgan"]  # default of dub, batch, live and app; changes no trained network
+
+    @property
+    def network(self) -> NetworkParams:
+        return NetworkParams(width=self.width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,7 +367,6 @@ class Params:
     seed: Annotated[int, Range(0, 2**31)]
     corpus: CorpusParams
     acquire: AcquireParams
-    landmarks: LandmarkParams
     faces: FaceParams
     quality: QualityParams
     model: ModelParams

@@ -10,7 +10,6 @@ from tasks.core import paths
 
 STAGES = {
     "acquire": "corpus -> data/raw, data/clips.parquet",
-    "landmarks": "rendered heads -> models/landmarks.dat",
     "preprocess": "data/raw -> data/shards, data/index.parquet",
     "expert": "data/shards -> models/expert.safetensors",
     "train": "data/shards -> models/generator.safetensors",

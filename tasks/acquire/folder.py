@@ -1,7 +1,8 @@
 """Corpus `folder`: any folder of videos. One file is one video and one clip; its transcript may be beside it as .txt.
 
 Every file, link, pipe and device becomes a clip or a refusal, except transcripts; a hidden folder is one refusal. The
-split is chosen by the hash of the video's id, so that adding a video moves no other.
+first-level folder names the person, unless corpus.persons is `video`; a video outside of any folder is a person of its
+own.
 """
 
 import hashlib
@@ -14,8 +15,8 @@ from model.params import CorpusParams, Params
 from tasks.acquire import folder_files
 from tasks.core.errors import UserError
 from tasks.core.files import sha256_file
-from tasks.core.progress import progress
-from tasks.media import decode
+from tasks.core.progress import progress, say
+from tasks.media import decode, fragments
 from tasks.storage import shards
 
 
@@ -40,7 +41,7 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         row = {
             "clip": f"folder/{video}/00000",
             "video": video,
-            "split": split_of(video, p.corpus),
+            "person": person_of(name, p.corpus.persons),
             "corpus": "folder",
             "licence": p.corpus.licence,
             "source": name,
@@ -53,6 +54,8 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             continue
         seen_bytes[sha256] = seen_ids[video] = name
         wanted.append(row | {"inputs": row | {"text": read_words(file.with_suffix(".txt"))}})
+    if p.corpus.persons == "folder":
+        _say_empty(folder, {name.partition("/")[0] for name in seen_ids.values()})
     return wanted, [*refused, *_odd_rows(folder, p.corpus)]
 
 
@@ -68,9 +71,13 @@ def _odd_rows(folder: Path, p: CorpusParams) -> list[dict[str, Any]]:
     return rows
 
 
+def file_of(clip: dict[str, Any], p: Params) -> Path:
+    return Path(p.corpus.folder) / clip["source"]
+
+
 def fetch(clip: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes | shards.FileMember]]:
     """The clip's row and its members in the raw shard; the video is a file that is checked when it is read."""
-    file = Path(hints["folder"]) / clip["source"]
+    file = Path(hints["folder"]) / fragments.file_of(clip["source"])
     members: dict[str, bytes | shards.FileMember] = {
         file.suffix[1:].lower(): shards.FileMember(file, clip["source_sha256"]),
         "json": json.dumps(clip, sort_keys=True).encode(),
@@ -87,12 +94,10 @@ def video_id(name: str) -> str:
     return plain if plain == stem.replace("/", "-") else f"{plain}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
 
 
-def split_of(video: str, p: CorpusParams) -> str:
-    """train, val or test, by the hash of the id alone."""
-    place = int(hashlib.sha256(f"split {video}".encode()).hexdigest()[:12], 16) / 16**12
-    if place < p.test_share:
-        return "test"
-    return "val" if place < p.test_share + p.val_share else "train"
+def person_of(name: str, persons: str) -> str:
+    """The id of the person in a video: of its first-level folder, otherwise of the video."""
+    first, _, rest = name.partition("/")
+    return video_id(f"{first}.") if rest and persons == "folder" else video_id(name)
 
 
 def read_words(file: Path) -> str:
@@ -102,6 +107,13 @@ def read_words(file: Path) -> str:
     text = file.read_bytes().decode("utf-8", errors="replace")
     lines = [line.split(":", 1)[1] for line in text.splitlines() if line.startswith("Text:")] or text.splitlines()
     return " ".join(" ".join(lines).split()).upper()
+
+
+def _say_empty(folder: Path, with_video: set[str]) -> None:
+    """One line for each person's folder without a video that can be used."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.name.startswith(".") and path.name not in with_video:
+            say(f"corpus.folder: {path}: no video of this person can be used; its folder is left out")
 
 
 def _has_video_beside(transcript: Path) -> bool:

@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.dubbing import dub
-from tasks.dubbing.options import RENAMED, Options, default_generator
+from tasks.dubbing.options import RENAMED, Options
 from tasks.media import containers
 
 SPAN = re.compile(r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?=\S+")
@@ -93,18 +92,10 @@ def run(job: BatchJob) -> str:
     """Make one video, unless it exists and is up to date.  Returns "" or, in one line, why it could not be made."""
     cells = job.cells
     try:
-        words = {"generator": default_generator(cells.get("checkpoint"), cells.get("backend"))}
-        options = Options.from_mapping(words | {name: cell for name, cell in cells.items() if name not in FILES})
+        options = Options.from_mapping({name: cell for name, cell in cells.items() if name not in FILES})
         audio = cells.get("audio")
         lines = spans(audio or "")
-        dub.run(
-            cells["face"],
-            None if lines else audio,
-            job.out,
-            cells.get("checkpoint", str(paths.GENERATOR)),
-            lines,
-            options,
-        )
+        dub.run(cells["face"], None if lines else audio, job.out, cells.get("checkpoint"), lines, options)
     except (UserError, containers.MediaError) as error:
         return str(error)
     return ""

@@ -11,7 +11,7 @@ from model import timing
 from model.params import FaceParams
 from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
-from tasks.core.progress import bar
+from tasks.core.progress import bar, say
 from tasks.dubbing import look, work_folder
 from tasks.dubbing.look import Points, Seen
 from tasks.dubbing.options import Box
@@ -26,7 +26,7 @@ def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folde
     with containers.readable(face):
         if decode.is_image(face):
             box_4 = None if box is None else np.array(box)
-            seen = look.picture_face(decode.read_image(face), p, points, box_4)
+            seen = look.picture_face(read_told(face), p, points, box_4)
         else:
             if box is not None:
                 raise UserError("--box is for pictures; in a video choose the face by --speaker x,y@seconds")
@@ -40,6 +40,15 @@ def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folde
         raise UserError(f"{face}: no face found in {searched}; it must be frontal and upright{advice}")
     work_folder.save(kept, seen)
     return seen
+
+
+def read_told(face: Path) -> np.ndarray:
+    """A picture; where it is made smaller, this is said.  Shape: -> (H, W, 3) uint8 RGB"""
+    picture_HW3, info = decode.read_image(face), decode.probe(face)
+    height, width = picture_HW3.shape[:2]
+    if width * height < info.width * info.height:
+        say(f"dub: {face} is {info.width} x {info.height}; made smaller, to {width} x {height}, as videos are")
+    return picture_HW3
 
 
 def counted(frames: Iterable[Any], total: int, label: str) -> Iterator[Any]:

@@ -67,7 +67,7 @@ class LipSync:
 def face_params(about: dict[str, Any], checkpoint: Path) -> FaceParams:
     """The checkpoint's section faces.  Errors: UserError if it was trained by another version of the project"""
     faces = json_files.value(about, "params.faces", dict, checkpoint.with_suffix(".json"))
-    section = {"storage": "jpeg"} | faces  # older versions always stored JPEGs
+    section = {"storage": "jpeg", "mesh": False} | faces  # as older versions preprocessed
     known = {field.name for field in dataclasses.fields(FaceParams)}
     if different := sorted(map(str, known ^ section.keys())):
         raise UserError(

@@ -37,8 +37,17 @@ def work(pipe: Connection) -> None:
 
 
 def answer_offer(sdp: str) -> float:
-    """Does with an offer all that a session does with it.  Errors: UserError if it has no audio; aiortc's own"""
+    """Does with an offer all that a session does with it.
+
+    Errors: UserError if it has no audio, or no keys to connect with; aiortc's own
+    """
     from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+    from aiortc.sdp import SessionDescription
+
+    for media in SessionDescription.parse(sdp).media:
+        ice, dtls = media.ice, media.dtls
+        if not (ice and ice.usernameFragment and ice.password and dtls and dtls.fingerprints):
+            raise UserError(BAD_OFFER)
 
     async def answer() -> float:
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))

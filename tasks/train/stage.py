@@ -130,7 +130,11 @@ def load_expert(p: Params) -> tuple[SyncExpert, dict[str, torch.Tensor]]:
 
 def _write_outs(trainer: Trainer, clips: Clips, p: Params) -> None:
     gan, per_epoch = trainer.gan, batches.batches_per_epoch(len(clips), p.train)
-    params = {name: config.as_dict(getattr(p, name)) for name in ("faces", "model", "train")}
+    params = {
+        "faces": config.as_dict(p.faces),
+        "model": config.as_dict(p.model.network),
+        "train": config.as_dict(p.train),
+    }
     del params["train"]["time_limit_s"]  # it changes no byte of the result
     about = {
         "params": params | {"seed": p.seed},
