@@ -15,7 +15,6 @@ from tasks.storage import object_store
 
 STAGE_WRITES = {
     "acquire": (paths.RAW, paths.CLIPS.parent),
-    "landmarks": (paths.LANDMARKS.parent,),
     "preprocess": (paths.SHARDS, paths.REPORTS),
     "expert": (paths.EXPERT.parent, paths.REPORTS),
     "train": (paths.GENERATOR.parent, paths.REPORTS),
