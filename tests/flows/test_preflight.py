@@ -47,18 +47,28 @@ def test_a_long_command_in_a_folder_that_cannot_be_written_is_refused_first(clos
     assert sorted(Path().rglob("*")) == before
 
 
-@pytest.mark.parametrize("home", ["/proc/nowhere", None])
-def test_a_home_that_cannot_be_written_is_refused_before_a_dub_and_before_a_stage(closed, home):  # noqa: F811
-    if home is None and os.getuid():
-        pytest.skip("this user has a home; root's tests run as a user without one")
+def test_a_home_that_cannot_be_written_is_refused_before_a_dub_and_before_a_stage(closed):  # noqa: F811
     closed.chmod(0o777)
     Path("out").mkdir()
-    Path("out").chmod(0o777)
+    home = "/proc/nowhere"
     words = ("dub", "--face", "a.mp4", "--audio", "b.wav", "--out", "out/a.mp4")
     line = one_line(unprivileged.command(*words, HOME=home, XDG_CONFIG_HOME=None, LIPGAN_CONFIG=None))
     assert "set LIPGAN_CONFIG" in line and not list(Path("out").iterdir())
     line = one_line(unprivileged.command("acquire", HOME=home, PREFECT_HOME=None, LIPGAN_CACHE=None))
     assert "set HOME or PREFECT_HOME" in line
+
+
+def test_a_user_without_a_home_is_told_which_variable_names_one(monkeypatch):
+    def none():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("PREFECT_HOME", "LIPGAN_CONFIG", "XDG_CONFIG_HOME", "LIPGAN_C2PA_CERT", "LIPGAN_C2PA_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", none)
+    with pytest.raises(UserError, match="set HOME or PREFECT_HOME to a folder"):
+        checks.demand_in_home("PREFECT_HOME", ".prefect")
+    with pytest.raises(UserError, match="set LIPGAN_CONFIG to a folder"):
+        preflight.signature()
 
 
 def test_where_numba_cannot_write_its_cache_goes_to_a_folder_that_can_be_written(closed):  # noqa: F811
