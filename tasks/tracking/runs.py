@@ -91,20 +91,26 @@ class Jsonl:
 
 
 class Mlflow:
+    """Errors: UserError if the store stops answering; the training resumes from its last state"""
+
     def __init__(self, module: Any, run_id: str) -> None:
         self._mlflow, self.run_id = module, run_id
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
-        self._mlflow.log_metrics({name: float(value) for name, value in values.items()}, step=step)
+        with usable():
+            self._mlflow.log_metrics({name: float(value) for name, value in values.items()}, step=step)
 
     def picture(self, name: str, picture_HW3: np.ndarray, step: int) -> None:
-        self._mlflow.log_image(picture_HW3, key=name, step=step)
+        with usable():
+            self._mlflow.log_image(picture_HW3, key=name, step=step)
 
     def file(self, path: Path, folder: str) -> None:
-        self._mlflow.log_artifact(str(path), artifact_path=folder)
+        with usable():
+            self._mlflow.log_artifact(str(path), artifact_path=folder)
 
     def tag(self, values: Mapping[str, str]) -> None:
-        self._mlflow.set_tags(dict(values))
+        with usable():
+            self._mlflow.set_tags(dict(values))
 
 
 def store() -> str:

@@ -196,7 +196,7 @@ def test_a_file_that_begins_as_none_of_its_ending_does_is_refused_and_dropped(tm
     with serving({name: right + b"1" * 999}) as server:
         assert download.fetch(f"{server.host}/{name}", tmp_path / name, auth(), rules()).is_file()
         server.files[name] = b"  <HTML><body>log in</body>" if name == "b" else b"?" * 999
-        with pytest.raises(UserError, match="no zip begins|no tar begins|a web page"):
+        with pytest.raises(UserError, match=r"no zip begins|no tar begins|a web page"):
             download.fetch(f"{server.host}/{name}", tmp_path / f"2{name}", auth(), rules())
         assert not list(tmp_path.glob("2*"))
 
