@@ -45,9 +45,9 @@ def read(folder: Path, people: Sequence[str], p: Params) -> Iterator[Spoken]:
     for person in people:
         for video in sorted((folder / person).glob("*")):
             frames = list(decode.frames(video))
-            followed = track(frames, p.faces)
-            if examine.found_enough(followed, p.faces):
-                [(_, mesh_T4683)] = examine.cut(frames, [followed], p.faces.size, tools.predictor)
+            followed = track(frames, p.faces, None, tools.refiner)
+            if examine.found_enough(followed, p.faces) and examine.held_enough(followed, p.faces):
+                [(_, mesh_T4683)] = examine.cut(frames, [followed], p.faces.size)
                 yield Spoken(person, decode.fit(decode.decode_sound(video), len(frames)), mesh_T4683)
 
 

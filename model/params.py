@@ -91,6 +91,7 @@ class FaceParams:
     detection: Literal["keyframes", "reference"]
     key_every: Annotated[int, Range(1, 100)]  # frames; keyframes only
     detect_px: Annotated[int, Range(160, 10_000)]  # px, long side
+    mesh: bool
     smooth_frames: Annotated[int, Range(1, 99)]  # odd
     min_found: Share
     min_frames: Annotated[int, Range(2, 15_000)]

@@ -22,8 +22,7 @@ from tasks.core import config, paths
 from tasks.core.errors import Refusal
 from tasks.core.files import write_atomic
 from tasks.core.progress import doing
-from tasks.features import audio, lip_refiner, mesh_model, mesh_points
-from tasks.features.mesh_points import MeshPoints
+from tasks.features import audio, lip_refiner, mesh_model
 from tasks.inference import motion_weights
 from tasks.preprocess import examine, gates, page, pieces
 from tasks.preprocess.sync import Synchroniser
@@ -72,7 +71,6 @@ def algorithms() -> str:
     """Versions of our own code that decide the bytes of a shard."""
     versions = {
         "faces": faces.FACES_VERSION,
-        "points": mesh_points.POINTS_VERSION,
         "mfcc": audio.MFCC_VERSION,
         "shards": shards.SHARDS_VERSION,
         "store": FACE_STORE_VERSION,
@@ -82,7 +80,7 @@ def algorithms() -> str:
 
 
 def tools() -> examine.Tools:
-    return examine.Tools(MeshPoints(), Synchroniser())
+    return examine.Tools(lip_refiner.released(), Synchroniser())
 
 
 def build(unit: Unit, folder: Path) -> None:

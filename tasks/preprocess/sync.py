@@ -41,10 +41,12 @@ class Synchroniser:
     ) -> tuple[np.ndarray, dict[str, float]]:
         """The sound, shifted to the mouth if the offset is clear, and the offsets measured before and after.
 
-        Without a mesh there is no offset: 0, with confidence 0.
+        Without a mesh (`faces.mesh: false`) there is no offset: 0, with confidence 0.
         Shape: (640 T,), (T, 468, 3) -> (640 T,)
         """
         mouth_TC = self.mouth(mesh_T4683)
+        if not mouth_TC.any():
+            return sound, {"av_offset": 0, "av_confidence": 0.0, "av_moved": 0, "av_left": 0}
         late, confidence = av_offset.offset(mouth_TC, self.sound(sound, len(mouth_TC)))
         move = late if confidence >= limits.sync_confidence and abs(late) >= limits.offset_frames else 0
         left = late

@@ -59,6 +59,10 @@ INDEX_SCHEMA = pa.schema(
         ("face_px", pa.float64()),  # median width of the detector's box in the frame
         ("num_faces", pa.int64()),  # in the first frame with a face
         ("jump", pa.float64()),  # largest move of the box from one frame to the next, in box widths
+        (
+            "mesh_share",
+            pa.float64(),
+        ),  # share of the frames in which the mesh holds the face: see faces.mesh
         ("yaw_deg", pa.float64()),  # median absolute yaw of the head, by the mesh
         ("pitch_deg", pa.float64()),  # median, positive: down
         ("roll_deg", pa.float64()),  # median, positive: clockwise
@@ -114,6 +118,7 @@ class Row(TypedDict, total=False):
     face_px: float
     num_faces: int
     jump: float
+    mesh_share: float
     yaw_deg: float
     pitch_deg: float
     roll_deg: float

@@ -57,7 +57,7 @@ def test_known_offsets_are_measured_with_their_sign(examined):
     for _, _, _, clip, mp4 in examined["clean"]:
         num_frames = len(clip.faces_TSS3)
         sound = decode.fit(decode.decode_sound(io.BytesIO(mp4)), num_frames)
-        mouth_TC = tools.sync.mouth(tools.predictor.meshes(clip.faces_TSS3))
+        mouth_TC = tools.sync.mouth(clip.mesh_T4683)
         for late in range(-7, 8):
             measured, _ = av_offset.offset(mouth_TC, tools.sync.sound(earlier(sound, -late), num_frames))
             assert abs(measured - late) <= 1, (late, measured)

@@ -73,7 +73,7 @@ def tools():
 def filmed(name):
     """Sound and mesh of a GRID clip, as preprocessing reads them."""
     frames = list(decode.frames(VIDEOS / name))
-    [(_, mesh_T4683)] = examine.cut(frames, [track(frames, P.faces)], P.faces.size, tools().predictor)
+    [(_, mesh_T4683)] = examine.cut(frames, [track(frames, P.faces, None, tools().refiner)], P.faces.size)
     return decode.fit(decode.decode_sound(VIDEOS / name), len(frames)), mesh_T4683
 
 
