@@ -21,7 +21,7 @@ from typing import Any
 
 from model import splits as rule
 from model.params import OpenCorpusParams, Params
-from tasks.acquire import checked, download, open_files, record, splits
+from tasks.acquire import download, open_files, record, splits
 from tasks.acquire.folder import video_id
 from tasks.core import paths
 from tasks.core.errors import UserError
@@ -168,7 +168,7 @@ class OpenCorpus:
         """Errors: UserError, as tasks/acquire/download.py; also for another md5 than the record's"""
         folder = Path(self.params(p).folder)
         file = record.pinned(folder)[name]
-        checked.keep(download.fetch(file.url, folder / name, record.OPEN, _rules(p)), folder / name, file.md5)
+        record.keep(download.fetch(file.url, folder / name, record.OPEN, _rules(p)), folder / name, file.md5)
 
     def complete(self, p: Params) -> list[list[str]]:
         """Groups of persons whose clips can be stored now, before the other archives are here."""

@@ -6,6 +6,7 @@ from typing import Any
 from tasks.audit import evidence, links
 from tasks.audit.links import Case
 from tasks.core import paths
+from tasks.features import mesh_model
 from tasks.provenance import dvc_lock
 from tasks.storage import index
 
@@ -16,6 +17,8 @@ SHOWN = {
     "mouth_l1": "mouth L1",
     "ssim": "SSIM",
 }
+PREDICTOR = "models/landmarks.dat"  # of commits before the face mesh
+LIPS, MOTION = "released/lips.safetensors", "released/motion.safetensors"
 ROWS = ("right_audio", "wrong_audio", "moved_audio", "silence", "frozen_mouth", "real_video")
 RECORDINGS = (
     "recordings of people, whose faces and voices are personal data; a video can be withdrawn "
@@ -40,6 +43,7 @@ hash in this card, `python -m flows audit --export DIR` writes the card again.
 - corpora {", ".join(corpora)}, under: {"; ".join(licences)}
 - {len(kept)} training clips, {hours:.2f} hours, index md5 `{dvc_lock.out(case.lock, paths.INDEX)}`
 - {people}
+- {mouths(case)}
 - {links.licences(case).claim}
 
 ## Evaluation
@@ -57,6 +61,18 @@ hash in this card, `python -m flows audit --export DIR` writes the card again.
   data are not measured.
 - Re-encoding can remove the manifest and the tag; there is no invisible watermark.
 """
+
+
+def mouths(case: Case) -> str:
+    """What located the lips in the data and measured its A/V offsets, by the stages of the commit."""
+    if "landmarks" in case.lock:
+        return f"mouths read by a predictor trained on rendered heads, md5 `{case.lock['landmarks'].outs[PREDICTOR]}`"
+    deps = case.lock["preprocess"].deps
+    offsets = f"; A/V offsets by the motion network {MOTION}, md5 `{deps[MOTION]}`" if MOTION in deps else ""
+    return (
+        f"mouths read by {mesh_model.ATTRIBUTION} ({mesh_model.LICENCE}), sha256 `{mesh_model.SHA256}`, and the lip "
+        f"refiner {LIPS}, md5 `{deps[LIPS]}`{offsets}"
+    )
 
 
 def use(corpora: list[str], licences: list[str]) -> str:

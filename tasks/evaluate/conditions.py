@@ -10,7 +10,7 @@ import numpy as np
 
 from model import samples, seeds, timing
 from tasks.features import audio
-from tasks.features.landmarks import Predictor
+from tasks.features.mesh_points import MeshPoints
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.mouth_score import generate_clip
 from tasks.loading.clips import Clips
@@ -125,7 +125,7 @@ def _narrowed(face_SS3: np.ndarray, points_682: np.ndarray, share: float) -> np.
     return cv2.remap(face_SS3, columns, source.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def landmarks_of(row: str, output_TSS3: np.ndarray, real_T682: np.ndarray, predictor: Predictor) -> np.ndarray:
+def landmarks_of(row: str, output_TSS3: np.ndarray, real_T682: np.ndarray, predictor: MeshPoints) -> np.ndarray:
     """Landmarks of a condition; those of true frames are not measured again.  Shape: -> (T, 68, 2)"""
     if row == "real_video":
         return real_T682

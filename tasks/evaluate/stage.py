@@ -1,7 +1,7 @@
 """Stage `evaluate`: how well the mouth follows the sound, on held-out clips, next to controls that must fail a check.
 
-reads   models/*.safetensors, models/landmarks.dat, models/yaw.json, data/index.parquet, data/shards/*.tar,
-        data/clips.parquet, data/raw
+reads   models/*.safetensors, released/lips.safetensors, data/index.parquet, data/shards/*.tar, data/clips.parquet,
+        data/raw
 writes  reports/metrics.json, reports/plots/{clips,lag,offsets}.csv, reports/strips/*.png, reports/report.html
 
     python -m flows evaluate
@@ -27,8 +27,8 @@ from tasks.evaluate import conditions, discriminator, lpips_fid, report, summary
 from tasks.evaluate.measure import Meters, Record, measure, reference_of
 from tasks.evaluate.published_syncnet import PublishedSyncNet
 from tasks.evaluate.raw_clips import RawClips
-from tasks.features import audio, yaw
-from tasks.features.landmarks import Predictor
+from tasks.features import audio
+from tasks.features.mesh_points import MeshPoints
 from tasks.inference import mouth_score
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
@@ -93,9 +93,8 @@ def meters_of(p: EvaluateParams) -> Meters:
     """The measuring networks that are available.  Errors: UserError if named weights are missing"""
     weights = p.weights
     return Meters(
-        predictor=Predictor(paths.LANDMARKS),
+        predictor=MeshPoints(),
         max_lag=p.max_lag,
-        yaw_weights=yaw.load(paths.YAW),
         expert=SyncMeter(),
         syncnet=PublishedSyncNet(Path(weights.syncnet)) if weights.syncnet else None,
         lpips=lpips_fid.lpips(Path(weights.lpips)) if weights.lpips else None,
@@ -153,7 +152,7 @@ def measure_noise(sync: LipSync, clips: Clips, meters: Meters, raw: RawClips, p:
 
 def generator_records(checkpoint: Path, max_lag: int) -> list[Record]:
     """The generator's records on the test clips with the right sound, to compare checkpoints."""
-    sync, meters = LipSync(checkpoint), Meters(Predictor(paths.LANDMARKS), max_lag)
+    sync, meters = LipSync(checkpoint), Meters(MeshPoints(), max_lag)
     clips = Clips(paths.INDEX, paths.SHARDS, "test")
     numbers = progress(range(len(clips)), f"evaluating {checkpoint.name}", "clip")
     rows = ("right_audio",)

@@ -15,7 +15,7 @@ from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing, demand_file
 from tasks.core.progress import say
-from tasks.features.landmarks import Predictor
+from tasks.features.mesh_points import MeshPoints
 from tasks.inference import auto_backend, lip_sync
 from tasks.live.stream import CHUNK, LOOK_AHEAD_S, LiveStream, Portrait, StreamFrame, chunks
 from tasks.media import containers, decode, stream_writer
@@ -67,9 +67,7 @@ def run(
     p = lip_sync.face_params(sync.about, Path(checkpoint))
     with containers.readable(face):
         picture_HW3 = decode.read_image(Path(face))
-    portrait = Portrait(
-        picture_HW3, sync, p, Predictor(paths.LANDMARKS), None if box is None else np.array(box, np.float64)
-    )
+    portrait = Portrait(picture_HW3, sync, p, MeshPoints(), None if box is None else np.array(box, np.float64))
     sources = {"face": Path(face)} | ({"sound": Path(audio)} if audio != PIPE else {})
     came_from = c2pa_mark.about(Path(checkpoint), sync.about, sources)
     in_real_time = paced or audio == PIPE

@@ -22,7 +22,7 @@ from tasks.core.errors import UserError
 from tasks.dubbing import look, speaker
 from tasks.dubbing.blend import FaceBlender, as_array
 from tasks.features import audio
-from tasks.features.landmarks import Predictor
+from tasks.features.mesh_points import MeshPoints
 from tasks.inference.lip_sync import LipSync
 
 LAST_COLUMN = timing.first_column(0) + timing.WINDOW - 1  # of frame 0's window: 19
@@ -100,7 +100,7 @@ class Portrait:
     """
 
     def __init__(
-        self, picture_HW3: np.ndarray, sync: LipSync, p: FaceParams, predictor: Predictor,
+        self, picture_HW3: np.ndarray, sync: LipSync, p: FaceParams, predictor: MeshPoints,
         box_4: np.ndarray | None = None,
     ) -> None:  # fmt: skip
         seen = look.picture_face(picture_HW3, p, predictor, box_4)

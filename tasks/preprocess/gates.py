@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from model import av_offset, faces, head_pose, loudness, timing
+from model import head_mesh, loudness, timing
 from model.params import QualityParams
 from tasks.core.errors import Refusal
 from tasks.features.face_track import Track
@@ -60,13 +60,18 @@ class PictureStatistics:
         }
 
 
-def of_face(track: Track, landmarks_T682: np.ndarray, yaw_weights: np.ndarray) -> dict[str, float]:
-    yaw_T = np.abs(head_pose.yaw_deg(landmarks_T682, yaw_weights))[track.found_T]
+def of_face(track: Track, mesh_T4683: np.ndarray) -> dict[str, float]:
+    """Yaw without its sign, pitch (positive: down) and roll (positive: clockwise): medians."""
+    held_T = np.isfinite(mesh_T4683).all(axis=(1, 2))
+    pose_N3 = head_mesh.pose_deg(head_mesh.place(mesh_T4683[held_T]))
     return {
         "face_px": float(np.median(track.boxes_T4[:, 2] - track.boxes_T4[:, 0])),
         "num_faces": 1 + len(track.others_N4),
         "jump": track.jump,
-        "yaw_deg": float(np.median(yaw_T)),
+        "mesh_share": float(held_T.mean()),
+        "yaw_deg": float(np.median(np.abs(pose_N3[:, 0]))),
+        "pitch_deg": float(np.median(pose_N3[:, 1])),
+        "roll_deg": float(np.median(pose_N3[:, 2])),
     }
 
 
@@ -103,27 +108,6 @@ def steady_db(sound: np.ndarray) -> float:
     steady = np.minimum(np.partition(around, half, axis=-1)[..., half], strength)
     total = float((strength**2).sum())
     return float(10 * np.log10(max(float((steady**2).sum()) / total, 1e-9))) if total > 0 else loudness.FLOOR_DB
-
-
-def synchronised(
-    sound: np.ndarray, landmarks_T682: np.ndarray, limits: QualityParams
-) -> tuple[np.ndarray, dict[str, float]]:
-    """The sound, shifted to the mouth if the offset is clear, and the offsets measured before and after.
-
-    Shape: (640 T,), (T, 68, 2) -> (640 T,)
-    """
-    aperture_T = faces.aperture(landmarks_T682)
-    num_frames = len(aperture_T)
-    late, confidence = av_offset.offset(aperture_T, loudness.vowel_levels(sound, num_frames))
-    move = late if confidence >= limits.sync_confidence and abs(late) >= limits.offset_frames else 0
-    left = late
-    if move:
-        moved = np.zeros_like(sound)
-        shift = move * timing.SAMPLES_PER_FRAME
-        moved[max(-shift, 0) : len(sound) - max(shift, 0)] = sound[max(shift, 0) : len(sound) + min(shift, 0)]
-        sound = moved
-        left, _ = av_offset.offset(aperture_T, loudness.vowel_levels(sound, num_frames))
-    return sound, {"av_offset": late, "av_confidence": confidence, "av_moved": move, "av_left": left}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,8 @@ from aiortc.mediastreams import MediaStreamError
 
 from model.samples import NUM_MFCC
 from model.timing import WINDOW
-from tasks.core import paths
 from tasks.dubbing import overlay
-from tasks.features.landmarks import Predictor
+from tasks.features.mesh_points import MeshPoints
 from tasks.inference import auto_backend, lip_sync
 from tasks.live.delay import DELAY_S, Delay
 from tasks.live.stream import LOOK_AHEAD_S, LiveStream, Portrait, StreamFrame
@@ -52,7 +51,7 @@ def prepared(order: LiveOrder) -> Portrait:
     sync = auto_backend.lip_sync(checkpoint, order.backend)
     with containers.readable(order.picture.name):
         picture_HW3 = fitting(decode.read_image(order.picture))
-    portrait = Portrait(picture_HW3, sync, lip_sync.face_params(sync.about, checkpoint), Predictor(paths.LANDMARKS))
+    portrait = Portrait(picture_HW3, sync, lip_sync.face_params(sync.about, checkpoint), MeshPoints())
     if order.label:
         portrait.picture_HW3 = overlay.labelled(portrait.picture_HW3, order.label)
     return portrait
