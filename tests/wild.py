@@ -1,6 +1,6 @@
 """How many inputs hypothesis invents for each edge: some seconds of it in the suite.
 
-LIPGAN_FUZZ=3000 python -m pytest -k "any_" tests      for a minute or more
+LIPGAN_FUZZ: how many; `make fuzz` takes 2000, a minute or more
 """
 
 import os

@@ -48,4 +48,8 @@ def run(args: argparse.Namespace) -> None:
 
         show(lrs2_trust.renew(p, args.trust))
         return
+    from flows import preflight
+
+    folder = Path(p.corpus.folder) if p.corpus.name == "folder" else None
+    preflight.pipeline(folder) if args.command == "demo" else preflight.stage(args.command, folder)
     importlib.import_module(f"flows.{args.command}").run(p)

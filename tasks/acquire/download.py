@@ -51,7 +51,8 @@ class Rules:
 def fetch(url: str, out: Path, auth: httpx.Auth, rules: Rules) -> Path:
     """Fetch `url` into <out>.partial and return that path; the caller checks and renames it.
 
-    Errors: UserError with the server's answer; the bytes so far are kept, and the next call resumes.
+    Errors: UserError with the server's answer; the bytes so far are kept, and the next call resumes. Also for a whole
+    file that begins like a web page, or as no file of its ending does; it is deleted.
     """
     partial, note = out.with_name(f"{out.name}.partial"), out.with_name(f"{out.name}.partial.json")
     with _client(url, auth, rules) as client, bar(0, out.name, "B", _size(partial), scale=True) as shown:
@@ -66,6 +67,11 @@ def fetch(url: str, out: Path, auth: httpx.Auth, rules: Rules) -> Path:
                 raise RetryableError("the file on the server changed after the download; restarted")
 
         _persist(attempt, url, rules, lambda: _size(partial))
+    with partial.open("rb") as file:
+        why = http_answers.foreign(urlsplit(url).path, file.read(http_answers.HEAD_BYTES))
+    if why:
+        _drop(partial, note)
+        raise UserError(f"{url}: {why}")
     return partial
 
 

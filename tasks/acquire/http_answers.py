@@ -14,6 +14,14 @@ LONGEST_RETRY_AFTER_S = 3600.0
 NUMBER = re.compile(r"[0-9]{1,15}")
 PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s|html|head|body|\?xml|script|meta)", re.I)
 PAGE_TYPES = ("text/html", "application/xhtml+xml", "application/json")
+# ending -> where a file of that kind has which bytes
+MAGIC = (
+    (".zip", 0, (b"PK\x03\x04", b"PK\x05\x06")),
+    (".tar", 257, (b"ustar",)),
+    (".gz", 0, (b"\x1f\x8b",)),
+    (".tgz", 0, (b"\x1f\x8b",)),
+)
+HEAD_BYTES = 512  # enough for `foreign`
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,16 @@ def check(response: httpx.Response, url: str) -> None:
 
 def no_file(kind: str) -> str:
     return f"a web page ({kind}) instead of the file; a login page? check user, password, host and path"
+
+
+def foreign(name: str, head: bytes) -> str:
+    """Why a file of this name cannot begin with these bytes; "" if it can."""
+    if is_page(head):
+        return no_file(f"it begins with {head[:15]!r}")
+    for ending, at, magics in MAGIC:
+        if name.endswith(ending) and head[at : at + len(magics[0])] not in magics:
+            return f"no {ending[1:]} begins with {head[:15]!r}; check host and path"
+    return ""
 
 
 def is_page(head: bytes) -> bool:

@@ -58,8 +58,8 @@ def demand_kind(p: Params, name: str, path: Path) -> None:
     """Errors: UserError if a file cannot be that list or part: a web page, no list's lines, no tar's first header."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    if http_answers.is_page(head):
-        raise UserError(f"{name}: {http_answers.no_file(f'it begins with {head[:15]!r}')}")
+    if why := http_answers.foreign(name, head):
+        raise UserError(f"{name}: {why}")
     if name.endswith(".txt"):
         lines = head.decode("utf-8", "replace").splitlines()
         if not lines or not lrs2_lists.NAME.fullmatch((lines[0].split() or [""])[0]):

@@ -25,6 +25,8 @@ class Refusal(Exception):
 # reason -> meaning; a reason once in use keeps its meaning
 REASONS = {
     "not_a_video": "the file's name does not end like a video's",
+    "hidden": "its name begins with a dot",
+    "not_a_file": "it is a link to nothing, a pipe, a socket or a device",
     "empty_file": "the file has no bytes",
     "missing": "a list names the clip, but the source does not contain it",
     "not_listed": "the source contains the file, but no list names it",

@@ -9,7 +9,7 @@ from tasks.media import containers, decode
 
 KINDS = {"face": "a video or a picture", "sound": "a sound or a video"}
 MAX_PIXELS = 4096 * 2304  # of a video; photographs are made that small when they are read
-NAME_LETTERS = 60
+NAME_BYTES = 100  # of a name without its suffix: with what is added to it, it stays a name that a disk takes
 FOLDER = re.compile(r"(?<![\w:/])/(?:[^\s/:'\"]+/)+")  # /a/b/ of /a/b/c.mp4; not the slashes of models:/lipgan@champion
 
 
@@ -39,7 +39,9 @@ def safe_name(name: str) -> str:
     """The file's own name without anything that has a meaning to a file system; its suffix gives the format."""
     plain = re.sub(r"[^\w.-]+", "_", Path(name.replace("\\", "/")).name).lstrip(".-")
     stem, suffix = Path(plain).stem, Path(plain).suffix.lower()
-    return f"{stem[:NAME_LETTERS] or 'file'}{suffix[:8]}"
+    stem = stem.encode("utf-8", "ignore")[:NAME_BYTES].decode("utf-8", "ignore")
+    suffix = suffix if suffix.isascii() else ""
+    return f"{stem or 'file'}{suffix[:8]}"
 
 
 def check(path: Path, kind: str, limits: Limits) -> float:

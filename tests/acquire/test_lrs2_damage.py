@@ -191,6 +191,16 @@ def test_an_answer_that_is_no_file_is_refused_by_its_head(tmp_path, log_in, head
         assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("name", "right"), [("a.zip", b"PK\x03\x04"), ("a.tar", b"\0" * 257 + b"ustar"), ("b", b"")])
+def test_a_file_that_begins_as_none_of_its_ending_does_is_refused_and_dropped(tmp_path, log_in, name, right):  # noqa: F811
+    with serving({name: right + b"1" * 999}) as server:
+        assert download.fetch(f"{server.host}/{name}", tmp_path / name, auth(), rules()).is_file()
+        server.files[name] = b"  <HTML><body>log in</body>" if name == "b" else b"?" * 999
+        with pytest.raises(UserError, match=r"no zip begins|no tar begins|a web page"):
+            download.fetch(f"{server.host}/{name}", tmp_path / f"2{name}", auth(), rules())
+        assert not list(tmp_path.glob("2*"))
+
+
 def test_a_first_part_that_is_no_tar_and_a_short_part_are_refused(workspace, log_in):  # noqa: F811
     archive = small()
     with serving(archive.served()) as server:
