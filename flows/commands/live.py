@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> None:
 
 def serve(args: argparse.Namespace) -> None:
     from tasks.core.errors import UserError
+    from tasks.core.files import demand_file
     from tasks.core.progress import say
     from tasks.media import containers, decode
     from tasks.serving import choices, live_sessions, server
@@ -65,11 +66,9 @@ def serve(args: argparse.Namespace) -> None:
 
     if why := live_sessions.missing():
         raise UserError(why)
-    face = Path(args.face)
-    try:
+    face = demand_file(args.face)
+    with containers.readable(face):
         decode.read_image(face)
-    except (OSError, containers.MediaError) as error:
-        raise UserError(f"{face}: no picture can be read") from error
     with JobQueue(faces={face.name: face}, backend=choices.backend(args.backend)) as queue:
         say(f"live: http://127.0.0.1:{args.port}/live  (Ctrl-C ends it)")
         server.serve(queue, "127.0.0.1", args.port)
