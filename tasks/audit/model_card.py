@@ -18,7 +18,7 @@ SHOWN = {
     "ssim": "SSIM",
 }
 PREDICTOR = "models/landmarks.dat"  # of commits before the face mesh
-LIPS = "released/lips.safetensors"
+LIPS, MOTION = "released/lips.safetensors", "released/motion.safetensors"
 ROWS = ("right_audio", "wrong_audio", "moved_audio", "silence", "frozen_mouth", "real_video")
 RECORDINGS = (
     "recordings of people, whose faces and voices are personal data; a video can be withdrawn "
@@ -64,12 +64,14 @@ hash in this card, `python -m flows audit --export DIR` writes the card again.
 
 
 def mouths(case: Case) -> str:
-    """What located the lips in the data, by the stages of the commit."""
+    """What located the lips in the data and measured its A/V offsets, by the stages of the commit."""
     if "landmarks" in case.lock:
         return f"mouths read by a predictor trained on rendered heads, md5 `{case.lock['landmarks'].outs[PREDICTOR]}`"
+    deps = case.lock["preprocess"].deps
+    offsets = f"; A/V offsets by the motion network {MOTION}, md5 `{deps[MOTION]}`" if MOTION in deps else ""
     return (
         f"mouths read by {mesh_model.ATTRIBUTION} ({mesh_model.LICENCE}), sha256 `{mesh_model.SHA256}`, and the lip "
-        f"refiner {LIPS}, md5 `{case.lock['preprocess'].deps[LIPS]}`"
+        f"refiner {LIPS}, md5 `{deps[LIPS]}`{offsets}"
     )
 
 

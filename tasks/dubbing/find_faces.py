@@ -30,16 +30,22 @@ def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folde
         else:
             if box is not None:
                 raise UserError("--box is for pictures; in a video choose the face by --speaker x,y@seconds")
-            info = decode.probe(face)
-            total = max(1, round(info.duration_s * (info.fps or timing.FPS)))
-            with contextlib.closing(native_rate.pictures(face)) as pictures:
-                seen = look.look(counted(ahead(pictures, 4), total, "finding faces"), p, points)
+            seen = in_video(face, p, points)
+            if not seen.faces:
+                seen = in_video(face, p, points, look.EASIER)
     if not seen.faces:
         searched = "the picture" if decode.is_image(face) else f"{len(seen.times_s)} frames"
         advice = "; or give its position with --box" * decode.is_image(face)
         raise UserError(f"{face}: no face found in {searched}; it must be frontal and upright{advice}")
     work_folder.save(kept, seen)
     return seen
+
+
+def in_video(face: Path, p: FaceParams, points: Points, threshold: float = 0.0) -> Seen:
+    info = decode.probe(face)
+    total = max(1, round(info.duration_s * (info.fps or timing.FPS)))
+    with contextlib.closing(native_rate.pictures(face)) as pictures:
+        return look.look(counted(ahead(pictures, 4), total, "finding faces"), p, points, threshold)
 
 
 def read_told(face: Path) -> np.ndarray:

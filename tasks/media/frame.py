@@ -19,6 +19,7 @@ from tasks.media.encode import ACCURATE, BT601, colour_matrix
 UNSPECIFIED = 2  # matrix coefficients in ISO/IEC 23091-2
 REACH_PX = 8  # the reach of the colour planes' filter; even, so that the filter keeps its phase
 PLANAR = "yuv420p"
+NEARLY = 0.02  # pixels this near to square are taken as they are: 853 x 480 says 1280:1279, and nobody sees it
 LIKE_BT601, FULL_RANGE = (5, BT601), 2  # matrices that are BT.601's, and the range, in ISO/IEC 23091-2
 # limited range stretched to JPEG's YCbCr, which OpenCV converts to RGB three times as fast as swscale does BT.601
 LUMA = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
@@ -48,17 +49,22 @@ class Geometry:
     @property
     def shown_wh(self) -> tuple[int, int]:
         """Upright, in square pixels: the shorter way of the pixels is enlarged, so that no detail is lost."""
-        (width, height), aspect = self.upright_wh, self.upright_aspect
+        (width, height), aspect = self.upright_wh, _stretch(self.upright_aspect)
         return (round(width * aspect), height) if aspect >= 1 else (width, round(height / aspect))
 
 
 def squeezed(picture_HW3: np.ndarray, aspect: Fraction) -> np.ndarray:
     """A picture in square pixels, in those of another shape: undoes `Geometry.shown_wh`."""
-    if aspect == 1:
+    stretch = _stretch(aspect)
+    if stretch == 1:
         return picture_HW3
     height, width = picture_HW3.shape[:2]
-    size_wh = (round(width / aspect), height) if aspect > 1 else (width, round(height * aspect))
+    size_wh = (round(width / stretch), height) if stretch > 1 else (width, round(height * stretch))
     return cv2.resize(picture_HW3, size_wh, interpolation=cv2.INTER_AREA)
+
+
+def _stretch(aspect: Fraction) -> Fraction:
+    return Fraction(1) if 1 - NEARLY < aspect < 1 + NEARLY else aspect
 
 
 class Picture:
@@ -67,6 +73,7 @@ class Picture:
     def __init__(self, frame: av.VideoFrame, geometry: Geometry) -> None:
         self._frame, self.geometry = frame, geometry
         self.shape = (*geometry.shown_wh[::-1], 3)
+        self._shown_HW3: np.ndarray | None = None  # kept where pixels had to be made square: no part can be made alone
 
     @property
     def time_s(self) -> float | None:
@@ -75,15 +82,18 @@ class Picture:
 
     @property
     def nbytes(self) -> int:
-        """Memory that the picture takes."""
-        return sum(plane.line_size * plane.height for plane in self._frame.planes)
+        """Memory that the picture takes, read or not."""
+        shown = 0 if self._has_square_pixels() else self.shape[0] * self.shape[1] * 3
+        return shown + sum(plane.line_size * plane.height for plane in self._frame.planes)
 
     def __getitem__(self, at: tuple[slice, slice]) -> np.ndarray:
         """Rows and columns, as a copy.  Shape: -> (rows, columns, 3) uint8 RGB"""
         (top, bottom, _), (left, right, _) = (cut.indices(n) for cut, n in zip(at, self.shape, strict=False))
         rows, columns = (top, max(top, bottom)), (left, max(left, right))
         shown_hw, orientation = (self.shape[0], self.shape[1]), self.geometry.orientation
-        if not self._is_planar() or self.geometry.shown_wh != self.geometry.upright_wh:
+        if not self._has_square_pixels():
+            return self._squared()[slice(*rows), slice(*columns)].copy()
+        if not self._is_planar():
             return np.ascontiguousarray(self.rgb()[slice(*rows), slice(*columns)])
         part = self._part(*upright.stored_part(rows, columns, shown_hw, orientation))
         return np.ascontiguousarray(upright.upright(part, orientation))
@@ -106,6 +116,14 @@ class Picture:
 
     def rgb(self) -> np.ndarray:
         """The whole picture as it is shown.  Shape: -> (H, W, 3) uint8"""
+        return self._upright() if self._has_square_pixels() else self._squared().copy()
+
+    def _squared(self) -> np.ndarray:
+        if self._shown_HW3 is None:
+            self._shown_HW3 = cv2.resize(self._upright(), self.geometry.shown_wh, interpolation=cv2.INTER_CUBIC)
+        return self._shown_HW3
+
+    def _upright(self) -> np.ndarray:
         frame, geometry = self._frame, self.geometry
         if self._is_planar() and self._is_usual():
             whole = _of_planes(frame, 0, frame.height, 0, frame.width)
@@ -113,10 +131,7 @@ class Picture:
             whole = self._rgb(_cut(frame, 0, frame.height, 0, frame.width), *geometry.stored_wh)
         else:
             whole = self._rgb(frame, *geometry.stored_wh)
-        shown = np.ascontiguousarray(upright.upright(whole, geometry.orientation))
-        if geometry.shown_wh == geometry.upright_wh:
-            return shown
-        return cv2.resize(shown, geometry.shown_wh, interpolation=cv2.INTER_CUBIC)
+        return np.ascontiguousarray(upright.upright(whole, geometry.orientation))
 
     def is_coded(self) -> bool:
         """Whether its planes have the form that `coded` gives to RGB: encoded as they are, no conversion loses
@@ -141,7 +156,7 @@ class Picture:
 
         Shape: left, top even; patch (H, W, 3) uint8 RGB and (H, W) bool: which of its pixels to use, H and W even
         """
-        if self.geometry.shown_wh != self.geometry.stored_wh:
+        if not self._has_square_pixels():
             left, top, patch_HW3, changed_HW = self._squeezed(left, top, patch_HW3, changed_HW)
         whole = self.frame()
         height, width = changed_HW.shape
@@ -193,6 +208,9 @@ class Picture:
             return stored
         share = stored[..., 3:] / np.float32(255)
         return np.rint(stored[..., :3] * share + 255 * (1 - share)).astype(np.uint8)
+
+    def _has_square_pixels(self) -> bool:
+        return self.geometry.shown_wh == self.geometry.upright_wh
 
     def _is_planar(self) -> bool:
         frame = self._frame

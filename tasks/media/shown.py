@@ -4,10 +4,10 @@ them from here; HDR, which would look washed out, is refused.
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
-from av.buffer import Buffer
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -52,12 +52,10 @@ def geometry_of(frame: av.VideoFrame, stream: VideoStream) -> Geometry:
 def orientation(frame: av.VideoFrame) -> int:
     """Which of the transforms of tasks.media.upright makes the frame upright, by its display matrix."""
     try:
-        matrix = frame.side_data.get("DISPLAYMATRIX")
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:  # PyAV 18 knows no side data of FFmpeg 8, as of spatial videos; it gives their turn all the same
         return upright.of_quarters(round(frame.rotation / 90))
-    return (
-        upright.of_matrix(np.frombuffer(bytes(matrix), np.int32)) if isinstance(matrix, Buffer) else upright.AS_STORED
-    )
+    return upright.AS_STORED if matrix is None else upright.of_matrix(np.frombuffer(matrix, np.int32))
 
 
 def demand_video(container: InputContainer) -> VideoStream:

@@ -77,9 +77,11 @@ def read(source: Source) -> np.ndarray:
 
 
 def _fitting(width: int, height: int) -> tuple[int, int]:
-    """The size in the same shape that has at most MAX_PIXELS."""
+    """The size in the same shape that has at most MAX_PIXELS, even as H.264 wants it."""
     scale = min(1.0, (MAX_PIXELS / (width * height)) ** 0.5)
-    return (width, height) if scale == 1 else (max(1, int(width * scale)), max(1, int(height * scale)))
+    if scale == 1:
+        return width, height
+    return max(2, int(width * scale) // 2 * 2), max(2, int(height * scale) // 2 * 2)
 
 
 @contextlib.contextmanager
@@ -116,16 +118,31 @@ def _demand_readable(image: Image.Image, file: BinaryIO) -> None:
         raise MediaError("unreadable", f"the picture is {image.width} x {image.height}; {most}")
     if image.format == "TIFF" and DNG in getattr(image, "tag_v2", {}):
         raise MediaError("unreadable", "a camera's raw data (DNG) is not read; export it as JPEG or HEIC")
+    if image.format == "HEIF" and not _is_whole(file):  # libheif gives a picture with holes in it
+        raise MediaError("truncated", "it ends before the picture does")
     if image.format in ("HEIF", "AVIF") and (transfer := _hdr_transfer(file)):
         raise MediaError("hdr", f"the picture is HDR ({transfer}); convert it to SDR first")
 
 
+def _is_whole(file: BinaryIO) -> bool:
+    """Whether all boxes of the file end within it."""
+    at, length = 0, file.seek(0, io.SEEK_END)
+    while at + 8 <= length:
+        file.seek(at)
+        size = int.from_bytes(file.read(4), "big")
+        if size == 1:
+            file.seek(at + 8)
+            size = int.from_bytes(file.read(8), "big")
+        if size < 8:
+            return size == 0  # up to the file's end
+        at += size
+    return at <= length
+
+
 def _hdr_transfer(file: BinaryIO) -> str | None:
     """PQ or HLG, if the colours of the file's main picture are named so."""
-    at = file.tell()
     file.seek(0)
     head = file.read(1 << 16)  # the boxes with the properties lie in front of the pictures
-    file.seek(at)
     box = head.find(b"colrnclx")
     return HDR_TRANSFERS.get(int.from_bytes(head[box + 10 : box + 12], "big")) if box >= 0 else None
 

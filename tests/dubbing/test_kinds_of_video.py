@@ -73,7 +73,7 @@ def video(
 
 def outcome(content, tools, extension="mp4"):
     """The reason of each piece, or that it was kept; once, where all have the same."""
-    [*pieces] = preprocess.read_clip({extension: content, "json": b"{}"}, P.faces, P.quality, tools)
+    [*pieces] = preprocess.read_clip({extension: content, "json": b'{"source": "a"}'}, P.faces, P.quality, tools)
     assert pieces
     words = []
     for one in pieces:
@@ -140,7 +140,7 @@ def test_a_face_in_wide_pixels_is_cut_as_wide_as_it_is_high(talking):
     frames, sound, tools = talking
     thin = {"has": {"sample_aspect_ratio": Fraction(64, 45)}}
     square, wide = (
-        next(iter(preprocess.read_clip({"mp4": content, "json": b"{}"}, P.faces, P.quality, tools))).clip
+        next(iter(preprocess.read_clip({"mp4": content, "json": b'{"source": "a"}'}, P.faces, P.quality, tools))).clip
         for content in (video(frames, sound), video(np.stack([narrow(one) for one in frames]), sound, **thin))
     )
     eyes, chins = ([clip.landmarks_T682[:, k] for clip in (square, wide)] for k in (slice(36, 48), 8))

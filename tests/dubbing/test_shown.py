@@ -106,7 +106,7 @@ def test_a_large_photograph_is_made_smaller_and_this_is_said(trained, capsys):
         ("picture-exif-2-mirrored.jpg", (640, 640), 2),
         ("picture-exif-5-mirrored.jpg", (640, 640), 5),
         ("photo-heic-tile-grid.heic", (768, 1024), 1),
-        ("picture-12-megapixels.jpg", (2660, 3547), 1),
+        ("picture-12-megapixels.jpg", (2660, 3546), 1),
         ("picture-animated.webp", (320, 320), 1),
         ("video-anamorphic-pal-16x9.mp4", (576, 1024), 1),
         ("video-recorder-without-duration.webm", None, 1),

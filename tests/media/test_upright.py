@@ -78,8 +78,9 @@ def test_a_number_that_is_no_orientation_leaves_the_picture(number):
         ((72, 48), Fraction(8, 9), 1, (72, 54)),
         ((72, 58), Fraction(64, 45), 6, (58, 102)),
         ((72, 58), Fraction(1000, 1), 1, (72, 58)),
+        ((720, 58), Fraction(1280, 1279), 1, (720, 58)),
     ],
-    ids=["wide pixels", "tall pixels", "wide pixels on their side", "damaged"],
+    ids=["wide pixels", "tall pixels", "wide pixels on their side", "damaged", "nearly square"],
 )
 def test_pictures_have_square_pixels(size_wh, aspect, orientation, shown_wh, tmp_path):
     stored = cv2.resize(COARSE, size_wh, interpolation=cv2.INTER_CUBIC)
