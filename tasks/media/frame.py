@@ -24,11 +24,11 @@ COLOUR = np.clip(np.round((np.arange(256) - 128) * 255 / 224 + 128), 0, 255).ast
 class Picture:
     """One frame of a video, as decoded.
 
-    size: (width, height) to scale to, as stored, before any rotation
+    size: (width, height) to scale to, as stored, before any rotation.  own: no decoder holds the planes, too
     """
 
-    def __init__(self, frame: av.VideoFrame, size: tuple[int, int]) -> None:
-        self._frame, self._size = frame, size
+    def __init__(self, frame: av.VideoFrame, size: tuple[int, int], own: bool = False) -> None:
+        self._frame, self._size, self._own = frame, size, own
         self._turns = round(frame.rotation / 90)
         width, height = size if self._turns % 2 == 0 else size[::-1]
         self.shape = (height, width, 3)
@@ -84,24 +84,25 @@ class Picture:
         )
 
     def frame(self) -> av.VideoFrame:
-        """A copy of its planes, to be encoded."""
-        return _cut(self._frame, 0, self._frame.height, 0, self._frame.width)
+        """Its planes, to be encoded; a copy where a decoder holds them, too."""
+        return self._frame if self._own else _cut(self._frame, 0, self._frame.height, 0, self._frame.width)
 
     def patched(self, left: int, top: int, patch_HW3: np.ndarray, changed_HW: np.ndarray) -> "Picture":
         """This picture with some pixels replaced; if it `is_coded`, all other pixels keep their exact values.
 
         Shape: left, top even; patch (H, W, 3) uint8 RGB and (H, W) bool: which of its pixels to use, H and W even
         """
-        whole = self.frame()
+        whole = _cut(self._frame, 0, self._frame.height, 0, self._frame.width)
         height, width = changed_HW.shape
         assert left % 2 == top % 2 == height % 2 == width % 2 == 0, (left, top, height, width)
-        anywhere_HW = changed_HW.reshape(height // 2, 2, width // 2, 2).any(axis=(1, 3))
+        of_two_rows = changed_HW[::2] | changed_HW[1::2]
+        anywhere_HW = of_two_rows[:, ::2] | of_two_rows[:, 1::2]
         planes = zip(coded(patch_HW3, whole.height).planes, whole.planes, (1, 2, 2), strict=True)
         for source, target, step in planes:
             low_y, low_x, num_y, num_x = top // step, left // step, height // step, width // step
             place = _rows(target)[low_y : low_y + num_y, low_x : low_x + num_x]
             np.copyto(place, _rows(source)[:num_y, :num_x], where=changed_HW if step == 1 else anywhere_HW)
-        return Picture(whole, self._size)
+        return Picture(whole, self._size, own=True)
 
     def small(self, width: int, height: int) -> np.ndarray:
         """A grey thumbnail, as stored.  Shape: -> (height, width) uint8"""

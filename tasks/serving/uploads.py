@@ -7,7 +7,7 @@ from pathlib import Path
 from tasks.core.errors import UserError
 from tasks.media import containers, decode
 
-KINDS = {"face": "a video or a picture", "sound": "a sound or a video"}
+KINDS = {"face": "a video or a picture", "sound": "a sound or a video", "library": "a video"}
 MAX_PIXELS = 3840 * 2160  # of a picture: a small file may hold a huge one
 NAME_LETTERS = 60
 FOLDER = re.compile(r"(?<![\w:/])/(?:[^\s/:'\"]+/)+")  # /a/b/ of /a/b/c.mp4; not the slashes of models:/lipgan@champion
@@ -51,11 +51,11 @@ def check(path: Path, kind: str, limits: Limits) -> float:
         info = decode.probe(path)
     except containers.MediaError as error:
         raise UserError(f"{path.name} is not {KINDS[kind]} that can be read here ({error.detail})") from error
-    if kind == "face" and not info.has_video:
+    if kind != "sound" and not info.has_video:
         raise UserError(f"{path.name} has no picture in it; {KINDS[kind]} is wanted")
     if kind == "sound" and not info.has_sound:
         raise UserError(f"{path.name} has no sound in it; {KINDS[kind]} is wanted")
-    if kind == "face" and info.width * info.height > MAX_PIXELS:
+    if kind != "sound" and info.width * info.height > MAX_PIXELS:
         raise UserError(f"{path.name} is {info.width} x {info.height}; the limit here is 3840 x 2160")
     duration_s = 0.0 if kind == "face" and decode.is_image(path) else info.duration_s
     if duration_s > limits.media_s:
