@@ -45,7 +45,7 @@ def main() -> None:
         nothing_s = time.monotonic() - began
         first = outs(clone)
         environment["LIPGAN_CACHE"] = str(clone / "empty-cache")
-        for stage in ("acquire", "landmarks", "preprocess"):
+        for stage in ("acquire", "preprocess"):
             run([python, "-m", "flows", stage], clone, environment)
         second = outs(clone)
         panel = json.loads((clone / "reports/metrics.json").read_text())
@@ -109,8 +109,6 @@ def outs(clone: Path) -> dict[str, str]:
     files = [
         *sorted((clone / "data").rglob("*.tar")),
         *sorted((clone / "data").glob("*.parquet")),
-        clone / "models/landmarks.dat",
-        clone / "models/yaw.json",
     ]
     return {str(file.relative_to(clone)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 

@@ -17,7 +17,7 @@ from tasks.core import paths
 from tasks.dubbing import separate
 from tasks.evaluate.raw_clips import RawClips
 from tasks.features import audio
-from tasks.features.landmarks import Predictor
+from tasks.features.mesh_points import MeshPoints
 from tasks.inference import lip_sync, mouth_score
 from tasks.loading.clips import Clips
 
@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, default=10)
     args = parser.parse_args()
-    sync, predictor = lip_sync.LipSync(paths.GENERATOR, "torch"), Predictor(paths.LANDMARKS)
+    sync, predictor = lip_sync.LipSync(paths.GENERATOR, "torch"), MeshPoints()
     clips, raw = Clips(paths.INDEX, paths.SHARDS, "test"), RawClips(paths.CLIPS, paths.RAW)
     scores: dict[str, dict[str, list[float]]] = {}
     for number in range(min(args.clips, len(clips))):

@@ -28,7 +28,7 @@ from model.generator import Generator
 from tasks.core import paths
 from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
-from tasks.features.landmarks import Predictor
+from tasks.features.mesh_points import MeshPoints
 from tasks.inference import backends, checkpoints, int8, lip_sync
 from tasks.inference.lip_sync import LipSync
 from tasks.live import file as live_file
@@ -65,7 +65,7 @@ def only(face: Path, sound: Path, checkpoint: Path, out: Path, backend: str) -> 
     """First the work alone, then the stream with its encoder in real time."""
     sync = LipSync(checkpoint, backend, int8.onnx_file(checkpoint) if backend in backends.INT8 else None)
     p = lip_sync.face_params(sync.about, checkpoint)
-    portrait = Portrait(decode.read_image(face), sync, p, Predictor(paths.LANDMARKS))
+    portrait = Portrait(decode.read_image(face), sync, p, MeshPoints())
     window_FW = np.zeros((12, 35), np.float32)
     for _ in range(5):
         portrait.frame(0, window_FW)

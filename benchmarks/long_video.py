@@ -2,8 +2,8 @@
 
     python -m benchmarks.long_video --minutes 1 3
 
-Each length is acquired (copied into a raw shard, hashed) and preprocessed in a separate process, in a project folder
-with models/landmarks.dat and models/yaw.json; peak RSS is the kernel's. The video is 8 s of a rendered speaker enlarged
+Each length is acquired (copied into a raw shard, hashed) and preprocessed in a separate process; peak RSS is the
+kernel's. The video is 8 s of a rendered speaker enlarged
 to 1920 x 1080, its packets repeated. Results: benchmarks/results/long_video.json
 """
 

@@ -6,7 +6,7 @@ late.
 
 import numpy as np
 
-QUALITY_VERSION = 3  # of this module, loudness and head_pose: raise it when a figure changes; it is in the unit keys
+QUALITY_VERSION = 3  # of this module, loudness and head_mesh: raise it when a figure changes; it is in the unit keys
 
 MAX_OFFSET = 12  # frames, the largest offset searched
 RIVAL_FRAMES = 3  # peaks nearer than this count as one

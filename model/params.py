@@ -62,6 +62,7 @@ class AcquireParams:
     stall_s: Annotated[float, Range(0.05, 3600)]  # without data for this long, the download reconnects and resumes
     max_failures: Annotated[int, Range(1, 1000)]  # in a row without progress
     backoff_s: Annotated[float, Range(0, 3600)]  # after the first failure; doubles up to 10 minutes
+    max_missing: Share  # of the clips that the corpus lists; more missing is an error, not a row each
 
     def __post_init__(self) -> None:
         if self.raw != LOCAL and (not self.raw.startswith("s3://") or self.raw == "s3://" or "@" in self.raw):
@@ -74,6 +75,8 @@ class CorpusParams:
     size: Literal["demo", "large", "tiny"]
     folder: str
     licence: str
+    persons: Literal["folder", "video"]
+    split_by: Literal["person", "video"]
     val_share: Share
     test_share: Share
     lrs2: Lrs2Params
@@ -85,17 +88,13 @@ class CorpusParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LandmarkParams:
-    num_identities: Annotated[int, Range(10, 100_000)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FaceParams:
     size: Annotated[int, Range(96, 192, 96)]  # px, side of the square crop
     choose: Literal["largest", "central"]
     detection: Literal["keyframes", "reference"]
     key_every: Annotated[int, Range(1, 100)]  # frames; keyframes only
     detect_px: Annotated[int, Range(160, 10_000)]  # px, long side
+    mesh: bool
     smooth_frames: Annotated[int, Range(1, 99)]  # odd
     min_found: Share
     min_frames: Annotated[int, Range(2, 15_000)]
@@ -368,7 +367,6 @@ class Params:
     seed: Annotated[int, Range(0, 2**31)]
     corpus: CorpusParams
     acquire: AcquireParams
-    landmarks: LandmarkParams
     faces: FaceParams
     quality: QualityParams
     model: ModelParams

@@ -17,7 +17,6 @@ from filelock import FileLock
 from tasks.acquire import stage as acquire
 from tasks.core import config, paths
 from tasks.expert import stage as expert
-from tasks.landmarks import stage as landmarks_stage
 from tasks.preprocess import stage as preprocess
 from tasks.storage import index, shards, unit_cache
 from tasks.tracking import runs as tracking
@@ -35,7 +34,6 @@ TINY = {
     "model.generator": "lipgan",
     "corpus.size": "tiny",
     "corpus.num_shards": {"train": 2, "val": 1, "test": 1, "hard": 1, "pretrain": 1},
-    "landmarks.num_identities": 30,
     "faces.min_frames": 12,
     "expert.num_steps": 4,
     "expert.clips_per_batch": 2,
@@ -140,14 +138,13 @@ def built_once(tmp_path_factory, name, build):
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory):
-    """The tiny corpus after acquire, landmarks and preprocess. Read it, do not write to it."""
+    """The tiny corpus after acquire and preprocess. Read it, do not write to it."""
 
     def build(folder):
         (folder / "params.yaml").write_text(params_text(TINY))
         with inside(folder):
             p = config.load(Path("params.yaml"))
             run_acquire(p)
-            landmarks_stage.run(p)
             run_preprocess(p)
 
     return built_once(tmp_path_factory, "tiny", build)
@@ -226,7 +223,7 @@ def committed_folder(tiny_folder, tmp_path_factory):
 
     def build(folder):
         shutil.copytree(tiny_folder, folder, symlinks=True, dirs_exist_ok=True)
-        for room in ("flows", "tasks", "model"):
+        for room in ("flows", "tasks", "model", "released"):
             shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
         for name in (".gitignore", ".dvcignore", "requirements.lock", "withdrawals.csv"):
             shutil.copy(ROOT / name, folder / name)

@@ -17,7 +17,7 @@ from tasks.core import paths
 from tasks.evaluate import conditions
 from tasks.evaluate.measure import Meters, measure, reference_of
 from tasks.evaluate.raw_clips import RawClips
-from tasks.features.landmarks import Predictor
+from tasks.features.mesh_points import MeshPoints
 from tasks.inference.sync_meter import SyncMeter
 from tasks.loading.clips import Clips
 
@@ -102,7 +102,7 @@ def test_every_corpus_of_the_schema_is_one_that_acquire_knows():
 
 def test_every_metric_is_measured_and_every_figure_is_a_metric(trained):
     clips, raw = Clips(paths.INDEX, paths.SHARDS, "test"), RawClips(paths.CLIPS, paths.RAW)
-    meters = Meters(Predictor(paths.LANDMARKS), max_lag=7, expert=SyncMeter())
+    meters = Meters(MeshPoints(), max_lag=7, expert=SyncMeter())
     to = reference_of(clips[0], clips.keys[0], meters, raw)
     record = measure("right_audio", conditions.late(clips[0].faces_TSS3, 2), to, meters)
     assert {name for name, metric in METRICS.items() if not metric.optional} - set(record) == set()

@@ -1,6 +1,7 @@
 """`dub`: make a face say new words."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from flows.commands import BACKEND, CHECKPOINT, LIBRARY, add_generator, command
@@ -79,6 +80,9 @@ def add_output(group: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from flows import preflight
+
+    preflight.dub(Path(args.out), [args.face, args.audio], signs=not args.lossless)
     from tasks.dubbing import batch, dub
     from tasks.dubbing.options import Options
     from tasks.tracking import registry

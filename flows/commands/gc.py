@@ -27,7 +27,6 @@ def run(args: argparse.Namespace) -> None:
     from tasks.acquire import stage as acquire
     from tasks.core import config
     from tasks.core.progress import say
-    from tasks.landmarks import stage as landmarks
     from tasks.preprocess import stage as preprocess
     from tasks.storage import unit_gc
 
@@ -36,7 +35,6 @@ def run(args: argparse.Namespace) -> None:
     p = config.load(args.params)
     plans = {
         "acquire": lambda: acquire.plan(p)[0],
-        "landmarks": lambda: [*landmarks.plan(p)[0], landmarks.plan(p)[1]],
         "preprocess": lambda: preprocess.plan(p)[0],
     }
     say(unit_gc.run(plans, args.days, args.dry_run))

@@ -1,6 +1,8 @@
 """`live`: a picture or video speaks in real time."""
 
 import argparse
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from flows.commands import BACKEND, CHECKPOINT, LIBRARY, add_generator, command
@@ -10,7 +12,7 @@ def add(commands: Any) -> None:
     live = command(
         commands,
         "live",
-        "make a picture or video speak in real time: microphone, pipe or file",
+        "make a face speak in real time: microphone, pipe or file",
         run,
         what="Make a person speak in real time: audio in as it is spoken, frames out at 25 a second. Of a video the "
         "first 8 s are shown, forwards and backwards; with lipgan, its first frame. The audio is "
@@ -40,10 +42,13 @@ def run(args: argparse.Namespace) -> None:
     from tasks.dubbing.options import Options
     from tasks.tracking import registry
 
+    if not args.serve and not (args.audio and args.out):
+        raise UserError("live needs --audio and --out, or --serve for a browser with a microphone")
+    from flows import preflight
+
+    preflight.dub(Path(tempfile.gettempdir()) / "live" if args.serve or args.out == "-" else Path(args.out), [])
     if args.serve:
         return serve(args)
-    if not (args.audio and args.out):
-        raise UserError("live needs --audio and --out, or --serve for a browser with a microphone")
     from tasks.live import file as live_file
 
     names = ("generator", "strength", "backend", "box")
@@ -55,8 +60,6 @@ def run(args: argparse.Namespace) -> None:
 
 
 def serve(args: argparse.Namespace) -> None:
-    from pathlib import Path
-
     from tasks.core.errors import UserError
     from tasks.core.progress import say
     from tasks.live import speakers

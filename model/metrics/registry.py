@@ -13,7 +13,7 @@ import numpy as np
 
 from model.metrics.picture import RATIO_CAP
 
-PANEL_VERSION = 3  # raise it when a condition or metric changes its meaning: figures before and after do not compare
+PANEL_VERSION = 4  # raise it when a condition or metric changes its meaning: figures before and after do not compare
 MIN_PAIRS = 6  # with five clips even five wins of five have a probability of 1 in 16 by chance
 Z_95 = 1.959964  # deviations that hold 95 % of a normal distribution
 Group = Literal["time", "articulation", "picture", "motion"]

@@ -79,7 +79,8 @@ def _with_provenance(metadata: dict[str, Any], case: Case) -> dict[str, Any]:
     preprocess = case.lock["preprocess"]
     entities = [
         {"@type": "prov:Entity", "@id": path, "md5": preprocess.deps[path]}
-        for path in map(str, (paths.RAW, paths.CLIPS, paths.LANDMARKS))
+        for path in preprocess.deps
+        if not path.endswith(".py")
     ]
     agent = {"@type": "prov:SoftwareAgent", "@id": f"urn:git:{case.commit}", "name": "lipgan-pipeline"}
     activity = {

@@ -19,6 +19,7 @@ from tasks.storage.index import Row
 from tasks.tracking import runs as tracking
 
 CHECKPOINTS = (paths.GENERATOR, paths.DISCRIMINATORS)
+COMMITTED = ("flows/", "tasks/", "model/", "released/")  # deps that the commit itself holds
 TRACKED = (*git_revision.DECIDING, dvc_lock.LOCK, str(paths.TRAIN_RECORD))
 
 
@@ -63,7 +64,7 @@ def code(case: Case) -> Link:
 def stages(case: Case) -> Link:
     """Each stage's inputs are outputs of others, and its code and parameters are those of the commit."""
     outs = dvc_lock.outs_of(case.lock)
-    code_deps = sorted({dep for stage in case.lock.values() for dep in stage.deps if dep.endswith(".py")})
+    code_deps = sorted({dep for stage in case.lock.values() for dep in stage.deps if dep.startswith(COMMITTED)})
     contents = programs.git_contents([f"{case.commit}:{name}" for name in (*code_deps, str(paths.PARAMS), "dvc.yaml")])
     known = {
         name: files.md5_bytes(content)
@@ -81,7 +82,7 @@ def stages(case: Case) -> Link:
             now = outs.get(dep) or known.get(dep)
             if now and now != digest:
                 findings.append(f"stage {name}: ran with another {dep} (md5 {digest[:12]}, now {now[:12]})")
-            elif dep.endswith(".py") and not now:
+            elif dep.startswith(COMMITTED) and not now:
                 findings.append(f"stage {name}: ran with {dep}, which the commit does not have")
         for key, value in stage.params.items():
             if _value(params, key) != value:

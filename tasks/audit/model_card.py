@@ -6,6 +6,7 @@ from typing import Any
 from tasks.audit import evidence, links
 from tasks.audit.links import Case
 from tasks.core import paths
+from tasks.features import mesh_model
 from tasks.provenance import dvc_lock
 from tasks.storage import index
 
@@ -16,7 +17,9 @@ SHOWN = {
     "mouth_l1": "mouth L1",
     "ssim": "SSIM",
 }
-ROWS = ("right_audio", "wrong_audio", "silence", "frozen_mouth", "real_video")
+PREDICTOR = "models/landmarks.dat"  # of commits before the face mesh
+LIPS = "released/lips.safetensors"
+ROWS = ("right_audio", "wrong_audio", "moved_audio", "silence", "frozen_mouth", "real_video")
 RECORDINGS = (
     "recordings of people, whose faces and voices are personal data; a video can be withdrawn "
     "(`python -m flows withdraw`), but weights trained before cannot unlearn and are retired"
@@ -40,6 +43,7 @@ hash in this card, `python -m flows audit --export DIR` writes the card again.
 - corpora {", ".join(corpora)}, under: {"; ".join(licences)}
 - {len(kept)} training clips, {hours:.2f} hours, index md5 `{dvc_lock.out(case.lock, paths.INDEX)}`
 - {people}
+- {mouths(case)}
 - {links.licences(case).claim}
 
 ## Evaluation
@@ -57,6 +61,16 @@ hash in this card, `python -m flows audit --export DIR` writes the card again.
   data are not measured.
 - Re-encoding can remove the manifest and the tag; there is no invisible watermark.
 """
+
+
+def mouths(case: Case) -> str:
+    """What located the lips in the data, by the stages of the commit."""
+    if "landmarks" in case.lock:
+        return f"mouths read by a predictor trained on rendered heads, md5 `{case.lock['landmarks'].outs[PREDICTOR]}`"
+    return (
+        f"mouths read by {mesh_model.ATTRIBUTION} ({mesh_model.LICENCE}), sha256 `{mesh_model.SHA256}`, and the lip "
+        f"refiner {LIPS}, md5 `{case.lock['preprocess'].deps[LIPS]}`"
+    )
 
 
 def use(corpora: list[str]) -> str:
@@ -82,7 +96,8 @@ def metrics(case: Case) -> str:
     head = "| | " + " | ".join(SHOWN[name] for name in names) + " |\n|" + " --- |" * (len(names) + 1)
     body = "\n".join(f"| {row} | " + " | ".join(cell(panel[row], name) for name in names) + " |" for row in rows)
     num_clips = panel["about"].get("clips", "?")
-    return f"On {num_clips} clips of unseen speakers; 95 % intervals in brackets.\n\n{head}\n{body}"
+    people = panel["about"].get("people", "unseen speakers")
+    return f"On {num_clips} clips of {people}; 95 % intervals in brackets.\n\n{head}\n{body}"
 
 
 def cell(figures: dict[str, Any], name: str) -> str:

@@ -30,7 +30,7 @@ SHARD_LINKS = ("bytes of preprocess", "clips in shards", "rebuilt shards")
 NODES = (
     Node("corpus, agreement", 0, 1, ("agreement",)),
     Node("raw bytes", 1, 1, ("bytes of acquire", "raw bytes"), ("corpus, agreement",)),
-    Node("landmarks", 1, 2, ("bytes of landmarks",)),
+    Node("landmarks", 1, 2, ("bytes of landmarks",)),  # in commits before the face mesh
     Node("clips", 2, 0, ("clips", "withdrawals"), ("raw bytes",)),
     Node("index, shards", 2, 1, SHARD_LINKS, ("raw bytes", "landmarks")),
     Node("code, params", 3, 0, ("code", "stages")),
@@ -119,7 +119,7 @@ def short(node: Node, links: Sequence[Link]) -> str:
     by_title = {
         "corpus, agreement": lambda: ", ".join(facts["corpora"]),
         "raw bytes": lambda: facts[str(paths.RAW)][:12],
-        "landmarks": lambda: facts[str(paths.LANDMARKS)][:12],
+        "landmarks": lambda: facts["models/landmarks.dat"][:12],
         "clips": lambda: links[0].claim.split(",")[0],
         "index, shards": lambda: facts[str(paths.INDEX)][:12],
         "code, params": lambda: facts["commit"][:12],

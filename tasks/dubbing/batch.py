@@ -10,6 +10,7 @@
 import csv
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -57,6 +58,15 @@ def read(path: Path) -> list[BatchJob]:
     if duplicate := next((out for out in outs if outs.count(out) > 1), None):
         raise UserError(f"{path}: two jobs write {duplicate.name}")
     return jobs
+
+
+def demand_no_commands(path: Path, jobs: Sequence[BatchJob]) -> None:
+    """Errors: UserError for a job whose column `tts` names a command: a list from elsewhere would run it."""
+    if job := next((job for job in jobs if job.cells.get("tts")), None):
+        raise UserError(
+            f"{path}: job {job.number}: its column tts would run {job.cells['tts'][:60]!r}; if that is what you want, "
+            "add --allow-tts-commands"
+        )
 
 
 def spans(audio: str) -> list[tuple[float, str]]:

@@ -12,10 +12,9 @@ import cv2
 import dlib
 import numpy as np
 
-from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file
-from tasks.features.landmarks import Predictor
+from tasks.features.mesh_points import MeshPoints
 
 PATTERN_PX, BLUR_PX = 64, 1.0  # of the crop that is described; with less blur the patterns are the camera's noise
 CELLS = 6  # a side
@@ -58,7 +57,7 @@ class Network:
             raise UserError(
                 f"--recognition {weights}: not dlib's face recognition network: {' '.join(str(error).split())[:120]}"
             ) from error
-        self.predictor = Predictor(paths.LANDMARKS)
+        self.predictor = MeshPoints()
 
     def describe(self, portrait_SS3: np.ndarray) -> np.ndarray:
         """Shape: (S, S, 3) uint8 RGB -> (128,) float32"""

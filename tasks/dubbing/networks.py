@@ -22,7 +22,6 @@ from tasks.dubbing.options import Options
 from tasks.dubbing.script import Script
 from tasks.features import lip_refiner, mesh_model
 from tasks.features.face_track import Frame
-from tasks.features.landmarks import Predictor
 from tasks.features.mesh_points import MeshPoints
 from tasks.inference import auto_backend, lip_sync
 from tasks.inference.lip_sync import LipSync
@@ -111,16 +110,20 @@ def load(generator: str | None, checkpoint: str | None, backend: str | None) -> 
 def lipgan(checkpoint: Path, backend: str | None) -> LipGan:
     sync = auto_backend.lip_sync(checkpoint, backend)
     p = lip_sync.face_params(sync.about, checkpoint)
-    return LipGan(sync, checkpoint, p, Predictor(paths.LANDMARKS), (checkpoint, paths.LANDMARKS))
+    return LipGan(sync, checkpoint, p, MeshPoints(), (checkpoint, *mesh_files()))
 
 
 def mesh() -> Mesh:
     """The mesh generator with the released weights: no training needed."""
-    mesh_model.verified()
-    lip_refiner.released()
-    files = (MOTION, lip_refiner.RELEASED, mesh_model.path())
     about = json.loads(MOTION.with_suffix(".json").read_text()) if MOTION.with_suffix(".json").is_file() else {}
-    return Mesh(weights.load(MOTION), about, MOTION, config.load(paths.PARAMS).faces, MeshPoints(), files)
+    return Mesh(
+        weights.load(MOTION), about, MOTION, config.load(paths.PARAMS).faces, MeshPoints(), (MOTION, *mesh_files())
+    )
+
+
+def mesh_files() -> tuple[Path, Path]:
+    """The files that read the mouths of a video."""
+    return lip_refiner.RELEASED, mesh_model.path()
 
 
 def lipgan_mouths(network: Network, written: Script) -> Mouths:

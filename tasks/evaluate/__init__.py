@@ -1,1 +1,1 @@
-"""Stage 6: the metrics of a generator, its report, and comparisons of checkpoints."""
+"""Stage 5: the metrics of a generator, its report, and comparisons of checkpoints."""

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from model import faces, head_pose, timing
+from model import faces, head_mesh, timing
 from model.metrics import articulation, bilabials, motion, picture, temporal
 from tasks.evaluate import conditions
 from tasks.evaluate.raw_clips import RawClips
 from tasks.features import paste
-from tasks.features.landmarks import Predictor
+from tasks.features.mesh_points import MeshPoints
 from tasks.inference.mouth_score import FilmedMouth, filmed_mouth
 from tasks.storage.shards import Clip
 
@@ -49,11 +49,10 @@ class FrameSets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Meters:
-    """The measuring networks. All except the landmark predictor are optional: they need weights."""
+    """The measuring networks. All except the face mesh are optional: they need weights."""
 
-    predictor: Predictor
+    predictor: MeshPoints
     max_lag: int
-    yaw_weights: np.ndarray | None = None  # of tasks.features.yaw, for clips whose yaw is not known
     expert: SyncNetwork | None = None
     syncnet: PublishedNetwork | None = None
     lpips: PictureDistance | None = None
@@ -136,9 +135,8 @@ def measure(row: str, output_TSS3: np.ndarray, reference: Reference, meters: Met
         record |= meters.syncnet.measure(output_TSS3, reference.sound)
     if meters.lpips:
         record["lpips"] = 0.0 if row == "real_video" else meters.lpips(output_TSS3, true_TSS3)
-    yaw_T = yaw_deg(reference, meters.yaw_weights)
-    if row == "right_audio" and yaw_T is not None:
-        record["yaw"] = by_yaw(output_TSS3, points_T682, yaw_T, reference)
+    if row == "right_audio":
+        record["yaw"] = by_yaw(output_TSS3, points_T682, yaw_deg(reference), reference)
     return {name: value for name, value in record.items() if value is not None}
 
 
@@ -192,11 +190,11 @@ def seam(output_TSS3: np.ndarray, reference: Reference) -> float:
     return float(np.mean(values)) if values else 0.0
 
 
-def yaw_deg(reference: Reference, weights: np.ndarray | None) -> np.ndarray | None:
-    """Yaw of the head in each frame, known or estimated; None if neither is possible.  Shape: (T,)"""
+def yaw_deg(reference: Reference) -> np.ndarray:
+    """Yaw of the head in each frame, known or read from the mesh.  Shape: (T,)"""
     if reference.clip.truth:
         return np.array(reference.clip.truth["yaw_deg"])
-    return None if weights is None else head_pose.yaw_deg(reference.mouth.landmarks_T682, weights)
+    return head_mesh.pose_deg(head_mesh.place(reference.mouth.mesh_T4683))[:, 0]
 
 
 def by_yaw(

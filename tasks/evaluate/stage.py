@@ -1,7 +1,7 @@
-"""Stage `evaluate`: how well the mouth follows the sound, on unseen speakers, next to controls that must fail a check.
+"""Stage `evaluate`: how well the mouth follows the sound, on held-out clips, next to controls that must fail a check.
 
-reads   models/*.safetensors, models/landmarks.dat, models/yaw.json, data/index.parquet, data/shards/*.tar,
-        data/clips.parquet, data/raw
+reads   models/*.safetensors, released/lips.safetensors, data/index.parquet, data/shards/*.tar, data/clips.parquet,
+        data/raw
 writes  reports/metrics.json, reports/plots/{clips,lag,offsets}.csv, reports/strips/*.png, reports/report.html
 
     python -m flows evaluate
@@ -27,8 +27,8 @@ from tasks.evaluate import conditions, discriminator, lpips_fid, report, summary
 from tasks.evaluate.measure import Meters, Record, measure, reference_of
 from tasks.evaluate.published_syncnet import PublishedSyncNet
 from tasks.evaluate.raw_clips import RawClips
-from tasks.features import audio, yaw
-from tasks.features.landmarks import Predictor
+from tasks.features import audio
+from tasks.features.mesh_points import MeshPoints
 from tasks.inference import mouth_score
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
@@ -44,7 +44,8 @@ def run(p: Params) -> str:
     sync, raw = LipSync(paths.GENERATOR), RawClips(paths.CLIPS, paths.RAW)
     meters = meters_of(p.evaluate)
     records: list[Record] = []
-    splits = {row["split"] for row in index.kept(index.read(paths.INDEX))}
+    rows = index.kept(index.read(paths.INDEX))
+    splits = {row["split"] for row in rows}
     for split in p.evaluate.splits:
         if split == "test" or split in splits:  # only the embedded corpus has hard cases
             records += measure_split(sync, split, meters, raw)
@@ -62,6 +63,7 @@ def run(p: Params) -> str:
         "step": sync.about["loop"]["step"],
         "clips": len(clips),
         "corpora": sync.about["lineage"]["corpora"],
+        "people": index.tested_people(rows),
     }
     step = sync.about["loop"]["step"]
     panel = csv_tables.rounded(panel)
@@ -76,11 +78,13 @@ def run(p: Params) -> str:
             tracker.file(file, "reports")
         for name, picture_HW3 in strips.items():
             tracker.picture(name, picture_HW3, step)
-    right, wrong = panel["right_audio"], panel["wrong_audio"]
+    names = ("right_audio", "wrong_audio", "moved_audio", "about")
+    right, wrong, moved, about = (panel[name] for name in names)
     return (
         f"mouth opening against truth: correlation {right['aperture_corr']:.2f} with the right sound, "
-        f"{wrong['aperture_corr']:.2f} with a wrong one, best lag {right['aperture_lag_frames']:+.0f} frames, on "
-        f"{panel['about']['clips']} clips of unseen speakers; the generated mouth {panel['verdict']['sentence']}"
+        f"{wrong['aperture_corr']:.2f} with another clip's, {moved['aperture_corr']:.2f} with its own moved, "
+        f"best lag {right['aperture_lag_frames']:+.0f} frames, on "
+        f"{about['clips']} clips of {about['people']}; the generated mouth {panel['verdict']['sentence']}"
     )
 
 
@@ -88,9 +92,8 @@ def meters_of(p: EvaluateParams) -> Meters:
     """The measuring networks that are available.  Errors: UserError if named weights are missing"""
     weights = p.weights
     return Meters(
-        predictor=Predictor(paths.LANDMARKS),
+        predictor=MeshPoints(),
         max_lag=p.max_lag,
-        yaw_weights=yaw.load(paths.YAW),
         expert=SyncMeter(),
         syncnet=PublishedSyncNet(Path(weights.syncnet)) if weights.syncnet else None,
         lpips=lpips_fid.lpips(Path(weights.lpips)) if weights.lpips else None,
@@ -148,7 +151,7 @@ def measure_noise(sync: LipSync, clips: Clips, meters: Meters, raw: RawClips, p:
 
 def generator_records(checkpoint: Path, max_lag: int) -> list[Record]:
     """The generator's records on the test clips with the right sound, to compare checkpoints."""
-    sync, meters = LipSync(checkpoint), Meters(Predictor(paths.LANDMARKS), max_lag)
+    sync, meters = LipSync(checkpoint), Meters(MeshPoints(), max_lag)
     clips = Clips(paths.INDEX, paths.SHARDS, "test")
     numbers = progress(range(len(clips)), f"evaluating {checkpoint.name}", "clip")
     rows = ("right_audio",)

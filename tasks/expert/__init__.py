@@ -1,1 +1,1 @@
-"""Stage 4: the sync expert."""
+"""Stage 3: the sync expert."""

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from model import lips
 from model.lips import LIPS, LipNet
 from tasks.core.errors import UserError
+from tasks.core.files import demand_file, sha256_file
 from tasks.features.affine import Frame, cut
 
 RELEASED = Path(__file__).parents[2] / "released/lips.safetensors"
@@ -52,6 +53,12 @@ class LipRefiner:
     def _batch(self, crops_BHW3: np.ndarray, units_B402: np.ndarray) -> np.ndarray:
         crops = torch.from_numpy(crops_BHW3).permute(0, 3, 1, 2).float() / 255  # a view: memory stays channels last
         return self._net(crops, torch.from_numpy(units_B402).float()).double().numpy()
+
+
+def sha256() -> str:
+    """Of the released weights.  Errors: UserError where they are missing"""
+    demand_file(RELEASED, f"`git checkout {RELEASED.parent.name}` restores it")
+    return sha256_file(RELEASED)
 
 
 @cache

@@ -1,1 +1,1 @@
-"""Stage 3: examines clips, applies the gates, writes shards."""
+"""Stage 2: examines clips, applies the gates, writes shards."""

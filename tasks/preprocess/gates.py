@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from model import av_offset, faces, head_pose, loudness, timing
+from model import av_offset, faces, head_mesh, loudness, timing
 from model.params import QualityParams
 from tasks.core.errors import Refusal
 from tasks.features.face_track import Track
@@ -60,13 +60,18 @@ class PictureStatistics:
         }
 
 
-def of_face(track: Track, landmarks_T682: np.ndarray, yaw_weights: np.ndarray) -> dict[str, float]:
-    yaw_T = np.abs(head_pose.yaw_deg(landmarks_T682, yaw_weights))[track.found_T]
+def of_face(track: Track, mesh_T4683: np.ndarray) -> dict[str, float]:
+    """Yaw without its sign, pitch (positive: down) and roll (positive: clockwise): medians."""
+    held_T = np.isfinite(mesh_T4683).all(axis=(1, 2))
+    pose_N3 = head_mesh.pose_deg(head_mesh.place(mesh_T4683[held_T]))
     return {
         "face_px": float(np.median(track.boxes_T4[:, 2] - track.boxes_T4[:, 0])),
         "num_faces": 1 + len(track.others_N4),
         "jump": track.jump,
-        "yaw_deg": float(np.median(yaw_T)),
+        "mesh_share": float(held_T.mean()),
+        "yaw_deg": float(np.median(np.abs(pose_N3[:, 0]))),
+        "pitch_deg": float(np.median(pose_N3[:, 1])),
+        "roll_deg": float(np.median(pose_N3[:, 2])),
     }
 
 

@@ -1,6 +1,6 @@
 """Stage `preprocess`: raw shards -> shards of face crops, landmarks and MFCCs, and the index of every clip.
 
-reads   data/raw/*.tar, data/clips.parquet, models/landmarks.dat, models/yaw.json
+reads   data/raw/*.tar, data/clips.parquet, released/lips.safetensors
 writes  data/shards/*.tar, data/index.parquet, reports/preprocess.json, reports/preprocess.html
 
     python -m flows preprocess
@@ -18,29 +18,31 @@ import numpy as np
 from model import faces, timing
 from model.av_offset import QUALITY_VERSION
 from model.params import FaceParams, Params, QualityParams
-from tasks.core import config, files, paths
+from tasks.core import config, paths
 from tasks.core.errors import Refusal
 from tasks.core.files import write_atomic
 from tasks.core.progress import doing
-from tasks.features import audio, landmarks, yaw
+from tasks.features import audio, lip_refiner, mesh_model
+from tasks.media import fragments
 from tasks.preprocess import examine, gates, page, pieces
 from tasks.storage import index, shards, unit_cache
 from tasks.storage.face_codec import FACE_STORE_VERSION
 from tasks.storage.index import Row
 from tasks.storage.unit_cache import Unit
 
-PROVENANCE = ("clip", "video", "split", "corpus", "licence", "source", "source_sha256", "text")
+PROVENANCE = (
+    "clip", "video", "person", "split", "split_by", "corpus", "licence", "source", "source_sha256", "text",
+)  # fmt: skip
 
 
 def plan(p: Params) -> tuple[list[Unit], list[Row]]:
     """One unit per shard of the clip table, and the rows that stage acquire refused."""
-    for needed in (paths.LANDMARKS, paths.YAW):
-        files.demand_file(needed, "run `dvc repro landmarks`")
+    mesh_model.verified()
     groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     rows = index.read(paths.CLIPS)
     for row in index.kept(rows):
         groups[row["shard"]].append(row)
-    landmarks_sha256, yaw_sha256 = files.sha256_file(paths.LANDMARKS), files.sha256_file(paths.YAW)
+    lips_sha256 = lip_refiner.sha256()
     planned = [
         Unit(
             stage="preprocess",
@@ -51,10 +53,10 @@ def plan(p: Params) -> tuple[list[Unit], list[Row]]:
                 "quality": config.as_dict(p.quality),
                 "algorithms": algorithms(),
                 "pieces": pieces.PIECES_VERSION,
-                "landmarks": landmarks_sha256,
-                "yaw": yaw_sha256,
+                "mesh": mesh_model.SHA256,
+                "lips": lips_sha256,
                 "libraries": unit_cache.library_versions(
-                    "dlib-bin", "opencv-python-headless", "librosa", "numpy", "av", "scipy"
+                    "dlib-bin", "opencv-python-headless", "librosa", "numpy", "av", "scipy", "ai-edge-litert", "torch"
                 ),
             },
             hints={"places": [[row["offset"], row["size"]] for row in group]},
@@ -67,12 +69,18 @@ def plan(p: Params) -> tuple[list[Unit], list[Row]]:
 
 def algorithms() -> str:
     """Versions of our own code that decide the bytes of a shard."""
-    versions = (faces.FACES_VERSION, audio.MFCC_VERSION, shards.SHARDS_VERSION, FACE_STORE_VERSION, QUALITY_VERSION)
-    return "faces {}, mfcc {}, shards {}, store {}, quality {}".format(*versions)
+    versions = {
+        "faces": faces.FACES_VERSION,
+        "mfcc": audio.MFCC_VERSION,
+        "shards": shards.SHARDS_VERSION,
+        "store": FACE_STORE_VERSION,
+        "quality": QUALITY_VERSION,
+    }
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def tools() -> examine.Tools:
-    return examine.Tools(landmarks.Predictor(paths.LANDMARKS), yaw.load(paths.YAW))
+    return examine.Tools(lip_refiner.released())
 
 
 def build(unit: Unit, folder: Path) -> None:
@@ -119,7 +127,7 @@ class Measured:
             return clip
         return clip | {
             "clip": pieces.key_of(clip["clip"], self.part.number),
-            "source": pieces.source_of(clip["source"], self.part.first, self.part.num_frames),
+            "source": fragments.source_of(clip["source"], self.part.first, self.part.num_frames),
             "text": "",
         }
 
@@ -136,7 +144,7 @@ def read_clip(
     content = raw["json"]
     about = json.loads(content if isinstance(content, bytes) else content().read())
     [extension] = raw.keys() - {"json", "txt"}
-    for part in examine.of_video(raw[extension], p, limits, loaded):
+    for part in examine.of_video(raw[extension], p, limits, loaded, fragments.span_of(about["source"])):
         if isinstance(part.outcome, Refusal):
             yield Measured(part, part.outcome, {})
             continue

@@ -1,12 +1,11 @@
 """What the page offers: generators, checkpoints, by names that do not reveal their folders, and voices."""
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.core import paths
+from tasks.core import json_files, paths
 from tasks.core.errors import UserError
 from tasks.dubbing import networks
 from tasks.dubbing.options import Options
@@ -83,7 +82,7 @@ def generator_of(fields: Mapping[str, Any], options: Options) -> tuple[str, str 
 def described(path: Path) -> str:
     """A generator in one line; "" for other networks, and for a file that cannot be read."""
     try:
-        about = json.loads(path.read_text())
+        about = json_files.read(path)
         return lip_sync.describe(about) if about.get("network") == "generator" else ""
-    except (OSError, json.JSONDecodeError, KeyError, AttributeError):
+    except (OSError, UserError):
         return ""

@@ -1,6 +1,6 @@
 """Ablations: the experiments of LipGAN's authors on their losses, repeated with several seeds.
 
-reads   data/index.parquet, data/shards/*.tar, models/expert.safetensors, models/landmarks.dat, params.yaml
+reads   data/index.parquet, data/shards/*.tar, models/expert.safetensors, params.yaml
 writes  reports/experiments/: experiments.json, curves.csv, a figure an experiment, experiments.html
 keeps   .cache/experiments/<key>/, a project folder per training; interrupted ones resume, finished ones stay
 
@@ -28,7 +28,7 @@ from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.core.progress import progress, say
 from tasks.evaluate import conditions, discriminator
-from tasks.features.landmarks import Predictor
+from tasks.features.mesh_points import MeshPoints
 from tasks.inference import mouth_score
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
@@ -127,7 +127,7 @@ def train(p: Params) -> Path:
 
 def measure(folder: Path, p: Params) -> dict[str, Any]:
     """A training's figures on the test clips, its discriminator's on random faces, and its curve."""
-    generator, predictor = LipSync(folder / paths.GENERATOR), Predictor(paths.LANDMARKS)
+    generator, predictor = LipSync(folder / paths.GENERATOR), MeshPoints()
     clips = Clips(paths.INDEX, paths.SHARDS, "test")
     numbers = progress(range(len(clips)), "test", "clip")
     per_clip = [_score_clip(generator, predictor, clips, number, p.evaluate.max_lag) for number in numbers]
@@ -138,7 +138,7 @@ def measure(folder: Path, p: Params) -> dict[str, Any]:
     }
 
 
-def _score_clip(generator: LipSync, predictor: Predictor, clips: Clips, number: int, max_lag: int) -> dict[str, float]:
+def _score_clip(generator: LipSync, predictor: MeshPoints, clips: Clips, number: int, max_lag: int) -> dict[str, float]:
     """How the mouth follows the clip's own sound and that of a clip of another video."""
     clip, figures = clips[number], dict[str, float]()
     filmed = mouth_score.filmed_mouth(clip, predictor)

@@ -1,1 +1,1 @@
-"""Stage 5: the GAN."""
+"""Stage 4: the GAN."""

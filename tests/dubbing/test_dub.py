@@ -16,7 +16,7 @@ from tasks.dubbing import dub, hear, idle, look, speaker
 from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
 from tasks.features import audio, crop, face_track
-from tasks.features.landmarks import Predictor
+from tasks.features.mesh_points import MeshPoints
 from tasks.inference import checkpoints, lip_sync
 from tasks.media import decode, encode, native_rate, segments
 from tasks.storage import index, shards
@@ -95,7 +95,7 @@ def test_frames_without_a_face_pass_through_and_are_listed(trained):
 
 def test_a_hand_before_the_mouth_stays_and_the_change_fades_around_it(trained):
     real = face_frames()
-    plain = dub.find_faces(Path("face.mp4"), config.load(paths.PARAMS).faces, Predictor(paths.LANDMARKS), None, Path())
+    plain = dub.find_faces(Path("face.mp4"), config.load(paths.PARAMS).faces, MeshPoints(), None, Path())
     left, top, right, bottom = np.median(plain.faces[0].boxes_N4, axis=0).astype(int)
     real[20:26, (top + bottom) // 2 : bottom + 8, left:right] = (60, 160, 60)
     segments.write_segment(Path("hand.mp4"), real, np.arange(len(real)) * 3600, segments.Coding(lossless=True))
@@ -171,7 +171,7 @@ def test_a_picture_speaks_and_a_drawing_with_its_box(trained):
 
 def test_the_head_of_a_picture_sways_and_its_landmarks_move_with_it(trained):
     picture_HW3 = face_frames()[0]
-    p, predictor = config.load(Path("params.yaml")).faces, Predictor(paths.LANDMARKS)
+    p, predictor = config.load(Path("params.yaml")).faces, MeshPoints()
     seen = look.picture_face(picture_HW3, p, predictor, None)
     video, choice, sway = idle.lasting(seen, speaker.choose(seen, None, None), 100)
     [face] = video.faces
@@ -255,7 +255,7 @@ def frames_of(row):
 def test_pass_1_finds_the_boxes_of_the_training_track(trained):
     p = config.load(paths.PARAMS).faces
     followed = face_track.track(decode.frames(Path("face.mp4")), p)
-    [face] = look.look(native_rate.pictures(Path("face.mp4")), p, Predictor(paths.LANDMARKS)).faces
+    [face] = look.look(native_rate.pictures(Path("face.mp4")), p, MeshPoints()).faces
     assert np.array_equal(face.boxes_N4, followed.boxes_T4)
     assert np.array_equal(face.found_N, followed.found_T)
 
@@ -264,7 +264,7 @@ def test_a_cut_ends_a_face(trained):
     real = face_frames()[:20]
     cut = np.concatenate([real, 255 - real[:, :, ::-1], real])
     encode.encode_video(Path("cut.mp4"), cut, None)
-    seen = look.look(native_rate.pictures(Path("cut.mp4")), config.load(paths.PARAMS).faces, Predictor(paths.LANDMARKS))
+    seen = look.look(native_rate.pictures(Path("cut.mp4")), config.load(paths.PARAMS).faces, MeshPoints())
     assert seen.shots == [0, 20, 40]
     shots = [np.searchsorted(seen.shots, [face.first, face.end - 1], side="right") for face in seen.faces]
     assert all(first == last for first, last in shots)

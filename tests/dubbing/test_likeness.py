@@ -9,7 +9,7 @@ from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub, likeness, look, speaker
 from tasks.dubbing.options import Options
-from tasks.features.landmarks import Predictor
+from tasks.features.mesh_points import MeshPoints
 from tasks.loading.clips import Clips
 
 BY = likeness.Patterns()
@@ -39,9 +39,9 @@ def test_brightness_and_tint_do_not_change_the_person(trained, change):
 
 
 def test_a_missing_or_foreign_network_file_is_one_line(trained):
-    (paths.LANDMARKS.parent / "text.dat").write_text("no network")
+    paths.EXPERT.with_name("text.dat").write_text("no network")
     for name, why in (("none.dat", "no such file"), ("models/text.dat", "not dlib's face recognition network"),
-                      (str(paths.LANDMARKS), "not dlib's face recognition network")):  # fmt: skip
+                      (str(paths.EXPERT), "not dlib's face recognition network")):  # fmt: skip
         with pytest.raises(UserError, match=f"--recognition {name}: {why}") as caught:
             dub.run("face.mp4", speech(6400), "out/a.mp4", options=Options(recognition=name))
         assert "\n" not in str(caught.value)
@@ -49,7 +49,7 @@ def test_a_missing_or_foreign_network_file_is_one_line(trained):
 
 def test_a_network_gets_the_face_upright(trained):
     """dlib's network expects level eyes at its own size, for a tilted head too."""
-    predictor = Predictor(paths.LANDMARKS)
+    predictor = MeshPoints()
     face = clips()[0][1][0]
     points = predictor(face[None])[0]
     turn = cv2.getRotationMatrix2D((48, 48), 20, 1)

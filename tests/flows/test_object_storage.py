@@ -27,12 +27,12 @@ def test_another_clone_pulls_from_s3_what_was_pushed_and_rebuilds_nothing(tiny_f
         assert len(stages_run(call([*DVC, "repro", "preprocess"], first, environment))) == 3
         call([*DVC, "remote", "add", "-d", "bucket", f"{there}/dvc"], first, environment)
         call([*DVC, "remote", "modify", "bucket", "endpointurl", aws["AWS_ENDPOINT_URL"]], first, environment)
-        call([*DVC, "push", "preprocess", "landmarks", "acquire"], first, environment)
+        call([*DVC, "push", "preprocess", "acquire"], first, environment)
         git(first, "add", "-A")
         git(first, "commit", "-qm", "made")
         git(tmp_path, "clone", "-q", str(first), "second")
         second = tmp_path / "second"
-        call([*DVC, "pull", "--allow-missing", "preprocess", "landmarks"], second, environment)
+        call([*DVC, "pull", "--allow-missing", "preprocess"], second, environment)
         wanted = hashes(first, "data/shards", "models") | hashes(first, "data/raw")
         assert hashes(second, "data/shards", "models") == hashes(first, "data/shards", "models")
         assert not (second / "data/raw").exists()  # push: false: licensed bytes are in no remote

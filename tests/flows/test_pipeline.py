@@ -22,7 +22,7 @@ from conftest import ROOT, TINY, params_text
 DVC = [sys.executable, "-m", "dvc"]
 FLOW = [sys.executable, "-m", "flows"]
 FOREIGN = ("LIPGAN_", "PREFECT_", "MLFLOW_TRACKING")  # of whoever runs the tests: not for the project under test
-STAGES = ["acquire", "landmarks", "preprocess", "expert", "train", "evaluate"]
+STAGES = ["acquire", "preprocess", "expert", "train", "evaluate"]
 
 
 def variables(folder, **more):
@@ -186,9 +186,6 @@ def test_one_more_clip_in_a_folder_rebuilds_one_shard(project, tmp_path):
     made, environment = project
     folder = copy_project(tmp_path, TINY | {"corpus.name": "folder", "corpus.num_shards": dict.fromkeys(SPLITS, 4)})
     environment = environment | {"PREFECT_HOME": str(folder / ".prefect")}
-    (folder / "models").mkdir()
-    for name in ("landmarks.dat", "yaw.json"):
-        shutil.copy(made / "models" / name, folder / "models" / name)
     videos = folder / "data/videos"
     contents = list(videos_of(made))
     for k in range(24):

@@ -13,7 +13,7 @@ from tasks.dubbing import dub
 from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
 from tasks.features import audio
-from tasks.features.landmarks import Predictor
+from tasks.features.mesh_points import MeshPoints
 from tasks.inference import lip_sync
 from tasks.inference.lip_sync import LipSync
 from tasks.live import file as live_file
@@ -64,7 +64,7 @@ def portrait(trained):
     cv2.imwrite("face.png", picture[..., ::-1])
     write_wav(Path("speech.wav"), noise(640 * 12 + 100))
     sync = LipSync(paths.GENERATOR)
-    return Portrait(picture, sync, lip_sync.face_params(sync.about, paths.GENERATOR), Predictor(paths.LANDMARKS))
+    return Portrait(picture, sync, lip_sync.face_params(sync.about, paths.GENERATOR), MeshPoints())
 
 
 def test_a_live_stream_gives_the_frames_of_dubbing_the_picture(portrait):

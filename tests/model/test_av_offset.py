@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from model import av_offset, head_pose, loudness, timing
+from model import av_offset, loudness, timing
 from tasks.core import config, paths
 from tasks.core.errors import REASONS
 from tasks.preprocess import gates
@@ -51,21 +51,6 @@ def test_loudness_is_in_decibel_of_full_scale():
     sound = np.sin(2 * np.pi * 100 * np.arange(timing.num_samples(3)) / timing.SAMPLE_RATE_HZ)
     assert loudness.frame_levels_db(sound, 3) == pytest.approx([-3.01] * 3, abs=0.01)
     assert loudness.frame_levels_db(0 * sound, 3) == pytest.approx([loudness.FLOOR_DB] * 3)
-
-
-def test_yaw_depends_on_the_heads_shape_not_on_its_position_or_size():
-    rng = np.random.default_rng(0)
-    head = rng.normal(0, 1, (68, 3))
-
-    def seen(yaw_deg):
-        turn = np.radians(yaw_deg)
-        across = head[:, 0] * np.cos(turn) + head[:, 2] * np.sin(turn)
-        return rng.uniform(5, 50) * np.stack([across, head[:, 1]], axis=1) + rng.uniform(-99, 99, 2)
-
-    known = rng.uniform(-50, 50, 300)
-    weights = head_pose.fit_yaw(np.stack([seen(y) for y in known]), known)
-    wanted = np.array([-40.0, -10.0, 0.0, 25.0, 40.0])
-    assert head_pose.yaw_deg(np.stack([seen(y) for y in wanted]), weights) == pytest.approx(wanted, abs=6)
 
 
 def test_a_held_chord_is_steady_and_a_gliding_voice_is_not():

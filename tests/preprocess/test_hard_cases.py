@@ -8,7 +8,6 @@ from conftest import ROOT
 
 from model import av_offset, faces, loudness, timing
 from tasks.core import config
-from tasks.landmarks import stage as landmarks_stage
 from tasks.media import decode
 from tasks.preprocess import stage as preprocess
 from tasks.synthetic import clip as synthetic
@@ -20,15 +19,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def examined(tmp_path_factory):
+def examined():
     """Case -> [(refusal's reason or "", flags, figures, clip or None, mp4)], of the hard cases and four clean clips."""
-    from conftest import TINY, inside, params_text
-
-    folder = tmp_path_factory.mktemp("hard")
-    (folder / "params.yaml").write_text(params_text(TINY | {"landmarks.num_identities": 120}))
-    with inside(folder):
-        landmarks_stage.run(config.load())
-        loaded = preprocess.tools()
+    loaded = preprocess.tools()
     wanted = ("profile", "offset", "no_face", "two_faces")
     specs = [spec for spec in plan(SEED, "demo") if spec.case in wanted or spec.case == "clean"]
     clean = [spec for spec in specs if spec.case == "clean"][::16][:4]

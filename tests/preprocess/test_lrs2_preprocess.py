@@ -52,8 +52,6 @@ def test_server_faults_do_not_change_the_shards_and_a_truncated_clip_is_refused(
     for name, faults in schedules.items():
         folder = tmp_path / name
         (folder / "models").mkdir(parents=True)
-        for model in (paths.LANDMARKS, paths.YAW):
-            (folder / model).write_bytes((tiny_folder / model).read_bytes())
         with inside(folder), serving(archive.served()) as server:
             write_sums(folder / "lrs2", archive)
             p = workspace_of(folder, None, **QUICK, **{"corpus.lrs2.host": server.host})

@@ -1,6 +1,5 @@
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +89,9 @@ def test_raw_faces_are_those_that_the_jpegs_encode(tiny):
     run_preprocess(load({"faces.storage": "raw"}))
     for row in index.kept(index.read(paths.INDEX)):
         raw, jpeg = read(row), jpegs.pop(row["clip"])
-        assert np.array_equal(raw.landmarks_T682, jpeg.landmarks_T682) and np.array_equal(raw.boxes_T4, jpeg.boxes_T4)
+        assert np.array_equal(raw.mesh_T4683, jpeg.mesh_T4683, equal_nan=True) and np.array_equal(
+            raw.boxes_T4, jpeg.boxes_T4
+        )
         assert 0 < np.abs(raw.faces_TSS3.astype(int) - jpeg.faces_TSS3).mean() < 3
     assert not jpegs
 
@@ -174,9 +175,9 @@ def test_a_full_disk_leaves_no_partial_file(tiny, monkeypatch):
     assert not [f for f in planned[0].folder.parent.rglob("*") if f.is_file()]
 
 
-def test_a_missing_predictor_is_an_error_with_advice(tiny):
-    os.unlink(paths.LANDMARKS)
-    with pytest.raises(UserError, match="run `dvc repro landmarks`"):
+def test_a_missing_mesh_model_is_an_error_with_advice_before_any_work(tiny, monkeypatch):
+    monkeypatch.setenv("LIPGAN_MODELS", str(tiny / "none"))
+    with pytest.raises(UserError, match=r"run `python -m tasks\.features\.mesh_model`"):
         preprocess.plan(load())
 
 

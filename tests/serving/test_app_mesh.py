@@ -67,10 +67,10 @@ def test_a_job_is_made_by_the_mesh_generator_with_strength_and_library_and_says_
 
 
 @pytest.mark.parametrize(("fields", "why"), [
-    ({"generator": "gan"}, "--generator must be one of mesh, lipgan, got gan"),
+    ({"generator": "gan"}, "generator 'gan' cannot be used"),
     ({"generator": "lipgan"}, "there is no checkpoint here yet"),
     ({"strength": "2"}, "--strength must be from 0 to 1.5, got 2"),
-    ({"strength": "far"}, "--strength must be a number"),
+    ({"strength": "far"}, "strength 'far' cannot be used"),
     ({"library": "none"}, "the library is no longer here"),
     ({"library": "a b c d e"}, "5 videos to take the mouth from; the limit here is 4"),
 ])  # fmt: skip

@@ -140,9 +140,6 @@ def remote(tiny_folder, s3, tmp_path_factory):
     """The tiny corpus with its raw shards in the bucket, in a folder of its own."""
     folder = tmp_path_factory.mktemp("remote")
     (folder / "params.yaml").write_text(params_text(TINY | {"acquire.raw": f"s3://{BUCKET}/raw"}))
-    (folder / "models").mkdir()
-    for model in (paths.LANDMARKS, paths.YAW):
-        (folder / model).write_bytes((tiny_folder / model).read_bytes())
     with inside(folder), pytest.MonkeyPatch.context() as patch:
         for name, value in s3.items():
             patch.setenv(name, value)

@@ -7,7 +7,6 @@ from conftest import TINY, params_text
 from flows import __main__ as command
 from tasks.acquire import stage as acquire
 from tasks.core import config, paths
-from tasks.landmarks import stage as landmarks_stage
 from tasks.preprocess import stage as preprocess
 from tasks.storage import unit_cache
 
@@ -18,8 +17,7 @@ def cached():
 
 def current():
     p = config.load()
-    heads, training = landmarks_stage.plan(p)
-    return {unit.key for unit in [*acquire.plan(p)[0], *heads, training, *preprocess.plan(p)[0]]}
+    return {unit.key for unit in [*acquire.plan(p)[0], *preprocess.plan(p)[0]]}
 
 
 @pytest.fixture
@@ -50,7 +48,7 @@ def test_an_unplanned_unit_that_was_used_recently_is_kept(stale):
 
 def test_a_stage_that_cannot_be_planned_keeps_its_units(stale, tiny, capsys):
     (tiny / "params.yaml").write_text(params_text(TINY | {"corpus.name": "folder", "corpus.folder": "away"}))
-    paths.LANDMARKS.unlink()
+    paths.CLIPS.unlink()
     before = cached()
     assert command.main(["gc"]) == 0 and cached() == before
     output = capsys.readouterr().err

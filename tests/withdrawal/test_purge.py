@@ -32,7 +32,7 @@ from tasks.core import config, paths
 print({{"acquire": run_acquire, "preprocess": run_preprocess}}[sys.argv[1]](config.load(paths.PARAMS)))
 """
 OUTS = {"acquire": ["data/raw", "data/clips.parquet"], "preprocess": ["data/shards", "data/index.parquet"]}
-DEPS = {"acquire": ["withdrawals.csv"], "preprocess": ["data/raw", "data/clips.parquet", "models/landmarks.dat"]}
+DEPS = {"acquire": ["withdrawals.csv"], "preprocess": ["data/raw", "data/clips.parquet"]}
 
 
 def dvc(*arguments, expect=0):
@@ -196,7 +196,7 @@ def test_files_with_a_video_are_recognised_by_their_content(tiny):
     for file in (paths.RAW / row["shard"], paths.CLIPS, paths.INDEX):
         with file.open("rb") as opened:
             assert copies.holds(opened, row["video"]), file
-    for file in [*others, paths.LANDMARKS]:
+    for file in [*others, paths.PARAMS]:
         with file.open("rb") as opened:
             assert not copies.holds(opened, row["video"]), file
 
