@@ -10,21 +10,25 @@ from tasks.dubbing import batch
 from tasks.dubbing.batch import BatchJob
 
 
-def run(path: Path) -> int:
+def run(path: Path, allow_commands: bool = False) -> int:
     """Make every output of the list that is missing or out of date; returns how many jobs were refused.
+
+    allow_commands  whether the column `tts`, a command that speaks the text, is run
 
     A refused job does not stop the others; an interrupted job resumes.
     """
 
     def made(jobs: str) -> int:  # Prefect sends the parameter as JSON, which not every file name can be
-        return make(path)
+        return make(path, allow_commands)
 
     return engine.stage_flow("batch")(made)(names.valid(str(path)))
 
 
-def make(path: Path) -> int:
+def make(path: Path, allow_commands: bool) -> int:
     """`run` inside its flow."""
     jobs = batch.read(path)
+    if not allow_commands:
+        batch.demand_no_commands(path, jobs)
     report = path.with_suffix(".jobs.json")
     done = run_jobs(jobs, report)
     refused = {number: why for number, why in done.items() if why}

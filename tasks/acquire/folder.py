@@ -1,11 +1,11 @@
 """Corpus `folder`: any folder of videos. One file is one video and one clip; its transcript may be beside it as .txt.
 
-Every file, link, pipe and device becomes a clip or a refusal, except transcripts. The split is chosen by the
-hash of the video's id, so that adding a video moves no other.
+Every file, link, pipe and device becomes a clip or a refusal, except transcripts; a hidden folder is one refusal. The
+first-level folder names the person, unless corpus.persons is `video`; a video outside of any folder is a person of its
+own.
 """
 
 import dataclasses
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.params import CorpusParams, Params
+from model.params import Params
 from tasks.acquire import folder_files
 from tasks.acquire.words import is_video, read_words, transcripts
 from tasks.core import names
 from tasks.core.errors import UserError
 from tasks.core.files import sha256_file
-from tasks.core.progress import progress
-from tasks.media import decode
+from tasks.core.progress import progress, say
+from tasks.media import decode, fragments
 from tasks.storage import shards
 
 
@@ -55,7 +55,7 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         row = {
             "clip": f"folder/{file.video}/00000",
             "video": file.video,
-            "split": split_of(video_id(file.name), p.corpus),  # the same for files of one name and different endings
+            "person": person_of(file.name, p.corpus.persons),
             "corpus": "folder",
             "licence": p.corpus.licence,
             "source": names.valid(file.name),
@@ -67,7 +67,13 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             continue
         clip = row | {"inputs": row | {"text": read_words(words.get(file.path))}}
         wanted.append(clip | ({"place": file.name} if row["source"] != file.name else {}))
+    if p.corpus.persons == "folder":
+        _say_empty(folder, {file.name.partition("/")[0] for file in found if not file.refused})
     return wanted, refused
+
+
+def file_of(clip: dict[str, Any], p: Params) -> Path:
+    return Path(p.corpus.folder) / clip.get("place", clip["source"])
 
 
 def listed(folder: Path) -> tuple[list[File], dict[Path, Path]]:
@@ -118,7 +124,7 @@ def unique(video: str, name: str, taken: set[str]) -> str:
 
 def fetch(clip: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes | shards.FileMember]]:
     """The clip's row and its members in the raw shard; the video is a file that is checked when it is read."""
-    file = Path(hints["folder"]) / hints["places"].get(clip["clip"], clip["source"])
+    file = Path(hints["folder"]) / hints["places"].get(clip["clip"], fragments.file_of(clip["source"]))
     members: dict[str, bytes | shards.FileMember] = {
         file.suffix[1:].lower(): shards.FileMember(file, clip["source_sha256"]),
         "json": json.dumps(clip, sort_keys=True).encode(),
@@ -137,12 +143,17 @@ def video_id(name: str) -> str:
     return plain if plain == stem.replace("/", "-") else f"{plain}-{names.digest(stem)}"
 
 
-def split_of(video: str, p: CorpusParams) -> str:
-    """train, val or test, by the hash of the id alone."""
-    place = int(hashlib.sha256(f"split {video}".encode()).hexdigest()[:12], 16) / 16**12
-    if place < p.test_share:
-        return "test"
-    return "val" if place < p.test_share + p.val_share else "train"
+def person_of(name: str, persons: str) -> str:
+    """The id of the person in a video: of its first-level folder, otherwise of the video."""
+    first, _, rest = name.partition("/")
+    return video_id(f"{first}.") if rest and persons == "folder" else video_id(name)
+
+
+def _say_empty(folder: Path, with_video: set[str]) -> None:
+    """One line for each person's folder without a video that can be used."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.name.startswith(".") and path.name not in with_video:
+            say(f"corpus.folder: {path}: no video of this person can be used; its folder is left out")
 
 
 def _refuse(file: Path, same_bytes: str | None) -> tuple[str, str] | None:

@@ -9,14 +9,15 @@ spreadsheet writes it: tasks/dubbing/job_table.py.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from tasks.core import names, paths
+from tasks.core import names
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.dubbing import dub, job_table, spans, tts
-from tasks.dubbing.options import RENAMED, Options, default_generator
+from tasks.dubbing.options import RENAMED, Options
 from tasks.media import containers
 
 FILES = ("face", "audio", "out", "checkpoint")
@@ -51,24 +52,26 @@ def read(path: Path) -> list[BatchJob]:
     return jobs
 
 
+def demand_no_commands(path: Path, jobs: Sequence[BatchJob]) -> None:
+    """Errors: UserError for a job whose column `tts` names a command: a list from elsewhere would run it."""
+    if job := next((job for job in jobs if job.cells.get("tts")), None):
+        raise UserError(
+            f"{path}: job {job.number}: its column tts would run {job.cells['tts'][:60]!r}; if that is what you want, "
+            "add --allow-tts-commands"
+        )
+
+
 def run(job: BatchJob) -> str:
     """Make one video, unless it exists and is up to date.  Returns "" or, in one line, why it could not be made."""
     cells = job.cells
     try:
-        words = {"generator": default_generator(cells.get("checkpoint"), cells.get("backend"))}
-        words |= {name: cell for name, cell in cells.items() if name not in FILES}
-        words |= {name: tts.text_of(cell) for name, cell in words.items() if name == "text" and cell != "-"}
+        words = {name: cell for name, cell in cells.items() if name not in FILES}
+        if words.get("text", "-") != "-":
+            words["text"] = tts.text_of(words["text"])
         options = Options.from_mapping(words)
         audio = cells.get("audio")
         lines = spans.several(audio) if audio and not Path(audio).is_file() else []
-        dub.run(
-            cells["face"],
-            None if lines else audio,
-            job.out,
-            cells.get("checkpoint", str(paths.GENERATOR)),
-            lines,
-            options,
-        )
+        dub.run(cells["face"], None if lines else audio, job.out, cells.get("checkpoint"), lines, options)
     except (UserError, containers.MediaError) as error:
         return str(error)
     return ""

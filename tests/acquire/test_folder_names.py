@@ -78,14 +78,14 @@ def test_ordinary_names_keep_their_ids():
     }
 
 
-def test_two_paths_are_never_one_video_and_share_a_split(put):
+def test_two_paths_are_never_one_video_and_two_endings_are_one_person(put):
     for name in ("a/b.mp4", "a-b.mp4", "a-b.mov", "c/d.mp4"):
         put(name)
     table = {row["source"]: row for row in rows()}
     assert {row["reason"] for row in table.values()} == {""}
     assert table["a/b.mp4"]["video"] == "a-b" and table["c/d.mp4"]["video"] == "c-d"
     assert len({row["video"] for row in table.values()}) == 4
-    assert len({table[name]["split"] for name in ("a/b.mp4", "a-b.mp4", "a-b.mov")}) == 1
+    assert table["a-b.mp4"]["person"] == table["a-b.mov"]["person"] == "a-b" and table["a/b.mp4"]["person"] == "a"
 
 
 def test_a_refused_file_takes_no_id_from_a_video(put, videos):
