@@ -53,6 +53,24 @@ class Lrs2Params:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCorpusParams:
+    """Where an open corpus is, and which people to take of it."""
+
+    speakers: list[str]
+    source: Literal["https", "folder"]
+    record: str
+    folder: str
+
+    def __post_init__(self) -> None:
+        if not self.speakers or len(set(self.speakers)) < len(self.speakers):
+            raise ValueError("speakers must name each person once, and at least one")
+        if bad := [name for name in self.speakers if not name.isascii() or not name.isalnum()]:
+            raise ValueError(f"speakers: {bad[0]!r} is no name of a person, wanted letters and digits as in s1")
+        if "@" in self.record:
+            raise ValueError("record must contain no user or password")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AcquireParams:
     """How a corpus is downloaded and where its raw shards are stored; nothing here changes a result."""
 
@@ -62,6 +80,7 @@ class AcquireParams:
     stall_s: Annotated[float, Range(0.05, 3600)]  # without data for this long, the download reconnects and resumes
     max_failures: Annotated[int, Range(1, 1000)]  # in a row without progress
     backoff_s: Annotated[float, Range(0, 3600)]  # after the first failure; doubles up to 10 minutes
+    max_missing: Share  # of the clips that the corpus lists; more missing is an error, not a row each
 
     def __post_init__(self) -> None:
         if self.raw != LOCAL and (not self.raw.startswith("s3://") or self.raw == "s3://" or "@" in self.raw):
@@ -70,13 +89,16 @@ class AcquireParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusParams:
-    name: Literal["synthetic", "folder", "lrs2"]
+    name: Literal["synthetic", "folder", "lrs2", "grid"]
     size: Literal["demo", "large", "tiny"]
     folder: str
     licence: str
+    persons: Literal["folder", "video"]
+    split_by: Literal["person", "video"]
     val_share: Share
     test_share: Share
     lrs2: Lrs2Params
+    grid: OpenCorpusParams
     num_shards: NumShards
 
     def __post_init__(self) -> None:
@@ -132,8 +154,19 @@ class QualityParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelParams:
+class NetworkParams:
+    """What the trained networks are built from, and what their checkpoints record."""
+
     width: Annotated[float, Range(0.03125, 2)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelParams(NetworkParams):
+    generator: Literal["mesh", "lipgan"]  # default of dub, batch, live and app; changes no trained network
+
+    @property
+    def network(self) -> NetworkParams:
+        return NetworkParams(width=self.width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from model import faces, head_mesh, timing
-from model.av_offset import speaking
-from model.loudness import vowel_levels
 from model.mfcc import levelled
 from model.params import FaceParams, QualityParams
 from tasks.core.errors import Refusal
@@ -24,6 +22,7 @@ from tasks.features.face_track import Frame, Track, follow, track
 from tasks.features.lip_refiner import LipRefiner
 from tasks.media import containers, decode
 from tasks.preprocess import gates, pieces
+from tasks.preprocess.sync import Synchroniser
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,7 @@ class Tools:
     """Models that each worker loads once."""
 
     refiner: LipRefiner
+    sync: Synchroniser
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,16 @@ class Part:
     outcome: Examined | Refusal
 
 
-def of_video(source: pieces.Source, p: FaceParams, limits: QualityParams, tools: Tools) -> Iterator[Part]:
-    """Features and measurements of each piece of a video, before the quality gates; at least one.
+def of_video(
+    source: pieces.Source, p: FaceParams, limits: QualityParams, tools: Tools, span: tuple[int, int] | None = None
+) -> Iterator[Part]:
+    """Features and measurements of each piece of a video, or of a span of its frames, before the gates; at least one.
 
     A piece is refused if it cannot be read, has no face or no sound, is too short, or takes more processor time than
     `quality.clip_cpu_s`. A piece whose frames cannot be decoded to its end is the last.
     """
     with (
-        closing(pieces.Video(source, p.max_frames, limits)) as video,
+        closing(pieces.Video(source, p.max_frames, limits, span)) as video,
         closing(pieces.SoundReader(source, video)) as sound,
     ):
         for piece in video:
@@ -95,7 +97,9 @@ def examine(
     found = np.flatnonzero(followed.found_T)
     if found[-1] - found[0] + 1 < p.min_frames:
         raise Refusal("too_short", f"a face in {found[-1] - found[0] + 1} frames, faces.min_frames is {p.min_frames}")
-    end = None if piece.last else timing.num_samples(piece.first + num_frames)
+    end: int | None = timing.num_samples(piece.first + num_frames)
+    if piece.last and piece.video.end is None:  # all that is left, so that its length can be judged
+        end = None
     samples = sound.span(timing.num_samples(piece.first), end)
     if not len(samples):
         raise Refusal("no_sound", f"the sound stream holds no sample{' of this piece' if piece.number else ''}")
@@ -103,13 +107,9 @@ def examine(
     others = follow(piece, p, list(followed.others_N4), tools.refiner) if len(followed.others_N4) else []
     tracks = [followed, *(other for other in others if found_enough(other, p) and held_enough(other, p))]
     crops = cut(piece, tracks, p.size)
-    number = 0
-    if len(tracks) > 1:
-        mouths_NT = np.stack([faces.aperture(head_mesh.landmarks(mesh_T4683)) for _, mesh_T4683 in crops])
-        number = speaking(mouths_NT, vowel_levels(fitted, num_frames))
+    number = tools.sync.speaker([mesh_T4683 for _, mesh_T4683 in crops], fitted) if len(crops) > 1 else 0
     faces_TSS3, mesh_T4683 = crops[number]
-    landmarks_T682 = head_mesh.landmarks(mesh_T4683)
-    synchronous, sync_figures = gates.synchronised(fitted, landmarks_T682, limits)
+    synchronous, sync_figures = tools.sync.synchronised(fitted, mesh_T4683, limits)
     log_mel_MC = log_mel(synchronous, num_frames)
     return Examined(
         arrays={

@@ -1,6 +1,6 @@
 """Stage `preprocess`: raw shards -> shards of face crops, landmarks and MFCCs, and the index of every clip.
 
-reads   data/raw/*.tar, data/clips.parquet, released/lips.safetensors
+reads   data/raw/*.tar, data/clips.parquet, released/lips.safetensors, released/motion.safetensors
 writes  data/shards/*.tar, data/index.parquet, reports/preprocess.json, reports/preprocess.html
 
     python -m flows preprocess
@@ -23,13 +23,18 @@ from tasks.core.errors import Refusal
 from tasks.core.files import write_atomic
 from tasks.core.progress import doing
 from tasks.features import audio, lip_refiner, mesh_model
+from tasks.inference import motion_weights
+from tasks.media import fragments
 from tasks.preprocess import examine, gates, page, pieces
+from tasks.preprocess.sync import Synchroniser
 from tasks.storage import index, shards, unit_cache
 from tasks.storage.face_codec import FACE_STORE_VERSION
 from tasks.storage.index import Row
 from tasks.storage.unit_cache import Unit
 
-PROVENANCE = ("clip", "video", "split", "corpus", "licence", "source", "source_sha256", "text")
+PROVENANCE = (
+    "clip", "video", "person", "split", "split_by", "corpus", "licence", "source", "source_sha256", "text",
+)  # fmt: skip
 
 
 def plan(p: Params) -> tuple[list[Unit], list[Row]]:
@@ -39,7 +44,7 @@ def plan(p: Params) -> tuple[list[Unit], list[Row]]:
     rows = index.read(paths.CLIPS)
     for row in index.kept(rows):
         groups[row["shard"]].append(row)
-    lips_sha256 = lip_refiner.sha256()
+    lips_sha256, motion_sha256 = lip_refiner.sha256(), motion_weights.sha256()
     planned = [
         Unit(
             stage="preprocess",
@@ -52,6 +57,7 @@ def plan(p: Params) -> tuple[list[Unit], list[Row]]:
                 "pieces": pieces.PIECES_VERSION,
                 "mesh": mesh_model.SHA256,
                 "lips": lips_sha256,
+                "motion": motion_sha256,
                 "libraries": unit_cache.library_versions(
                     "dlib-bin", "opencv-python-headless", "librosa", "numpy", "av", "scipy", "ai-edge-litert", "torch"
                 ),
@@ -77,7 +83,7 @@ def algorithms() -> str:
 
 
 def tools() -> examine.Tools:
-    return examine.Tools(lip_refiner.released())
+    return examine.Tools(lip_refiner.released(), Synchroniser())
 
 
 def build(unit: Unit, folder: Path) -> None:
@@ -124,7 +130,7 @@ class Measured:
             return clip
         return clip | {
             "clip": pieces.key_of(clip["clip"], self.part.number),
-            "source": pieces.source_of(clip["source"], self.part.first, self.part.num_frames),
+            "source": fragments.source_of(clip["source"], self.part.first, self.part.num_frames),
             "text": "",
         }
 
@@ -141,7 +147,7 @@ def read_clip(
     content = raw["json"]
     about = json.loads(content if isinstance(content, bytes) else content().read())
     [extension] = raw.keys() - {"json", "txt"}
-    for part in examine.of_video(raw[extension], p, limits, loaded):
+    for part in examine.of_video(raw[extension], p, limits, loaded, fragments.span_of(about["source"])):
         if isinstance(part.outcome, Refusal):
             yield Measured(part, part.outcome, {})
             continue

@@ -23,8 +23,10 @@ from tasks.core.files import all_or_nothing
 
 COMMON = [  # columns of both tables
     ("clip", pa.string()),  # <part>/<video>/<clip>
-    ("video", pa.string()),  # unit of splits and withdrawals: a programme, a speaker, a file
+    ("video", pa.string()),  # unit of withdrawals and shards: a programme, a speaker, a file
+    ("person", pa.string()),  # unit of splits: no person is in two, except where split_by is not "person"
     ("split", pa.string()),
+    ("split_by", pa.string()),  # person, video, clip or time: model/splits.py; corpus: as its publishers split it
     ("corpus", pa.string()),
     ("licence", pa.string()),
     ("source", pa.string()),  # file in the folder, or how it was rendered
@@ -38,6 +40,7 @@ COMMON = [  # columns of both tables
     ("size", pa.int64()),
     ("member_sha256", pa.string()),  # of the clip's bytes in the shard
 ]
+WORD = pa.struct([("word", pa.string()), ("start_s", pa.float64()), ("end_s", pa.float64())])
 CLIPS_SCHEMA = pa.schema(
     [
         *COMMON,
@@ -45,6 +48,7 @@ CLIPS_SCHEMA = pa.schema(
         ("member", pa.string()),  # the video's name in the archive
         ("bytes", pa.int64()),  # of the video
         ("confidence", pa.float64()),  # of the transcript, as given by the corpus
+        ("words", pa.list_(WORD)),  # with their times, as given by the corpus; null if it gives none
     ]
 )
 INDEX_SCHEMA = pa.schema(
@@ -87,12 +91,17 @@ INDEX_SCHEMA = pa.schema(
 )
 
 
+NEEDED = {name: kind for name, kind in COMMON if name not in ("licence", "source", "source_sha256", "text")}
+
+
 class Row(TypedDict, total=False):
     """A row of either table as it is read, for mypy. A column that a refused clip lacks is None or empty."""
 
     clip: str
     video: str
+    person: str
     split: str
+    split_by: str
     corpus: str
     licence: str
     source: str
@@ -109,6 +118,7 @@ class Row(TypedDict, total=False):
     member: str
     bytes: int
     confidence: float
+    words: list[dict[str, Any]]
     case: str
     num_frames: int
     duration_s: float
@@ -198,23 +208,55 @@ def _row_group(spilled: pa.ipc.RecordBatchFileReader, rank: np.ndarray, start: i
 
 
 def read(path: Path) -> list[Row]:
+    """All rows.  Errors: UserError if the file is missing, no table, or a table of other columns"""
+    return cast(list[Row], _table(path).to_pylist())
+
+
+def _table(path: Path) -> pa.Table:
+    """The checked table: the columns that every row needs, of their types."""
     try:
-        return cast(list[Row], pq.read_table(path).to_pylist())
+        table = pq.read_table(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such table; run `dvc repro`") from None
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path}: not a clip table ({error}); run `dvc checkout`") from error
+    except (pa.ArrowException, OSError) as error:  # Arrow raises OSError for damaged pages
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise UserError(f"{path}: not a clip table ({' '.join(str(error).split())}); run `dvc checkout`") from error
+    for name, kind in NEEDED.items():
+        if name not in table.column_names or not table.schema.field(name).type.equals(kind):
+            found = table.schema.field(name).type if name in table.column_names else "missing"
+            raise UserError(f"{path}: not a clip table: column {name} is {found}, {kind} is expected; run `dvc repro`")
+    for name in ("clip", "status"):
+        if table[name].null_count:
+            raise UserError(f"{path}: not a clip table: {table[name].null_count} rows have no {name}; run `dvc repro`")
+    return table
 
 
 def values(path: Path, column: str) -> list[str]:
     """The distinct values of a text column, sorted; empty if the table does not exist."""
     if not path.is_file():
         return []
-    return sorted(pa.compute.unique(pq.read_table(path, columns=[column])[column]).to_pylist())
+    return sorted(value for value in pa.compute.unique(_table(path)[column]).to_pylist() if value is not None)
 
 
 def kept(rows: Iterable[R], split: str | None = None) -> list[R]:
-    return [row for row in rows if row["status"] == "kept" and split in (None, row["split"])]
+    """The kept rows, of one split or all.  Errors: UserError if one of them lacks what every kept clip has"""
+    chosen = [row for row in rows if row["status"] == "kept" and split in (None, row["split"])]
+    for row in chosen:
+        if lacking := next((name for name in NEEDED if row.get(name, "") is None), ""):
+            raise UserError(f"the clip table: the kept clip {row['clip']} has no {lacking}; run `dvc repro`")
+    return chosen
+
+
+def tested_people(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Who is in split test, for reports: unseen speakers, or persons that training sees too."""
+    persons = {
+        split: {row.get("person") or row["video"] for row in kept(rows, split)}
+        for split in ("train", "pretrain", "test")
+    }
+    if persons["test"] & (persons["train"] | persons["pretrain"]):
+        return "speakers that training sees (same person in train and test)"
+    return "unseen speakers"
 
 
 def refused_by_reason(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -229,6 +271,6 @@ def demand_splits(rows: Sequence[Mapping[str, Any]], splits: Iterable[str], wher
     for split in splits:
         if not kept(rows, split):
             raise UserError(
-                f"{where}: no clip in split {split}, {len(kept(rows))} in others, refused: {why or 'none'}; add "
-                "videos, or change corpus.val_share and corpus.test_share"
+                f"{where}: no clip in split {split}, {len(kept(rows))} in others, refused: {why or 'none'}; take the "
+                "refused videos out of the corpus, so that others are held out, or add videos"
             )

@@ -6,7 +6,7 @@ Processed  <key>.faces.jpg     S x S face crops, or <key>.faces.npy: see tasks/s
            <key>.mel.npy       int16 (4 T, 40), mel power: see model.mfcc.levelled
            <key>.mesh.npy      int16 (T, P, 3), the face mesh: see model.head_mesh.packed
            <key>.mfcc.npy      float32 (12, 4 T)
-           <key>.json          clip, video, split, num_frames, found (T of 0 and 1), boxes (T x 4, px), truth if known
+           <key>.json          the columns of an index row, num_frames, found (T of 0 and 1), boxes (T x 4, px), truth
 A shard may be in object storage; a pointer then takes its place (tasks/storage/remote_shards.py), and it is read from
 there. Keys are <part>/<video>/<clip>; a dot in the last part would end WebDataset's key early and is refused.
 """

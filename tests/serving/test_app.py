@@ -1,5 +1,6 @@
 """The web app: its answers over HTTP, and in a real browser from upload to download."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -19,10 +20,11 @@ from conftest import inside
 from tasks.core import config, paths
 from tasks.core.errors import UserError
 from tasks.core.files import md5_file, sha256_file
+from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
 from tasks.expert import stage as expert
 from tasks.media import decode
-from tasks.serving import choices, server, uploads
+from tasks.serving import choices, connections, server, uploads
 from tasks.serving.job_queue import JobQueue
 from tasks.serving.uploads import Limits
 from tasks.storage import index, shards
@@ -49,7 +51,10 @@ def folder(trained_folder, tmp_path_factory):
 def served(queue):
     """The real server on a free port; its address."""
     listening = socket.create_server(("127.0.0.1", 0))
-    running = uvicorn.Server(uvicorn.Config(server.application(queue), log_level="error", timeout_graceful_shutdown=1))
+    config = uvicorn.Config(
+        server.application(queue), log_level="error", timeout_graceful_shutdown=1, http=connections.TimedProtocol
+    )
+    running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
@@ -70,6 +75,21 @@ def queue(folder):
 def app(queue):
     with served(queue) as address, httpx.Client(base_url=address, timeout=60) as client:
         yield client
+
+
+def offer():
+    """What a browser that wants to send its microphone offers."""
+    import aiortc
+
+    async def made():
+        peer = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
+        peer.addTransceiver("audio")
+        peer.addTransceiver("video", direction="recvonly")
+        await peer.setLocalDescription(await peer.createOffer())
+        await peer.close()
+        return peer.localDescription.sdp
+
+    return asyncio.run(made())
 
 
 def upload(app, folder, kind, name):
@@ -233,17 +253,17 @@ def test_a_text_is_spoken_by_the_champion_whose_bytes_come_from_dvcs_cache(commi
 
 
 def test_jobs_and_sessions_use_the_backend_of_the_app(folder):
-    with inside(folder), JobQueue(backend="abacus") as queue, served(queue) as address:
+    with inside(folder), JobQueue(options=Options(backend="abacus")) as queue, served(queue) as address:
         with httpx.Client(base_url=address, timeout=60) as app:
             face = upload(app, folder, "face", "face.mp4").json()["file"]
             sound = upload(app, folder, "sound", "speech.wav").json()["file"]
             state = over(app, app.post("/jobs", json={"face": face, "sound": sound}).json()["job"])
             assert state["state"] == "refused" and "--backend must be one of auto, torch" in state["error"]
             pytest.importorskip("aiortc", reason="aiortc is not installed (extra live)")
-            live = app.post("/live/sessions", json={"face": face, "sdp": "v=0"}).json()
+            live = app.post("/live/sessions", json={"face": face, "sdp": offer()}).json()
             assert "--backend must be one of auto, torch" in live["error"]
         with pytest.raises(UserError, match="--backend must be one of auto, torch"):
-            choices.backend("abacus")
+            choices.defaults(None, None, "abacus")
 
 
 @pytest.fixture(scope="module")
