@@ -166,7 +166,7 @@ def figures(clip: shards.Clip) -> dict[str, Any]:
         "duration_s": len(clip.faces_TSS3) / timing.FPS,
         "found_share": float(clip.found_T.mean()),
         "found": np.packbits(clip.found_T).tobytes().hex(),
-        "closed": np.packbits(faces.closed(clip.landmarks_T682, clip.found_T)).tobytes().hex(),
+        "closed": np.packbits(faces.closed(clip.landmarks_T682, clip.found_T & clip.held_T)).tobytes().hex(),
     }
 
 
