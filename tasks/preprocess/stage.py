@@ -1,4 +1,4 @@
-"""Stage `preprocess`: raw shards -> shards of face crops, landmarks and MFCCs, and the index of every clip.
+"""Stage `preprocess`: raw shards -> shards of face crops, meshes and MFCCs, and the index of every clip.
 
 reads   data/raw/*.tar, data/clips.parquet, released/lips.safetensors, released/motion.safetensors
 writes  data/shards/*.tar, data/index.parquet, reports/preprocess.json, reports/preprocess.html
