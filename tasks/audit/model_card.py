@@ -64,10 +64,10 @@ hash in this card, `python -m flows audit --export DIR` writes the card again.
 
 
 def mouths(case: Case) -> str:
-    """What located the lips in the data and measured its A/V offsets, by the stages of the commit."""
-    if "landmarks" in case.lock:
-        return f"mouths read by a predictor trained on rendered heads, md5 `{case.lock['landmarks'].outs[PREDICTOR]}`"
+    """What located the lips in the data and measured its A/V offsets, by what its preprocessing read."""
     deps = case.lock["preprocess"].deps
+    if PREDICTOR in deps:
+        return f"mouths read by a predictor trained on rendered heads, md5 `{deps[PREDICTOR]}`"
     offsets = f"; A/V offsets by the motion network {MOTION}, md5 `{deps[MOTION]}`" if MOTION in deps else ""
     return (
         f"mouths read by {mesh_model.ATTRIBUTION} ({mesh_model.LICENCE}), sha256 `{mesh_model.SHA256}`, and the lip "

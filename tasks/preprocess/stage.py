@@ -1,4 +1,4 @@
-"""Stage `preprocess`: raw shards -> shards of face crops, landmarks and MFCCs, and the index of every clip.
+"""Stage `preprocess`: raw shards -> shards of face crops, meshes and MFCCs, and the index of every clip.
 
 reads   data/raw/*.tar, data/clips.parquet, released/lips.safetensors, released/motion.safetensors
 writes  data/shards/*.tar, data/index.parquet, reports/preprocess.json, reports/preprocess.html
@@ -167,7 +167,7 @@ def figures(clip: shards.Clip) -> dict[str, Any]:
         "duration_s": len(clip.faces_TSS3) / timing.FPS,
         "found_share": float(clip.found_T.mean()),
         "found": np.packbits(clip.found_T).tobytes().hex(),
-        "closed": np.packbits(faces.closed(clip.landmarks_T682, clip.found_T)).tobytes().hex(),
+        "closed": np.packbits(faces.closed(clip.landmarks_T682, clip.found_T & clip.held_T)).tobytes().hex(),
     }
 
 
