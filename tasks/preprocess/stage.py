@@ -148,7 +148,7 @@ def read_clip(
     content = raw["json"]
     about = json.loads(content if isinstance(content, bytes) else content().read())
     [extension] = raw.keys() - {"json", "txt"}
-    for part in examine.of_video(raw[extension], p, limits, loaded, fragments.span_of(about["source"])):
+    for part in examine.of_video(raw[extension], p, limits, loaded, fragments.span_of(about.get("source", ""))):
         if isinstance(part.outcome, Refusal):
             yield Measured(part, part.outcome, {})
             continue
