@@ -7,7 +7,9 @@ at the start of a shot, when a face is lost, and every WHOLE_EVERY key frames. A
 boxes, to the end of its shot at most.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import cv2
@@ -33,6 +35,7 @@ CANDIDATES = 48  # crops kept of each face, evenly spread
 LOW_WH = (12, 8)
 LOW_ROWS, LOW_COLUMNS = (0.5, 0.95), (0.2, 0.8)  # of the crop
 GIVE_BACK_EVERY = 250  # frames between two returns of freed memory to the system
+MOST_WAITING = 8  # blocks whose points are not yet predicted
 EASIER = -0.4  # added to dlib's threshold if no face is found without
 
 
@@ -76,12 +79,13 @@ class Seen:
 
 def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Points, threshold: float = 0.0) -> Seen:
     """Pass 1 over (picture, start in s).  threshold: added to dlib's own, EASIER where nothing was found without"""
-    search = _Search(p, predictor, threshold)
-    for frame_HW3, time_s in frames:
-        search.add(frame_HW3, time_s)
-        if len(search.times_s) % GIVE_BACK_EVERY == 0:
-            memory.give_back()
-    search.end_shot()
+    with ThreadPoolExecutor(1, "points") as thread:
+        search = _Search(p, predictor, threshold, thread)
+        for frame_HW3, time_s in frames:
+            search.add(frame_HW3, time_s)
+            if len(search.times_s) % GIVE_BACK_EVERY == 0:
+                memory.give_back()
+        search.end_shot()
     done = sorted(search.done, key=lambda face: (face.first, -float(np.ptp(face.boxes_N4[0, ::2]))))
     how = "with a lower threshold" if threshold else "dlib's frontal detector"
     return Seen(np.array(search.times_s), search.size_hw, search.shots, done, how)
@@ -142,7 +146,7 @@ class _Block:
 
     frames_N: np.ndarray
     boxes_N4: np.ndarray
-    points_N682: np.ndarray
+    points_N682: Future[np.ndarray]
     lows_NK: np.ndarray
 
 
@@ -167,8 +171,9 @@ class _Followed:
 class _Search:
     """The state of `look`."""
 
-    def __init__(self, p: FaceParams, predictor: Points, threshold: float) -> None:
-        self.p, self.predictor, self.threshold = p, predictor, threshold
+    def __init__(self, p: FaceParams, predictor: Points, threshold: float, thread: ThreadPoolExecutor) -> None:
+        self.p, self.predictor, self.threshold, self.thread = p, predictor, threshold, thread
+        self.predicted: deque[Future[np.ndarray]] = deque(maxlen=MOST_WAITING)
         self.key_s = p.key_every / timing.FPS
         self.times_s: list[float] = []
         self.shots: list[int] = []
@@ -224,7 +229,7 @@ class _Search:
         for block in one.blocks:
             at = block.frames_N - first
             found_N[at], boxes_N4[at], points_N682[at], lows_NK[at] = (
-                True, block.boxes_N4, block.points_N682, block.lows_NK
+                True, block.boxes_N4, block.points_N682.result(), block.lows_NK
             )  # fmt: skip
         one.blocks.clear()
         flat, at = points_N682.reshape(end - first, -1), np.flatnonzero(found_N)
@@ -295,8 +300,11 @@ class _Search:
             boxes_N4 = np.array([one.boxes[t] for t in at], np.float64)
             crops_N4 = faces.crop_boxes(boxes_N4)
             cut = [crop.crop(self.held[t], box, size) for t, box in zip(at, crops_N4, strict=True)]
-            points_N682 = to_frame(self.predictor(np.stack(cut)), crops_N4, size)
-            one.blocks.append(_Block(np.array(at), boxes_N4, points_N682, np.array([lower_face(face) for face in cut])))
+            if len(self.predicted) == MOST_WAITING:
+                self.predicted[0].result()
+            points = self.thread.submit(lambda: to_frame(self.predictor(np.stack(cut)), crops_N4, size))
+            self.predicted.append(points)
+            one.blocks.append(_Block(np.array(at), boxes_N4, points, np.array([lower_face(face) for face in cut])))
             one.last = boxes_N4[-1]
         if high in one.boxes:
             one.portraits[high] = crop.crop(self.held[high], faces.crop_boxes(one.boxes[high][None])[0], size)
