@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> None:
 
 def serve(args: argparse.Namespace) -> None:
     from tasks.core.errors import UserError
+    from tasks.core.files import demand_file
     from tasks.core.progress import say
     from tasks.live import speakers
     from tasks.serving import choices, live_sessions, server
@@ -70,7 +71,7 @@ def serve(args: argparse.Namespace) -> None:
         raise UserError("--library is not of --serve: the page has a field for it")
     if why := live_sessions.missing():
         raise UserError(why)
-    face = Path(args.face)
+    face = demand_file(args.face)
     speakers.demand_usable(face)
     defaults = choices.defaults(args.generator, args.strength, args.backend)
     with JobQueue(faces={face.name: face}, options=defaults) as queue:

@@ -23,12 +23,11 @@ from tasks.dubbing.script import Script
 from tasks.features import lip_refiner, mesh_model
 from tasks.features.face_track import Frame
 from tasks.features.mesh_points import MeshPoints
-from tasks.inference import auto_backend, lip_sync
+from tasks.inference import auto_backend, lip_sync, motion_weights
 from tasks.inference.lip_sync import LipSync
-from tasks.motion import weights
 
 RELEASED = "released"  # as a checkpoint: the weights that are released with the code
-MOTION = Path(__file__).parents[2] / "released/motion.safetensors"
+MOTION = motion_weights.RELEASED
 
 
 class Mouths(Protocol):
@@ -116,9 +115,8 @@ def lipgan(checkpoint: Path, backend: str | None) -> LipGan:
 def mesh() -> Mesh:
     """The mesh generator with the released weights: no training needed."""
     about = json.loads(MOTION.with_suffix(".json").read_text()) if MOTION.with_suffix(".json").is_file() else {}
-    return Mesh(
-        weights.load(MOTION), about, MOTION, config.load(paths.PARAMS).faces, MeshPoints(), (MOTION, *mesh_files())
-    )
+    p = config.load(paths.PARAMS).faces
+    return Mesh(motion_weights.load(MOTION), about, MOTION, p, MeshPoints(), (MOTION, *mesh_files()))
 
 
 def mesh_files() -> tuple[Path, Path]:

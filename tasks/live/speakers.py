@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.core.errors import UserError
 from tasks.dubbing import networks, overlay
 from tasks.dubbing.networks import Mesh, Network
 from tasks.dubbing.options import Options
@@ -41,8 +40,6 @@ def opened(
 
 
 def demand_usable(face: Path) -> None:
-    """Errors: UserError where it has no picture that can be read"""
-    try:
+    """Errors: UserError that says why no picture of it can be read"""
+    with containers.readable(face):
         decode.read_image(face)
-    except (OSError, containers.MediaError) as error:
-        raise UserError(f"{face}: no picture can be read") from error

@@ -27,8 +27,8 @@ from tasks.core.errors import Stopped, UserError
 from tasks.core.progress import bar, say
 from tasks.core.stopping import stoppable
 from tasks.features import mesh_model
-from tasks.inference import checkpoints
-from tasks.motion import clips, measure, weights
+from tasks.inference import checkpoints, motion_weights
+from tasks.motion import clips, measure
 from tasks.motion.batches import MotionClip, Pieces, geometric_mean, sizes, spreads
 from tasks.motion.clips import Source
 from tasks.motion.loop import MotionTrainer
@@ -68,7 +68,7 @@ def run(p: Params, order: Order) -> str:
         for name in ("val", "test")
         if name in loaded
     }
-    weights.save(order.out, network, about(order, loaded, figures, data_hash, p.seed) | {"usual_spread": usual})
+    motion_weights.save(order.out, network, about(order, loaded, figures, data_hash, p.seed) | {"usual_spread": usual})
     means = {name: measure.mean_of_people(of) for name, of in figures.items()}
     summary = "; ".join(f"{name}: opening r {of['opening_r']:.2f}, shifted audio {of['moved_r']:.2f}, amplitude "
                      f"{of['amplitude']:.2f}" for name, of in means.items())  # fmt: skip

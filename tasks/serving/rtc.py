@@ -2,7 +2,7 @@
 
 It gets one LiveOrder, answers with its half of the handshake, and ends with the connection, with its parent, or at its
 time limit; nothing is stored. No STUN server is contacted: browser and app must be on one machine or in one network.
-The only importer of aiortc, which is optional.
+aiortc is optional; beside this module only tasks/serving/examiner.py imports it.
 """
 
 import asyncio

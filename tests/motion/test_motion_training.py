@@ -9,7 +9,8 @@ from model import head_mesh
 from model.motion import Motion
 from tasks.core import config
 from tasks.core.errors import UserError
-from tasks.motion import measure, weights
+from tasks.inference import motion_weights
+from tasks.motion import measure
 from tasks.motion.batches import MotionClip, Pieces, geometric_mean, padded, shares, sizes, spoken_faster
 from tasks.motion.clips import Source, at_most
 from tasks.motion.loop import MotionTrainer
@@ -89,8 +90,8 @@ def test_a_short_training_learns_to_open_the_mouth_where_there_is_sound(tmp_path
     assert abs(after["moved_r"]) < 0.5
     assert 0.8 < after["amplitude"] * size_of["eve"] < 1.2
 
-    weights.save(tmp_path / "motion.safetensors", network, {})
-    loaded = weights.load(tmp_path / "motion.safetensors")
+    motion_weights.save(tmp_path / "motion.safetensors", network, {})
+    loaded = motion_weights.load(tmp_path / "motion.safetensors")
     middles_s = np.arange(20) / 30
     np.testing.assert_allclose(
         loaded.codes(UNSEEN[0].sound, middles_s), network.codes(UNSEEN[0].sound, middles_s), atol=1e-5
@@ -192,11 +193,11 @@ def test_invalid_people_are_user_errors(changed, message):
 def test_weights_of_another_format_are_user_errors(tmp_path):
     network = Motion(trainer().net, trainer().pieces.shapes, SMALL)
     path = tmp_path / "motion.safetensors"
-    weights.save(path, network, {})
+    motion_weights.save(path, network, {})
     sidecar = path.with_suffix(".json")
     sidecar.write_text(sidecar.read_text().replace('"width": 24', '"width": 25'))
     with pytest.raises(UserError, match="not a motion network of this version"):
-        weights.load(path)
+        motion_weights.load(path)
     sidecar.write_text("{}")
     with pytest.raises(UserError, match="format None"):
-        weights.load(path)
+        motion_weights.load(path)
