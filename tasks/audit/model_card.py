@@ -50,7 +50,7 @@ hash in this card, `python -m flows audit --export DIR` writes the card again.
 {metrics(case)}
 
 ## Permitted use
-{use(corpora)}
+{use(corpora, licences)}
 - It changes what a person appears to say. Use it with the consent of the people shown and heard, and disclose that the
   result is generated: every video has a signed C2PA manifest and a plain tag, and `--label` adds a visible label.
 - Not for deception, not for identifying or assessing people, not where wrong lips mislead (lip reading).
@@ -75,7 +75,7 @@ def mouths(case: Case) -> str:
     )
 
 
-def use(corpora: list[str]) -> str:
+def use(corpora: list[str], licences: list[str]) -> str:
     if "lrs2" in corpora:
         return (
             "- Trained on LRS2 under an agreement with the BBC: non-commercial research by the organisation that "
@@ -83,6 +83,8 @@ def use(corpora: list[str]) -> str:
         )
     if corpora == ["synthetic"]:
         return "- Trained on the embedded synthetic corpus: for tests and teaching; too small for real faces."
+    if all(licence.startswith("CC BY") for licence in licences):
+        return f"- Trained on open data: the weights may be shared with this attribution: {'; '.join(licences)}."
     return "- Trained on a folder of videos: as their licence and the people in them allow."
 
 

@@ -102,7 +102,8 @@ def page(panel: Panel, records: Sequence[Record], sections: Sequence[str], p: Ev
     body = f"""<h1>Lip-sync evaluation</h1>
 <p class="soft">Checkpoint <code>{about["checkpoint_md5"][:12]}</code> after {about["step"]} steps, trained on
 {html.escape(", ".join(about["corpora"]))}; data index <code>{about["index_md5"][:12]}</code>; {about["clips"]} test
-clips ({right["num_frames"]} frames) of {html.escape(about["people"])}.</p>
+clips ({right["num_frames"]} frames) of {html.escape(about["people"])}.
+Data: {html.escape("; ".join(about["licences"]))}.</p>
 <div class="verdict"><p class="first">The generated mouth {html.escape(panel["verdict"]["sentence"])}.</p>
 <p>It follows the true mouth with correlation <b>{right["aperture_corr"]:.2f}</b> when driven by the right sound,
 <b>{wrong["aperture_corr"]:.2f}</b> by another clip's, and <b>{moved["aperture_corr"]:.2f}</b> by its own at another
