@@ -20,7 +20,7 @@ ALONE = {
     "tasks/media/frame.py tasks/media/segments.py tasks/media/shown.py tasks/media/stream_writer.py",
     "PIL": "tasks/media/stills.py",
     "pi_heif": "tasks/media/stills.py",
-    "aiortc": "tasks/serving/rtc.py",
+    "aiortc": "tasks/serving/examiner.py tasks/serving/rtc.py",
     "s3fs": "tasks/storage/object_store.py",
     "botocore": "tasks/storage/object_store.py",
 }
