@@ -48,9 +48,10 @@ dub: .venv/.installed
 	@test -n "$(FACE)" -a -n "$(AUDIO)" || { echo "error: make dub FACE=talk.mp4 AUDIO=speech.wav [OUT=out/dubbed.mp4]" >&2; exit 2; }
 	python -m flows dub --face "$(FACE)" --audio "$(AUDIO)" --out "$(OUT)"
 
-# A file of tests runs in one process; what several need is built once for all (tests/conftest.py, built_once).
+# A process a core; what several need is built once for all (tests/conftest.py, built_once). A test whose process dies
+# runs once more in a fresh one and is named in the summary; a test that fails is not repeated.
 test: .venv/.installed-dev
-	python -m pytest -n auto --dist loadfile
+	python -m pytest -n auto --dist worksteal --reruns 1 --only-rerun "crashed while running"
 
 lint: .venv/.installed-dev
 	ruff check .

@@ -61,7 +61,7 @@ def store(clips: Clips, folder: Path, storage: str, times: int, quality: int) ->
                 np.concatenate([clip.faces_TSS3] * times),
                 np.concatenate([clip.mfcc_FW] * times, axis=1),
                 np.concatenate([clip.mel_CM] * times),
-                np.concatenate([clip.landmarks_T682] * times),
+                np.concatenate([clip.mesh_T4683] * times),
                 np.concatenate([clip.found_T] * times),
                 np.concatenate([clip.boxes_T4] * times),
                 None,

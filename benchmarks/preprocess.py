@@ -5,8 +5,8 @@
 
 LipGAN's loop is reimplemented from its description: every frame is decoded by OpenCV, searched whole by dlib with one
 upsampling, the largest box cut out, resized to 96 x 96 and written as a JPEG; the sound becomes a mel spectrogram in a
-compressed npz. Ours is the work of stage `preprocess` on a clip: decoding, key frames, crops, landmarks, MFCCs, and the
-members of a shard, including landmarks, which LipGAN does not compute.
+compressed npz. Ours is the work of stage `preprocess` on a clip: decoding, key frames, face mesh, crops, MFCCs, and the
+members of a shard, once with the mesh of every frame, which LipGAN does not compute, and once with `faces.mesh: false`.
 
 Clips: rendered ones (160 x 160), and real ones in two sizes, 160 x 160 and 1280 x 720. "lost" are frames in which
 LipGAN finds a face and we do not; the overlap (IoU) is of our boxes with LipGAN's of the same frame; jitter is the mean
@@ -14,6 +14,7 @@ motion of the corners from frame to frame in widths of the box.
 """
 
 import argparse
+import dataclasses
 import itertools
 import json
 import os
@@ -27,13 +28,13 @@ import cv2
 import dlib
 import librosa
 import numpy as np
+import torch
 
 from benchmarks.machine import REPOSITORY, RESULTS, commit, machine
-from model import faces, mfcc
+from model import faces, head_mesh, mfcc
 from model.params import FaceParams, QualityParams
 from tasks.core import config
-from tasks.features import audio, face_track
-from tasks.features.mesh_points import MeshPoints
+from tasks.features import audio, face_mesh, face_track, lip_refiner
 from tasks.media import decode, encode
 from tasks.preprocess import examine, gates, pieces
 from tasks.storage import shards
@@ -80,23 +81,25 @@ def lipgan(path: Path, out: Path, detector: object, clock: Clock) -> list[np.nda
     return boxes
 
 
-def ours(path: Path, p: FaceParams, limits: QualityParams, predictor: MeshPoints, clock: Clock) -> face_track.Track:
+def ours(path: Path, p: FaceParams, limits: QualityParams, clock: Clock) -> face_track.Track:
     """The steps of stage `preprocess` on a clip, timed separately; cropping converts to RGB what it needs."""
     film = pieces.Video(path, p.max_frames, limits)
     pictures = next(iter(film))
     clock("decode", lambda: sum(1 for _ in pictures))
     clock("figures", pictures.statistics.figures)
-    followed = clock("detect", face_track.track, pictures, p)
-    [(faces_TSS3, _)] = clock("crop", examine.cut, pictures, [followed], p.size, lambda faces_TSS3: faces_TSS3)
-    landmarks_T682 = clock("landmarks", predictor, faces_TSS3)
+    followed = clock("detect and mesh", face_track.track, pictures, p, None, lip_refiner.released())
+    [(faces_TSS3, mesh_T4683)] = clock("crop", examine.cut, pictures, [followed], p.size)
     sound = clock("sound", pieces.SoundReader(path, film).span, 0, None)
     num_frames = len(followed.found_T)
+    clock("figures", gates.of_face, followed, mesh_T4683)
     clock("figures", gates.of_sound, sound, num_frames)
-    fitted, _ = clock("figures", gates.synchronised, decode.fit(sound, num_frames), landmarks_T682, limits)
+    fitted, _ = clock(
+        "figures", gates.synchronised, decode.fit(sound, num_frames), head_mesh.landmarks(mesh_T4683), limits
+    )
     log_mel_MC = clock("features", audio.log_mel, fitted, num_frames)
     mfcc_FW = clock("features", audio.cepstra, log_mel_MC)
     mel_CM = clock("features", mfcc.levelled, log_mel_MC, float(np.mean(np.square(fitted))))
-    made = shards.Clip(faces_TSS3, mfcc_FW, mel_CM, landmarks_T682, followed.found_T, followed.boxes_T4, None)
+    made = shards.Clip(faces_TSS3, mfcc_FW, mel_CM, mesh_T4683, followed.found_T, followed.boxes_T4, None)
     clock("write", shards.encode, made, {}, p.storage, p.jpeg_quality)
     return followed
 
@@ -130,14 +133,15 @@ def resized(path: Path, out: Path, width: int, height: int) -> Path:
     return out
 
 
-def measure(clips: list[Path], p: FaceParams, limits: QualityParams, predictor: MeshPoints) -> dict[str, object]:
-    theirs_s, ours_s = Clock(), Clock()
+def measure(clips: list[Path], p: FaceParams, limits: QualityParams) -> dict[str, object]:
+    theirs_s, ours_s, sparse_s = Clock(), Clock(), Clock()
     overlap, jitter_theirs, jitter_ours, lost, found, num_frames = [], [], [], 0, 0, 0
     detector = dlib.get_frontal_face_detector()
     with tempfile.TemporaryDirectory() as folder:
         for path in clips:
             boxes = lipgan(path, Path(folder), detector, theirs_s)
-            followed = ours(path, p, limits, predictor, ours_s)
+            followed = ours(path, p, limits, ours_s)
+            ours(path, dataclasses.replace(p, mesh=False), limits, sparse_s)
             mine = [b if ok else None for b, ok in zip(followed.boxes_T4, followed.found_T, strict=True)]
             for a, b in zip(boxes, mine, strict=False):
                 found += a is not None
@@ -147,17 +151,19 @@ def measure(clips: list[Path], p: FaceParams, limits: QualityParams, predictor: 
             jitter_theirs += jitter(boxes)
             jitter_ours += jitter(list(followed.boxes_T4))
             num_frames += len(mine)
-    ms = [{step: round(1000 * s / num_frames, 3) for step, s in clock.s.items()} for clock in (theirs_s, ours_s)]
-    total = [sum(clock.s.values()) for clock in (theirs_s, ours_s)]
+    clocks = (theirs_s, ours_s, sparse_s)
+    ms = [{step: round(1000 * s / num_frames, 3) for step, s in clock.s.items()} for clock in clocks]
+    total = [sum(clock.s.values()) for clock in clocks]
     return {
         "clips": len(clips),
         "frames": num_frames,
         "lipgan_ms_per_frame": ms[0],
         "ours_ms_per_frame": ms[1],
+        "mesh_false_ms_per_frame": ms[2],
         "lipgan_frames_per_s_per_core": round(num_frames / total[0], 1),
         "ours_frames_per_s_per_core": round(num_frames / total[1], 1),
         "ratio": round(total[0] / total[1], 2),
-        "ratio_without_landmarks": round(total[0] / (total[1] - ours_s.s["landmarks"]), 2),
+        "ratio_mesh_false": round(total[0] / total[2], 2),
         "iou_mean": round(float(np.mean(overlap)), 3),
         "iou_below_0.7": round(float(np.mean(np.array(overlap) < 0.7)), 3),
         "lost_frames": int(lost),
@@ -176,9 +182,11 @@ def main() -> None:
     cv2.setNumThreads(0)
     params = config.load(REPOSITORY / "params.yaml")
     p, limits = params.faces, params.quality
-    predictor = MeshPoints()
     audio.mfcc(np.zeros(16_000, np.float32), 25)  # librosa compiles at its first call
     librosa.feature.melspectrogram(y=np.zeros(16_000, np.float32), sr=16_000, n_fft=800, hop_length=200)
+    lip_refiner.released()
+    face_mesh.of_this_thread()
+    torch.set_num_threads(1)
     face_track.detector()  # unpacked once a process, 0.7 s
     real = sorted(f for f in args.real.glob("*") if f.suffix in decode.VIDEO_ENDINGS)
     rows = {}
@@ -193,12 +201,12 @@ def main() -> None:
             sets["real, 1280 x 720"] = [resized(f, folder / f"{f.stem}-720.mp4", 1280, 720) for f in real[: args.large]]
         columns = {
             "frames": "frames", "LipGAN f/s/core": "lipgan_frames_per_s_per_core", "ours": "ours_frames_per_s_per_core",
-            "ratio": "ratio", "without landmarks": "ratio_without_landmarks", "IoU": "iou_mean", "lost": "lost_frames",
+            "ratio": "ratio", "mesh: false": "ratio_mesh_false", "IoU": "iou_mean", "lost": "lost_frames",
             "jitter LipGAN": "jitter_lipgan", "jitter ours": "jitter_ours",
         }  # fmt: skip
         print(f"| clips | {' | '.join(columns)} |\n|{'-|' * (len(columns) + 1)}")
         for name, clips in sets.items():
-            rows[name] = measure(clips, p, limits, predictor)
+            rows[name] = measure(clips, p, limits)
             print(f"| {name} | {' | '.join(str(rows[name][column]) for column in columns.values())} |", flush=True)
     result = {"commit": commit(), "machine": machine(), "load": os.getloadavg(), "sets": rows}
     (RESULTS / "preprocess.json").write_text(json.dumps(result, indent=2) + "\n")

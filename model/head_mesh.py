@@ -12,8 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.lips import INNER, OUTER
-
+NUM_POINTS = 468
+# The lips' outer ring: from the corner on the left of the picture along the lower lip to the right corner, and back
+# along the upper lip; the inner ring likewise.
+OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
+INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
+EYES = (33, 263)  # outer corners, left and right in the picture
 JAW = (152, 148, 176, 149, 150, 377, 400, 378, 379, 199, 175, 200, 18, 83, 313, 201, 421, 204, 424)
 MOUTH = OUTER + INNER + JAW
 LOWER_INNER = tuple(len(OUTER) + i for i in range(1, 10))  # indices into MOUTH, from corner to corner ...
@@ -43,6 +47,11 @@ RIGID = {
 }  # fmt: skip
 
 
+STORED = tuple(sorted({*RIGID, *MOUTH, *POINTS_68}))  # the points of shards: P of them
+UNITS = 4096  # of a stored coordinate, in a crop's width
+ABSENT = np.iinfo(np.int16).min  # stored where the mesh does not hold
+
+
 class Placement(NamedTuple):
     """canonical = scale * (frame - centre) @ rotation + the centre of RIGID"""
 
@@ -52,8 +61,37 @@ class Placement(NamedTuple):
 
 
 def landmarks(mesh_T4683: np.ndarray) -> np.ndarray:
-    """iBUG's 68 points.  Shape: -> (T, 68, 2)"""
-    return mesh_T4683[:, list(POINTS_68), :2]
+    """iBUG's 68 points; frames without a mesh have those between the nearest two.  Shape: -> (T, 68, 2)"""
+    points_T682 = mesh_T4683[:, list(POINTS_68), :2]
+    held_T = np.isfinite(points_T682).all(axis=(1, 2))
+    if held_T.all() or not held_T.any():
+        return points_T682
+    frames, at = np.arange(len(held_T)), np.flatnonzero(held_T)
+    columns = [np.interp(frames, at, of_T[at]) for of_T in points_T682.reshape(len(held_T), -1).T]
+    return np.stack(columns, axis=1).reshape(points_T682.shape).astype(points_T682.dtype)
+
+
+def in_crops(mesh_T4683: np.ndarray, boxes_T4: np.ndarray, size: int) -> np.ndarray:
+    """Meshes in the pixels of crops, `size` wide, of these boxes of the frame.  Shape: -> (T, 468, 3)"""
+    scale_T2 = size / (boxes_T4[:, 2:] - boxes_T4[:, :2])
+    xy_T4682 = (mesh_T4683[..., :2] - boxes_T4[:, None, :2]) * scale_T2[:, None]
+    return np.concatenate([xy_T4682, mesh_T4683[..., 2:] * scale_T2[:, None, :1]], axis=2).astype(np.float32)
+
+
+def packed(mesh_T4683: np.ndarray, size: int) -> np.ndarray:
+    """The STORED points of a mesh in a crop, in 1/UNITS of the crop's width; ABSENT where it is nan.
+
+    Shape: (T, 468, 3) px of a crop, `size` wide -> (T, P, 3) int16
+    """
+    units_TP3 = np.clip(np.round(mesh_T4683[:, list(STORED)] * (UNITS / size)), ABSENT + 1, -(ABSENT + 1))
+    return np.where(np.isfinite(units_TP3), units_TP3, ABSENT).astype(np.int16)
+
+
+def unpacked(units_TP3: np.ndarray, size: int) -> np.ndarray:
+    """The inverse of `packed`; nan where the mesh does not hold, and for points not stored.  Shape: -> (T, 468, 3)"""
+    mesh_T4683 = np.full((len(units_TP3), NUM_POINTS, 3), np.nan, np.float32)
+    mesh_T4683[:, list(STORED)] = np.where(units_TP3 == ABSENT, np.nan, units_TP3 * np.float32(size / UNITS))
+    return mesh_T4683
 
 
 def place(mesh_T4683: np.ndarray) -> Placement:

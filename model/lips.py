@@ -13,12 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Mesh indices. Outer ring: from the corner on the left of the picture along the lower lip to the right corner and back
-# along the upper lip; the inner ring likewise.
-OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
-INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
+from model.head_mesh import EYES, INNER, OUTER
+
 LIPS = np.array(OUTER + INNER)
-EYES = (33, 263)  # outer corners, left and right in the picture
 
 HEIGHT_PX, WIDTH_PX = 48, 64  # of the crop
 EYES_ACROSS = 1.1  # width of the crop in eye distances

@@ -74,6 +74,8 @@ class CorpusParams:
     size: Literal["demo", "large", "tiny"]
     folder: str
     licence: str
+    persons: Literal["folder", "video"]
+    split_by: Literal["person", "video"]
     val_share: Share
     test_share: Share
     lrs2: Lrs2Params
@@ -91,6 +93,7 @@ class FaceParams:
     detection: Literal["keyframes", "reference"]
     key_every: Annotated[int, Range(1, 100)]  # frames; keyframes only
     detect_px: Annotated[int, Range(160, 10_000)]  # px, long side
+    mesh: bool
     smooth_frames: Annotated[int, Range(1, 99)]  # odd
     min_found: Share
     min_frames: Annotated[int, Range(2, 15_000)]

@@ -13,6 +13,7 @@ from tasks.core import csv_tables, files, paths
 from tasks.storage import index
 
 VIDEOS = Path("data/videos")
+LEXICON = Path("models/lexicon.txt")
 LOG = Path(sys.argv[2])  # outside of every work tree: how often what was run
 
 
@@ -33,7 +34,13 @@ def acquire():
     index.write(paths.INDEX, rows, index.INDEX_SCHEMA)
 
 
+def lexicon():
+    LEXICON.parent.mkdir(exist_ok=True)
+    LEXICON.write_text("does not depend on the videos")
+
+
 def train():
+    assert LEXICON.read_text()
     if quality() == "broken":
         sys.exit("this data cannot be trained on")
     paths.GENERATOR.parent.mkdir(exist_ok=True)
@@ -61,4 +68,4 @@ def evaluate():
 if __name__ == "__main__":
     with LOG.open("a") as log:
         log.write(sys.argv[1] + "\n")
-    {"acquire": acquire, "train": train, "evaluate": evaluate}[sys.argv[1]]()
+    {"acquire": acquire, "lexicon": lexicon, "train": train, "evaluate": evaluate}[sys.argv[1]]()

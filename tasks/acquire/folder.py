@@ -1,7 +1,7 @@
 """Corpus `folder`: any folder of videos. One file is one video and one clip; its transcript may be beside it as .txt.
 
-Every file becomes a clip or a refusal, except hidden files and transcripts. The split is chosen by the hash of the
-video's id, so that adding a video moves no other.
+Every file becomes a clip or a refusal, except hidden files and transcripts. The first-level folder names the person,
+unless corpus.persons is `video`; a video outside of any folder is a person of its own.
 """
 
 import hashlib
@@ -10,11 +10,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from model.params import CorpusParams, Params
+from model.params import Params
 from tasks.core.errors import UserError
 from tasks.core.files import sha256_file
-from tasks.core.progress import progress
-from tasks.media import decode
+from tasks.core.progress import progress, say
+from tasks.media import decode, fragments
 from tasks.storage import shards
 
 
@@ -43,7 +43,7 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         row = {
             "clip": f"folder/{video}/00000",
             "video": video,
-            "split": split_of(video, p.corpus),
+            "person": person_of(name, p.corpus.persons),
             "corpus": "folder",
             "licence": p.corpus.licence,
             "source": name,
@@ -56,12 +56,18 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             continue
         seen_bytes[sha256] = seen_ids[video] = name
         wanted.append(row | {"inputs": row | {"text": read_words(file.with_suffix(".txt"))}})
+    if p.corpus.persons == "folder":
+        _say_empty(folder, {name.partition("/")[0] for name in seen_ids.values()})
     return wanted, refused
+
+
+def file_of(clip: dict[str, Any], p: Params) -> Path:
+    return Path(p.corpus.folder) / clip["source"]
 
 
 def fetch(clip: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes | shards.FileMember]]:
     """The clip's row and its members in the raw shard; the video is a file that is checked when it is read."""
-    file = Path(hints["folder"]) / clip["source"]
+    file = Path(hints["folder"]) / fragments.file_of(clip["source"])
     members: dict[str, bytes | shards.FileMember] = {
         file.suffix[1:].lower(): shards.FileMember(file, clip["source_sha256"]),
         "json": json.dumps(clip, sort_keys=True).encode(),
@@ -78,12 +84,10 @@ def video_id(name: str) -> str:
     return plain if plain == stem.replace("/", "-") else f"{plain}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
 
 
-def split_of(video: str, p: CorpusParams) -> str:
-    """train, val or test, by the hash of the id alone."""
-    place = int(hashlib.sha256(f"split {video}".encode()).hexdigest()[:12], 16) / 16**12
-    if place < p.test_share:
-        return "test"
-    return "val" if place < p.test_share + p.val_share else "train"
+def person_of(name: str, persons: str) -> str:
+    """The id of the person in a video: of its first-level folder, otherwise of the video."""
+    first, _, rest = name.partition("/")
+    return video_id(f"{first}.") if rest and persons == "folder" else video_id(name)
 
 
 def read_words(file: Path) -> str:
@@ -93,6 +97,13 @@ def read_words(file: Path) -> str:
     text = file.read_bytes().decode("utf-8", errors="replace")
     lines = [line.split(":", 1)[1] for line in text.splitlines() if line.startswith("Text:")] or text.splitlines()
     return " ".join(" ".join(lines).split()).upper()
+
+
+def _say_empty(folder: Path, with_video: set[str]) -> None:
+    """One line for each person's folder without a video that can be used."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.name.startswith(".") and path.name not in with_video:
+            say(f"corpus.folder: {path}: no video of this person can be used; its folder is left out")
 
 
 def _has_video_beside(transcript: Path) -> bool:

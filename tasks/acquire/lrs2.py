@@ -75,7 +75,9 @@ def fetch(inputs: str, hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str,
     journal, video, words = hints["places"][clip["clip"]]
     members = {"mp4": _bytes(Path(journal), video, clip["source_sha256"], clip["member"])}
     row = {name: value for name, value in clip.items() if name != "txt_sha256"}
-    about = {name: row[name] for name in ("clip", "video", "split", "corpus", "licence", "source_sha256", "text")}
+    row |= {"person": row["video"], "split_by": "corpus"}  # nobody knows more: a programme may have several persons
+    names = ("clip", "video", "person", "split", "split_by", "corpus", "licence", "source", "source_sha256", "text")
+    about = {name: row[name] for name in names}
     if clip["txt_sha256"]:
         members["txt"] = _bytes(Path(journal), words, clip["txt_sha256"], _text_of(clip["member"]))
         about["words"] = lrs2_lists.transcript(members["txt"]).words

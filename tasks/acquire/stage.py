@@ -12,14 +12,16 @@ writes  data/raw/<split>-*.tar, data/clips.parquet; if acquire.raw is s3://bucke
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from model.params import LOCAL, Params
 from tasks.acquire import folder as acquire_folder
-from tasks.acquire import lrs2, lrs2_fetch, synthetic_clips
+from tasks.acquire import lrs2, lrs2_fetch, splits, synthetic_clips
 from tasks.core import paths
 from tasks.core.errors import UserError
+from tasks.core.progress import say
 from tasks.provenance import withdrawals
 from tasks.storage import index, shards, unit_cache
 from tasks.storage.remote_shards import POINTER, send
@@ -44,10 +46,15 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
 
     Errors: UserError if the corpus is missing or none of its clips can be used.
     """
-    wanted, refused = withdrawals.leave_out(*CORPORA[p.corpus.name].clips(p))
+    corpus = CORPORA[p.corpus.name]
+    wanted, refused = withdrawals.leave_out(*corpus.clips(p))
     if not wanted:
         why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(refused).items()) or "it is empty"
         raise UserError(f"corpus {p.corpus.name}: no clip can be used: {why}")
+    if "split" not in wanted[0]:
+        wanted, line = splits.assign(wanted, p.corpus, partial(corpus.file_of, p=p))
+        say(f"acquire: {line}")
+    refused = [{"person": "", "split": "", "split_by": ""} | row for row in refused]
     counts = p.corpus.num_shards
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for clip in wanted:
@@ -60,7 +67,7 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
             inputs={
                 "corpus": p.corpus.name,
                 "clips": [clip["inputs"] for clip in sorted(group, key=lambda clip: clip["clip"])],
-                **CORPORA[p.corpus.name].versions(),
+                **corpus.versions(),
                 **({} if p.acquire.raw == LOCAL else {"raw": p.acquire.raw}),
             },
             hints={

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from model.params import Params
-from tasks.storage import unit_cache
+from tasks.storage import shards, unit_cache
 from tasks.synthetic.plan import CORPUS_VERSION, ClipSpec, plan
 
 LICENCE = "MIT"  # rendered by this repository; espeak-ng's licence does not cover the speech it synthesises
@@ -15,8 +15,13 @@ LICENCE = "MIT"  # rendered by this repository; espeak-ng's licence does not cov
 def versions() -> dict[str, Any]:
     return {
         "corpus_version": CORPUS_VERSION,
+        "layout": shards.SHARDS_VERSION,
         "libraries": unit_cache.library_versions("opencv-python-headless", "av", "numpy", "scipy", "espeakng-loader"),
     }
+
+
+def person_of(spec: ClipSpec) -> str:
+    return f"speaker{spec.speaker:04d}"
 
 
 def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -26,6 +31,7 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         {
             "clip": spec.key,
             "video": spec.video,
+            "person": person_of(spec),
             "split": spec.split,
             "corpus": "synthetic",
             "licence": LICENCE,
@@ -44,7 +50,9 @@ def fetch(inputs: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any]
     row = {
         "clip": spec.key,
         "video": spec.video,
+        "person": person_of(spec),
         "split": spec.split,
+        "split_by": "corpus",
         "corpus": "synthetic",
         "licence": LICENCE,
         "source": f"tasks/synthetic, {spec.case}",

@@ -19,7 +19,7 @@ SHOWN = {
 }
 PREDICTOR = "models/landmarks.dat"  # of commits before the face mesh
 LIPS = "released/lips.safetensors"
-ROWS = ("right_audio", "wrong_audio", "silence", "frozen_mouth", "real_video")
+ROWS = ("right_audio", "wrong_audio", "moved_audio", "silence", "frozen_mouth", "real_video")
 RECORDINGS = (
     "recordings of people, whose faces and voices are personal data; a video can be withdrawn "
     "(`python -m flows withdraw`), but weights trained before cannot unlearn and are retired"
@@ -96,7 +96,8 @@ def metrics(case: Case) -> str:
     head = "| | " + " | ".join(SHOWN[name] for name in names) + " |\n|" + " --- |" * (len(names) + 1)
     body = "\n".join(f"| {row} | " + " | ".join(cell(panel[row], name) for name in names) + " |" for row in rows)
     num_clips = panel["about"].get("clips", "?")
-    return f"On {num_clips} clips of unseen speakers; 95 % intervals in brackets.\n\n{head}\n{body}"
+    people = panel["about"].get("people", "unseen speakers")
+    return f"On {num_clips} clips of {people}; 95 % intervals in brackets.\n\n{head}\n{body}"
 
 
 def cell(figures: dict[str, Any], name: str) -> str:

@@ -14,9 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from model.head_mesh import NUM_POINTS
 from model.head_track import REACH, Heads, steady
 from tasks.core.files import all_or_nothing
-from tasks.features.face_mesh import NUM_POINTS, Tracker
+from tasks.features.face_mesh import Tracker
 from tasks.features.face_track import Frame
 from tasks.features.lip_refiner import BATCH, LipRefiner
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from model import samples
+from model import samples, seeds, timing
 from tasks.features import audio
 from tasks.features.mesh_points import MeshPoints
 from tasks.inference.lip_sync import LipSync
@@ -18,6 +18,7 @@ from tasks.loading.clips import Clips
 ROWS = {
     "right_audio": "the generator with the clip's own sound",
     "wrong_audio": "the generator with the sound of another clip",
+    "moved_audio": "the generator with the clip's own sound, moved by a third to two thirds of its length",
     "silence": "the generator with digital silence",
     "copy_input": "one frame, repeated unchanged",
     "frozen_mouth": "true frames with the mouth of one frame",
@@ -26,7 +27,7 @@ ROWS = {
     "late_5": "true frames, 5 frames (200 ms) late",
     "real_video": "true frames: the best that the measurement allows",
 }
-GENERATED = ("right_audio", "wrong_audio", "silence")
+GENERATED = ("right_audio", "wrong_audio", "moved_audio", "silence")
 CONTROLS = tuple(row for row in ROWS if row not in ("right_audio", "real_video"))
 MUMBLE = 0.3
 UPPER_LIP, CHIN = 0.2, 0.8  # shares of the closed gap that upper lip and chin move: the jaw opens less
@@ -46,6 +47,7 @@ def fill(sync: LipSync, clips: Clips, number: int, rows: Sequence[str] = tuple(R
     fillers: dict[str, Callable[[], np.ndarray]] = {
         "right_audio": lambda: generate_clip(sync, clip, clip.mfcc_FW),
         "wrong_audio": lambda: generate_clip(sync, clip, wrong_sound(clips, number)),
+        "moved_audio": lambda: generate_clip(sync, clip, moved_sound(clip.mfcc_FW, clips.keys[number])),
         "silence": lambda: generate_clip(sync, clip, silence(num_frames)),
         "copy_input": lambda: np.repeat(identity_SS3[None], num_frames, axis=0),
         "frozen_mouth": frozen,
@@ -65,6 +67,19 @@ def silence(num_frames: int) -> np.ndarray:
 def wrong_sound(clips: Clips, number: int) -> np.ndarray:
     """The sound of another clip, repeated or cut to this clip's length.  Shape: -> (12, 4 T) float32"""
     return tiled(clips[other_clip(clips, number)].mfcc_FW, clips[number].mfcc_FW.shape[1])
+
+
+def moved_sound(mfcc_FW: np.ndarray, key: str) -> np.ndarray:
+    """A clip's own sound, moved later by a third to two thirds of its length; its end comes first.
+
+    Sentences of one grammar are spoken at nearly the same times (GRID: "bin blue at f two now"), so another clip's
+    sound goes with the right mouth to some degree; the clip's own at another time does not.
+    Shape: (12, 4 T) -> (12, 4 T)
+    """
+    num_frames = mfcc_FW.shape[1] // timing.COLUMNS_PER_FRAME
+    third = num_frames // 3
+    moved = third + seeds.derive("moved sound", key) % (num_frames - 2 * third + 1)
+    return np.roll(mfcc_FW, moved * timing.COLUMNS_PER_FRAME, axis=1)
 
 
 def tiled(mfcc_FW: np.ndarray, num: int) -> np.ndarray:

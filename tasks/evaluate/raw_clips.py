@@ -10,7 +10,7 @@ import numpy as np
 
 from model import timing
 from tasks.core import paths
-from tasks.media import decode
+from tasks.media import decode, fragments
 from tasks.preprocess import pieces
 from tasks.storage import index, shards
 
@@ -31,12 +31,12 @@ class RawClips:
         return shards.read(self.folder / row["shard"], row["offset"], row["size"])
 
     def span(self, clip: str) -> tuple[int, int] | None:
-        """First frame and last frame + 1 of a piece in its acquired clip; None for a whole clip."""
+        """First frame and last frame + 1 of a clip in its video; None for a whole video."""
         if clip in self._rows:
-            return None
+            return fragments.span_of(self._rows[clip]["source"])
         if self._sources is None:
             self._sources = {row["clip"]: row["source"] for row in index.read(paths.INDEX)}
-        return pieces.span_of(self._sources[clip])
+        return fragments.span_of(self._sources[clip])
 
     def video(self, clip: str) -> bytes:
         """The bytes of the whole video, whatever its container."""

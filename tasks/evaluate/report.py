@@ -75,14 +75,15 @@ def clip_section(
     return f"""<h3>{title}: {figures}</h3>
 <p class="soft"><a href="#row-{html.escape(key)}"><code>{html.escape(key)}</code></a>, {ours["frames"]} frames.
 Play it with sound.</p>
-<figure><video controls loop playsinline preload="auto" aria-label="true, right sound, wrong sound, silence"
+<figure><video controls loop playsinline preload="auto" aria-label="{", ".join(report_media.SHOWN.values())}"
 src="{video}"></video></figure>
 {figure("image/png", strip, "frames spread over the clip, one condition per row")}
 {figure("image/png", report_plots.openings(records), "mouth opening over time")}"""
 
 
 def page(panel: Panel, records: Sequence[Record], sections: Sequence[str], p: EvaluateParams) -> str:
-    right, wrong, leak, about = (panel[name] for name in ("right_audio", "wrong_audio", "leakage", "about"))
+    names = ("right_audio", "wrong_audio", "moved_audio", "leakage", "about")
+    right, wrong, moved, leak, about = (panel[name] for name in names)
     discriminator = panel["discriminator"]
     max_lag = p.max_lag
     plots = {
@@ -101,10 +102,11 @@ def page(panel: Panel, records: Sequence[Record], sections: Sequence[str], p: Ev
     body = f"""<h1>Lip-sync evaluation</h1>
 <p class="soft">Checkpoint <code>{about["checkpoint_md5"][:12]}</code> after {about["step"]} steps, trained on
 {html.escape(", ".join(about["corpora"]))}; data index <code>{about["index_md5"][:12]}</code>; {about["clips"]} test
-clips ({right["num_frames"]} frames) of unseen speakers and sentences.</p>
+clips ({right["num_frames"]} frames) of {html.escape(about["people"])}.</p>
 <div class="verdict"><p class="first">The generated mouth {html.escape(panel["verdict"]["sentence"])}.</p>
-<p>It follows the true mouth with correlation <b>{right["aperture_corr"]:.2f}</b> when driven by the right sound and
-<b>{wrong["aperture_corr"]:.2f}</b> when driven by another clip's; the best lag is {right["aperture_lag_frames"]:+.0f}
+<p>It follows the true mouth with correlation <b>{right["aperture_corr"]:.2f}</b> when driven by the right sound,
+<b>{wrong["aperture_corr"]:.2f}</b> by another clip's, and <b>{moved["aperture_corr"]:.2f}</b> by its own at another
+time; the best lag is {right["aperture_lag_frames"]:+.0f}
 frames, it opens {right["amplitude_ratio"]:.2f} times as far as the real mouth, and in silence
 {leak["moves_in_silence"]:.2f} times.</p>
 <p>{html.escape(against_champion(records))}</p></div>

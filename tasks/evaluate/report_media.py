@@ -12,7 +12,8 @@ from tasks.media.encode import encode_video
 SHOWN = {
     "real_video": "true",
     "right_audio": "right sound",
-    "wrong_audio": "wrong sound",
+    "wrong_audio": "other sound",
+    "moved_audio": "moved sound",
     "silence": "silence",
 }
 NUM_COLUMNS, LABEL_PX = 12, 92  # of a strip

@@ -14,7 +14,13 @@ from tasks.evaluate.summary import Panel
 
 matplotlib.use("Agg")
 
-COLOURS = {"real_video": "#444444", "right_audio": "#0b6bcb", "wrong_audio": "#d9480f", "silence": "#868e96"}
+COLOURS = {
+    "real_video": "#444444",
+    "right_audio": "#0b6bcb",
+    "wrong_audio": "#d9480f",
+    "moved_audio": "#e8a33d",
+    "silence": "#868e96",
+}
 
 
 def lags(rows: Sequence[Record]) -> bytes:

@@ -16,7 +16,8 @@ ORDER = ("right_audio", "real_video", *conditions.CONTROLS)
 NAMES = {
     "right_audio": "this model",
     "real_video": "real video",
-    "wrong_audio": "wrong sound",
+    "wrong_audio": "another clip's sound",
+    "moved_audio": "own sound moved",
     "silence": "silence",
     "copy_input": "copy of the input",
     "frozen_mouth": "frozen mouth",

@@ -1,4 +1,4 @@
-"""Stage `evaluate`: how well the mouth follows the sound, on unseen speakers, next to controls that must fail a check.
+"""Stage `evaluate`: how well the mouth follows the sound, on held-out clips, next to controls that must fail a check.
 
 reads   models/*.safetensors, released/lips.safetensors, data/index.parquet, data/shards/*.tar, data/clips.parquet,
         data/raw
@@ -44,7 +44,8 @@ def run(p: Params) -> str:
     sync, raw = LipSync(paths.GENERATOR), RawClips(paths.CLIPS, paths.RAW)
     meters = meters_of(p.evaluate)
     records: list[Record] = []
-    splits = {row["split"] for row in index.kept(index.read(paths.INDEX))}
+    rows = index.kept(index.read(paths.INDEX))
+    splits = {row["split"] for row in rows}
     for split in p.evaluate.splits:
         if split == "test" or split in splits:  # only the embedded corpus has hard cases
             records += measure_split(sync, split, meters, raw)
@@ -62,6 +63,7 @@ def run(p: Params) -> str:
         "step": sync.about["loop"]["step"],
         "clips": len(clips),
         "corpora": sync.about["lineage"]["corpora"],
+        "people": index.tested_people(rows),
     }
     step = sync.about["loop"]["step"]
     panel = csv_tables.rounded(panel)
@@ -76,11 +78,13 @@ def run(p: Params) -> str:
             tracker.file(file, "reports")
         for name, picture_HW3 in strips.items():
             tracker.picture(name, picture_HW3, step)
-    right, wrong = panel["right_audio"], panel["wrong_audio"]
+    names = ("right_audio", "wrong_audio", "moved_audio", "about")
+    right, wrong, moved, about = (panel[name] for name in names)
     return (
         f"mouth opening against truth: correlation {right['aperture_corr']:.2f} with the right sound, "
-        f"{wrong['aperture_corr']:.2f} with a wrong one, best lag {right['aperture_lag_frames']:+.0f} frames, on "
-        f"{panel['about']['clips']} clips of unseen speakers; the generated mouth {panel['verdict']['sentence']}"
+        f"{wrong['aperture_corr']:.2f} with another clip's, {moved['aperture_corr']:.2f} with its own moved, "
+        f"best lag {right['aperture_lag_frames']:+.0f} frames, on "
+        f"{about['clips']} clips of {about['people']}; the generated mouth {panel['verdict']['sentence']}"
     )
 
 

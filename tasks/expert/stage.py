@@ -65,7 +65,7 @@ def run(p: Params) -> str:
         for file in (paths.EXPERT_REPORT, paths.EXPERT_CURVE, paths.EXPERT_OFFSETS):
             tracker.file(file, "expert")
     return (
-        f"{p.expert.num_steps} steps on {device.type}; on unseen speakers, {panel['accuracy_2afc']:.1%} of runs are "
+        f"{p.expert.num_steps} steps on {device.type}; on held-out clips, {panel['accuracy_2afc']:.1%} of runs are "
         f"nearer to their own sound than to one {sync_offsets.FAR} or more frames off, and {panel['accuracy']:.1%} are "
         "classified right"
     )

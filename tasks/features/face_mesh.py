@@ -22,12 +22,11 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from model import faces
-from model.lips import EYES
+from model.head_mesh import EYES, NUM_POINTS
 from tasks.features import mesh_model
 from tasks.features.affine import Frame, cut
 from tasks.features.lip_refiner import LipRefiner
 
-NUM_POINTS = 468
 INPUT_PX = 192
 AROUND = 1.5  # side of the square, in widths of the detector's box or of the mesh
 HELD = 0.5  # lowest score at which the mesh counts as tracking a face
@@ -118,9 +117,9 @@ def _without(line: bytes) -> Iterator[None]:
 class Tracker:
     """Tracks one face from frame to frame."""
 
-    def __init__(self, mesh: FaceMesh | None = None) -> None:
+    def __init__(self, mesh: FaceMesh | None = None, last: Mesh | None = None) -> None:
         self._mesh = mesh or of_this_thread()
-        self._last_4683: np.ndarray | None = None
+        self._last_4683 = last.points_4683 if last else None
 
     def step(self, frame_HW3: Frame, box_4: np.ndarray | None = None) -> Mesh | None:
         """The face in the next frame; None where none is tracked.
@@ -181,9 +180,13 @@ def region_of_mesh(points_4683: np.ndarray) -> Region:
     return Region(upright_22.T @ ((low_2 + high_2) / 2), float((high_2 - low_2).max()) * AROUND, roll_rad)
 
 
+def box_around(points_4683: np.ndarray) -> np.ndarray:
+    """Shape: -> (4,) px"""
+    return np.concatenate([points_4683[:, :2].min(axis=0), points_4683[:, :2].max(axis=0)])
+
+
 def _same_face(box_4: np.ndarray, points_4683: np.ndarray) -> bool:
-    around_4 = np.concatenate([points_4683[:, :2].min(axis=0), points_4683[:, :2].max(axis=0)])
-    return bool(faces.iou(box_4, around_4[None])[0] >= faces.FOLLOW_IOU)
+    return bool(faces.iou(box_4, box_around(points_4683)[None])[0] >= faces.FOLLOW_IOU)
 
 
 def placement(region: Region, side_px: int) -> np.ndarray:

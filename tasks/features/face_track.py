@@ -9,6 +9,9 @@ keyframes   every `faces.key_every`-th frame and the last one. Between two key f
             a box the detector gets the frame's own pixels, on the grid of a search of the whole frame; a whole frame
             is shrunk to `faces.detect_px`, and a face found in it is searched again, near its box.
 
+With a mesh follower, the face mesh follows the face too, and a face that the detector loses and the mesh still holds is
+kept: its box is the last one, moved with the mesh.
+
 Frames are an iterator of arrays or tasks.media.frame.Picture; memory holds those of one key interval.
 
 Source: LipGAN searches every frame, which takes 94 % of its preprocessing time.
@@ -24,6 +27,9 @@ import numpy as np
 
 from model import faces
 from model.params import FaceParams
+from tasks.features.face_mesh import MeshTrack, box_around
+from tasks.features.lip_refiner import LipRefiner
+from tasks.features.mesh_follower import MeshFollower
 from tasks.media.frame import Picture
 
 Frame = np.ndarray | Picture  # (H, W, 3) uint8 RGB
@@ -110,16 +116,24 @@ class Track:
     found_T: np.ndarray  # bool: found in this frame, or interpolated between two key frames that agree
     others_N4: np.ndarray  # float, px: other faces in the first frame with a face
     jump: float  # largest move of its unsmoothed centre from one frame to the next, in box widths
+    mesh: MeshTrack | None = None  # of the face mesh, where it follows
 
 
-def track(frames: Iterable[Frame], p: FaceParams, first_4: np.ndarray | None = None) -> Track:
-    """Track one face: the one chosen by `faces.choose` (or that at `first_4`), then by overlap with the last box."""
-    return follow(frames, p, [first_4])[0]
+def track(
+    frames: Iterable[Frame], p: FaceParams, first_4: np.ndarray | None = None, refiner: LipRefiner | None = None
+) -> Track:
+    """Track one face: the one chosen by `faces.choose` (or that at `first_4`), then by overlap with the last box.
+
+    refiner: the face mesh follows too, in every frame or in key frames only (`faces.mesh`), and this reads its lips
+    """
+    return follow(frames, p, [first_4], refiner)[0]
 
 
-def follow(frames: Iterable[Frame], p: FaceParams, firsts: Sequence[np.ndarray | None]) -> list[Track]:
+def follow(
+    frames: Iterable[Frame], p: FaceParams, firsts: Sequence[np.ndarray | None], refiner: LipRefiner | None = None
+) -> list[Track]:
     """`track` several faces independently in one pass over the frames."""
-    searches = [_Search(p, first_4) for first_4 in firsts]
+    searches = [_Search(p, first_4, MeshFollower(refiner, p.mesh) if refiner else None) for first_4 in firsts]
     for frame_HW3 in frames:
         for search in searches:
             search.add(frame_HW3)
@@ -134,7 +148,13 @@ def _tracked(search: "_Search", p: FaceParams) -> Track:
     if found_T.any():
         boxes_T4 = faces.smooth_track(boxes_T4, found_T, p.smooth_frames)
     others_N4 = np.empty((0, 4)) if search.others_N4 is None else search.others_N4
-    return Track(boxes_T4, found_T, others_N4, jump)
+    return Track(boxes_T4, found_T, others_N4, jump, search.follower.track() if search.follower else None)
+
+
+def carried(box_4: np.ndarray, then_4: np.ndarray, now_4: np.ndarray) -> np.ndarray:
+    """A detector's box, moved and scaled as a box around the mesh was from then to now.  Shape: (4,) -> (4,) px"""
+    scale = (now_4[2] - now_4[0]) / (then_4[2] - then_4[0])
+    return (box_4 - np.tile(then_4[:2], 2)) * scale + np.tile(now_4[:2], 2)
 
 
 def largest_move(boxes_T4: np.ndarray) -> float:
@@ -172,8 +192,10 @@ def between(low: int, high: int, one: np.ndarray | None, other: np.ndarray | Non
 class _Search:
     """The state of `track`: boxes so far, and the frames since the last key frame."""
 
-    def __init__(self, p: FaceParams, first_4: np.ndarray | None) -> None:
-        self.p, self.last = p, first_4
+    def __init__(self, p: FaceParams, first_4: np.ndarray | None, follower: MeshFollower | None = None) -> None:
+        self.p, self.last, self.follower = p, first_4, follower
+        self.num_followed = 0  # frames that the mesh has followed
+        self.anchor: tuple[np.ndarray, np.ndarray] | None = None  # the last box by the detector, and around the mesh
         self.every = 1 if p.detection == "reference" else p.key_every
         self.boxes: list[np.ndarray | None] = []
         self.held: dict[int, Frame] = {}
@@ -197,8 +219,21 @@ class _Search:
             low = min(self.held)
             for middle, box in between(low, t, self.boxes[low], self.boxes[t], self.look).items():
                 self.boxes[middle] = box
+        if self.follower:
+            self.hold(self.follower, [frame for frame in sorted(self.held) if frame >= self.num_followed])
         self.held = {t: self.held[t]}
         self.last = self.last if self.boxes[t] is None else self.boxes[t]
+
+    def hold(self, follower: MeshFollower, numbers: list[int]) -> None:
+        """The mesh of new frames, and the boxes of those in which only the mesh holds the face."""
+        self.num_followed = numbers[-1] + 1
+        meshes = follower.add([self.held[t] for t in numbers], [self.boxes[t] for t in numbers])
+        for t, mesh in zip(numbers, meshes, strict=True):
+            box = self.boxes[t]
+            if mesh and box is not None:
+                self.anchor = box, box_around(mesh.points_4683)
+            elif mesh and self.anchor:
+                self.boxes[t] = carried(*self.anchor, box_around(mesh.points_4683))
 
     def look(self, t: int, last: np.ndarray | None) -> np.ndarray | None:
         """The face of frame t, by the detector, near a box or the last one.  Shape: -> (4,) px of the frame"""

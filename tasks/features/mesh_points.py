@@ -11,8 +11,6 @@ from model.faces import CHIN_MARGIN, SIDE_MARGIN
 from tasks.features import face_mesh, lip_refiner
 from tasks.features.lip_refiner import LipRefiner
 
-POINTS_VERSION = 1  # raise it when the same crop gives other points; it is part of the unit cache's keys
-
 
 class MeshPoints:
     """Crops of one face in, the mesh or 68 points of each out.

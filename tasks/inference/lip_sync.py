@@ -65,7 +65,7 @@ class LipSync:
 
 def face_params(about: dict[str, Any], checkpoint: Path) -> FaceParams:
     """The checkpoint's section faces.  Errors: UserError if it was trained by another version of the project"""
-    section = {"storage": "jpeg"} | about["params"]["faces"]  # older versions always stored JPEGs
+    section = {"storage": "jpeg", "mesh": False} | about["params"]["faces"]  # as older versions preprocessed
     known = {field.name for field in dataclasses.fields(FaceParams)}
     if different := sorted(known ^ section.keys()):
         raise UserError(

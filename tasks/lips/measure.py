@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model.lips import EYES, FACING, LIPS
+from model.head_mesh import EYES
+from model.lips import FACING, LIPS
 from tasks.features.lip_refiner import LipRefiner
 from tasks.lips import reference, rendered
 from tasks.lips.reference import Clip

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model.lips import EYES, LIPS
+from model.head_mesh import EYES
+from model.lips import LIPS
 from tasks.core.errors import UserError
 from tasks.features import face_track
 from tasks.features.face_mesh import Mesh, Tracker

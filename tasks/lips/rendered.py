@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from model import seeds
-from model.lips import EYES, INNER, LIPS, OUTER
+from model.head_mesh import EYES, INNER, OUTER
+from model.lips import LIPS
 from tasks.features.face_mesh import HELD, FaceMesh, Mesh, Region, of_this_thread, region_of_mesh
 from tasks.lips.examples import Examples, example
 from tasks.synthetic import identity, picture, scene

@@ -21,7 +21,7 @@ from tasks.core.errors import Refusal
 from tasks.features.audio import cepstra, log_mel
 from tasks.features.crop import crop
 from tasks.features.face_track import Frame, Track, follow, track
-from tasks.features.mesh_points import MeshPoints
+from tasks.features.lip_refiner import LipRefiner
 from tasks.media import containers, decode
 from tasks.preprocess import gates, pieces
 
@@ -30,7 +30,7 @@ from tasks.preprocess import gates, pieces
 class Tools:
     """Models that each worker loads once."""
 
-    predictor: MeshPoints
+    refiner: LipRefiner
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,16 @@ class Part:
     outcome: Examined | Refusal
 
 
-def of_video(source: pieces.Source, p: FaceParams, limits: QualityParams, tools: Tools) -> Iterator[Part]:
-    """Features and measurements of each piece of a video, before the quality gates; at least one.
+def of_video(
+    source: pieces.Source, p: FaceParams, limits: QualityParams, tools: Tools, span: tuple[int, int] | None = None
+) -> Iterator[Part]:
+    """Features and measurements of each piece of a video, or of a span of its frames, before the gates; at least one.
 
     A piece is refused if it cannot be read, has no face or no sound, is too short, or takes more processor time than
     `quality.clip_cpu_s`. A piece whose frames cannot be decoded to its end is the last.
     """
     with (
-        closing(pieces.Video(source, p.max_frames, limits)) as video,
+        closing(pieces.Video(source, p.max_frames, limits, span)) as video,
         closing(pieces.SoundReader(source, video)) as sound,
     ):
         for piece in video:
@@ -81,24 +83,30 @@ def examine(
     """With several faces, the one whose mouth best matches the audio is taken.  Errors: MediaError, Refusal"""
     if not piece.video.has_sound:
         raise Refusal("no_sound", "there is no sound stream")
-    followed = track(piece, p)
+    followed = track(piece, p, None, tools.refiner)
     num_frames = len(followed.found_T)
     if num_frames < p.min_frames:
         raise Refusal("too_short", f"{num_frames} frames, faces.min_frames is {p.min_frames}")
     if not found_enough(followed, p):
         counted = f"{followed.found_T.sum()} of {num_frames} frames"
         raise Refusal("no_face", f"{counted}, faces.min_found is {p.min_found:g}; dlib, upsampled once")
+    if not held_enough(followed, p):
+        assert followed.mesh
+        counted = f"the face mesh holds in {followed.mesh.found_T.sum()} of {num_frames} frames"
+        raise Refusal("no_face", f"{counted}, faces.min_found is {p.min_found:g}")
     found = np.flatnonzero(followed.found_T)
     if found[-1] - found[0] + 1 < p.min_frames:
         raise Refusal("too_short", f"a face in {found[-1] - found[0] + 1} frames, faces.min_frames is {p.min_frames}")
-    end = None if piece.last else timing.num_samples(piece.first + num_frames)
+    end: int | None = timing.num_samples(piece.first + num_frames)
+    if piece.last and piece.video.end is None:  # all that is left, so that its length can be judged
+        end = None
     samples = sound.span(timing.num_samples(piece.first), end)
     if not len(samples):
         raise Refusal("no_sound", f"the sound stream holds no sample{' of this piece' if piece.number else ''}")
     fitted = decode.fit(samples, num_frames)
-    others = follow(piece, p, list(followed.others_N4)) if len(followed.others_N4) else []
-    tracks = [followed, *(other for other in others if found_enough(other, p))]
-    crops = cut(piece, tracks, p.size, tools.predictor)
+    others = follow(piece, p, list(followed.others_N4), tools.refiner) if len(followed.others_N4) else []
+    tracks = [followed, *(other for other in others if found_enough(other, p) and held_enough(other, p))]
+    crops = cut(piece, tracks, p.size)
     number = 0
     if len(tracks) > 1:
         mouths_NT = np.stack([faces.aperture(head_mesh.landmarks(mesh_T4683)) for _, mesh_T4683 in crops])
@@ -112,7 +120,7 @@ def examine(
             "faces_TSS3": faces_TSS3,
             "mfcc_FW": cepstra(log_mel_MC),
             "mel_CM": levelled(log_mel_MC, float(np.mean(np.square(synchronous, dtype=np.float64)))),
-            "landmarks_T682": landmarks_T682,
+            "mesh_T4683": mesh_T4683,
             "found_T": tracks[number].found_T,
             "boxes_T4": tracks[number].boxes_T4.astype(np.float32),
         },
@@ -130,14 +138,22 @@ def found_enough(track: Track, p: FaceParams) -> bool:
     return bool(track.found_T.any() and track.found_T.mean() >= p.min_found)
 
 
-def cut(
-    pictures: Iterable[Frame], tracks: Sequence[Track], size: int, predictor: MeshPoints
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Crops of all tracks, made in one pass, and their meshes.  Shape: -> [(T, S, S, 3), (T, 468, 3)]"""
+def held_enough(track: Track, p: FaceParams) -> bool:
+    """Whether the mesh holds the face as often as the detector must find it; in any frame if it sees key frames only"""
+    assert track.mesh
+    return bool(track.mesh.found_T.any() and (not p.mesh or track.mesh.found_T.mean() >= p.min_found))
+
+
+def cut(pictures: Iterable[Frame], tracks: Sequence[Track], size: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Crops of all tracks, from one pass, and their meshes, px of the crop.  Shape: -> [(T, S, S, 3), (T, 468, 3)]"""
     num_frames = len(tracks[0].found_T)
     boxes_NT4 = [faces.crop_boxes(one.boxes_T4) for one in tracks]
     crops_NTSS3 = [np.empty((num_frames, size, size, 3), np.uint8) for _ in tracks]
     for t, picture in zip(range(num_frames), pictures, strict=True):
         for boxes_T4, crops_TSS3 in zip(boxes_NT4, crops_NTSS3, strict=True):
             crops_TSS3[t] = crop(picture, boxes_T4[t], size)
-    return [(crops_TSS3, predictor.meshes(crops_TSS3)) for crops_TSS3 in crops_NTSS3]
+    return [
+        (crops_TSS3, head_mesh.in_crops(one.mesh.mesh_T4683, boxes_T4, size))
+        for crops_TSS3, one, boxes_T4 in zip(crops_NTSS3, tracks, boxes_NT4, strict=True)
+        if one.mesh
+    ]

@@ -18,6 +18,7 @@ from tasks.core.errors import Refusal, UserError
 from tasks.core.files import all_or_nothing
 from tasks.core.html import encoded
 from tasks.core.progress import say
+from tasks.features import drawing
 from tasks.preprocess import gates, pieces
 from tasks.preprocess import stage as preprocess
 from tasks.storage import index, shards
@@ -25,6 +26,7 @@ from tasks.storage.index import Row
 
 FOLDER = Path("out/explain")
 NUM_CROPS = 12
+LARGER = 2
 MAX_NAMED = 3  # keys suggested by an error
 
 
@@ -60,7 +62,7 @@ def explain(one: preprocess.Measured, key: str, p: Params) -> None:
         say(line)
     out = FOLDER / f"{key.replace('/', '_')}.png"
     strip(one.clip, out)
-    say(f"{out}: {NUM_CROPS} of {len(one.clip.faces_TSS3)} crops, green where the face was found")
+    say(f"{out}: {NUM_CROPS} of {len(one.clip.faces_TSS3)} crops, green where the face was found, with the mesh")
     say(verdict(one, p))
 
 
@@ -97,11 +99,14 @@ def report(figures: dict[str, Any], p: Params) -> list[str]:
 
 
 def strip(clip: shards.Clip, out: Path) -> None:
-    """Crops spread over the clip, side by side, each with a bar whose colour says whether the face was found."""
+    """Crops spread over the clip, enlarged, with the mesh, and a bar whose colour says whether the face was found."""
     at = np.linspace(0, len(clip.faces_TSS3) - 1, NUM_CROPS).round().astype(int)
     pictures = []
     for t in at:
         colour = (0, 160, 0) if clip.found_T[t] else (200, 0, 0)
-        pictures.append(cv2.copyMakeBorder(clip.faces_TSS3[t], 0, 6, 0, 2, cv2.BORDER_CONSTANT, value=colour))
+        large_SS3 = cv2.resize(clip.faces_TSS3[t], None, fx=LARGER, fy=LARGER, interpolation=cv2.INTER_CUBIC)
+        drawn_SS3 = drawing.draw(large_SS3, clip.mesh_T4683[t] * LARGER)
+        pictures.append(cv2.copyMakeBorder(drawn_SS3, 0, 6, 0, 2, cv2.BORDER_CONSTANT, value=colour))
+    rows = [np.concatenate(pictures[first : first + NUM_CROPS // 2], axis=1) for first in (0, NUM_CROPS // 2)]
     with all_or_nothing(out) as partial:
-        partial.write_bytes(encoded(np.concatenate(pictures, axis=1), ".png"))
+        partial.write_bytes(encoded(np.concatenate(rows), ".png"))

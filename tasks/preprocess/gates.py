@@ -61,12 +61,14 @@ class PictureStatistics:
 
 
 def of_face(track: Track, mesh_T4683: np.ndarray) -> dict[str, float]:
-    """Yaw without its sign, pitch (positive: down) and roll (positive: clockwise): medians over the frames found."""
-    pose_N3 = head_mesh.pose_deg(head_mesh.place(mesh_T4683[track.found_T]))
+    """Yaw without its sign, pitch (positive: down) and roll (positive: clockwise): medians."""
+    held_T = np.isfinite(mesh_T4683).all(axis=(1, 2))
+    pose_N3 = head_mesh.pose_deg(head_mesh.place(mesh_T4683[held_T]))
     return {
         "face_px": float(np.median(track.boxes_T4[:, 2] - track.boxes_T4[:, 0])),
         "num_faces": 1 + len(track.others_N4),
         "jump": track.jump,
+        "mesh_share": float(held_T.mean()),
         "yaw_deg": float(np.median(np.abs(pose_N3[:, 0]))),
         "pitch_deg": float(np.median(pose_N3[:, 1])),
         "roll_deg": float(np.median(pose_N3[:, 2])),

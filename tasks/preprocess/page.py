@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from tasks.core import paths
 from tasks.core.files import write_atomic
 from tasks.core.html import data_uri, document, encoded
+from tasks.features import drawing
 from tasks.media import containers, decode
 from tasks.storage import shards
 from tasks.storage.index import Row
@@ -88,7 +89,8 @@ def histograms(kept: Sequence[Mapping[str, Any]]) -> str:
 def _kept_figure(row: Row) -> str:
     clip = shards.decode(shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"]))
     flags = f"<br><span class=flag>{row['flags']}</span>" if row["flags"] else ""
-    return _figure(clip.faces_TSS3[len(clip.faces_TSS3) // 2], f"{_name(row)}{flags}")
+    middle = len(clip.faces_TSS3) // 2
+    return _figure(drawing.draw(clip.faces_TSS3[middle], clip.mesh_T4683[middle]), f"{_name(row)}{flags}")
 
 
 def _refused_figure(row: Row, raw: dict[str, Row]) -> str:

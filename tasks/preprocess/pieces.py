@@ -4,11 +4,11 @@ No reader seeks: each pass over the pictures has its own reader, which decodes t
 pictures are bit for bit those of decoding without pieces, and the work grows linearly with the length. Memory holds a
 piece's crops and sound, and its pictures if they are few and small.
 
-A piece of a longer video is `<clip>-<number>` in the index, and its source `<file>#t=<begin>,<end>` in s.
+A piece of a longer video is `<clip>-<number>` in the index, and its source `<file>#t=<begin>,<end>` in s. A video that
+is itself a span of a file (tasks/media/fragments.py) is decoded from the start of the file too.
 """
 
 import io
-import re
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -16,7 +16,6 @@ from typing import BinaryIO
 
 import numpy as np
 
-from model import timing
 from model.params import QualityParams
 from tasks.core.errors import Refusal
 from tasks.media import decode
@@ -27,7 +26,6 @@ PIECES_VERSION = 1  # raise it when videos are split at other places
 
 Source = Path | bytes | Callable[[], BinaryIO]  # a function opens the same bytes again
 HOLD_BYTES = 256 << 20  # of decoded frames: LRS2's largest clip takes a quarter of it, 7 s of 720p all
-SPAN = re.compile(r"#t=(\d+\.\d\d),(\d+\.\d\d)$")  # W3C Media Fragments, seconds
 
 
 def key_of(clip: str, number: int) -> str:
@@ -37,16 +35,6 @@ def key_of(clip: str, number: int) -> str:
 def clip_of(key: str) -> str:
     """The clip of a piece. For the key of a whole clip this is another key, so look up the key itself first."""
     return key.rpartition("-")[0]
-
-
-def source_of(source: str, first: int, num_frames: int) -> str:
-    return f"{source}#t={first / timing.FPS:.2f},{(first + num_frames) / timing.FPS:.2f}"
-
-
-def span_of(source: str) -> tuple[int, int] | None:
-    """First frame and the one after the last, of a piece's source; None for a whole clip."""
-    match = SPAN.search(source)
-    return (round(float(match[1]) * timing.FPS), round(float(match[2]) * timing.FPS)) if match else None
 
 
 def open_source(source: Source) -> Path | BinaryIO:
@@ -109,7 +97,7 @@ class Piece:
 
     def _first_pass(self) -> Iterator[Picture]:
         reader, num_bytes = self.video.reader(0), 0
-        while (picture := reader.look()) is not None and self.num_frames < self.video.max_frames:
+        while (picture := self.video.look()) is not None and self.num_frames < self.video.max_frames:
             self.demand_time()
             if not self.statistics.add(picture, self.video.limits.max_change):
                 break
@@ -144,14 +132,23 @@ class Piece:
 
 
 class Video:
-    """A video and its pieces, in order; each must be iterated before the next is requested."""
+    """A video and its pieces, in order; each must be iterated before the next is requested.
 
-    def __init__(self, source: Source, max_frames: int, limits: QualityParams) -> None:
+    span: first frame and the one after the last; None: all of them
+    """
+
+    def __init__(
+        self, source: Source, max_frames: int, limits: QualityParams, span: tuple[int, int] | None = None
+    ) -> None:
         self.source, self.max_frames, self.limits = source, max_frames, limits
+        self.first: int = span[0] if span else 0
+        self.end = span[1] if span else None
         self._readers: list[PictureReader] = []
 
     def __iter__(self) -> Iterator[Piece]:
-        number = 0
+        number, reader = 0, self.reader(0)
+        while reader.at < self.first and reader.look() is not None:
+            reader.take()
         while True:
             piece = Piece(self, number)
             yield piece
@@ -166,9 +163,14 @@ class Video:
             self._readers.append(PictureReader(self.source))
         return self._readers[number]
 
+    def look(self) -> Picture | None:
+        """The next picture of the first pass; None at the end of the span.  Errors: MediaError"""
+        reader = self.reader(0)
+        return None if self.end is not None and reader.at >= self.end else reader.look()
+
     @property
     def start_s(self) -> float | None:
-        """Time stamp of the first picture.  Errors: MediaError"""
+        """Time stamp of the file's first picture.  Errors: MediaError"""
         self.reader(0).look()
         return self.reader(0).pictures.start_s
 

@@ -22,15 +22,17 @@ from tasks.core import config, paths
 from tasks.core.errors import Refusal
 from tasks.core.files import write_atomic
 from tasks.core.progress import doing
-from tasks.features import audio, lip_refiner, mesh_model, mesh_points
-from tasks.features.mesh_points import MeshPoints
+from tasks.features import audio, lip_refiner, mesh_model
+from tasks.media import fragments
 from tasks.preprocess import examine, gates, page, pieces
 from tasks.storage import index, shards, unit_cache
 from tasks.storage.face_codec import FACE_STORE_VERSION
 from tasks.storage.index import Row
 from tasks.storage.unit_cache import Unit
 
-PROVENANCE = ("clip", "video", "split", "corpus", "licence", "source", "source_sha256", "text")
+PROVENANCE = (
+    "clip", "video", "person", "split", "split_by", "corpus", "licence", "source", "source_sha256", "text",
+)  # fmt: skip
 
 
 def plan(p: Params) -> tuple[list[Unit], list[Row]]:
@@ -69,7 +71,6 @@ def algorithms() -> str:
     """Versions of our own code that decide the bytes of a shard."""
     versions = {
         "faces": faces.FACES_VERSION,
-        "points": mesh_points.POINTS_VERSION,
         "mfcc": audio.MFCC_VERSION,
         "shards": shards.SHARDS_VERSION,
         "store": FACE_STORE_VERSION,
@@ -79,7 +80,7 @@ def algorithms() -> str:
 
 
 def tools() -> examine.Tools:
-    return examine.Tools(MeshPoints())
+    return examine.Tools(lip_refiner.released())
 
 
 def build(unit: Unit, folder: Path) -> None:
@@ -126,7 +127,7 @@ class Measured:
             return clip
         return clip | {
             "clip": pieces.key_of(clip["clip"], self.part.number),
-            "source": pieces.source_of(clip["source"], self.part.first, self.part.num_frames),
+            "source": fragments.source_of(clip["source"], self.part.first, self.part.num_frames),
             "text": "",
         }
 
@@ -143,7 +144,7 @@ def read_clip(
     content = raw["json"]
     about = json.loads(content if isinstance(content, bytes) else content().read())
     [extension] = raw.keys() - {"json", "txt"}
-    for part in examine.of_video(raw[extension], p, limits, loaded):
+    for part in examine.of_video(raw[extension], p, limits, loaded, fragments.span_of(about["source"])):
         if isinstance(part.outcome, Refusal):
             yield Measured(part, part.outcome, {})
             continue

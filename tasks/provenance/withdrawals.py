@@ -76,7 +76,7 @@ def leave_out(
     stay, out = [], []
     for clip in wanted:
         if row := withdrawal(clip):
-            names = ("clip", "video", "split", "corpus", "licence", "source_sha256")
+            names = ("clip", "video", "person", "split", "corpus", "licence", "source_sha256")
             out.append(_blank({name: clip.get(name, "") for name in names}, row))
         else:
             stay.append(clip)

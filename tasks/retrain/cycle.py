@@ -83,6 +83,8 @@ def reproduce(p: Params, lock: int, variables: Mapping[str, str]) -> Challenger:
     folder = worktree.prepare(p)
     remote = dvc_cache.has_remote(folder)
     pull = ["--pull"] if remote else []
+    if not remote:  # nothing can be pulled later: a stage that runs finds the outputs of those that do not
+        programs.ask_dvc("checkout", "--force", "--allow-missing", folder=folder)
     programs.dvc("repro", "--allow-missing", *pull, variables=variables, folder=folder, keep_open=[lock])
     outs = dvc_lock.outs_of(dvc_lock.parse((folder / dvc_lock.LOCK).read_text()))
     same = (each for each in models.versions() if each.tags.get("dvc.md5") == outs[str(paths.GENERATOR)])

@@ -23,8 +23,10 @@ from tasks.core.files import all_or_nothing
 
 COMMON = [  # columns of both tables
     ("clip", pa.string()),  # <part>/<video>/<clip>
-    ("video", pa.string()),  # unit of splits and withdrawals: a programme, a speaker, a file
+    ("video", pa.string()),  # unit of withdrawals and shards: a programme, a speaker, a file
+    ("person", pa.string()),  # unit of splits: no person is in two, except where split_by is not "person"
     ("split", pa.string()),
+    ("split_by", pa.string()),  # person, video, clip or time: model/splits.py; corpus: as its publishers split it
     ("corpus", pa.string()),
     ("licence", pa.string()),
     ("source", pa.string()),  # file in the folder, or how it was rendered
@@ -59,6 +61,10 @@ INDEX_SCHEMA = pa.schema(
         ("face_px", pa.float64()),  # median width of the detector's box in the frame
         ("num_faces", pa.int64()),  # in the first frame with a face
         ("jump", pa.float64()),  # largest move of the box from one frame to the next, in box widths
+        (
+            "mesh_share",
+            pa.float64(),
+        ),  # share of the frames in which the mesh holds the face: see faces.mesh
         ("yaw_deg", pa.float64()),  # median absolute yaw of the head, by the mesh
         ("pitch_deg", pa.float64()),  # median, positive: down
         ("roll_deg", pa.float64()),  # median, positive: clockwise
@@ -88,7 +94,9 @@ class Row(TypedDict, total=False):
 
     clip: str
     video: str
+    person: str
     split: str
+    split_by: str
     corpus: str
     licence: str
     source: str
@@ -114,6 +122,7 @@ class Row(TypedDict, total=False):
     face_px: float
     num_faces: int
     jump: float
+    mesh_share: float
     yaw_deg: float
     pitch_deg: float
     roll_deg: float
@@ -212,6 +221,17 @@ def kept(rows: Iterable[R], split: str | None = None) -> list[R]:
     return [row for row in rows if row["status"] == "kept" and split in (None, row["split"])]
 
 
+def tested_people(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Who is in split test, for reports: unseen speakers, or persons that training sees too."""
+    persons = {
+        split: {row.get("person") or row["video"] for row in kept(rows, split)}
+        for split in ("train", "pretrain", "test")
+    }
+    if persons["test"] & (persons["train"] | persons["pretrain"]):
+        return "speakers that training sees (same person in train and test)"
+    return "unseen speakers"
+
+
 def refused_by_reason(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return dict(sorted(Counter(row["reason"] for row in rows if row["status"] == "refused").items()))
 
@@ -224,6 +244,6 @@ def demand_splits(rows: Sequence[Mapping[str, Any]], splits: Iterable[str], wher
     for split in splits:
         if not kept(rows, split):
             raise UserError(
-                f"{where}: no clip in split {split}, {len(kept(rows))} in others, refused: {why or 'none'}; add "
-                "videos, or change corpus.val_share and corpus.test_share"
+                f"{where}: no clip in split {split}, {len(kept(rows))} in others, refused: {why or 'none'}; take the "
+                "refused videos out of the corpus, so that others are held out, or add videos"
             )

@@ -1,4 +1,4 @@
-"""Reading clips from shards: their sound features and landmarks, and those of their faces that are requested.
+"""Reading clips from shards: their sound features and meshes, and those of their faces that are requested.
 
 A local shard is mapped into memory; only the parts that are used are read.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from model import faces
+from model import faces, head_mesh
 from tasks.core.errors import UserError
 from tasks.storage import shards
 from tasks.storage.face_codec import Content, Faces
@@ -29,15 +29,15 @@ class StoredClip:
         self._num_frames, self._took = row["num_frames"], took
         self.mfcc_FW = np.load(io.BytesIO(members["mfcc.npy"]))
         self.mel_CM = np.load(io.BytesIO(members["mel.npy"]))
-        self.landmarks_T682 = np.load(io.BytesIO(members["landmarks.npy"])).astype(np.float32)
-        if len(self.landmarks_T682) != self._num_frames:
+        self._mesh_TP3 = np.load(io.BytesIO(members["mesh.npy"]))
+        if len(self._mesh_TP3) != self._num_frames:
             raise UserError(f"{self._name} is not the clip of the index; run `dvc checkout`")
-        if not (np.isfinite(self.mfcc_FW).all() and np.isfinite(self.landmarks_T682).all()):
+        if not np.isfinite(self.mfcc_FW).all():
             raise UserError(
-                f"{self._name} has sound features or landmarks that are not finite; run "
-                "`dvc repro -f preprocess`, or take the clip out of the corpus"
+                f"{self._name} has sound features that are not finite; run `dvc repro -f preprocess`, or take the clip "
+                "out of the corpus"
             )
-        self._num_bytes = self.mfcc_FW.nbytes + self.mel_CM.nbytes + self.landmarks_T682.nbytes
+        self._num_bytes = self.mfcc_FW.nbytes + self.mel_CM.nbytes + self._mesh_TP3.nbytes
         took(self._num_bytes)
 
     @property
@@ -52,7 +52,8 @@ class StoredClip:
     @cached_property
     def mouths_T4(self) -> np.ndarray:
         """Boxes of the lips.  Shape: (T, 4) int16"""
-        return faces.mouth_boxes(self.landmarks_T682, self.faces.size)
+        size = self.faces.size
+        return faces.mouth_boxes(head_mesh.landmarks(head_mesh.unpacked(self._mesh_TP3, size)), size)
 
     @cached_property
     def clip(self) -> Clip:

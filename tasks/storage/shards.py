@@ -3,10 +3,10 @@
 Names      <split>-<shard>-of-<shards>.tar, a clip goes to sha256(video id) % shards of its split
 Raw        <key>.<mp4, mov, ...>, <key>.txt (transcript, optional), <key>.json (provenance; ground truth if synthetic)
 Processed  <key>.faces.jpg     S x S face crops, or <key>.faces.npy: see tasks/storage/face_codec.py
-           <key>.landmarks.npy float16 (T, 68, 2), pixels in the crop
            <key>.mel.npy       int16 (4 T, 40), mel power: see model.mfcc.levelled
+           <key>.mesh.npy      int16 (T, P, 3), the face mesh: see model.head_mesh.packed
            <key>.mfcc.npy      float32 (12, 4 T)
-           <key>.json          clip, video, split, num_frames, found (T of 0 and 1), boxes (T x 4, px), truth if known
+           <key>.json          the columns of an index row, num_frames, found (T of 0 and 1), boxes (T x 4, px), truth
 A shard may be in object storage; a pointer then takes its place (tasks/storage/remote_shards.py), and it is read from
 there. Keys are <part>/<video>/<clip>; a dot in the last part would end WebDataset's key early and is refused.
 """
@@ -24,12 +24,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from model import timing
+from model import head_mesh, timing
 from tasks.core.errors import UserError
 from tasks.storage import face_codec, remote_shards
 from tasks.storage.face_codec import Content
 
-SHARDS_VERSION = 2  # raise it when the layout above changes
+SHARDS_VERSION = 3  # raise it when the layout above changes
 BLOCK = 1 << 20  # bytes of a file in memory at a time
 
 
@@ -189,10 +189,15 @@ class Clip:
     faces_TSS3: np.ndarray  # uint8 RGB
     mfcc_FW: np.ndarray  # float32 (12, 4 T)
     mel_CM: np.ndarray  # int16 (4 T, 40): mel power of the cepstra, to which another sound can be added
-    landmarks_T682: np.ndarray  # float32, px in the crop
+    mesh_T4683: np.ndarray  # float32, px in the crop; nan where the mesh does not hold, and for points not stored
     found_T: np.ndarray  # bool: the detector found the face in this frame
     boxes_T4: np.ndarray  # float32, px in the frame: the detector's box, smoothed
     truth: dict | None  # ground truth of synthetic clips: see tasks.synthetic.clip
+
+    @property
+    def landmarks_T682(self) -> np.ndarray:
+        """iBUG's 68 points of every frame, px in the crop"""
+        return head_mesh.landmarks(self.mesh_T4683)
 
 
 def encode(clip: Clip, provenance: Mapping[str, object], storage: str, jpeg_quality: int) -> dict[str, bytes]:
@@ -208,8 +213,8 @@ def encode(clip: Clip, provenance: Mapping[str, object], storage: str, jpeg_qual
         about["truth"] = clip.truth
     return {
         **face_codec.encode(clip.faces_TSS3, storage, jpeg_quality),
-        "landmarks.npy": _npy(clip.landmarks_T682.astype(np.float16)),
         "mel.npy": _npy(clip.mel_CM),
+        "mesh.npy": _npy(head_mesh.packed(clip.mesh_T4683, clip.faces_TSS3.shape[1])),
         "mfcc.npy": _npy(clip.mfcc_FW.astype(np.float32)),
         "json": json.dumps(about, sort_keys=True).encode(),
     }
@@ -224,7 +229,7 @@ def decode(members: Mapping[str, Content], faces_TSS3: np.ndarray | None = None)
         faces_TSS3=faces_TSS3,
         mfcc_FW=np.load(io.BytesIO(members["mfcc.npy"])),
         mel_CM=np.load(io.BytesIO(members["mel.npy"])),
-        landmarks_T682=np.load(io.BytesIO(members["landmarks.npy"])).astype(np.float32),
+        mesh_T4683=head_mesh.unpacked(np.load(io.BytesIO(members["mesh.npy"])), about["size"]),
         found_T=np.array(about["found"], bool),
         boxes_T4=np.array(about["boxes"], np.float32),
         truth=about.get("truth"),

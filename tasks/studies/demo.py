@@ -39,8 +39,8 @@ def run() -> None:
     location = os.path.relpath(store.removeprefix(SQLITE)) if store.startswith(SQLITE) else store
     say(
         f"""
-Done. On {panel["about"]["clips"]} clips of unseen speakers the mouth follows the right sound with correlation \
-{right["aperture_corr"]:.2f}
+Done. On {panel["about"]["clips"]} clips of {panel["about"]["people"]} the mouth follows the right sound with \
+correlation {right["aperture_corr"]:.2f}
 and another sound with {wrong["aperture_corr"]:.2f}; best lag {right["aperture_lag_frames"]:+.0f} frames.
 
   report        {paths.REPORT!s:<22}open it in a browser

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REAL, ROOT, TINY, params_text, run_acquire
+from conftest import REAL, TINY, params_text, run_acquire
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,7 +72,7 @@ def test_every_file_has_a_row_kept_or_refused(videos):
 
 
 def test_the_bytes_in_the_raw_shard_are_the_bytes_of_the_file(videos):
-    write_video(videos / "a.mp4", 10)
+    write_people(videos, "abc")
     run_acquire(load())
     row = table()["a.mp4"]
     members = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])
@@ -92,10 +92,10 @@ def test_adding_a_video_rebuilds_one_shard(videos):
 
 
 def test_a_file_that_changes_while_it_is_read_stops_the_stage(videos):
-    write_video(videos / "a.mp4", 10)
+    write_people(videos, "abc")
     planned, _ = acquire.plan(load())
-    write_video(videos / "a.mp4", 200)
-    with pytest.raises(UserError, match=r"a\.mp4 changed while it was read"):
+    write_people(videos, "cab")
+    with pytest.raises(UserError, match=r"[abc]\.mp4 changed while it was read"):
         unit_cache.make(acquire.build, planned[0])
 
 
@@ -128,11 +128,72 @@ def test_two_names_share_an_id_only_if_they_differ_in_the_ending(one, two):
     assert all(id and not set(id) & set("./ \0") for id in ids)
 
 
-def test_splits_follow_from_the_ids_and_have_the_wanted_shares():
-    corpus = config.load(ROOT / "params.yaml").corpus
-    drawn = [folder.split_of(f"video{k}", corpus) for k in range(3000)]
-    assert drawn == [folder.split_of(f"video{k}", corpus) for k in range(3000)]
-    assert 0.08 < drawn.count("val") / 3000 < 0.12 and 0.08 < drawn.count("test") / 3000 < 0.12
+def test_the_first_folder_names_the_person_unless_each_video_does():
+    assert folder.person_of("anna/day 1/a.mp4", "folder") == folder.person_of("anna/b.mov", "folder") == "anna"
+    assert folder.person_of("a.mp4", "folder") == folder.person_of("a.mp4", "video") == "a"
+    assert folder.person_of("anna/a.mp4", "video") == "anna-a"
+
+
+def write_people(videos, names):
+    for number, name in enumerate(names):
+        write_video(videos / f"{name}.mp4", 7 * number + 3)
+
+
+def parts(rows):
+    """Person -> splits."""
+    return {row["person"]: {r["split"] for r in rows if r["person"] == row["person"]} for row in rows}
+
+
+def test_seven_videos_fill_all_splits(videos, capsys):
+    write_people(videos, "abcdefg")
+    run_acquire(load())
+    assert {row["split"] for row in table().values()} == {"train", "val", "test"}
+    assert "acquire: split by person, by the hash of its name: train 5 clips of 5 persons; val 1 clips of person " in (
+        capsys.readouterr().err
+    )
+
+
+def test_no_split_shares_a_person(videos):
+    write_people(videos, [f"{person}/{k}" for person in ("anna", "ben", "carl", "dora") for k in range(4)])
+    run_acquire(load())
+    rows = list(table().values())
+    assert all(len(splits) == 1 for splits in parts(rows).values())
+    assert {row["person"] for row in rows} == {"anna", "ben", "carl", "dora"}
+    assert {row["split"] for row in rows} == {"train", "val", "test"}
+
+
+def test_of_two_persons_one_is_only_tested_and_the_line_says_what_they_share(videos, capsys):
+    write_people(videos, [f"{person}/{k}" for person in ("anna", "ben") for k in range(4)])
+    run_acquire(load())
+    of = parts(table().values())
+    assert sorted(map(sorted, of.values())) == [["test"], ["train", "val"]]
+    said = capsys.readouterr().err
+    assert "2 persons for 3 splits; same person in train and val" in said and "split by person, video" in said
+
+
+def test_one_persons_videos_are_divided_and_the_line_says_so(videos, capsys):
+    write_people(videos, [f"anna/{k}" for k in range(6)])
+    run_acquire(load())
+    rows = list(table().values())
+    assert {row["split"] for row in rows} == {"train", "val", "test"} and {row["split_by"] for row in rows} == {"video"}
+    assert "1 person for 3 splits; same person in train and val and test" in capsys.readouterr().err
+
+
+def test_a_persons_folder_without_a_video_is_named(videos, capsys):
+    write_people(videos, ["anna/1", "ben/1", "carl/1"])
+    (videos / "dora").mkdir()
+    (videos / "emil").mkdir()
+    (videos / "emil/notes.pdf").write_bytes(b"%PDF")
+    run_acquire(load())
+    said = capsys.readouterr().err
+    assert all(f"videos/{name}: no video of this person can be used" in said for name in ("dora", "emil"))
+    assert "videos/anna:" not in said
+
+
+def test_a_single_short_video_is_one_line(videos):
+    write_video(videos / "a.mp4", 10)
+    with pytest.raises(UserError, match=r"a\.mp4: the only clip for test, val, train; .* from 12 s on; add videos"):
+        acquire.plan(load())
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real clips in ../shared/real are not here")

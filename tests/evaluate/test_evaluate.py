@@ -28,7 +28,7 @@ def panel(p):
 
 
 def test_the_panel_has_the_documented_conditions_and_metrics(panel):
-    names = {"right_audio", "wrong_audio", "silence", "copy_input", "frozen_mouth", "real_video"}
+    names = {"right_audio", "wrong_audio", "moved_audio", "silence", "copy_input", "frozen_mouth", "real_video"}
     metrics = {"aperture_corr", "aperture_best_corr", "aperture_lag_frames", "amplitude_ratio"}
     metrics |= {"l1", "mouth_l1", "psnr", "ssim", "expert_in_sync", "expert_lag_frames", "event_f1", "lmd"}
     assert names | set(conditions.ROWS) <= set(panel)
@@ -73,6 +73,18 @@ def test_the_wrong_sound_is_never_of_the_same_video(p):
     for number in range(len(clips)):
         other = conditions.other_clip(clips, number)
         assert clips.rows[other]["video"] != clips.rows[number]["video"]
+
+
+def test_a_moved_sound_is_the_clips_own_a_third_to_two_thirds_later():
+    mfcc_FW = np.tile(np.arange(4 * 75, dtype=np.float32), (12, 1))
+    moves = set()
+    for key in map(str, range(300)):
+        moved_FW = conditions.moved_sound(mfcc_FW, key)
+        assert (moved_FW == conditions.moved_sound(mfcc_FW, key)).all()
+        frames = int(np.flatnonzero(moved_FW[0] == 0)[0]) // 4
+        assert (moved_FW == np.roll(mfcc_FW, 4 * frames, axis=1)).all()
+        moves.add(frames)
+    assert moves == set(range(25, 51))
 
 
 def test_ssim_has_its_known_answers():

@@ -22,6 +22,7 @@ MUST_FAIL = {
     "late_2": "aperture_lag_frames",
     "late_5": "aperture_lag_frames",
     "wrong_audio": "aperture_corr",
+    "moved_audio": "aperture_corr",
     "silence": "amplitude_ratio",
 }
 

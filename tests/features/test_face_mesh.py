@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from model.lips import EYES, LIPS
+from model.head_mesh import EYES
+from model.lips import LIPS
 from tasks.core.errors import UserError
 from tasks.features import affine, face_mesh, mesh_model
 from tasks.features.face_mesh import Region, Tracker, placement, region_of_mesh, track

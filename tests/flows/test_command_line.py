@@ -100,5 +100,7 @@ def test_the_packages_contain_every_file_of_their_folders():
     files = [ROOT / name for name in names.stdout.split()]
     assert [file for file in files if not any(file.match(pattern) for pattern in patterns)] == []
     assert [file for file in files if not (file.parent / "__init__.py").is_file()] == []
+    assert "released" in project["tool"]["setuptools"]["packages"]["find"]["include"]
+    assert project["tool"]["setuptools"]["package-data"]["released"] == ["*"]
     module, _, name = project["project"]["scripts"]["lipgan"].partition(":")
     assert getattr(importlib.import_module(module), name) is cli.main

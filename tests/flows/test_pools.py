@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import resource
 import signal
 import time
 from concurrent.futures import BrokenExecutor
@@ -60,6 +61,7 @@ def test_a_runner_that_is_not_installed_says_what_to_install(monkeypatch):
 def hit_by(number):
     """Work whose process gets a signal from outside."""
     progress.doing("main/1/00007 of train-000003-of-000010.tar")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no core file in the folder of the tests
     os.kill(os.getpid(), number)
     time.sleep(600)
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from model import lips, seeds
-from model.lips import EYES, FACING, LIPS, MIRROR, LipNet
+from model.head_mesh import EYES
+from model.lips import FACING, LIPS, MIRROR, LipNet
 from tasks.core.errors import UserError
 from tasks.features import lip_refiner, mesh_model
 from tasks.features.lip_refiner import RELEASED, LipRefiner

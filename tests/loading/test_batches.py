@@ -128,7 +128,7 @@ def test_sound_features_that_are_not_finite_name_their_clip(tiny):
     place = {"shard": "spoilt.tar", "offset": span.offset, "size": span.size, "member_sha256": span.sha256}
     spoilt = [one | place if one["clip"] == row["clip"] else one for one in rows]
     index.write(paths.INDEX, spoilt, index.INDEX_SCHEMA)
-    with pytest.raises(UserError, match=f"{row['clip']} has sound features or landmarks that are not finite"):
+    with pytest.raises(UserError, match=f"{row['clip']} has sound features that are not finite"):
         Clips(paths.INDEX, paths.SHARDS, "train")[0]
 
 

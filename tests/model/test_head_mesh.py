@@ -89,3 +89,27 @@ def test_crossing_lips_are_moved_to_touch_and_open_lips_stay():
     np.testing.assert_allclose(head_mesh.mouth_opening(apart), [0, 0.1], atol=1e-9)
     np.testing.assert_allclose(apart[0, head_mesh.LOWER_INNER, 1], 0.75, atol=1e-9)
     np.testing.assert_array_equal(apart[1], mouths[1])
+
+
+def test_a_stored_mesh_comes_back_and_takes_at_most_a_kilobyte():
+    rng = np.random.default_rng(0)
+    mesh = rng.uniform(-40, 140, (5, head_mesh.NUM_POINTS, 3)).astype(np.float32)
+    mesh[2] = np.nan
+    stored = head_mesh.packed(mesh, 96)
+    assert stored.dtype == np.int16 and stored[0].nbytes <= 1000
+    again = head_mesh.unpacked(stored, 96)
+    kept = list(head_mesh.STORED)
+    assert np.isnan(again[2]).all() and np.isnan(np.delete(again, kept, axis=1)).all()
+    assert np.nanmax(np.abs(again[:, kept] - mesh[:, kept])) <= 96 / head_mesh.UNITS / 2 + 1e-4
+    assert np.isfinite(head_mesh.pose_deg(head_mesh.place(again))[0]).all()
+    assert np.isfinite(head_mesh.opening(again)[0]) and np.isfinite(head_mesh.landmarks(again)).all()
+
+
+def test_points_far_outside_the_crop_are_clipped_not_lost():
+    mesh = np.full((1, head_mesh.NUM_POINTS, 3), 5000.0, np.float32)
+    assert np.isfinite(head_mesh.unpacked(head_mesh.packed(mesh, 96), 96)[:, list(head_mesh.STORED)]).all()
+
+
+def test_a_mesh_in_a_crop_is_where_the_crop_shows_it():
+    mesh = np.full((1, head_mesh.NUM_POINTS, 3), 30.0, np.float32)
+    assert head_mesh.in_crops(mesh, np.array([[10.0, 20.0, 50.0, 60.0]]), 80)[0, 0].tolist() == [40, 20, 60]

@@ -19,7 +19,8 @@ def test_a_kept_clip_is_explained_by_every_gate_and_a_strip_of_its_crops(tiny, c
     assert all(f"quality.{gate.limit} is " in output for gate in gates.GATES)
     assert "kept" in output and "REFUSED" not in output
     picture = cv2.imread(str(tiny / "out/explain" / f"{key.replace('/', '_')}.png"))
-    assert picture.shape == (102, 12 * 98, 3)
+    assert picture.shape == (2 * (192 + 6), 6 * (192 + 2), 3)
+    assert (picture == (60, 220, 255)).all(axis=2).any()  # of the inner lips
 
 
 def test_a_refused_clip_is_explained_by_the_reason_in_the_index(tiny, capsys):

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -70,16 +71,16 @@ def test_a_long_video_is_cut_and_each_piece_has_its_own_pictures_and_sound(filme
     sound = decode.decode_sound(video)
     for part in parts[:2]:
         arrays, span = part.outcome.arrays, slice(part.first, part.first + 20)
-        track = face_track.track(whole[span], p.faces)
+        track = face_track.track(whole[span], p.faces, None, preprocess.tools().refiner)
         assert (arrays["boxes_T4"] == track.boxes_T4.astype(np.float32)).all()
-        [(crops, _)] = examine.cut(whole[span], [track], p.faces.size, preprocess.tools().predictor)
-        assert (arrays["faces_TSS3"] == crops).all()
+        [(crops, mesh)] = examine.cut(whole[span], [track], p.faces.size)
+        assert (arrays["faces_TSS3"] == crops).all() and np.array_equal(arrays["mesh_T4683"], mesh, equal_nan=True)
         if not part.outcome.figures["av_moved"]:
             own = sound[timing.num_samples(part.first) :][: timing.num_samples(20)]
             assert (arrays["mfcc_FW"] == audio.mfcc(own, 20)).all()
     monkeypatch.setattr(pieces, "HOLD_BYTES", 0)  # every pass decodes again
     for one, other in zip(parts_of(video.read_bytes(), p)[:2], parts[:2], strict=True):
-        assert all((one.outcome.arrays[name] == array).all() for name, array in other.outcome.arrays.items())
+        assert all(np.array_equal(one.outcome.arrays[name], array) for name, array in other.outcome.arrays.items())
 
 
 def test_pieces_end_at_cuts_and_a_flash_is_too_short(filmed):
@@ -164,3 +165,42 @@ def test_members_can_be_read_alternately(tmp_path):
         one, other = raw["mp4"](), raw["mp4"]()
         assert one.read(5000) == content[:5000] and other.read(70) == content[:70]
         assert one.read() == content[5000:] and raw.keys() == {"mp4", "json"}
+
+
+def test_a_span_of_a_video_equals_a_video_of_these_frames_and_their_sound(filmed):
+    (frames, sound), _ = filmed
+    frames, sound = frames[:50], sound[: timing.num_samples(50)]
+    whole = write(Path("v/whole.mp4"), frames, sound)
+    p = params(longest=100)
+    decoded, heard = list(decode.frames(whole)), decode.decode_sound(whole)
+    [part] = list(examine.of_video(whole, p.faces, p.quality, preprocess.tools(), (20, 45)))
+    assert isinstance(part.outcome, examine.Examined)
+    assert (part.number, part.first, part.num_frames, part.alone) == (0, 20, 25, True)
+    assert part.outcome.figures["length_diff_s"] == 0.0
+    with closing(pieces.Video(whole, 100, p.quality, (20, 45))) as video:
+        [piece] = [list(piece) for piece in video]
+    assert all((picture.rgb() == decoded[20 + t]).all() for t, picture in enumerate(piece)) and len(piece) == 25
+    with closing(pieces.SoundReader(whole)) as reader:
+        span = reader.span(timing.num_samples(20), timing.num_samples(45))
+    assert np.array_equal(span, heard[timing.num_samples(20) : timing.num_samples(45)])
+
+
+def test_a_single_video_is_cut_in_time_and_every_split_is_preprocessed(filmed, capsys):
+    (frames, sound), _ = filmed
+    loop = [k % len(frames) for k in range(320)]
+    hz = timing.num_samples(1)
+    long = np.concatenate([sound[k * hz : (k + 1) * hz] for k in loop])
+    write(Path("v/only.mp4"), [frames[k] for k in loop], long)
+    p = params(longest=400, **{"corpus.name": "folder", "corpus.folder": "v", "quality.max_change": 1.0})
+    run_acquire(p)
+    assert "split in time" in (said := capsys.readouterr().err) and "same person in train and val and test" in said
+    run_preprocess(p)
+    rows = {row["split"]: row for row in index.read(paths.INDEX)}
+    assert {split: (row["source"], row["num_frames"], row["split_by"]) for split, row in rows.items()} == {
+        "train": ("only.mp4#t=0.00,6.80", 170, "time"),
+        "test": ("only.mp4#t=7.80,9.80", 50, "time"),
+        "val": ("only.mp4#t=10.80,12.80", 50, "time"),
+    }
+    raw = RawClips(paths.CLIPS, paths.RAW)
+    assert len(list(raw.frames(rows["test"]["clip"]))) == 50
+    assert len(raw.sound(rows["val"]["clip"])) == timing.num_samples(50)

@@ -71,7 +71,8 @@ def test_withdrawn_bytes_under_another_name_are_refused(tiny):
     folder.mkdir()
     (folder / "a-person.mp4").write_bytes(mine)
     (folder / "another.mp4").write_bytes(other)
-    paths.PARAMS.write_text(params_text(TINY | {"corpus.name": "folder", "corpus.folder": "videos"}))
+    whole = {"corpus.val_share": 0.0, "corpus.test_share": 0.0}
+    paths.PARAMS.write_text(params_text(TINY | whole | {"corpus.name": "folder", "corpus.folder": "videos"}))
     run_acquire(load())
     [row] = [row for row in index.read(paths.CLIPS) if row["video"] == "a-person"]
     withdrawals.add("a-person", "2026-11-22", "asked", [row["source_sha256"]])

@@ -80,7 +80,8 @@ def made(tmp_path_factory, empty_store):
     run = f"{sys.executable} stages.py {{}} {project.log}"
     stages = {
         "acquire": {"deps": ["data/videos", "withdrawals.csv"], "outs": ["data/index.parquet"]},
-        "train": {"deps": ["data/index.parquet", "data/videos"], "outs": generator},
+        "lexicon": {"deps": ["pyproject.toml"], "outs": ["models/lexicon.txt"]},
+        "train": {"deps": ["data/index.parquet", "data/videos", "models/lexicon.txt"], "outs": generator},
         "evaluate": {"deps": [*generator, "data/index.parquet", "stages.py"], "outs": reports},
     }
     stages = {name: {"cmd": run.format(name), **stage} for name, stage in stages.items()}
@@ -210,6 +211,14 @@ def test_a_child_that_outlives_a_killed_run_keeps_the_next_one_out_until_it_ends
         except UserError:
             os.sched_yield()
     pytest.fail("the lock of a dead process was never let go")
+
+
+def test_a_stage_that_does_not_run_has_its_outputs_in_a_new_work_tree_without_a_remote(project):
+    shutil.rmtree(worktree.place())
+    ran = project.log.read_text().split().count("lexicon")
+    project.add(0.8)
+    assert "is champion now" in project.retrain()
+    assert project.log.read_text().split().count("lexicon") == ran
 
 
 def test_a_worse_challenger_is_refused_once_and_says_why(project):
