@@ -5,11 +5,16 @@
                              each person's face dubbed with the next two people's audio, against the recordings
     python -m benchmarks.real motion ../shared/grid/video --people s27 p04 --weights released/motion.safetensors
                              the motion network's output, without rendering, against the recordings
+    python -m benchmarks.real offsets ../shared/grid/video --people s1 s4 s31 p03+p04+p05+p06+p07+p08+s27
+                             rates of A/V offsets of stage preprocess; needs no instrument: benchmarks/offsets.py
+    python -m benchmarks.real agreement ../shared/grid/video --people s1 s4 s31 --clips 7
+                             how far the two instruments agree on filmed mouths
 
 The instrument is MediaPipe 0.10.21's full graph with lip attention. It needs numpy below 2 and so runs in its own
 environment: LIPGAN_INSTRUMENT names one; otherwise the first call creates .cache/instrument (needs a package index).
-`--dlib FILE` adds dlib's published 68-point predictor (package face-recognition-models, not for commercial use) as a
-second measurement; on filmed mouths the two agree at r 0.82, which indicates the measurement noise.
+`--dlib` adds dlib's published 68-point predictor as a second measurement: FILE, or that of face-recognition-models
+0.1.3 (93 MB, not for commercial use), installed in the instrument's environment. How far the two agree on filmed mouths
+(`agreement`) indicates the measurement noise.
 
 opening_r    correlation of the lip opening with the recording's; best_r at lag_frames (positive: the mouth is late)
 moved_r      control: the opening shifted by a third, half and two thirds of its length, as for mismatched audio
@@ -32,17 +37,19 @@ import cv2
 import dlib
 import numpy as np
 
+from benchmarks import offsets
 from benchmarks.machine import machine
 from model import head_mesh
 from model.lips import LIPS
 from model.motion import frame_middles_s
 from model.timing import num_samples
-from tasks.core import paths
+from tasks.core import config, paths
 from tasks.core.errors import UserError
-from tasks.core.files import write_atomic
+from tasks.core.files import demand_file, write_atomic
 from tasks.features import face_track
+from tasks.inference import motion_weights
 from tasks.media import decode
-from tasks.motion import measure, weights
+from tasks.motion import measure
 
 RESULTS = Path("benchmarks/results/real.json")
 PROGRAM = Path(__file__).with_name("instrument.py")
@@ -52,6 +59,7 @@ PACKAGES = (
     "fonttools==4.68.0", "kiwisolver==1.5.1", "packaging==26.4", "pillow==13.0.0", "pyparsing==3.3.3",
     "python-dateutil==4.0.0", "tzdata==2026.6",
 )  # fmt: skip
+SECOND = ("face-recognition-models==0.1.3", "face_recognition_models/models/shape_predictor_68_face_landmarks.dat")
 LEAST_FOUND = 0.9  # share of frames with a face
 SOUNDS = 2  # each face is dubbed with the audio of this many next people
 DUB = "python -m flows dub --face {face} --audio {sound} --out {out}"
@@ -60,16 +68,41 @@ DUB_S, POINTS_S = 1800, 600
 
 def environment() -> Path:
     """The instrument's Python; creates its environment if needed."""
-    folder = Path(os.environ.get("LIPGAN_INSTRUMENT") or paths.cache() / "instrument")
-    python = folder / "bin/python"
-    if not python.is_file():
-        if os.environ.get("LIPGAN_INSTRUMENT"):
-            raise UserError(f"LIPGAN_INSTRUMENT: {folder}: no environment with MediaPipe; unset it to create one")
-        venv.create(folder, with_pip=True)
-        # --no-deps: jax, sounddevice and sentencepiece are 500 MB that it does not use
-        install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", *PACKAGES]
-        subprocess.run(install, check=True, timeout=POINTS_S)
+    if named := os.environ.get("LIPGAN_INSTRUMENT"):
+        python = Path(named) / "bin/python"
+        if not python.is_file():
+            raise UserError(f"LIPGAN_INSTRUMENT: {named}: no environment with MediaPipe; unset it to create one")
+        return python
+    folder = paths.cache() / "instrument"
+    python, complete = folder / "bin/python", folder / "complete"  # an interrupted installation starts over
+    if not complete.is_file():
+        venv.create(folder, with_pip=True, clear=True)
+        install(python, *PACKAGES)
+        complete.touch()
     return python
+
+
+def install(python: Path, *packages: str) -> None:
+    """Without their dependencies: jax, sounddevice and sentencepiece are 500 MB that MediaPipe does not use here.
+
+    Errors: UserError with pip's last line
+    """
+    command = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", *packages]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=POINTS_S)
+    if done.returncode:
+        raise UserError(f"{packages[0]}: pip cannot install it: {' '.join(done.stderr.split())[-300:]}")
+
+
+def second_predictor(file: str | None) -> Path:
+    """FILE, or the published one in the instrument's environment, installed if needed.  Errors: UserError"""
+    if file:
+        return demand_file(file, option="--dlib")
+    package, member = SECOND
+    python = environment()
+    if not (found := sorted(python.parents[1].glob(f"lib/python*/site-packages/{member}"))):
+        install(python, package)
+        found = sorted(python.parents[1].glob(f"lib/python*/site-packages/{member}"))
+    return found[0]
 
 
 def points(video: Path) -> np.ndarray:
@@ -158,7 +191,7 @@ def dubs(folder: Path, people: Sequence[str], command: str, kept: Path, predicto
 
 def motions(folder: Path, people: Sequence[str], file: Path) -> dict[str, dict]:
     """person -> mean metrics over the clips of the network's output against the instrument's."""
-    network, rows = weights.load(file), {}
+    network, rows = motion_weights.load(file), {}
     for person in people:
         clip_rows = []
         for video in sorted((folder / person).glob("*")):
@@ -171,6 +204,20 @@ def motions(folder: Path, people: Sequence[str], file: Path) -> dict[str, dict]:
                 measure.compared(head_mesh.mouth_opening(predicted_TS3), head_mesh.mouth_opening(true_TS3))
             )
         rows[person] = {name: float(np.mean([row[name] for row in clip_rows])) for name in clip_rows[0]}
+    return rows
+
+
+def agreement(folder: Path, people: Sequence[str], num_clips: int, predictor: Path) -> dict[str, dict]:
+    """person -> clips, and the mean correlation of the two instruments' openings over them."""
+    rows = {}
+    for person in people:
+        videos = [path for path in sorted((folder / person).glob("*")) if path.suffix in decode.VIDEO_ENDINGS]
+        values = []
+        for video in videos[:num_clips]:
+            first_T, second_T = head_mesh.opening(points(video)), second_opening(video, predictor)
+            num = min(len(first_T), len(second_T))
+            values.append(measure.correlation(first_T[:num], second_T[:num]))
+        rows[person] = {"clips": float(len(values)), "opening_r": float(np.mean(values)), "lowest": min(values)}
     return rows
 
 
@@ -192,7 +239,7 @@ def main() -> None:
     clip.add_argument("made", type=Path)
     clip.add_argument("true", type=Path)
     clip.add_argument("--face", type=Path, help="original video of the face, for sharpness")
-    for name in ("dubs", "motion"):
+    for name in ("dubs", "motion", "offsets", "agreement"):
         of = kinds.add_parser(name)
         of.add_argument("folder", type=Path, help="FOLDER/PERSON/*.mpg")
         of.add_argument("--people", nargs="+", required=True)
@@ -203,16 +250,25 @@ def main() -> None:
         "--kept", type=Path, default=Path("out/real"), help="folder for the dubbed videos; existing ones are reused"
     )
     kinds.choices["motion"].add_argument("--weights", type=Path, default=Path("released/motion.safetensors"))
-    for name in ("clip", "dubs"):
-        kinds.choices[name].add_argument("--dlib", type=Path, help="shape_predictor_68_face_landmarks.dat")
+    for name in ("clip", "dubs", "agreement"):
+        kinds.choices[name].add_argument(
+            "--dlib", nargs="?", const="", metavar="FILE", help="also measure with dlib's 68-point predictor"
+        )
+    kinds.choices["agreement"].add_argument("--clips", type=int, default=7, help="of each person; default: %(default)s")
     args = parser.parse_args()
+    wants_second = args.what == "agreement" or getattr(args, "dlib", None) is not None
+    predictor = second_predictor(args.dlib) if wants_second else None
     if args.what == "clip":
-        rows = {args.made.stem: judged(args.made, args.true, args.face, args.dlib)}
+        rows = {args.made.stem: judged(args.made, args.true, args.face, predictor)}
     elif args.what == "dubs":
-        rows = dubs(args.folder, args.people, args.command, args.kept, args.dlib)
+        rows = dubs(args.folder, args.people, args.command, args.kept, predictor)
+    elif args.what == "agreement":
+        rows = agreement(args.folder, args.people, args.clips, predictor)
+    elif args.what == "offsets":
+        rows = offsets.offsets(args.folder, args.people, config.load(Path("params.yaml")))
     else:
         rows = motions(args.folder, args.people, args.weights)
-    print(table(rows))
+    print(offsets.table(rows) if args.what == "offsets" else table(rows))
     if args.what != "clip":
         earlier = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
         write_atomic(RESULTS, json.dumps(earlier | {"machine": machine(), args.what: rows}, indent=2) + "\n")

@@ -21,11 +21,10 @@ from tasks.dubbing.script import Script
 from tasks.features import lip_refiner, mesh_model
 from tasks.features.face_track import Frame
 from tasks.features.mesh_points import MeshPoints
-from tasks.inference import auto_backend, lip_sync
+from tasks.inference import auto_backend, lip_sync, motion_weights
 from tasks.inference.lip_sync import LipSync
-from tasks.motion import weights
 
-MOTION = Path(__file__).parents[2] / "released/motion.safetensors"
+MOTION = motion_weights.RELEASED
 
 
 class Mouths(Protocol):
@@ -73,7 +72,8 @@ class Mesh:
     backend: str = "torch"
 
     def describe(self) -> str:
-        return f"released {self.checkpoint.name}, mouths from the person's own footage"
+        whose = "released" if self.checkpoint == MOTION else "trained"
+        return f"{whose} {self.checkpoint.name}, mouths from the person's own footage"
 
 
 Network = LipGan | Mesh
@@ -89,11 +89,11 @@ def load(generator: str, checkpoint: Path, backend: str | None) -> Network:
 
 
 def mesh() -> Mesh:
-    """The mesh generator with the released weights: no training needed."""
-    about = json.loads(MOTION.with_suffix(".json").read_text()) if MOTION.with_suffix(".json").is_file() else {}
-    return Mesh(
-        weights.load(MOTION), about, MOTION, config.load(paths.PARAMS).faces, MeshPoints(), (MOTION, *mesh_files())
-    )
+    """The mesh generator with the network of the stage `motion`, or, where there is none, the released one."""
+    path = paths.MOTION if paths.MOTION.is_file() else MOTION
+    about = json.loads(path.with_suffix(".json").read_text()) if path.with_suffix(".json").is_file() else {}
+    p = config.load(paths.PARAMS).faces
+    return Mesh(motion_weights.load(path), about, path, p, MeshPoints(), (path, *mesh_files()))
 
 
 def mesh_files() -> tuple[Path, Path]:

@@ -12,6 +12,8 @@ from tasks.core.errors import UserError
 from tasks.evaluate import compare, compare_checkpoints, conditions
 from tasks.evaluate import stage as evaluate
 from tasks.evaluate.measure import ssim
+from tasks.evaluate.mesh_generator import MeshGenerator
+from tasks.evaluate.raw_clips import RawClips
 from tasks.inference import lip_sync
 from tasks.loading.clips import Clips
 
@@ -59,7 +61,8 @@ def test_two_evaluations_write_the_same_bytes(p):
 
 def test_conditions_are_filled_as_described(p):
     sync, clips = lip_sync.LipSync(paths.GENERATOR), Clips(paths.INDEX, paths.SHARDS, "train")
-    frames = conditions.fill(sync, clips, 0)
+    mesh = MeshGenerator(paths.MOTION, clips, RawClips(paths.CLIPS, paths.RAW))
+    frames = conditions.fill(sync, clips, 0, mesh=mesh)
     faces_TSS3 = clips[0].faces_TSS3
     assert (frames["real_video"] == faces_TSS3).all()
     assert (frames["copy_input"] == frames["identity"]).all()
