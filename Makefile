@@ -7,7 +7,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo dub test lint check docs app mlflow server clean
+.PHONY: help demo dub test fuzz lint check docs app mlflow server clean
 
 help:
 	@echo "make demo    install, run the pipeline on the embedded corpus, dub a clip: about 16 minutes"
@@ -52,6 +52,10 @@ dub: .venv/.installed
 # runs once more in a fresh one and is named in the summary; a test that fails is not repeated.
 test: .venv/.installed-dev
 	python -m pytest -n auto --dist worksteal --reruns 1 --only-rerun "crashed while running"
+
+# Each edge at which bytes from outside come in, fed by hypothesis for about a minute.
+fuzz: .venv/.installed-dev
+	LIPGAN_FUZZ=2000 python -m pytest -k any_
 
 lint: .venv/.installed-dev
 	ruff check .

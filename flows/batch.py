@@ -10,12 +10,16 @@ from tasks.dubbing.batch import BatchJob
 
 
 @engine.stage_flow("batch")
-def run(path: Path) -> int:
+def run(path: Path, allow_commands: bool = False) -> int:
     """Make every output of the list that is missing or out of date; returns how many jobs were refused.
+
+    allow_commands  whether the column `tts`, a command that speaks the text, is run
 
     A refused job does not stop the others; an interrupted job resumes.
     """
     jobs = batch.read(path)
+    if not allow_commands:
+        batch.demand_no_commands(path, jobs)
     report = path.with_suffix(".jobs.json")
     done = run_jobs(jobs, report)
     refused = {number: why for number, why in done.items() if why}

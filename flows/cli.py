@@ -34,6 +34,7 @@ from flows.commands import (
     stages,
     withdraw,
 )
+from tasks.core import servers
 from tasks.core.errors import UserError
 
 GROUPS: dict[str, tuple[ModuleType, ...]] = {  # in the order of the help
@@ -110,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    servers.keep_loopback_direct()
     try:
         return args.run(args) or 0
     except UserError as error:
@@ -117,3 +119,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         say(f"error: {error}")
         return error.exit_status
+    except OSError as error:
+        from tasks.core.progress import say
+        from tasks.core.system_errors import as_user_error
+
+        if (refused := as_user_error(error)) is None:
+            raise
+        say(f"error: {refused}")
+        return refused.exit_status

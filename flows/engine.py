@@ -4,6 +4,7 @@ Prefect caches nothing: DVC deletes outs before a run, so a task that Prefect ta
 missing. The unit cache alone decides what is to be done.
 """
 
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
@@ -13,11 +14,14 @@ from typing import Any, TypeVar
 from prefect import Task, flow, get_client, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import as_completed
+from prefect.states import Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.pools import num_workers, pool, runner
 from flows.watch import WorkerWatch
+from tasks.core.errors import UserError
 from tasks.core.progress import bar, say
+from tasks.core.system_errors import as_user_error
 from tasks.storage import unit_cache
 from tasks.storage.unit_cache import Build, Unit
 
@@ -27,12 +31,34 @@ Result = TypeVar("Result")
 
 def stage_flow(name: str):  # noqa: ANN201 - a decorator of Prefect's
     """`@flow` with the settings of this project: no persisted results, one task at a time for each worker."""
-    return flow(name=name, persist_result=False, task_runner=ThreadPoolTaskRunner(max_workers=num_workers()))
+    settings = flow(name=name, persist_result=False, task_runner=ThreadPoolTaskRunner(max_workers=num_workers()))
+    return lambda work: settings(failing_in_a_line(work))
+
+
+def failing_in_a_line(work: Callable[..., Any]) -> Callable[..., Any]:
+    """`work` for Prefect: what the user can fix is a failed state with its line, logged without a traceback.
+
+    Whoever asks for the result gets the error itself.
+    """
+
+    @functools.wraps(work)
+    def run(*arguments: Any, **named: Any) -> Any:
+        try:
+            return work(*arguments, **named)
+        except UserError as error:
+            return Failed(message=str(error), data=error)
+        except OSError as error:
+            if (refused := as_user_error(error)) is None:
+                raise
+            return Failed(message=str(refused), data=refused)
+
+    return run
 
 
 def uncached_task(name: str, work: Callable[..., Any], run_name: str | None = None) -> Task:
     """`work` as a Prefect task that is never taken from a cache."""
-    return task(name=name, task_run_name=run_name, cache_policy=NO_CACHE, persist_result=False)(work)
+    settings = task(name=name, task_run_name=run_name, cache_policy=NO_CACHE, persist_result=False)
+    return settings(failing_in_a_line(work))
 
 
 def run_alone(name: str, work: Callable[[], Any]) -> Any:

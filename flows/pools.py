@@ -19,12 +19,12 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from tasks.core import progress
+from tasks.core import progress, servers
 from tasks.core.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 RUNNERS = ("processes", "threads", "dask", "ray")
-CLUSTER_WAIT_S = 30  # for the scheduler to answer
+CLUSTER_WAIT_S = 8  # for the scheduler to answer
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -42,6 +42,14 @@ def runner() -> str:
     if name not in RUNNERS:
         raise UserError(f"LIPGAN_RUNNER must be one of {', '.join(RUNNERS)}, got {name!r}")
     return name
+
+
+def demand_cluster() -> None:
+    """Errors: UserError if the runner is a cluster whose address does not answer"""
+    variable = {"dask": "LIPGAN_DASK", "ray": "LIPGAN_RAY"}.get(runner(), "")
+    address = os.environ.get(variable, "") if variable else ""
+    if address and address not in ("auto", "local"):
+        servers.demand(variable, address, None, f"unset {variable}: the work then runs on this machine")
 
 
 def pool(kind: str, workers: int, notes: Path | None = None) -> Executor:
@@ -93,7 +101,7 @@ class DaskPool(Executor):
         try:
             self._client = distributed.Client(address or self._cluster, timeout=CLUSTER_WAIT_S, set_as_default=False)
         except OSError as error:
-            raise UserError(f"LIPGAN_DASK={address}: no scheduler answers ({error})") from None
+            raise UserError(f"LIPGAN_DASK={address}: no scheduler answers ({' '.join(str(error).split())})") from None
         self._lost = distributed.scheduler.KilledWorker
 
     def submit(self, work: Callable, /, *args: Any, **kwargs: Any) -> Any:
@@ -117,6 +125,11 @@ class RayPool(Executor):
         os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([before] if before else [])])
         try:
             self._ray.init(**size, log_to_driver=False, logging_level="ERROR")
+        except ConnectionError as error:
+            line = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"LIPGAN_RAY={address}: no cluster answers ({line}); start it, or unset LIPGAN_RAY"
+            ) from None
         finally:
             os.environ.pop("PYTHONPATH")
             os.environ.update({"PYTHONPATH": before} if before else {})

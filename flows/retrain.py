@@ -17,6 +17,7 @@ from tasks.retrain import cycle
 
 
 @flow(name="retrain", persist_result=False)
+@engine.failing_in_a_line
 def run() -> None:
     server = {"PREFECT_API_URL": engine.server_url()}
     engine.done("retrain", cycle.run(config.load(paths.PARAMS), engine.run_alone, server))

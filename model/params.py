@@ -62,6 +62,7 @@ class AcquireParams:
     stall_s: Annotated[float, Range(0.05, 3600)]  # without data for this long, the download reconnects and resumes
     max_failures: Annotated[int, Range(1, 1000)]  # in a row without progress
     backoff_s: Annotated[float, Range(0, 3600)]  # after the first failure; doubles up to 10 minutes
+    max_missing: Share  # of the clips that the corpus lists; more missing is an error, not a row each
 
     def __post_init__(self) -> None:
         if self.raw != LOCAL and (not self.raw.startswith("s3://") or self.raw == "s3://" or "@" in self.raw):
@@ -134,8 +135,19 @@ class QualityParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelParams:
+class NetworkParams:
+    """What the trained networks are built from, and what their checkpoints record."""
+
     width: Annotated[float, Range(0.03125, 2)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelParams(NetworkParams):
+    generator: Literal["mesh", "lipgan"]  # default of dub, batch, live and app; changes no trained network
+
+    @property
+    def network(self) -> NetworkParams:
+        return NetworkParams(width=self.width)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.envi
 os.environ["LIPGAN_CONFIG"] = tempfile.mkdtemp()  # the key that marks videos: never the one in the user's home
 
 TINY = {
+    "model.generator": "lipgan",
     "corpus.size": "tiny",
     "corpus.num_shards": {"train": 2, "val": 1, "test": 1, "hard": 1, "pretrain": 1},
     "faces.min_frames": 12,

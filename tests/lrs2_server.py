@@ -24,6 +24,8 @@ class Server(ThreadingHTTPServer):
         self.files, self.faults, self.log = dict(files), deque(), []
         self.stopped, self.sent = threading.Event(), count()
         self.bytes_sent = 0
+        self.extra_headers = {}  # in place of ETag and Last-Modified, or beside them; "" leaves one out
+        self.redirect = ""  # the host to which every request is sent on
 
     @property
     def host(self):
@@ -69,6 +71,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.plain(403)
         if fault in ("503", "429"):
             return self.plain(int(fault), {"Retry-After": "0"})
+        if server.redirect:
+            return self.plain(302, {"Location": f"{server.redirect}/{name}"})
         if name not in server.files:
             return self.plain(404)
         if fault == "stall" and size < 0.5:
@@ -83,7 +87,8 @@ class Handler(BaseHTTPRequestHandler):
     def send(self, content, fault, size, body):
         first, total, ranged = 0, len(content), self.headers.get("Range")
         etag = f'"{hashlib.md5(content).hexdigest()}"'
-        if ranged and fault != "no_range" and self.headers.get("If-Range", etag) == etag:
+        known = (etag, *self.server.extra_headers.values(), formatdate(1_400_000_000, usegmt=True))
+        if ranged and fault != "no_range" and self.headers.get("If-Range", etag) in known:
             first = int(ranged.removeprefix("bytes=").rstrip("-"))
             if first >= total:
                 return self.plain(416, {"Content-Range": f"bytes */{total}"})
@@ -96,8 +101,10 @@ class Handler(BaseHTTPRequestHandler):
             claimed = claimed[: int(len(claimed) * size)]
         sent = claimed[: int(len(claimed) * size)] if fault in ("reset", "short_body", "stall") else claimed
         self.send_header("Content-Length", str(len(claimed)))
-        self.send_header("ETag", etag)
-        self.send_header("Last-Modified", formatdate(1_400_000_000, usegmt=True))
+        headers = {"ETag": etag, "Last-Modified": formatdate(1_400_000_000, usegmt=True)} | self.server.extra_headers
+        for header, value in headers.items():
+            if value:
+                self.send_header(header, value)
         self.end_headers()
         if body:
             self.wfile.write(sent)

@@ -1,6 +1,8 @@
 """`app`: web UI: dub in a browser."""
 
 import argparse
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from flows.commands import BACKEND, command
@@ -32,6 +34,9 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from flows import preflight
+
+    preflight.run([Path(tempfile.gettempdir())], signs=True, needs_bytes=args.max_mb << 21, what="what visitors send")
     from tasks.core import paths
     from tasks.core.progress import say
     from tasks.serving import choices, server

@@ -18,9 +18,16 @@ def add(commands: Any) -> None:
         example="lipgan batch jobs.csv",
     )
     batch.add_argument("jobs", type=Path, help="CSV with a header; columns are the options of `dub`")
+    batch.add_argument(
+        "--allow-tts-commands", action="store_true",
+        help="run the commands of the column `tts`; without it a list that has any is refused",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
+    from flows import preflight
+
+    preflight.run([args.jobs.absolute().parent], flow=True, signs=True, what="the videos")
     from flows import batch
 
-    return 1 if batch.run(args.jobs) else 0
+    return 1 if batch.run(args.jobs, args.allow_tts_commands) else 0

@@ -25,11 +25,14 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from flows import preflight
     from tasks.core import config
     from tasks.core.errors import UserError
     from tasks.core.progress import say
-    from tasks.studies import ablations as experiments
 
     if args.steps < 0 or args.seeds < 1:
         raise UserError(f"experiments: --steps {args.steps} --seeds {args.seeds}: steps from 0, seeds from 1")
+    preflight.run([paths.cache(), paths.EXPERIMENTS], needs_bytes=preflight.TRAINING_BYTES, what="the trainings")
+    from tasks.studies import ablations as experiments
+
     say(experiments.run(config.load(args.params), steps=args.steps, num_seeds=args.seeds))

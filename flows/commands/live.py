@@ -1,6 +1,8 @@
 """`live`: a picture speaks in real time."""
 
 import argparse
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from flows.commands import BACKEND, command
@@ -40,10 +42,13 @@ def run(args: argparse.Namespace) -> None:
     from tasks.dubbing.options import read_box
     from tasks.tracking import registry
 
+    if not args.serve and not (args.audio and args.out):
+        raise UserError("live needs --audio and --out, or --serve for a browser with a microphone")
+    from flows import preflight
+
+    preflight.dub(Path(tempfile.gettempdir()) / "live" if args.serve or args.out == "-" else Path(args.out), [])
     if args.serve:
         return serve(args)
-    if not (args.audio and args.out):
-        raise UserError("live needs --audio and --out, or --serve for a browser with a microphone")
     from tasks.live import file as live_file
 
     checkpoint = registry.path_of(args.checkpoint)
@@ -52,8 +57,6 @@ def run(args: argparse.Namespace) -> None:
 
 
 def serve(args: argparse.Namespace) -> None:
-    from pathlib import Path
-
     from tasks.core.errors import UserError
     from tasks.core.progress import say
     from tasks.media import containers, decode

@@ -1,6 +1,7 @@
 """`retrain` and `rollback`: change the model that serves."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from flows.commands import command
@@ -28,6 +29,11 @@ def add(commands: Any) -> None:
 
 
 def run_retrain(args: argparse.Namespace) -> None:
+    from flows import preflight
+    from tasks.core import config
+
+    corpus = config.load().corpus
+    preflight.pipeline(Path(corpus.folder) if corpus.name == "folder" else None)
     from flows import retrain
 
     retrain.serve(args.serve) if args.serve else retrain.run()

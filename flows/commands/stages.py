@@ -5,7 +5,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from flows.commands import command
+from flows.commands import command, show
 from tasks.core import paths
 
 STAGES = {
@@ -25,6 +25,11 @@ def add(commands: Any) -> None:
         stage.add_argument("--params", type=Path, default=paths.PARAMS, help="default: %(default)s")
         if name == "preprocess":
             stage.add_argument("--explain", metavar="KEY", help="only print what happens to this clip, and why")
+        if name == "acquire":
+            stage.add_argument(
+                "--trust", metavar="NAME", nargs="+",
+                help="only renew the record of trust (MD5SUMS) of these parts or lists of LRS2",
+            )  # fmt: skip
     what = "the whole pipeline, then a dubbed clip (`make demo`)"
     demo = command(commands, "demo", what, run, example="lipgan demo")
     demo.add_argument("--params", type=Path, default=paths.PARAMS, help="default: %(default)s")
@@ -39,4 +44,13 @@ def run(args: argparse.Namespace) -> None:
 
         explain.run(p, args.explain)
         return
+    if getattr(args, "trust", None):
+        from tasks.acquire import lrs2_trust
+
+        show(lrs2_trust.renew(p, args.trust))
+        return
+    from flows import preflight
+
+    folder = Path(p.corpus.folder) if p.corpus.name == "folder" else None
+    preflight.pipeline(folder) if args.command == "demo" else preflight.stage(args.command, folder)
     importlib.import_module(f"flows.{args.command}").run(p)

@@ -1,18 +1,20 @@
 """Download of one large file over HTTP, resumed after any number of interruptions, never spliced from two versions.
 
+What the server answers is checked in tasks/acquire/http_answers.py before a byte of it is kept.
+
 writes  <out>.partial        the bytes so far
         <out>.partial.json   the version of the file: its length, ETag and Last-Modified
 
 Retried: a reset, a stall, 5xx, 429 (after its Retry-After), a body that is too short. Restarted from byte 0: a file
-that changed, a server that ignores Range. Not retried: 401, 403, 404, an unknown host, a bad certificate, a full disk.
+that changed, a server that ignores Range, one that gives neither an ETag nor a date. With a weak ETag or a date alone
+the last bytes are fetched again and compared. Not retried: 401, 403, 404, a web page in place of the file, an unknown
+host, a bad certificate, a redirection from https to http, a full disk.
 """
 
-import email.utils
 import errno
 import functools
 import json
 import logging
-import re
 import socket
 import ssl
 import time
@@ -24,13 +26,15 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tasks.acquire import http_answers
+from tasks.acquire.http_answers import FileVersion, RetryableError
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.core.progress import bar
 
 log = logging.getLogger(__name__)
 LONGEST_WAIT_S = 600.0
-LONGEST_RETRY_AFTER_S = 3600.0
+OVERLAP = 1 << 16  # bytes compared where only a weak ETag or a date says that the file is the same
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 T = TypeVar("T")
 
@@ -44,27 +48,11 @@ class Rules:
     backoff_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class FileVersion:
-    """The version of a file on the server; any difference makes it another version."""
-
-    num_bytes: int
-    etag: str
-    last_modified: str
-
-
-class RetryableError(Exception):
-    """A failure that may pass; `wait_s` is the wait that the server asked for, if any."""
-
-    def __init__(self, why: str, wait_s: float | None = None) -> None:
-        super().__init__(why)
-        self.wait_s = wait_s
-
-
 def fetch(url: str, out: Path, auth: httpx.Auth, rules: Rules) -> Path:
     """Fetch `url` into <out>.partial and return that path; the caller checks and renames it.
 
-    Errors: UserError with the server's answer; the bytes so far are kept, and the next call resumes.
+    Errors: UserError with the server's answer; the bytes so far are kept, and the next call resumes. Also for a whole
+    file that begins like a web page, or as no file of its ending does; it is deleted.
     """
     partial, note = out.with_name(f"{out.name}.partial"), out.with_name(f"{out.name}.partial.json")
     with _client(url, auth, rules) as client, bar(0, out.name, "B", _size(partial), scale=True) as shown:
@@ -79,17 +67,20 @@ def fetch(url: str, out: Path, auth: httpx.Auth, rules: Rules) -> Path:
                 raise RetryableError("the file on the server changed after the download; restarted")
 
         _persist(attempt, url, rules, lambda: _size(partial))
+    with partial.open("rb") as file:
+        why = http_answers.foreign(urlsplit(url).path, file.read(http_answers.HEAD_BYTES))
+    if why:
+        _drop(partial, note)
+        raise UserError(f"{url}: {why}")
     return partial
 
 
 def num_bytes(url: str, out: Path, auth: httpx.Auth, rules: Rules) -> tuple[int, int]:
     """Length of the file at `url`, and how much of it is downloaded."""
-    known = _read_note(out.with_name(f"{out.name}.partial.json"))
-    if known:
-        return known.num_bytes, _size(out.with_name(f"{out.name}.partial"))
     with _client(url, auth, rules) as client:
         version = _persist(lambda: _head(client, url), url, rules, lambda: 0)
-    return (version.num_bytes if version else 0), 0
+    version = version or _read_note(out.with_name(f"{out.name}.partial.json"))
+    return (version.num_bytes if version else 0), _size(out.with_name(f"{out.name}.partial"))
 
 
 def forget(partial: Path) -> None:
@@ -101,13 +92,23 @@ def _client(url: str, auth: httpx.Auth, rules: Rules) -> httpx.Client:
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise UserError(f"{url}: passwords are sent only over https://")
-    return httpx.Client(
-        auth=auth,
-        timeout=httpx.Timeout(rules.stall_s, connect=max(rules.stall_s, 10)),
-        verify=_certificates(),
-        follow_redirects=True,  # httpx does not send the password to another host
-        headers={"Accept-Encoding": "identity"},
-    )
+
+    def same_safety(request: httpx.Request) -> None:
+        if parts.scheme == "https" and request.url.scheme != "https":
+            raise UserError(f"{url}: the server redirects to {request.url.scheme}://{request.url.host}; refused")
+
+    try:
+        return httpx.Client(
+            auth=auth,
+            timeout=httpx.Timeout(rules.stall_s, connect=max(rules.stall_s, 10)),
+            verify=_certificates(),
+            follow_redirects=True,  # httpx does not send the password to another host
+            event_hooks={"request": [same_safety]},
+            headers={"Accept-Encoding": "identity"},
+            trust_env=parts.hostname not in LOOPBACK,  # this machine is never asked through a proxy
+        )
+    except (ValueError, OSError) as error:  # of HTTPS_PROXY; of SSL_CERT_FILE
+        raise UserError(f"{url}: HTTPS_PROXY or SSL_CERT_FILE cannot be used: {error}") from None
 
 
 @functools.cache
@@ -123,6 +124,8 @@ def _persist(attempt: Callable[[], T], url: str, rules: Rules, progress: Callabl
             return attempt()
         except RetryableError as error:
             why, wait_s = str(error), error.wait_s
+        except httpx.TooManyRedirects:
+            raise UserError(f"{url}: the server redirects in a circle; check corpus.lrs2.host and path") from None
         except httpx.TransportError as error:
             _raise_if_permanent(error, url)
             why, wait_s = f"{type(error).__name__}: {error}".rstrip(": "), None
@@ -145,28 +148,27 @@ def _persist(attempt: Callable[[], T], url: str, rules: Rules, progress: Callabl
 def _resume(client: httpx.Client, url: str, partial: Path, note: Path, shown: Any) -> None:
     """One request for the missing bytes, read to its end or failure."""
     have, known = _size(partial), _read_note(note)
-    if have and (known is None or have > known.num_bytes):
+    if have and (known is None or have > known.num_bytes or not known.comparable):
+        log.warning("%s: what is there of %s cannot be compared with the server's file; restarted", url, partial.name)
         _drop(partial, note)
         have, known = 0, None
-    headers = {}
+    headers, overlap = {}, b""
     if have and known:
-        headers["Range"] = f"bytes={have}-"
-        if known.etag and not known.etag.startswith("W/"):
-            headers["If-Range"] = known.etag
-        elif known.last_modified:
-            headers["If-Range"] = known.last_modified
-    with client.stream("GET", url, headers=headers) as response:
-        _check(response, url)
-        version = _version(response)
+        overlap = b"" if known.strong else _last_bytes(partial, have)
+        headers["Range"] = f"bytes={have - len(overlap)}-"
+        headers["If-Range"] = known.etag if known.strong else known.last_modified
+    with client.stream("GET", url, headers={name: value for name, value in headers.items() if value}) as response:
+        http_answers.check(response, url)
+        version = http_answers.version(response)
         if response.status_code == 206:
-            if known is None or version != known or _first_byte(response) != have:
+            if known is None or version != known or http_answers.first_byte(response) != have - len(overlap):
                 _drop(partial, note)
                 raise RetryableError("the file on the server changed; restarted")
         elif response.status_code == 200:
             if have:
                 log.warning("%s: sent from its start (it changed, or the server ignores Range); restarted", url)
             _drop(partial, note)
-            have = 0
+            have, overlap = 0, b""
             write_atomic(note, json.dumps(asdict(version)))
         else:
             _drop(partial, note)
@@ -174,8 +176,19 @@ def _resume(client: httpx.Client, url: str, partial: Path, note: Path, shown: An
         shown.total, shown.n = version.num_bytes, have
         with partial.open("ab") as file:
             for chunk in response.iter_raw():  # unbuffered: a reset loses buffered chunks
-                file.write(chunk)
-                shown.update(len(chunk))
+                again, new = chunk[: len(overlap)], chunk[len(overlap) :]
+                if overlap[: len(again)] != again:
+                    _drop(partial, note)
+                    raise RetryableError("the file on the server has other bytes than before; restarted")
+                overlap = overlap[len(again) :]
+                file.write(new)
+                shown.update(len(new))
+
+
+def _last_bytes(partial: Path, have: int) -> bytes:
+    with partial.open("rb") as file:
+        file.seek(max(0, have - OVERLAP))
+        return file.read()
 
 
 def _head(client: httpx.Client, url: str) -> FileVersion | None:
@@ -183,45 +196,8 @@ def _head(client: httpx.Client, url: str) -> FileVersion | None:
     response = client.head(url)
     if response.status_code in (405, 501):
         return None
-    _check(response, url)
-    return _version(response)
-
-
-def _check(response: httpx.Response, url: str) -> None:
-    """Errors: RetryableError for a status that may pass, UserError for one that will not."""
-    status = response.status_code
-    if status in (401, 403):
-        raise UserError(f"{url}: {status}: user and password are not accepted; ask the publishers of the data set")
-    if status == 429 or status >= 500 or status == 408:
-        raise RetryableError(f"the server answered {status}", _retry_after(response.headers.get("Retry-After", "")))
-    if status == 404:
-        raise UserError(f"{url}: 404, not found; check corpus.lrs2.host, path and parts")
-    if status not in (200, 206, 416):
-        raise UserError(f"{url}: the server answered {status}")
-
-
-def _retry_after(value: str) -> float | None:
-    if value.strip().isdigit():
-        return min(float(value), LONGEST_RETRY_AFTER_S)
-    try:
-        wait_s = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-    except ValueError:
-        return None
-    return min(max(wait_s, 0.0), LONGEST_RETRY_AFTER_S)
-
-
-def _version(response: httpx.Response) -> FileVersion:
-    length = response.headers.get("Content-Length", "")
-    if response.status_code == 206:
-        length = response.headers.get("Content-Range", "").rpartition("/")[2]
-    if not length.isdigit():
-        raise UserError(f"{response.url.copy_with(userinfo=b'')}: the server gives no length; this is not the data set")
-    return FileVersion(int(length), response.headers.get("ETag", ""), response.headers.get("Last-Modified", ""))
-
-
-def _first_byte(response: httpx.Response) -> int:
-    match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return int(match[1]) if match else -1
+    http_answers.check(response, url)
+    return http_answers.version(response)
 
 
 def _raise_if_permanent(error: httpx.TransportError, url: str) -> None:
@@ -239,7 +215,8 @@ def _size(partial: Path) -> int:
 
 
 def _read_note(note: Path) -> FileVersion | None:
-    return FileVersion(**json.loads(note.read_text())) if note.is_file() else None
+    """None where there is no note, or a damaged one."""
+    return http_answers.version_of(note.read_bytes()) if note.is_file() else None
 
 
 def _is_whole(partial: Path, note: Path) -> bool:

@@ -1,7 +1,8 @@
 """Corpus `folder`: any folder of videos. One file is one video and one clip; its transcript may be beside it as .txt.
 
-Every file becomes a clip or a refusal, except hidden files and transcripts. The first-level folder names the person,
-unless corpus.persons is `video`; a video outside of any folder is a person of its own.
+Every file, link, pipe and device becomes a clip or a refusal, except transcripts; a hidden folder is one refusal. The
+first-level folder names the person, unless corpus.persons is `video`; a video outside of any folder is a person of its
+own.
 """
 
 import hashlib
@@ -10,7 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from model.params import Params
+from model.params import CorpusParams, Params
+from tasks.acquire import folder_files
 from tasks.core.errors import UserError
 from tasks.core.files import sha256_file
 from tasks.core.progress import progress, say
@@ -27,11 +29,7 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     folder = Path(p.corpus.folder)
     if not folder.is_dir():
         raise UserError(f"corpus.folder: {folder}: no such folder")
-    files = sorted(
-        file
-        for file in folder.rglob("*")
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
+    files = folder_files.regular(folder)
     transcripts = {file for file in files if file.suffix.lower() == ".txt" and _has_video_beside(file)}
     if not set(files) - transcripts:
         raise UserError(f"corpus.folder: {folder} has no file; put videos there ({', '.join(decode.VIDEO_ENDINGS)})")
@@ -58,7 +56,19 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         wanted.append(row | {"inputs": row | {"text": read_words(file.with_suffix(".txt"))}})
     if p.corpus.persons == "folder":
         _say_empty(folder, {name.partition("/")[0] for name in seen_ids.values()})
-    return wanted, refused
+    return wanted, [*refused, *_odd_rows(folder, p.corpus)]
+
+
+def _odd_rows(folder: Path, p: CorpusParams) -> list[dict[str, Any]]:
+    """Rows of dangling links, pipes, devices and hidden files. No id of a video is theirs."""
+    rows = []
+    for path, reason, detail in folder_files.odd_ones(folder):
+        name = path.relative_to(folder).as_posix()
+        video = f"odd-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+        row = {"clip": f"folder/{video}/00000", "video": video, "split": "", "corpus": "folder", "licence": p.licence}
+        row |= {"source": name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), "text": ""}
+        rows.append(row | {"source_sha256": "", "status": "refused", "reason": reason, "detail": detail})
+    return rows
 
 
 def file_of(clip: dict[str, Any], p: Params) -> Path:

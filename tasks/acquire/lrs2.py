@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from model.params import Params
-from tasks.acquire import lrs2_archive, lrs2_fetch, lrs2_lists, lrs2_parts
-from tasks.acquire.lrs2_archive import Journal, Member, SpoolOf
+from tasks.acquire import lrs2_archive, lrs2_fetch, lrs2_journal, lrs2_lists, lrs2_parts
+from tasks.acquire.lrs2_archive import SpoolOf
+from tasks.acquire.lrs2_journal import Journal, Member
 from tasks.acquire.lrs2_parts import MEMBER
 from tasks.core import paths
 from tasks.core.errors import UserError
@@ -106,15 +107,17 @@ def rounds(p: Params) -> Iterator[list[str]]:
     for start in range(0, len(parts), p.acquire.parallel):
         yield parts[start : start + p.acquire.parallel]
         if p.acquire.delete_parts:
-            lrs2_archive.take(files, state(files), spools(p, splits)).close()
+            take(p, files, splits).close()
 
 
 def read(p: Params, splits: dict[str, str]) -> Journal:
     """Read the rest of the archive.  Errors: UserError if it or a part of it is missing."""
     files = source(p)
     if len(files) == 1 and files[0].is_dir():
-        return lrs2_archive.take_tree(files[0], state(files))
-    journal = lrs2_archive.take(files, state(files), spools(p, splits))
+        journal = lrs2_archive.take_tree(files[0], state(files))
+        demand_clips(p, splits, journal)
+        return journal
+    journal = take(p, files, splits)
     if not journal.whole:
         missing = [file.name for file in files if not file.is_file() and file.name not in journal.parts]
         raise UserError(
@@ -122,6 +125,22 @@ def read(p: Params, splits: dict[str, str]) -> Journal:
             "corpus.lrs2.source https, or put every part there"
         )
     return journal
+
+
+def take(p: Params, files: Sequence[Path], splits: dict[str, str]) -> Journal:
+    """Read the rest of the parts that are present (`lrs2_archive.take`)."""
+    return lrs2_archive.take(files, state(files), spools(p, splits), lambda journal: demand_clips(p, splits, journal))
+
+
+def demand_clips(p: Params, splits: dict[str, str], journal: Journal) -> None:
+    """Errors: UserError if more of the listed clips than acquire.max_missing are not in the archive."""
+    missing = [clip for clip in splits if not _find(journal, clip, "mp4")]
+    if len(missing) > p.acquire.max_missing * len(splits):
+        raise UserError(
+            f"{p.corpus.lrs2.folder}: {len(missing)} of {len(splits)} listed clips are not in the archive, for one "
+            f"{missing[0]}; acquire.max_missing allows {p.acquire.max_missing:g} of them; is every part "
+            "whole, and of the same release as the lists?"
+        )
 
 
 def source(p: Params) -> list[Path]:
@@ -215,7 +234,7 @@ def _refuse(row: dict[str, Any], words: Member | None, held_out: dict[str, str])
 
 
 def _bytes(journal: Path, line: int, sha256: str, name: str) -> bytes:
-    extents = lrs2_archive.read_member(journal, line).at
+    extents = lrs2_journal.read_member(journal, line).at
     content = lrs2_parts.read_extents(extents)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise UserError(f"{name} changed since the archive was read ({extents[0][0]}); run the stage again")

@@ -3,148 +3,43 @@
 writes  .cache/lrs2/<source>/journal.jsonl   a line for each part and each member that has been read
         .cache/lrs2/<source>/spool/          with acquire.delete_parts: the clips' bytes, a file for each raw shard
 
-A line is written after the bytes that it describes. A stop at any byte leaves at most half a line, or bytes without a
-line; both are cut off at the next start. Reading resumes at the member after the last line.
+Reading resumes at the member after the journal's last line. A part is deleted only after all of its bytes were read as
+members, headers, or the zeros at the archive's end.
 """
 
 import hashlib
-import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from tasks.acquire import lrs2_lists
-from tasks.acquire.lrs2_parts import MEMBER, PartMissing, Parts, Segment, entries
+from tasks.acquire.lrs2_journal import Journal, Member, read_line
+from tasks.acquire.lrs2_parts import BLOCK, CHUNK, MEMBER, PartMissing, Parts, Segment, entries, read_extents
 from tasks.acquire.lrs2_parts import Entry as ArchiveEntry
 from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing
 from tasks.core.progress import bar
 
 log = logging.getLogger(__name__)
-CHUNK = 1 << 20
 
 SpoolOf = Callable[[str], str | None]  # clip -> name of the spool for its bytes; None: they are not kept
+Demand = Callable[[Journal], None]  # raises UserError if an archive that was read to its end cannot be the data set
 
 
-@dataclass(slots=True)
-class Member:
-    """A member that was read. `at`: the positions of its bytes, empty if they were not kept."""
-
-    part: str
-    size: int
-    sha256: str
-    at: list[tuple[str, int, int]]
-    text: str = ""
-    confidence: float | None = None
-
-
-class Journal:
-    """The members read so far. `end` is the byte at which reading resumes.
-
-    Of LRS2's 288,000 members only name and position in the journal are in memory; `read` loads the rest.
-    """
-
-    def __init__(self, state: Path) -> None:
-        self.path, self.spools = state / "journal.jsonl", state / "spool"
-        self.parts: dict[str, tuple[int, int]] = {}  # name -> (bytes, mtime in ns)
-        self.members: dict[str, int] = {}  # name in the archive -> start of its line
-        self.used: dict[str, int] = {}  # file -> end of the last byte in it that a member uses
-        self.end, self.whole = 0, False
-        self._unsynced: set[Path] = set()
-        self.spools.mkdir(parents=True, exist_ok=True)
-        self._size = self._load()
-        self._file = self.path.open("ab", buffering=0)
-
-    def part(self, name: str, size: int, mtime_ns: int) -> None:
-        self._write({"file": name, "bytes": size, "mtime_ns": mtime_ns})
-
-    def member(self, name: str, member: Member, end: int) -> None:
-        line = {"name": name, "end": end} | {slot: getattr(member, slot) for slot in Member.__slots__}
-        self._write(line)
-
-    def read(self, name: str) -> Member:
-        return read_member(self.path, self.members[name])
-
-    def finish(self) -> None:
-        self._write({"whole": True})
-
-    def spool(self, name: str, pieces: Iterable[bytes]) -> list[tuple[str, int, int]]:
-        """Append bytes to a spool; return their position."""
-        path = self.spools / name
-        with path.open("ab") as file:
-            start = file.tell()
-            for piece in pieces:
-                file.write(piece)
-            size = file.tell() - start
-        self._unsynced.add(path)
-        return [(str(path), start, size)] if size else []
-
-    def sync(self) -> None:
-        """Flush to disk, so that a power cut loses nothing; called before anything is deleted."""
-        for path in self._unsynced:
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        self._unsynced.clear()
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _write(self, line: dict[str, Any]) -> None:
-        text = json.dumps(line).encode() + b"\n"
-        self._file.write(text)
-        self._apply(line, self._size)
-        self._size += len(text)
-
-    def _apply(self, line: dict[str, Any], start: int) -> None:
-        if "file" in line:
-            self.parts[line["file"]] = (line["bytes"], line["mtime_ns"])
-        elif "whole" in line:
-            self.whole = True
-        else:
-            self.members[line["name"]] = start
-            for file, offset, size in line["at"]:
-                self.used[file] = max(self.used.get(file, 0), offset + size)
-            self.end = line["end"]
-
-    def _load(self) -> int:
-        good = 0
-        if self.path.is_file():
-            with self.path.open("rb") as file:
-                for line in file:
-                    if not line.endswith(b"\n"):
-                        break
-                    self._apply(json.loads(line), good)
-                    good += len(line)
-            os.truncate(self.path, good)
-        for path in self.spools.iterdir():
-            if not path.name.startswith("tail-") and path.stat().st_size > self.used.get(str(path), 0):
-                os.truncate(path, self.used.get(str(path), 0))
-        return good
-
-
-def read_member(journal: Path, start: int) -> Member:
-    """The member whose line starts at a byte of the journal."""
-    with journal.open("rb") as lines:
-        lines.seek(start)
-        line = json.loads(lines.readline())
-    at = [(file, offset, size) for file, offset, size in line["at"]]
-    return Member(line["part"], line["size"], line["sha256"], at, line["text"], line["confidence"])
-
-
-def take(files: Sequence[Path], state: Path, spool_of: SpoolOf | None) -> Journal:
+def take(files: Sequence[Path], state: Path, spool_of: SpoolOf | None, demand: Demand) -> Journal:
     """Read the rest of the parts that are present; `Journal.whole` says whether that was the archive's end.
 
     With `spool_of` the clips' bytes are copied into spools, and a part is deleted once all of its bytes are there;
     without it the parts stay.
-    Errors: UserError if the archive is damaged, is not LRS2's, or changed while its parts were being deleted.
+    Errors: UserError if the archive is damaged, is not LRS2's, lacks what `demand` wants, or changed while its parts
+    were being deleted.
     """
     journal = _same_parts(Journal(state), files, state)
     if journal.whole:
+        demand(journal)
         if spool_of:
             _drop(files, journal, whole=True)
         return journal
@@ -160,6 +55,7 @@ def take(files: Sequence[Path], state: Path, spool_of: SpoolOf | None) -> Journa
                 if spool_of and before not in ("", part):
                     _drop(files, journal, whole=False)
                 shown.update(entry.end - shown.n)
+        demand(journal)
         journal.finish()
     except PartMissing:
         log.info("%d members read, up to byte %d; waiting for the next part", len(journal.members), journal.end)
@@ -211,12 +107,15 @@ def take_tree(root: Path, state: Path) -> Journal:
 def _take_one(
     entry: ArchiveEntry, parts: Parts, journal: Journal, spool_of: SpoolOf | None, files: Sequence[Path]
 ) -> None:
+    where = parts.name(entry.start)
     if entry.name in journal.members:
-        raise UserError(f"the archive holds {entry.name} twice; are the parts in order, and each present once?")
+        raise UserError(
+            f"{where}: the archive holds {entry.name} twice; are the parts in order, and each present once?"
+        )
     parts.seek(entry.start)
     content = parts.read(entry.size)
     if len(content) != entry.size:
-        raise UserError(f"the archive ends within {entry.name}: its last part is incomplete")
+        raise UserError(f"{where}: the archive ends within {entry.name}: its last part is incomplete")
     match = MEMBER.fullmatch(entry.name)
     if spool_of is None:
         at = parts.extents(entry.start, entry.size)
@@ -253,39 +152,65 @@ def _part_of(entry: ArchiveEntry, files: Sequence[Path], journal: Journal) -> st
 
 
 def _same_parts(journal: Journal, files: Sequence[Path], state: Path) -> Journal:
-    """The journal; a new one if a part is not the one that was read."""
+    """The journal; a new one if a part is not the one that was read.
+
+    A part that was replaced by a better copy goes on where reading stopped, if it agrees with all that was read of it.
+    """
+    start = 0
     for file in files:
-        if file.is_file() and file.name in journal.parts:
-            stat = file.stat()
-            if journal.parts[file.name] != (stat.st_size, stat.st_mtime_ns):
-                deleted = [other.name for other in files if other.name in journal.parts and not other.is_file()]
-                if deleted:
-                    raise UserError(
-                        f"{file} changed since it was read, and {', '.join(deleted)}, read with it, is deleted; "
-                        f"delete {state} and all parts, and start again"
-                    )
+        if file.name not in journal.parts:
+            break
+        size, _ = known = journal.parts[file.name]
+        if file.is_file() and known != (now := (file.stat().st_size, file.stat().st_mtime_ns)):
+            deleted = [other.name for other in files if other.name in journal.parts and not other.is_file()]
+            if deleted and now[0] == size and _agrees(file, start, journal):
+                journal.part(file.name, *now)
+            elif deleted:
+                raise UserError(
+                    f"{file} changed since it was read, and {', '.join(deleted)}, read with it, is deleted; "
+                    f"delete {state} and all parts, and start again"
+                )
+            else:
                 log.warning("%s changed since it was read; the archive is read from its start", file)
                 journal.close()
                 shutil.rmtree(state)
                 return Journal(state)
+        start += size
     return journal
+
+
+def _agrees(file: Path, start: int, journal: Journal) -> bool:
+    """Whether every member that was read from this part alone has the same bytes in the file.
+
+    start: the part's first byte in the archive
+    """
+    for place in journal.members.values():
+        member, end = read_line(journal.path, place)
+        first = end - -(-member.size // BLOCK) * BLOCK - start
+        if member.part == file.name and member.size and first >= 0 and first + member.size <= file.stat().st_size:
+            content = read_extents([(str(file), first, member.size)])
+            if hashlib.sha256(content).hexdigest() != member.sha256:
+                return False
+    return True
 
 
 def _segments(files: Sequence[Path], journal: Journal) -> tuple[list[Segment], bool]:
     """The parts up to the first missing one, and the kept ends of deleted parts."""
     segments, start, whole = [], 0, True
+    tails = _tails(journal)
     for file in files:
         if file.is_file():
             if file.name not in journal.parts:
                 stat = file.stat()
                 journal.part(file.name, stat.st_size, stat.st_mtime_ns)
-            segments.append(Segment(start, start + journal.parts[file.name][0], file))
+            segments.append(Segment(start, start + journal.parts[file.name][0], file, file.name))
         elif file.name not in journal.parts:
             whole = False
             break
         start += journal.parts[file.name][0]
-    for first, last in _tails(journal):
-        segments.append(Segment(first, last, journal.spools / f"tail-{first}-{last}"))
+        for first, last in tails:
+            if last == start:  # a tail ends where its part ended
+                segments.append(Segment(first, last, journal.spools / f"tail-{first}-{last}", file.name))
     return segments, whole
 
 

@@ -12,6 +12,8 @@ from tasks.core.errors import UserError
 
 BLOCK = tarfile.BLOCKSIZE
 MAX_MEMBER_BYTES = 1 << 28  # far above any clip of LRS2: a larger size is a damaged header
+CHUNK = 1 << 20
+AGAIN = "replace that part by an undamaged copy (with source https: delete it) and run again"
 MEMBER = re.compile(r"(?:\./)?mvlrs_v1/((?:main|pretrain)/\d+/\d+)\.(mp4|txt)")
 
 Extent = tuple[str, int, int]  # file, offset, size
@@ -23,11 +25,12 @@ class PartMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A file with the bytes [start, end) of the archive."""
+    """A file with the bytes [start, end) of the archive. `part`: the part they come from, for messages."""
 
     start: int
     end: int
     path: Path
+    part: str = ""
 
 
 class Parts:
@@ -50,17 +53,32 @@ class Parts:
 
     def read(self, size: int) -> bytes:
         """`size` bytes; fewer only at the end of the archive."""
+        if size > MAX_MEMBER_BYTES + BLOCK:  # tarfile reads names of any length that a damaged header states
+            raise tarfile.ReadError(f"a header states {size} bytes")
         pieces = []
-        while size > 0 and (segment := self._segment(self._at)):
-            file = self._file(segment)
-            file.seek(self._at - segment.start)
-            piece = file.read(min(size, segment.end - self._at))
-            if not piece:
-                raise UserError(f"{segment.path} became shorter while it was read; run the stage again")
+        while size > 0 and (piece := self.piece(size)):
             pieces.append(piece)
-            self._at += len(piece)
             size -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def piece(self, most: int) -> bytes:
+        """The next bytes of one part, at most `most`; b"" at the end of the archive."""
+        segment = self._segment(self._at)
+        if segment is None:
+            return b""
+        file = self._file(segment)
+        file.seek(self._at - segment.start)
+        piece = file.read(min(most, segment.end - self._at))
+        if not piece:
+            raise UserError(f"{segment.path} became shorter while it was read; run the stage again")
+        self._at += len(piece)
+        return piece
+
+    def name(self, position: int) -> str:
+        """The part with a byte of the archive, for messages; that of the last byte beyond the end."""
+        before = [segment for segment in self._segments if segment.start <= position]
+        holding = [segment for segment in before if position < segment.end]
+        return next((segment.part or segment.path.name for segment in [*holding, *reversed(before)]), "the archive")
 
     def extents(self, start: int, size: int) -> list[Extent]:
         """The positions of a range of the archive's bytes."""
@@ -112,33 +130,49 @@ def entries(parts: Parts, start: int) -> Iterator[Entry]:
             PartMissing if it continues in a part that is not present yet.
     """
     parts.seek(start)
+    end = start
     try:
         # tarfile uses only read, seek and tell
         with tarfile.open(fileobj=cast(IO[bytes], parts), mode="r:") as tar:
             while (member := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # 288,000 of them would take half a gigabyte
                 if not member.isdir():
-                    yield _checked(member, tar.offset)
+                    yield _checked(member, tar.offset, parts)
+                end = tar.offset
             end = tar.offset
-    except tarfile.TarError as error:
-        raise UserError(f"the archive is broken after byte {parts.tell()}: {error}") from None
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:  # tarfile's, for damaged headers
+        raise UserError(f"{parts.name(end)}: the archive is broken at its byte {end}: {error}; {AGAIN}") from None
+    _demand_end(parts, end)
+
+
+def _demand_end(parts: Parts, end: int) -> None:
+    """Errors: UserError unless from byte `end` on all is zero: the archive ends where its last part ends."""
     parts.seek(end)
     if parts.read(BLOCK) != bytes(BLOCK):
         raise UserError(
-            f"the archive is broken or ends early: no member and no end of archive at byte {end}; is a part missing "
-            "or incomplete?"
+            f"{parts.name(end)}: the archive is broken or ends early: no member and no end of archive at its byte "
+            f"{end}; is a part missing or incomplete? {AGAIN}"
         )
+    while piece := parts.piece(CHUNK):
+        if piece.count(0) != len(piece):
+            raise UserError(
+                f"{parts.name(end)}: the archive is broken at its byte {end}: zeros where a member begins, and more "
+                f"data behind them in {parts.name(parts.tell() - 1)}; {AGAIN}"
+            )
 
 
-def _checked(member: tarfile.TarInfo, end: int) -> Entry:
-    steps = member.name.split("/")
-    if member.name.startswith("/") or ".." in steps or "\0" in member.name:
-        raise UserError(f"the archive holds {member.name[:100]!r}, which is outside its folder; this is not LRS2's")
+def _checked(member: tarfile.TarInfo, end: int, parts: Parts) -> Entry:
+    name = member.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")  # not all are UTF-8
+    steps, part = name.split("/"), parts.name(member.offset)
+    if name.startswith("/") or ".." in steps or "\0" in name:
+        raise UserError(f"{part}: the archive holds {name[:100]!r}, which is outside its folder; this is not LRS2's")
     if not member.isreg() or member.issparse():
-        raise UserError(f"the archive holds {member.name[:100]!r}, a link or device; this is not LRS2's")
-    if member.size > MAX_MEMBER_BYTES:
-        raise UserError(f"the archive holds {member.name[:100]!r} of {member.size} bytes; no clip of LRS2 is so large")
-    return Entry(member.name, member.offset_data, member.size, end)
+        raise UserError(f"{part}: the archive holds {name[:100]!r}, a link or device; this is not LRS2's")
+    if not 0 <= member.size <= MAX_MEMBER_BYTES:
+        raise UserError(
+            f"{part}: the archive holds {name[:100]!r} of {member.size} bytes; no clip of LRS2 is so large; {AGAIN}"
+        )
+    return Entry(name, member.offset_data, member.size, end)
 
 
 def read_extents(extents: Sequence[Extent]) -> bytes:

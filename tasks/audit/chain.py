@@ -4,14 +4,13 @@ The reference is the commit: its dvc.lock lists the bytes that each stage read a
 params.yaml. Files with other bytes are reported. `python -m flows audit`; for the past see tasks/audit/history.py.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from tasks.audit import evidence, links
 from tasks.audit.links import Case, Link
-from tasks.core import paths
+from tasks.core import json_files, paths
 from tasks.core.errors import UserError
 from tasks.provenance import dvc_lock, git_revision
 from tasks.storage import index
@@ -55,7 +54,7 @@ def open_case(without_raw: bool) -> Case:
     about = evidence.table_or_copy(
         paths.GENERATOR.with_suffix(".json"), dvc_lock.out(lock, paths.GENERATOR.with_suffix(".json"))
     )
-    described = json.loads(about.read_text()) if about else None
+    described = json_files.read(about) if about else None
     return Case(commit, lock, tables[paths.CLIPS], tables[paths.INDEX], described)
 
 

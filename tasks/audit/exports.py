@@ -22,6 +22,7 @@ def run(folder: Path) -> list[Path]:
         import openlineage.client as _  # noqa: F401
     except ImportError as error:
         raise UserError(f"{error.name} is not installed; `pip install -e .[lineage]`") from error
+    openlineage.demand_server()
     case = chain.open_case(without_raw=True)
     written = [folder / "croissant.json", folder / "openlineage.jsonl", folder / "MODEL_CARD.md"]
     write_atomic(written[0], json.dumps(croissant.document(case, folder), indent=2) + "\n")

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from tasks.audit.links import Case
-from tasks.core import paths
+from tasks.core import paths, servers
 from tasks.core.errors import UserError
 from tasks.provenance import dvc_lock, git_revision
 
@@ -65,6 +65,12 @@ def text(runs: list[Any]) -> str:
     return "".join(Serde.to_json(event) + "\n" for event in runs)
 
 
+def demand_server() -> None:
+    """Errors: UserError if OPENLINEAGE_URL is set and nothing answers there"""
+    if url := os.environ.get("OPENLINEAGE_URL"):
+        servers.demand("OPENLINEAGE_URL", url, "/", "unset OPENLINEAGE_URL: the events are then only written")
+
+
 def send(runs: list[Any]) -> str:
     """Send the events to OPENLINEAGE_URL, if it is set; returns a summary line, empty if it is not.
 
@@ -75,7 +81,7 @@ def send(runs: list[Any]) -> str:
     import httpx
     from openlineage.client import OpenLineageClient
 
-    client = OpenLineageClient(config={"transport": {"type": "http", "url": url, "timeout": 10, "retry": {"total": 2}}})
+    client = OpenLineageClient(config={"transport": {"type": "http", "url": url, "timeout": 4, "retry": {"total": 1}}})
     try:
         for event in runs:
             client.emit(event)

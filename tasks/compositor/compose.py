@@ -13,6 +13,7 @@ from model import head_mesh, mouth_choice
 from model.head_track import Heads
 from tasks.compositor import join, warp
 from tasks.compositor.library import MOUTH, Library
+from tasks.features import paste
 from tasks.features.face_track import Frame
 
 FULL_FROM = 0.5  # weight of a change: from here on all pixels are the library's, and the weight only scales the motion
@@ -60,6 +61,7 @@ def compose(
         if darkness > 0:
             lips_2 = heads.mesh(t, shape_P3 + shift_P3)[list(head_mesh.INNER), :2]
             new = _darkened(new, lips_2 - [maps.left + visible[1].start, maps.top + visible[0].start], darkness)
+        new = paste.grey_like(new, old[visible])
         share = min(1.0, weight / FULL_FROM)
         patch[visible], seam_levels = join.joined(new, old[visible], maps.weight_HW[visible], share)
     changed = (maps.weight_HW > 0) | maps.moved_HW

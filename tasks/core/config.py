@@ -20,16 +20,42 @@ from tasks.core.errors import UserError
 def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check every section, used or not: a bad value stops the first stage, not the last."""
     try:
-        values = yaml.safe_load(path.read_text())
+        content = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run from the repository root") from None
+    return parse(content, path)
+
+
+def parse(content: bytes, path: Path) -> Params:
+    """Params of the bytes of a file.  Errors: UserError that names the file, and the key or the line"""
+    try:
+        values = yaml.load(content.decode("utf-8-sig"), UniqueKeys)
+        params: Params = _build(Params, values, "")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}: line {line} is not UTF-8; save the file in UTF-8") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    try:
-        params: Params = _build(Params, values, "")
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path}: not YAML: nested too deep") from None
+    except (ValueError, OverflowError) as error:  # of a key; of YAML's numbers and dates
+        raise UserError(f"{path}: {' '.join(str(error).split())}") from None
     return params
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key may occur once: of two, the second would be taken silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{key.value!r} is there twice; keep one of them", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def as_dict(section: Any) -> dict[str, Any]:

@@ -25,6 +25,8 @@ class Refusal(Exception):
 # reason -> meaning; a reason once in use keeps its meaning
 REASONS = {
     "not_a_video": "the file's name does not end like a video's",
+    "hidden": "its name begins with a dot",
+    "not_a_file": "it is a link to nothing, a pipe, a socket or a device",
     "empty_file": "the file has no bytes",
     "missing": "a list names the clip, but the source does not contain it",
     "not_listed": "the source contains the file, but no list names it",
@@ -32,6 +34,7 @@ REASONS = {
     "held_out_programme": "its programme is in val or test: no clip of it may be trained on",
     "duplicate": "another clip has the same bytes or the same id",
     "unreadable": "no video frame could be decoded",
+    "hdr": "the picture is HDR (PQ or HLG), which would be read in washed colours",
     "truncated": "the container declares clearly more than could be decoded",
     "no_sound": "there is no audio stream, or no sample in it",
     "no_face": "the detector found a face in too few frames",

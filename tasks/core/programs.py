@@ -20,7 +20,9 @@ def git(*arguments: str, folder: Path | None = None) -> str | None:
 def demand_git(*arguments: str, folder: Path | None = None) -> str:
     """The output of git.  Errors: UserError with git's own message."""
     try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=600)
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, errors="replace", check=True, timeout=600
+        )
     except FileNotFoundError:
         raise UserError("git is not installed") from None
     except subprocess.CalledProcessError as error:

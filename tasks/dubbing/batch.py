@@ -10,14 +10,14 @@
 import csv
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.dubbing import dub
-from tasks.dubbing.options import RENAMED, Options, default_generator
+from tasks.dubbing.options import RENAMED, Options
 from tasks.media import containers
 
 SPAN = re.compile(r"(?:(?:\d+:)?\d+:)?\d+(?:\.\d+)?=\S+")
@@ -60,6 +60,15 @@ def read(path: Path) -> list[BatchJob]:
     return jobs
 
 
+def demand_no_commands(path: Path, jobs: Sequence[BatchJob]) -> None:
+    """Errors: UserError for a job whose column `tts` names a command: a list from elsewhere would run it."""
+    if job := next((job for job in jobs if job.cells.get("tts")), None):
+        raise UserError(
+            f"{path}: job {job.number}: its column tts would run {job.cells['tts'][:60]!r}; if that is what you want, "
+            "add --allow-tts-commands"
+        )
+
+
 def spans(audio: str) -> list[tuple[float, str]]:
     """ "62.5=a.wav 1:09=b.wav" -> [(62.5, "a.wav"), (69.0, "b.wav")]; a plain path -> []"""
     words = audio.split()
@@ -83,18 +92,10 @@ def run(job: BatchJob) -> str:
     """Make one video, unless it exists and is up to date.  Returns "" or, in one line, why it could not be made."""
     cells = job.cells
     try:
-        words = {"generator": default_generator(cells.get("checkpoint"), cells.get("backend"))}
-        options = Options.from_mapping(words | {name: cell for name, cell in cells.items() if name not in FILES})
+        options = Options.from_mapping({name: cell for name, cell in cells.items() if name not in FILES})
         audio = cells.get("audio")
         lines = spans(audio or "")
-        dub.run(
-            cells["face"],
-            None if lines else audio,
-            job.out,
-            cells.get("checkpoint", str(paths.GENERATOR)),
-            lines,
-            options,
-        )
+        dub.run(cells["face"], None if lines else audio, job.out, cells.get("checkpoint"), lines, options)
     except (UserError, containers.MediaError) as error:
         return str(error)
     return ""

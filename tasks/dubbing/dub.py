@@ -36,23 +36,25 @@ def run(
     face: str,
     audio: str | None,
     out: str,
-    checkpoint: str = str(paths.GENERATOR),
+    checkpoint: str | None = None,
     spans: Sequence[tuple[float, str]] = (),
     options: Options = DEFAULTS,
 ) -> Path:
     """Dub `face` with the audio file `audio`, or with `spans` of (start in s, audio file); returns `out`.
 
+    checkpoint  of LipGAN; None leaves the generator to the options, and then to params.yaml
     A JSON beside the output says what was changed.
     Errors: UserError for input that cannot be read, has no face or no audio, for options that contradict each other,
             and for an output that cannot be written
     """
+    options = networks.settled(options, checkpoint)
     target = demand_output(out, options, [face, *([audio] if audio else []), *(path for _, path in spans)])
     if sum((audio is not None, bool(spans), options.text is not None)) != 1:
         raise UserError("give one of --audio, --span and --text")
     demand_file(Path(face))
     if options.idle and not decode.is_image(face):
         raise UserError(f"--idle is for pictures; {face} is a video, whose head moves already")
-    network = networks.load(options.generator, Path(checkpoint), options.backend)
+    network = networks.load(options.generator, checkpoint, options.backend)
     files = [face, *([audio] if audio else []), *(path for _, path in spans), *map(str, network.files)]
     files += options.library
     if paths.EXPERT.is_file():
@@ -131,7 +133,6 @@ def demand_output(out: str, options: Options, sources: Sequence[str]) -> Path:
     beside = Path(out).with_suffix(".json")
     if beside.exists() and not work_folder.is_sidecar(beside):
         raise UserError(f"--out: the JSON beside it, {beside}, exists and is not of a dub; name another file")
-    options.check()
     return Path(out)
 
 

@@ -11,7 +11,7 @@ from model import timing
 from model.params import FaceParams
 from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
-from tasks.core.progress import bar
+from tasks.core.progress import bar, say
 from tasks.dubbing import look, work_folder
 from tasks.dubbing.look import Points, Seen
 from tasks.dubbing.options import Box
@@ -26,20 +26,35 @@ def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folde
     with containers.readable(face):
         if decode.is_image(face):
             box_4 = None if box is None else np.array(box)
-            seen = look.picture_face(decode.read_image(face), p, points, box_4)
+            seen = look.picture_face(read_told(face), p, points, box_4)
         else:
             if box is not None:
                 raise UserError("--box is for pictures; in a video choose the face by --speaker x,y@seconds")
-            info = decode.probe(face)
-            total = max(1, round(info.duration_s * (info.fps or timing.FPS)))
-            with contextlib.closing(native_rate.pictures(face)) as pictures:
-                seen = look.look(counted(ahead(pictures, 4), total, "finding faces"), p, points)
+            seen = in_video(face, p, points)
+            if not seen.faces:
+                seen = in_video(face, p, points, look.EASIER)
     if not seen.faces:
         searched = "the picture" if decode.is_image(face) else f"{len(seen.times_s)} frames"
         advice = "; or give its position with --box" * decode.is_image(face)
         raise UserError(f"{face}: no face found in {searched}; it must be frontal and upright{advice}")
     work_folder.save(kept, seen)
     return seen
+
+
+def in_video(face: Path, p: FaceParams, points: Points, threshold: float = 0.0) -> Seen:
+    info = decode.probe(face)
+    total = max(1, round(info.duration_s * (info.fps or timing.FPS)))
+    with contextlib.closing(native_rate.pictures(face)) as pictures:
+        return look.look(counted(ahead(pictures, 4), total, "finding faces"), p, points, threshold)
+
+
+def read_told(face: Path) -> np.ndarray:
+    """A picture; where it is made smaller, this is said.  Shape: -> (H, W, 3) uint8 RGB"""
+    picture_HW3, info = decode.read_image(face), decode.probe(face)
+    height, width = picture_HW3.shape[:2]
+    if width * height < info.width * info.height:
+        say(f"dub: {face} is {info.width} x {info.height}; made smaller, to {width} x {height}, as videos are")
+    return picture_HW3
 
 
 def counted(frames: Iterable[Any], total: int, label: str) -> Iterator[Any]:

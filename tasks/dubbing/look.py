@@ -33,7 +33,7 @@ CANDIDATES = 48  # crops kept of each face, evenly spread
 LOW_WH = (12, 8)
 LOW_ROWS, LOW_COLUMNS = (0.5, 0.95), (0.2, 0.8)  # of the crop
 GIVE_BACK_EVERY = 250  # frames between two returns of freed memory to the system
-EASIER = -0.4  # added to dlib's threshold if no face is found in a picture
+EASIER = -0.4  # added to dlib's threshold if no face is found without
 
 
 @dataclass
@@ -74,16 +74,17 @@ class Seen:
         return np.append(self.times_s[1:], self.times_s[-1] + usual_s)
 
 
-def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Points) -> Seen:
-    """Pass 1 over (picture, start in s)."""
-    search = _Search(p, predictor)
+def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Points, threshold: float = 0.0) -> Seen:
+    """Pass 1 over (picture, start in s).  threshold: added to dlib's own, EASIER where nothing was found without"""
+    search = _Search(p, predictor, threshold)
     for frame_HW3, time_s in frames:
         search.add(frame_HW3, time_s)
         if len(search.times_s) % GIVE_BACK_EVERY == 0:
             memory.give_back()
     search.end_shot()
     done = sorted(search.done, key=lambda face: (face.first, -float(np.ptp(face.boxes_N4[0, ::2]))))
-    return Seen(np.array(search.times_s), search.size_hw, search.shots, done)
+    how = "with a lower threshold" if threshold else "dlib's frontal detector"
+    return Seen(np.array(search.times_s), search.size_hw, search.shots, done, how)
 
 
 def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Points, box_4: np.ndarray | None) -> Seen:
@@ -166,8 +167,8 @@ class _Followed:
 class _Search:
     """The state of `look`."""
 
-    def __init__(self, p: FaceParams, predictor: Points) -> None:
-        self.p, self.predictor = p, predictor
+    def __init__(self, p: FaceParams, predictor: Points, threshold: float) -> None:
+        self.p, self.predictor, self.threshold = p, predictor, threshold
         self.key_s = p.key_every / timing.FPS
         self.times_s: list[float] = []
         self.shots: list[int] = []
@@ -268,15 +269,15 @@ class _Search:
 
     def searched(self, frame_HW3: Frame) -> np.ndarray:
         """All faces of a frame; if it was shrunk for the detector, boxes are refined at full size."""
-        boxes_N4 = detect(frame_HW3, self.p.detect_px)
+        boxes_N4 = detect(frame_HW3, self.p.detect_px, self.threshold)
         if max(frame_HW3.shape[:2]) <= self.p.detect_px:
             return boxes_N4
-        refined = [following(box, detect_near(frame_HW3, box)) for box in boxes_N4]
+        refined = [following(box, detect_near(frame_HW3, box, self.threshold)) for box in boxes_N4]
         kept = [box if new is None else new for box, new in zip(boxes_N4, refined, strict=True)]
         return np.array(kept).reshape(-1, 4)
 
     def near(self, t: int, last_4: np.ndarray) -> np.ndarray | None:
-        return following(last_4, detect_near(self.held[t], last_4))
+        return following(last_4, detect_near(self.held[t], last_4, self.threshold))
 
     def fill(self, one: _Followed, low: int, high: int) -> None:
         """Boxes of the frames between two searched ones."""

@@ -39,7 +39,7 @@ class Options:
     driving_audio: str = "auto"
     recognition: str | None = None
     idle: bool = False
-    generator: str = "lipgan"  # a command without --checkpoint means mesh: default_generator
+    generator: str | None = None  # None: by the checkpoint, the backend and params.yaml, see networks.settled
     strength: float = 1.0
     library: tuple[str, ...] = ()
 
@@ -73,16 +73,11 @@ class Options:
         if self.generator == "lipgan" and (self.strength != 1 or self.library):
             raise UserError(f"{'--library' if self.library else '--strength'} is of --generator mesh, not of lipgan")
         for name, known in (("length", LENGTHS), ("driving_audio", DRIVING_AUDIO), ("generator", GENERATORS)):
-            if getattr(self, name) not in known:
+            if getattr(self, name) not in (*known, None):
                 raise UserError(f"{flag(name)} must be one of {', '.join(known)}, got {getattr(self, name)}")
 
 
 DEFAULTS = Options()
-
-
-def default_generator(checkpoint: str | None, backend: str | None) -> str:
-    """Who names a checkpoint or a backend means the trained network."""
-    return "lipgan" if checkpoint or backend else "mesh"
 
 
 def flag(name: str) -> str:

@@ -3,7 +3,8 @@
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from tasks.dubbing.options import Options
 from tasks.dubbing.render import Renderer
 from tasks.dubbing.script import Script
 from tasks.features.face_track import Frame
-from tasks.media import containers, native_rate, segments
+from tasks.media import containers, decode, native_rate, segments
+from tasks.media.frame import Geometry
 from tasks.media.segments import TICKS_HZ, Coding
 
 
@@ -42,7 +44,12 @@ class Output:
 
     @property
     def coding(self) -> Coding:
-        return Coding(crf=self.options.crf, lossless=self.options.lossless)
+        return Coding(crf=self.options.crf, lossless=self.options.lossless, aspect=self.geometry.upright_aspect)
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """How the source is shown; the output is upright, in pixels of the same shape."""
+        return decode.geometry(self.script.face)
 
     def segments(self) -> list[Path]:
         return [self.folder / f"{start:09d}.mp4" for start in range(0, len(self.ticks), render.SEGMENT_FRAMES)]
@@ -97,7 +104,7 @@ class Output:
     def describe(self) -> dict[str, Any]:
         """The sidecar's entries about the frames."""
         measured = [json.loads(path.with_suffix(".json").read_text()) for path in self.segments()]
-        return sidecar.describe(self.script, measured)
+        return sidecar.describe(self.script, measured) | {"source": sidecar.source(self.geometry)}
 
     def side_by_side(self, dubbed: Path, out: Path, tags: Mapping[str, str]) -> None:
         """A second video: the source left, the dubbed one right."""
@@ -106,7 +113,7 @@ class Output:
             overlay.beside(as_array(source), picture.rgb())
             for source, (picture, _) in zip(self.renderer.shown(0), native_rate.pictures(dubbed), strict=False)
         )
-        segments.write_segment(segment, both, self.ticks, self.coding)
+        segments.write_segment(segment, both, self.ticks, replace(self.coding, aspect=Fraction(1)))
         self.join_segments(out, [segment], tags)
 
 

@@ -9,6 +9,8 @@ from tasks.dubbing.look import Seen
 from tasks.dubbing.plan import Plan
 from tasks.dubbing.script import Script
 from tasks.dubbing.speaker import Choice
+from tasks.media import upright
+from tasks.media.frame import Geometry
 
 SIDECAR_VERSION = 1  # raise it when a key goes or changes its meaning
 
@@ -39,6 +41,17 @@ def describe(script: Script, measured: Sequence[Mapping[str, Any]]) -> dict[str,
         "found_by": seen.how,
         "seam_levels": [segment["seam_levels"] for segment in measured],
         "confidence": [span for segment in measured for span in segment["confidence"]],
+    }
+
+
+def source(geometry: Geometry) -> dict[str, Any]:
+    """How the face's file is stored, and what made it upright; the boxes are in the upright picture's square pixels."""
+    (width, height), aspect = geometry.stored_wh, geometry.aspect
+    return {
+        "stored": [width, height],
+        "orientation": geometry.orientation,
+        "shown": upright.WORDS[geometry.orientation],
+        "pixel_aspect": f"{aspect.numerator}:{aspect.denominator}",
     }
 
 

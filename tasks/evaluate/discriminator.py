@@ -29,7 +29,7 @@ def accuracy(checkpoint: Path, clips: Clips, p: Params) -> dict[str, float]:
     accuracy_2afc   share of faces nearer to their right sound than to the wrong one (chance 0.5)
     """
     weights, about = checkpoints.load(checkpoint)
-    network = SyncDiscriminator(about["params"]["model"]["width"], about["params"]["faces"]["size"])
+    network = SyncDiscriminator(*checkpoints.sizes(about, checkpoint))
     checkpoints.load_weights(network, weights, checkpoint)
     network.eval()
     draws = random_pairs(clips, p)

@@ -74,7 +74,7 @@ def run(p: Params) -> str:
 def expert_key(p: Params) -> str:
     """The folder of this training's state; other parameters, data or code version give another one."""
     index_md5 = files.md5_file(paths.INDEX) if paths.INDEX.is_file() else ""
-    sections = config.digest(p.expert, p.model)[:16]
+    sections = config.digest(p.expert, p.model.network)[:16]
     return f"{sections}-{seeds.derive(EXPERT_VERSION, p.seed, p.faces.size, index_md5):016x}"
 
 
@@ -171,7 +171,12 @@ def measure(network: SyncExpert, clips: Clips, p: ExpertParams) -> dict[str, Any
 def write_outs(network: SyncExpert, clips: Clips, p: Params, state: dict[str, Any], panel: dict[str, Any]) -> None:
     about = {
         "network": "sync expert",
-        "params": {name: config.as_dict(getattr(p, name)) for name in ("faces", "model", "expert")} | {"seed": p.seed},
+        "params": {
+            "faces": config.as_dict(p.faces),
+            "model": config.as_dict(p.model.network),
+            "expert": config.as_dict(p.expert),
+            "seed": p.seed,
+        },
         "loop": {"step": state["step"]},
         "lineage": {
             "index_md5": files.md5_file(paths.INDEX),

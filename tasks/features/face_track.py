@@ -63,13 +63,13 @@ def detector() -> "dlib.fhog_object_detector":
     return _of_thread.detector
 
 
-def detect(frame_HW3: Frame, detect_px: int) -> np.ndarray:
+def detect(frame_HW3: Frame, detect_px: int, threshold: float = 0.0) -> np.ndarray:
     """All frontal faces in a frame, upsampled once as LipGAN does.  Shape: uint8 RGB -> (N, 4) float, px"""
     shrink = min(1.0, detect_px / max(frame_HW3.shape[:2]))
     grey_HW = cv2.cvtColor(frame_HW3[:, :], cv2.COLOR_RGB2GRAY)
     if shrink < 1:
         grey_HW = cv2.resize(grey_HW, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    return scan(grey_HW, 1) / shrink
+    return scan(grey_HW, 1, threshold) / shrink
 
 
 def scan(grey_HW: np.ndarray, upsample: int, threshold: float = 0.0) -> np.ndarray:
@@ -78,7 +78,7 @@ def scan(grey_HW: np.ndarray, upsample: int, threshold: float = 0.0) -> np.ndarr
     return np.array([(b.left(), b.top(), b.right() + 1, b.bottom() + 1) for b in boxes], np.float64).reshape(-1, 4)
 
 
-def detect_near(frame_HW3: Frame, last_4: np.ndarray) -> np.ndarray:
+def detect_near(frame_HW3: Frame, last_4: np.ndarray, threshold: float = 0.0) -> np.ndarray:
     """Faces around a box, of its size or larger. The window is a part of the level of dlib's pyramid at which a search
     of the whole frame, upsampled once, finds faces of that size, so that boxes have the same sizes and positions.
     Shape: -> (N, 4) float, px
@@ -103,7 +103,7 @@ def detect_near(frame_HW3: Frame, last_4: np.ndarray) -> np.ndarray:
     window = cv2.warpAffine(grey_HW, to_window, num_2.tolist(), flags=cv2.INTER_LINEAR)
     larger = PYRAMID_STEP**level
     last_pixel = np.array([[0], [1]])  # dlib's boxes include their right and bottom edge
-    corners_N22 = scan(window, 0).reshape(-1, 2, 2) + low_2 - last_pixel
+    corners_N22 = scan(window, 0, threshold).reshape(-1, 2, 2) + low_2 - last_pixel
     doubled_N22 = corners_N22 * larger + LEVEL_SHIFT * (larger - 1) / (PYRAMID_STEP - 1)
     return (doubled_N22 / 2 - SHIFT_2 + last_pixel).reshape(-1, 4)
 

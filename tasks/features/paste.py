@@ -20,6 +20,7 @@ OVAL_CENTRE, OVAL_RADII = (0.5, 0.72), (0.36, 0.27)
 LIPS_X, LIPS_Y = (0.3, 0.7), (0.55, 0.95)  # of the crop: plausible positions of the mouth
 SPREAD = 0.14  # of the crop: reach of a colour difference at the rim
 SHARPEN = (0.5, 2.5)  # limits of the factor on the generated face's detail
+GREY_LEVELS = 2.0  # of 255: mean difference between the channels of a picture without colour
 DETAIL_SIGMA = 1.0  # px of the crop: finer structure is detail
 
 
@@ -51,9 +52,10 @@ def mask(points_682: np.ndarray, size: int) -> np.ndarray:
 def recoloured(made_SS3: np.ndarray, real_SS3: np.ndarray, mask_SS: np.ndarray) -> np.ndarray:
     """The generated face, its colours matched to the real one at the mask's rim, smoothly interpolated inwards.
 
+    In a grey picture it is grey.
     Shape: (S, S, 3) uint8 twice, (S, S) -> (S, S, 3) float32
     """
-    size = len(made_SS3)
+    made_SS3, size = grey_like(made_SS3, real_SS3), len(made_SS3)
     near = cv2.dilate((mask_SS > 0).astype(np.uint8), np.ones((5, 5), np.uint8))
     rim_SS = (near * (1 - mask_SS)).astype(np.float32)
     difference = (real_SS3.astype(np.float32) - made_SS3) * rim_SS[..., None]
@@ -61,6 +63,13 @@ def recoloured(made_SS3: np.ndarray, real_SS3: np.ndarray, mask_SS: np.ndarray) 
     weight_SS = cv2.GaussianBlur(rim_SS, (0, 0), sigma)
     spread = cv2.GaussianBlur(difference, (0, 0), sigma) / np.maximum(weight_SS, 1e-4)[..., None]
     return made_SS3 + spread
+
+
+def grey_like(new_HW3: np.ndarray, real_HW3: np.ndarray) -> np.ndarray:
+    """New pixels for a place in a frame: without colour if the place has none.  Shape: (H, W, 3) uint8 twice -> same"""
+    if np.ptp(real_HW3, axis=2).mean() > GREY_LEVELS:
+        return new_HW3
+    return cv2.cvtColor(cv2.cvtColor(new_HW3, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
 def sharpness(real_SS3: np.ndarray, made_SS3: np.ndarray) -> float:

@@ -14,8 +14,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as as_bytes
 
+from tasks.core import json_files
 from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing, write_atomic
+
+MOST_WIDTH, MOST_SIZE_PX = 16, 1024  # a larger network would fill the memory before its weights are seen not to fit
 
 
 def save(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
@@ -28,18 +31,33 @@ def save(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) ->
 def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Weights and their description.  Errors: UserError if either is missing or damaged"""
     try:
-        return load_file(str(path)), json.loads(path.with_suffix(".json").read_text())
+        return load_file(str(path)), json_files.read(path.with_suffix(".json"))
     except FileNotFoundError as error:
         missing = path if not path.is_file() else path.with_suffix(".json")
         raise UserError(f"{missing}: no such file; train with `dvc repro`, or name another checkpoint") from error
-    except (SafetensorError, json.JSONDecodeError) as error:
+    except SafetensorError as error:
         raise UserError(f"{path}: damaged ({error}); run `dvc checkout`") from error
+
+
+def sizes(about: dict[str, Any], path: Path) -> tuple[float, int]:
+    """(width, face size) of the network that a checkpoint's description names.  Errors: UserError if it names none"""
+    where = path.with_suffix(".json")
+    width = json_files.value(about, "params.model.width", (float, int), where)
+    size = json_files.value(about, "params.faces.size", int, where)
+    if not 0 < width <= MOST_WIDTH or not 0 < size <= MOST_SIZE_PX:
+        raise UserError(f"{where}: width {width:g} and size {size} are of no network of this project")
+    return float(width), size
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Returns when the state is on disk, so that a machine that is lost afterwards loses nothing."""
     with all_or_nothing(path) as partial, partial.open("wb") as file:
-        torch.save(state, file)
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # torch hides the system's own error
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
         file.flush()
         os.fsync(file.fileno())
 

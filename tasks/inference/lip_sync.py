@@ -13,6 +13,7 @@ import torch
 from model.generator import Generator
 from model.params import FaceParams
 from model.samples import frame_bytes, generator_input, pictures
+from tasks.core import config, json_files, paths
 from tasks.core.device import choose_device
 from tasks.core.errors import UserError
 from tasks.inference import backends, checkpoints
@@ -26,9 +27,9 @@ class LipSync:
 
     def __init__(self, checkpoint: Path, backend: str | None = None, quantised: Path | None = None) -> None:
         weights, self.about = checkpoints.load(checkpoint)
-        self.size: int = self.about["params"]["faces"]["size"]
+        width, self.size = checkpoints.sizes(self.about, checkpoint)
         self.device = choose_device()
-        self.generator = Generator(self.about["params"]["model"]["width"], self.size)
+        self.generator = Generator(width, self.size)
         load_weights(self.generator, weights, checkpoint)
         for weight in self.generator.parameters():  # channels_last, the faces' memory order: 1.7 times faster
             if weight.ndim == 4:
@@ -65,16 +66,27 @@ class LipSync:
 
 def face_params(about: dict[str, Any], checkpoint: Path) -> FaceParams:
     """The checkpoint's section faces.  Errors: UserError if it was trained by another version of the project"""
-    section = {"storage": "jpeg", "mesh": False} | about["params"]["faces"]  # as older versions preprocessed
+    faces = json_files.value(about, "params.faces", dict, checkpoint.with_suffix(".json"))
+    section = {"storage": "jpeg", "mesh": False} | faces  # as older versions preprocessed
     known = {field.name for field in dataclasses.fields(FaceParams)}
-    if different := sorted(known ^ section.keys()):
+    if different := sorted(map(str, known ^ section.keys())):
         raise UserError(
             f"{checkpoint}: trained by another version of this project (faces.{different[0]}); train again, or dub "
             "with the version that trained it"
         )
-    return FaceParams(**section)
+    try:
+        params: FaceParams = config.build(FaceParams, section)
+    except ValueError as error:
+        raise UserError(f"{checkpoint.with_suffix('.json')}: {error}; it is damaged") from None
+    return params
 
 
-def describe(about: dict[str, Any]) -> str:
-    lineage, loop = about["lineage"], about["loop"]
-    return f"step {loop['step']}, width {about['params']['model']['width']:g}, corpora {', '.join(lineage['corpora'])}"
+def describe(about: dict[str, Any], checkpoint: Path = paths.GENERATOR) -> str:
+    """In a line.  Errors: UserError if the description is of another shape"""
+    where = checkpoint.with_suffix(".json")
+    step, corpora = (
+        json_files.value(about, "loop.step", int, where),
+        json_files.value(about, "lineage.corpora", list, where),
+    )
+    width, _ = checkpoints.sizes(about, checkpoint)
+    return f"step {step}, width {width:g}, corpora {', '.join(map(str, corpora))}"

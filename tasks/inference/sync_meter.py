@@ -24,8 +24,8 @@ class SyncMeter:
 
     def __init__(self, checkpoint: Path = paths.EXPERT) -> None:
         weights, self.about = checkpoints.load(checkpoint)
-        self.size: int = self.about["params"]["faces"]["size"]
-        self.expert = SyncExpert(self.about["params"]["model"]["width"], self.size)
+        width, self.size = checkpoints.sizes(self.about, checkpoint)
+        self.expert = SyncExpert(width, self.size)
         checkpoints.load_weights(self.expert, weights, checkpoint)
         self.expert.eval()
 

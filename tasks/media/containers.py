@@ -39,7 +39,7 @@ JUMP_S = 60.0  # a time stamp further ahead than this is broken: no talking head
 
 
 class MediaError(Exception):
-    """This file cannot be used. `reason` is one of "unreadable", "truncated", "no_sound", "empty_file"."""
+    """This file cannot be used. `reason`: "unreadable", "truncated", "no_sound", "empty_file" or "hdr"."""
 
     def __init__(self, reason: str, detail: str) -> None:
         assert reason in REASONS, reason
@@ -96,6 +96,28 @@ def length_s(container: InputContainer, stream: VideoStream | AudioStream | None
         end_s = container.duration / av.time_base
     start_s = float(stream.start_time * stream.time_base) if stream.start_time and stream.time_base else 0.0
     return max(0.0, end_s - start_s)
+
+
+def counted_s(container: InputContainer) -> float:
+    """Length of the longest stream by its packets, up to the first that is damaged; nothing is decoded.
+
+    It holds for a live recording, which declares no length, and for a file that declares less than it has.
+    """
+    ends_s: dict[int, float] = {}
+    lengths_s: dict[int, float] = {}
+    packets = container.demux([s for s in (video_stream(container), audio_stream(container)) if s])
+    with contextlib.suppress(av.FFmpegError):
+        for packet in packets:
+            stamp = packet.pts if packet.dts is None else packet.dts
+            if not packet.size or packet.time_base is None:
+                continue
+            number, lasts_s = packet.stream.index, float((packet.duration or 0) * packet.time_base)
+            start_s = ends_s.get(number, 0.0) if stamp is None else float(stamp * packet.time_base)
+            gap_s = start_s - ends_s.get(number, start_s)
+            jumps = abs(gap_s) > JUMP_S  # a broken time stamp, as in `timed_pictures`
+            lengths_s[number] = lengths_s.get(number, 0.0) + lasts_s + (0.0 if jumps else gap_s)
+            ends_s[number] = start_s + lasts_s
+    return max(lengths_s.values(), default=0.0)
 
 
 def decoded(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Any]:

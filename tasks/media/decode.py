@@ -3,7 +3,7 @@
 Pictures are RGB uint8 (H, W, 3) at 25 frames/s, whatever the file's rate; sound is float32 mono, 16 kHz.
 Picture 0 and sample 0 are at the same time: that of the first picture that can be decoded.
 A source is a path or a seekable binary file object, which is read from its start each time.
-Pixels are assumed to be square; interlaced pictures stay interlaced.
+Pictures are as viewers show them (tasks/media/shown.py, tasks/media/stills.py), for training and dubbing alike.
 """
 
 import contextlib
@@ -20,25 +20,25 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from model.timing import FPS, SAMPLE_RATE_HZ, num_samples
+from tasks.media import shown, stills
 from tasks.media.containers import (
     JUMP_S,
     MediaError,
     Source,
     audio_stream,
+    counted_s,
     decoded,
     length_s,
     opened,
-    timed_pictures,
     video_stream,
 )
-from tasks.media.frame import Picture
+from tasks.media.frame import Geometry, Picture
 
 log = logging.getLogger(__name__)
 
 Block = tuple[np.ndarray, float | None, int]  # float32 (channels, n) or mono (n,), start in s if known, rate in Hz
 
 VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".avi")
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 GUESSED = ("mp3", "aac", "amr")  # without a header, FFmpeg guesses their length from the first frames' bit rate
 WHOLE = 0.9  # share of the declared length; a file that decodes to less is truncated
 GAP_S = 0.04  # sound further than this from its time stamp is moved there (time stamps are rounded)
@@ -59,18 +59,26 @@ class Probe:
 
 
 def is_image(path: Path | str) -> bool:
-    """Whether the name is an image file's; `frames` reads it as one frame."""
-    return Path(path).suffix.lower() in IMAGE_ENDINGS
+    """Whether the file holds a still picture, by its bytes; `frames` reads it as one frame."""
+    return stills.is_picture(path)
 
 
 def read_image(source: Source) -> np.ndarray:
-    """The first picture, upright.  Shape: -> (H, W, 3) uint8 RGB.  Errors: MediaError."""
+    """The picture, or the first one of a video, upright.  Shape: -> (H, W, 3) uint8 RGB.  Errors: MediaError."""
     with contextlib.closing(frames(source)) as pictures:
         return next(pictures)
 
 
+def geometry(source: Source) -> Geometry:
+    """Which transform makes a video or a picture upright, and the shape of its pixels.  Errors: MediaError."""
+    return stills.geometry(source) if stills.is_picture(source) else shown.geometry(source)
+
+
 def probe(source: Source) -> Probe:
-    """Read the container's header.  Errors: MediaError unreadable, empty_file."""
+    """Read the header.  Errors: MediaError unreadable, empty_file."""
+    if stills.is_picture(source):
+        width, height = stills.size_wh(source)
+        return Probe(True, False, duration_s=0.0, fps=0.0, width=width, height=height, num_frames=1)
     with opened(source) as container:
         video, audio = video_stream(container), audio_stream(container)
         duration_s = length_s(container, video or audio)
@@ -83,6 +91,14 @@ def probe(source: Source) -> Probe:
             height=video.height if video else 0,
             num_frames=round(duration_s * FPS) if video else 0,
         )
+
+
+def counted_length_s(source: Source) -> float:
+    """Length of the longer stream, counted; 0 for a picture.  Errors: MediaError unreadable, empty_file."""
+    if stills.is_picture(source):
+        return 0.0
+    with opened(source) as container:
+        return counted_s(container)
 
 
 def guesses_length(source: Source) -> bool:
@@ -98,7 +114,13 @@ def tags(source: Source) -> dict[str, str]:
 
 
 def frames(source: Source) -> Generator[np.ndarray]:
-    """`Pictures` as arrays that the caller may change.  Shape: yields (H, W, 3) uint8 RGB.  Errors: as Pictures."""
+    """A video's `Pictures`, or a picture, as arrays that the caller may change.
+
+    Shape: yields (H, W, 3) uint8 RGB.  Errors: as Pictures, and MediaError truncated for a picture
+    """
+    if stills.is_picture(source):
+        yield stills.read(source)
+        return
     with contextlib.closing(Pictures(source)) as pictures:
         for picture in pictures:
             yield picture.rgb()
@@ -107,9 +129,9 @@ def frames(source: Source) -> Generator[np.ndarray]:
 class Pictures(Iterator[Picture]):
     """The pictures at 25 frames/s, one at a time: for each frame the source picture on screen at its middle.
 
-    This is `model.timing.source_frames`, applied while decoding. Rotation in the file is applied; pictures of
-    another size than the first are scaled to it.
-    Errors: MediaError unreadable, empty_file before the first picture; truncated after the last one that
+    This is `model.timing.source_frames`, applied while decoding. Pictures of another size than the first are scaled to
+    it.
+    Errors: MediaError unreadable, empty_file, hdr before the first picture; truncated after the last one that
             could be decoded, if these are less than 90 % of the declared number.
     """
 
@@ -127,28 +149,26 @@ class Pictures(Iterator[Picture]):
 
     def _decode(self, source: Source) -> Generator[Picture]:
         with opened(source) as container:
-            stream = video_stream(container)
-            if stream is None:
-                raise MediaError("unreadable", "there is no video stream that can be decoded")
+            stream = shown.demand_video(container)
             self.has_sound = audio_stream(container) is not None
             declared_s = length_s(container, stream)
-            current: av.VideoFrame | None = None
+            current: Picture | None = None
             times_s: list[float] = []
-            size, num_out = (0, 0), 0
-            for frame, time_s in timed_pictures(decoded(container, stream), stream):
+            num_out = 0
+            for picture, time_s in shown.pictures(container, stream):
                 while current and (num_out + 0.5) / FPS + 1e-9 < time_s:
-                    yield Picture(current, size)
+                    yield current
                     num_out += 1
                 if not current:
-                    size, self.start_s = (frame.width, frame.height), frame.time
-                current = frame
+                    self.start_s = picture.time_s
+                current = picture
                 times_s.append(time_s)
             if current is None:
                 raise MediaError("unreadable", "no video frame could be decoded")
             usual_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1 / FPS
             num_frames = max(1, round((times_s[-1] + usual_s) * FPS))
             for _ in range(num_out, num_frames):
-                yield Picture(current, size)
+                yield current
             num_declared = round(declared_s * FPS)
             if num_frames < WHOLE * num_declared:
                 raise MediaError("truncated", f"{num_frames} of {num_declared} frames could be decoded")

@@ -4,49 +4,41 @@ channels. tasks/media/decode.py reads the same file as training sees it, at 25 f
 
 import contextlib
 import itertools
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import numpy as np
-from av.video.stream import VideoStream
 
 from model.timing import FPS, SAMPLE_RATE_HZ
-from tasks.media import containers, decode
+from tasks.media import containers, decode, shown
 from tasks.media.containers import MediaError
 from tasks.media.frame import Picture
 
 SAME_S = 1e-4  # of two pictures nearer in time than this, the later one is dropped as a duplicate
-HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ISO/IEC 23091-2
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}  # by number of channels; other numbers become mono
 AAC_RATES_HZ = (8_000, 11_025, 12_000, SAMPLE_RATE_HZ, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
 USUAL_HZ = 48_000
 
 
 def pictures(source: Path, first: int = 0) -> Generator[tuple[Picture, float]]:
-    """Every picture from number `first` on, upright and progressive, with its start in s after picture 0.
+    """Every picture from number `first` on, as it is shown, with its start in s after picture 0.
 
     Yields (picture, s), times increase
-    Errors: MediaError as `decode.frames`; unreadable also for HDR, whose colours would look washed out.
+    Errors: MediaError as `decode.frames`
     """
     with containers.opened(source) as container:
-        stream = demand_video(container)
+        stream = shown.demand_video(container)
         stream_s = containers.length_s(container, stream)
-        size: tuple[int, int] | None = None
         number, last_s, usual_s = 0, -1.0, float(1 / (stream.average_rate or FPS))
-        frames = progressive(containers.decoded(container, stream), stream)
-        for frame, time_s in containers.timed_pictures(frames, stream):
-            if size is None:
-                size = (frame.width, frame.height)
-                demand_sdr(frame)
+        for picture, time_s in shown.pictures(container, stream):
             if time_s <= last_s + SAME_S:
                 continue
             last_s = time_s
             if number >= first:
-                yield Picture(frame, size), time_s
+                yield picture, time_s
             number += 1
-        if size is None:
+        if last_s < 0:
             raise MediaError("unreadable", "no video frame could be decoded")
         if last_s + usual_s < decode.WHOLE * stream_s:
             raise MediaError("truncated", f"damaged after {last_s + usual_s:.1f} s of {stream_s:.1f} s")
@@ -73,32 +65,21 @@ def _between(source: Path, times_s: np.ndarray, low: int, high: int, seek: bool)
             return [picture for picture, _ in itertools.islice(forwards, high - low)]
     first_s = decode.first_picture_s(source) or 0.0
     with containers.opened(source) as container:
-        stream = demand_video(container)
+        stream, geometry = shown.demand_video(container), None
         assert stream.time_base is not None
         container.seek(int((first_s + times_s[low]) / stream.time_base), stream=stream)
         batch: dict[int, Picture] = {}
-        for frame in progressive(containers.decoded(container, stream), stream):
+        for frame in shown.progressive(containers.decoded(container, stream), stream):
             if frame.time is None:
                 return None
+            geometry = geometry or shown.geometry_of(frame, stream)
             time_s = frame.time - first_s
             number = int(np.abs(times_s - time_s).argmin())
             if number >= high:
                 break
             if low <= number and abs(times_s[number] - time_s) < SAME_S:
-                batch.setdefault(number, Picture(frame, (stream.width, stream.height)))
+                batch.setdefault(number, Picture(frame, geometry))
     return [batch[number] for number in range(low, high)] if len(batch) == high - low else None
-
-
-def demand_video(container: av.container.InputContainer) -> VideoStream:
-    stream = containers.video_stream(container)
-    if stream is None:
-        raise MediaError("unreadable", "there is no video stream that can be decoded")
-    return stream
-
-
-def demand_sdr(frame: av.VideoFrame) -> None:
-    if transfer := HDR_TRANSFERS.get(frame.color_trc):
-        raise MediaError("unreadable", f"the picture is HDR ({transfer}); convert it to SDR (BT.709) first")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,30 +130,3 @@ def spread(block: np.ndarray, num_channels: int) -> np.ndarray:
         whole[2] = mono[0]  # front left, front right, centre, ...
         return whole
     return np.repeat(mono, num_channels, axis=0)
-
-
-def progressive(pictures: Iterable[av.VideoFrame], stream: VideoStream) -> Iterator[av.VideoFrame]:
-    """Interlaced pictures deinterlaced, one for each, at their times; others unchanged."""
-    graph: av.filter.Graph | None = None
-    for number, frame in enumerate(pictures):
-        if number == 0 and frame.interlaced_frame:
-            graph = av.filter.Graph()
-            graph.link_nodes(
-                graph.add_buffer(template=stream), graph.add("bwdif", "mode=send_frame"), graph.add("buffersink")
-            ).configure()
-        if graph is None:
-            yield frame
-            continue
-        graph.vpush(frame)
-        yield from _pulled(graph)
-    if graph is not None:
-        graph.vpush(None)
-        yield from _pulled(graph)
-
-
-def _pulled(graph: "av.filter.Graph") -> Iterator[av.VideoFrame]:
-    while True:
-        try:
-            yield graph.vpull()
-        except (av.BlockingIOError, av.EOFError):
-            return

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from model.timing import FPS
 from tasks.core.files import all_or_nothing
 from tasks.media.encode import AAC_BLOCK, BT601, BT709, HD_ROWS, LIMITED, REPRODUCIBLE
-from tasks.media.frame import Picture, coded
+from tasks.media.frame import Picture, coded, squeezed
 
 TICKS_HZ = 90_000  # whole for every usual frame rate: 23.976 has 3753.75, the largest error is 6 us
 AAC_BITS_PER_CHANNEL = 96_000
@@ -23,11 +23,12 @@ AAC_BITS_PER_CHANNEL = 96_000
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """How a dubbed video is written."""
+    """How a dubbed video is written.  aspect: width of a pixel over its height; pictures come in square ones"""
 
     crf: int = 17
     lossless: bool = False  # H.264 in RGB without loss, and FLAC: for mkv
     preset: str = "veryfast"
+    aspect: Fraction = Fraction(1)
 
 
 @contextlib.contextmanager
@@ -63,6 +64,7 @@ def _frame(picture: np.ndarray | Picture, coding: Coding) -> av.VideoFrame:
         if picture.is_coded() and not coding.lossless:
             return picture.frame()
         picture = picture.rgb()
+    picture = squeezed(picture, coding.aspect)
     height, width = picture.shape[:2]
     even = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), "edge") if height % 2 or width % 2 else picture
     return av.VideoFrame.from_ndarray(even, format="rgb24") if coding.lossless else coded(even, len(even))
@@ -78,6 +80,7 @@ def _segment_stream(piece: OutputContainer, first: av.VideoFrame, ticks: np.ndar
     stream.height, stream.width = first.height, first.width
     stream.pix_fmt = "rgb24" if coding.lossless else "yuv420p"
     stream.codec_context.time_base = stream.time_base = Fraction(1, TICKS_HZ)
+    stream.codec_context.sample_aspect_ratio = coding.aspect
     if not coding.lossless:
         stream.codec_context.colorspace = BT709 if first.height >= HD_ROWS else BT601
         stream.codec_context.color_range = LIMITED

@@ -10,6 +10,7 @@ call themselves experimental and unreliable on plain video, so none is used; the
 """
 
 import contextlib
+import io
 import json
 import mimetypes
 import os
@@ -19,13 +20,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+
 from tasks.core import files
 from tasks.core.errors import UserError
 from tasks.media import containers, decode
 from tasks.provenance import git_revision, signing
 
+JPEG = "image/jpeg"
 ASSERTION = "org.lipgan.lineage"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+CREATED = {"action": "c2pa.created", "digitalSourceType": SOURCE_TYPE}
 TAG = "AI-generated: the lips were made by a machine to fit the sound (LipGAN pipeline)"
 TAG_PATTERN = re.compile(r"AI-generated: .*?; checkpoint ([0-9a-f]{32}), index ([0-9a-f]{32}|unknown), code (\w+)")
 STATES = {
@@ -103,14 +109,39 @@ def mark(path: Path, about: Mapping[str, Any], sources: Mapping[str, Path] | Non
         signed.unlink(missing_ok=True)
 
 
+def demand_signer() -> None:
+    """Sign a picture of one colour in memory.
+
+    Errors: UserError if certificate and key cannot be read, or C2PA does not sign with them
+    """
+    import c2pa
+
+    try:
+        credentials = signing.credentials()
+    except OSError as error:
+        raise UserError(
+            f"{signing.config_folder()}: the key that signs videos cannot be kept there: {error.strerror}; set "
+            "LIPGAN_CONFIG, or HOME, to a folder that can be written"
+        ) from error
+    info = c2pa.C2paSignerInfo(credentials.algorithm, credentials.chain, credentials.key, None)
+    _, picture = cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))
+    made = {"label": "c2pa.actions.v2", "data": {"actions": [CREATED]}}
+    manifest = {"claim_generator_info": [{"name": "LipGAN pipeline", "version": "0"}], "assertions": [made]}
+    try:
+        with c2pa.Builder.from_json(manifest) as builder, c2pa.Signer.from_info(info) as signer:
+            builder.sign(signer, JPEG, io.BytesIO(picture.tobytes()), io.BytesIO())
+    except c2pa.C2paError as error:
+        pair = "the self-made certificate and key" if credentials.self_made else f"{signing.CERT} and {signing.KEY}"
+        raise UserError(f"C2PA cannot sign with {pair}: {' '.join(str(error).split())}") from error
+
+
 def _manifest(path: Path, about: Mapping[str, Any]) -> dict[str, Any]:
-    created = {"action": "c2pa.created", "digitalSourceType": SOURCE_TYPE}
     return {
         "claim_generator_info": [{"name": "LipGAN pipeline", "version": about["code"]["git_commit"][:12]}],
         "title": path.name,
         "format": "video/mp4",
         "assertions": [
-            {"label": "c2pa.actions.v2", "data": {"actions": [created]}},
+            {"label": "c2pa.actions.v2", "data": {"actions": [CREATED]}},
             {"label": ASSERTION, "data": dict(about)},
         ],
     }

@@ -70,7 +70,14 @@ def credentials() -> Credentials:
 def config_folder() -> Path:
     if folder := os.environ.get("LIPGAN_CONFIG"):
         return Path(folder)
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "lipgan"
+    if folder := os.environ.get("XDG_CONFIG_HOME"):
+        return Path(folder) / "lipgan"
+    try:
+        return Path.home() / ".config/lipgan"
+    except RuntimeError:
+        raise UserError(
+            "HOME is not set, and this user has no home; set LIPGAN_CONFIG to a folder for the key"
+        ) from None
 
 
 def _checked(cert: Path, key: Path, *, self_made: bool) -> Credentials:
@@ -78,6 +85,9 @@ def _checked(cert: Path, key: Path, *, self_made: bool) -> Credentials:
         demand_file(path, f"{CERT} and {KEY} name PEM files")
     try:
         credentials = Credentials(cert.read_bytes(), key.read_bytes(), self_made)
+    except OSError as error:
+        raise UserError(f"{cert}, {key}: cannot be read: {error.strerror}") from error
+    try:
         public = x509.load_pem_x509_certificate(credentials.chain).public_key()
         if public != credentials.private_key.public_key():
             raise UserError(f"{key}: not the key of {cert}")

@@ -34,8 +34,18 @@ def read() -> dict[str, Withdrawal]:
     """Rows by video: of the work tree's file, and of all branches for videos that it does not name."""
     rows = {row.video: row for row in _parse(_of_branches(), "withdrawals.csv of a branch")}
     if paths.WITHDRAWALS.is_file():
-        rows |= {row.video: row for row in _parse(paths.WITHDRAWALS.read_text(), str(paths.WITHDRAWALS))}
+        rows |= {row.video: row for row in _parse(_text(paths.WITHDRAWALS), str(paths.WITHDRAWALS))}
     return rows
+
+
+def _text(path: Path) -> str:
+    """Errors: UserError if the file is not UTF-8: a name that is misread would withdraw nobody."""
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}: line {line} is not UTF-8; save the file in UTF-8") from None
 
 
 def add(video: str, date: str, reason: str, hashes: Iterable[str] = ()) -> Withdrawal:
@@ -99,10 +109,17 @@ def _of_branches() -> str:
 
 def _parse(text: str, where: str) -> list[Withdrawal]:
     rows = []
-    for number, cells in enumerate(csv.reader(io.StringIO(text)), 1):
+    for number, cells in enumerate(_rows(text, where), 1):
         if not cells or cells[0] == COLUMNS[0]:
             continue
         if not 3 <= len(cells) <= len(COLUMNS) or not cells[0]:
             raise UserError(f"{where}: line {number} must be {','.join(COLUMNS)}, got {','.join(cells)!r}")
         rows.append(Withdrawal(*cells))
     return rows
+
+
+def _rows(text: str, where: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise UserError(f"{where}: not a CSV: {error}") from None

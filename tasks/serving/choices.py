@@ -1,10 +1,9 @@
 """What the page offers: checkpoints, by names that do not reveal their folders, and voices."""
 
-import json
 import logging
 from pathlib import Path
 
-from tasks.core import paths
+from tasks.core import json_files, paths
 from tasks.core.errors import UserError
 from tasks.inference import auto_backend, lip_sync
 from tasks.tracking import registry
@@ -47,7 +46,7 @@ def backend(name: str | None) -> str | None:
 def described(path: Path) -> str:
     """A generator in one line; "" for other networks, and for a file that cannot be read."""
     try:
-        about = json.loads(path.read_text())
+        about = json_files.read(path)
         return lip_sync.describe(about) if about.get("network") == "generator" else ""
-    except (OSError, json.JSONDecodeError, KeyError, AttributeError):
+    except (OSError, UserError):
         return ""

@@ -3,7 +3,6 @@
 All files lie in one temporary folder, which is deleted when the queue is closed.
 """
 
-import contextlib
 import multiprocessing
 import queue
 import secrets
@@ -21,12 +20,15 @@ from typing import Any, Self
 from tasks.core.errors import UserError
 from tasks.dubbing.options import Options
 from tasks.serving import worker
+from tasks.serving.examiner import Examiner
 from tasks.serving.live_sessions import LiveSessions
 from tasks.serving.messages import Done, DubOrder, Progress
-from tasks.serving.uploads import Limits, check, safe_name
+from tasks.serving.store import Store
+from tasks.serving.uploads import Limits, safe_name
 
 POLL_S = 0.2  # between two looks at the worker's pipe, the clock and whether the job was cancelled
 PATIENCE_S = 2.0  # for a worker to end by itself
+UNUSED_S = 120.0  # for which an upload without a job, or an output, is kept although the store is full
 OVER = ("done", "refused", "stopped")
 PAGE_OPTIONS = ("voice", "speaker", "length", "label")  # options of dub that the page may set
 CRASHED = "the program failed at this job; the traceback is on the terminal where the app was started"
@@ -70,6 +72,9 @@ class JobQueue:
         self.uploads: dict[str, Upload] = {}
         self.jobs: dict[str, Job] = {}
         self.waiting: queue.Queue[Job] = queue.Queue()
+        self.store = Store(self.folder, self.limits.kept_bytes, self.make_room)
+        self.examiner = Examiner()
+        self.changing = threading.Lock()  # held where jobs are counted and added
         self.live = LiveSessions(self.limits)
         self.closing = threading.Event()
         self.worker: tuple[BaseProcess, Connection] | None = None
@@ -87,20 +92,17 @@ class JobQueue:
             self.worker[0].join(PATIENCE_S)
         self.stop_worker()
         self.live.close_all()
+        self.examiner.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def new_path(self, name: str) -> Path:
-        """Where an upload of this name is to be written: a folder of its own."""
-        kept = sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
-        if kept > self.limits.kept_bytes:
-            raise UserError("the app's storage is full; try again in an hour")
-        folder = Path(tempfile.mkdtemp(dir=self.folder))
-        return folder / safe_name(name)
+        """Where an upload of this name is to be written: a folder of its own.  Errors: store.Full"""
+        return self.store.folder() / safe_name(name)
 
     def add_upload(self, path: Path, kind: str) -> str:
         """Returns the name by which a job refers to this file; a file that is refused is deleted."""
         try:
-            duration_s = check(path, kind, self.limits)
+            duration_s = self.examiner.check(path, kind, self.limits)
         except UserError:
             self.drop(path)
             raise
@@ -110,7 +112,30 @@ class JobQueue:
 
     def drop(self, path: Path) -> None:
         """Delete a file with its folder."""
-        shutil.rmtree(path.parent, ignore_errors=True)
+        self.store.drop(path.parent)
+
+    def make_room(self) -> bool:
+        """Delete the oldest upload that no job needs, or else the oldest output, that is older than UNUSED_S."""
+        newest_s = time.monotonic() + self.limits.keep_s - UNUSED_S
+        needed = self.needed()
+        unused = {n: u for n, u in list(self.uploads.items()) if u.path not in needed and u.until_s < newest_s}
+        done = {n: job for n, job in list(self.jobs.items()) if job.state in OVER and job.until_s < newest_s}
+        for kept in (unused, done):
+            for name in sorted(kept, key=lambda name: kept[name].until_s)[:1]:
+                self.forget(name)
+                return True
+        return False
+
+    def forget(self, name: str) -> None:
+        """Delete an upload, or a job that is over with its output."""
+        if upload := self.uploads.pop(name, None):
+            self.drop(upload.path)
+        if job := self.jobs.pop(name, None):
+            self.drop(job.order.out)
+
+    def needed(self) -> set[Path]:
+        """Files of jobs that wait or are worked at."""
+        return {path for job in list(self.jobs.values()) if job.state not in OVER for path in files_of(job.order)}
 
     def upload(self, name: str | None, kind: str) -> Upload:
         upload = self.uploads.get(name or "")
@@ -125,16 +150,18 @@ class JobQueue:
             raise UserError("give either a sound or a text: what is to be said")
         if text and len(text) > self.limits.text_letters:
             raise UserError(f"the text has {len(text)} letters; the limit here is {self.limits.text_letters}")
-        if sum(job.state not in OVER for job in self.jobs.values()) >= self.limits.num_waiting:
-            raise UserError("too many jobs are waiting; try again in a few minutes")
         face = self.upload(fields.get("face"), "face")
         sound = None if text else self.upload(fields.get("sound"), "sound").path
         chosen = {name: fields.get(name) or None for name in PAGE_OPTIONS}
         options = Options.from_mapping({**chosen, "text": text, "backend": self.backend})
-        out = Path(tempfile.mkdtemp(dir=self.folder)) / f"{face.path.stem}-dubbed.mp4"
+        out = self.store.folder() / f"{face.path.stem}-dubbed.mp4"
         order = DubOrder(face=face.path, sound=sound, checkpoint=checkpoint, out=out, options=options)
         name, job = secrets.token_urlsafe(12), Job(order, time.monotonic() + self.limits.keep_s)
-        self.jobs[name] = job
+        with self.changing:
+            if sum(other.state not in OVER for other in self.jobs.values()) >= self.limits.num_waiting:
+                self.drop(out)
+                raise UserError("too many jobs are waiting; try again in a few minutes")
+            self.jobs[name] = job
         self.waiting.put(job)
         return name
 
@@ -163,6 +190,7 @@ class JobQueue:
         state, error = self.result_of(job)
         if state == "stopped" or error == CRASHED:
             self.stop_worker()
+        self.store.measure(job.order.out.parent)
         job.close(state, error, time.monotonic() + self.limits.keep_s)
         if state != "done":
             self.drop(job.order.out)
@@ -208,17 +236,13 @@ class JobQueue:
     def sweep(self) -> None:
         """Delete uploads and jobs whose time is over, except files that a waiting job needs."""
         self.live.sweep()
-        now_s = time.monotonic()
-        needed = {path for job in self.jobs.values() if job.state not in OVER for path in files_of(job.order)}
+        now_s, needed = time.monotonic(), self.needed()
         for name, upload in list(self.uploads.items()):
             if upload.until_s < now_s and upload.path not in needed:
-                with contextlib.suppress(KeyError):
-                    del self.uploads[name]
-                self.drop(upload.path)
+                self.forget(name)
         for name, job in list(self.jobs.items()):
             if job.state in OVER and job.until_s < now_s:
-                del self.jobs[name]
-                self.drop(job.order.out)
+                self.forget(name)
 
 
 def files_of(order: DubOrder) -> list[Path]:

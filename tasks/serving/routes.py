@@ -4,7 +4,6 @@ Changes need PUT, DELETE or a JSON body, which a browser does not send to anothe
 """
 
 import json
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,12 +17,12 @@ from tasks.core.errors import UserError
 from tasks.core.html import encoded
 from tasks.media import decode
 from tasks.provenance import c2pa_mark
-from tasks.serving import choices, live_sessions, messages
+from tasks.serving import checked, choices, live_sessions, messages
 from tasks.serving.job_queue import Job, JobQueue
+from tasks.serving.store import Full
 from tasks.serving.uploads import KINDS
 
 GONE = JSONResponse({"error": "this job is not here any more"}, 404)
-SPEAKER = re.compile(r"\d+|[\d.]+,[\d.]+@[\d.]+")  # a face's number, or a point: no file of this machine
 
 router = APIRouter()
 
@@ -53,7 +52,7 @@ async def put_file(kind: str, name: str, request: Request, queue: Queue) -> Resp
         return JSONResponse({"error": f"wanted one of {', '.join(KINDS)}"}, 404)
     path = await run_in_threadpool(queue.new_path, name)
     try:
-        await receive(request, path, queue.limits.upload_bytes)
+        await receive(request, path, queue)
     except (UserError, ClientDisconnect):
         queue.drop(path)
         raise
@@ -63,10 +62,8 @@ async def put_file(kind: str, name: str, request: Request, queue: Queue) -> Resp
 
 @router.post("/jobs")
 async def post_job(request: Request, queue: Queue) -> dict[str, str]:
-    fields = await json_fields(request, "a job is a JSON object of strings: face, sound or text, checkpoint, speaker")
+    fields = await checked.json_fields(request, checked.JOB, "a job")
     checkpoint = await run_in_threadpool(checkpoint_of, fields)
-    if (speaker := fields.get("speaker")) and not SPEAKER.fullmatch(speaker):
-        raise UserError("the speaker is a face's number, or a point in the picture")
     return {"job": await run_in_threadpool(queue.add_job, fields, checkpoint)}
 
 
@@ -109,10 +106,12 @@ def get_live_face(name: str, queue: Queue) -> Response:
 
 @router.post("/live/sessions")
 async def post_live_session(request: Request, queue: Queue) -> dict[str, str]:
-    fields = await json_fields(request, "a session is a JSON object of strings: face or offered, checkpoint, sdp")
+    fields = await checked.json_fields(request, checked.SESSION, "a session")
     picture = queue.faces.get(fields.get("offered") or "") or queue.upload(fields.get("face"), "face").path
     if not (offer := fields.get("sdp")):
         raise UserError("a session needs the browser's half of the handshake")
+    if not live_sessions.missing():
+        await run_in_threadpool(queue.examiner.check_offer, offer)  # before it takes the live place
     order = messages.LiveOrder(
         picture=picture, checkpoint=await run_in_threadpool(checkpoint_of, fields),
         label=fields.get("label") or None, offer=offer, most_s=queue.limits.live_s, backend=queue.backend,
@@ -144,27 +143,16 @@ def state_of(queue: JobQueue, job: Job) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def json_fields(request: Request, wanted: str) -> dict[str, Any]:
-    """The body's fields.  Errors: UserError(wanted) where it is not a JSON object of strings and nulls"""
-    if request.headers.get("content-type", "").split(";")[0] != "application/json":
-        raise UserError(wanted)
-    try:
-        fields = json.loads(await request.body())
-    except ValueError as error:
-        raise UserError(wanted) from error
-    if not isinstance(fields, dict) or not all(v is None or isinstance(v, str) for v in fields.values()):
-        raise UserError(wanted)
-    return fields
-
-
-async def receive(request: Request, path: Path, max_bytes: int) -> None:
-    """The body into a file.  Errors: UserError where it is longer, or empty."""
+async def receive(request: Request, path: Path, queue: JobQueue) -> None:
+    """The body into a file.  Errors: UserError where it is longer than an upload may be, empty, or there is no room."""
     num_bytes = 0
-    with path.open("wb") as file:
-        async for block in request.stream():
-            num_bytes += len(block)
-            if num_bytes > max_bytes:
-                raise UserError(f"{path.name} is too large; the limit here is {max_bytes >> 20} MB")
-            file.write(block)
+    try:
+        with path.open("wb") as file:
+            async for block in checked.blocks(request, queue.limits.upload_bytes, path.name):
+                await run_in_threadpool(queue.store.book, path.parent, len(block))
+                file.write(block)
+                num_bytes += len(block)
+    except OSError as error:
+        raise Full(f"{path.name} cannot be stored on this machine: {error.strerror}") from error
     if not num_bytes:
         raise UserError(f"{path.name} is empty")

@@ -13,9 +13,11 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 
 from tasks.core.errors import UserError
 from tasks.serving import pages, routes
+from tasks.serving.connections import TimedProtocol
 from tasks.serving.job_queue import JobQueue
 from tasks.serving.uploads import without_folders
 
@@ -28,6 +30,7 @@ def application(queue: JobQueue, hosts: tuple[str, ...] = OWN_HOSTS) -> FastAPI:
     app.state.queue = queue
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.add_exception_handler(UserError, user_error)
+    app.add_exception_handler(ClientDisconnect, gone)
     app.include_router(routes.router)
     for address, name in pages.PAGES.items():
         page = partial(pages.response, pages.assembled(name))
@@ -36,15 +39,21 @@ def application(queue: JobQueue, hosts: tuple[str, ...] = OWN_HOSTS) -> FastAPI:
 
 
 def user_error(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": without_folders(str(error))}, 422)
+    return JSONResponse({"error": without_folders(str(error))}, getattr(error, "http_status", 422))
+
+
+def gone(request: Request, error: Exception) -> Response:
+    """For a client that hung up: nobody reads it."""
+    return Response(status_code=400)
 
 
 def serve(queue: JobQueue, host: str, port: int) -> None:
     """Until a signal ends it.  Errors: UserError where the port is taken."""
     hosts = OWN_HOSTS if host in OWN_HOSTS else ("*",)
     config = uvicorn.Config(
-        application(queue, hosts), host=host, port=port, log_level="warning", timeout_graceful_shutdown=2
-    )
+        application(queue, hosts), host=host, port=port, log_level="warning", timeout_graceful_shutdown=2,
+        http=TimedProtocol,
+    )  # fmt: skip
     server = uvicorn.Server(config)
     # uvicorn raises a signal again when it has closed: it must not end us before the queue is closed
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))

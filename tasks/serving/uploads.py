@@ -8,8 +8,8 @@ from tasks.core.errors import UserError
 from tasks.media import containers, decode
 
 KINDS = {"face": "a video or a picture", "sound": "a sound or a video"}
-MAX_PIXELS = 3840 * 2160  # of a picture: a small file may hold a huge one
-NAME_LETTERS = 60
+MAX_PIXELS = 4096 * 2304  # of a video; photographs are made that small when they are read
+NAME_BYTES = 100  # of a name without its suffix: with what is added to it, it stays a name that a disk takes
 FOLDER = re.compile(r"(?<![\w:/])/(?:[^\s/:'\"]+/)+")  # /a/b/ of /a/b/c.mp4; not the slashes of models:/lipgan@champion
 
 
@@ -39,25 +39,26 @@ def safe_name(name: str) -> str:
     """The file's own name without anything that has a meaning to a file system; its suffix gives the format."""
     plain = re.sub(r"[^\w.-]+", "_", Path(name.replace("\\", "/")).name).lstrip(".-")
     stem, suffix = Path(plain).stem, Path(plain).suffix.lower()
-    return f"{stem[:NAME_LETTERS] or 'file'}{suffix[:8]}"
+    stem = stem.encode("utf-8", "ignore")[:NAME_BYTES].decode("utf-8", "ignore")
+    suffix = suffix if suffix.isascii() else ""
+    return f"{stem or 'file'}{suffix[:8]}"
 
 
 def check(path: Path, kind: str, limits: Limits) -> float:
-    """Returns the duration in s; 0 for a picture, or where the file does not say.
+    """Returns the duration in s, counted; 0 for a picture.
 
     Errors: UserError, one line, for a file that is no medium of this kind or exceeds the limits
     """
     try:
-        info = decode.probe(path)
+        info, duration_s = decode.probe(path), decode.counted_length_s(path)
     except containers.MediaError as error:
         raise UserError(f"{path.name} is not {KINDS[kind]} that can be read here ({error.detail})") from error
     if kind == "face" and not info.has_video:
         raise UserError(f"{path.name} has no picture in it; {KINDS[kind]} is wanted")
     if kind == "sound" and not info.has_sound:
         raise UserError(f"{path.name} has no sound in it; {KINDS[kind]} is wanted")
-    if kind == "face" and info.width * info.height > MAX_PIXELS:
-        raise UserError(f"{path.name} is {info.width} x {info.height}; the limit here is 3840 x 2160")
-    duration_s = 0.0 if kind == "face" and decode.is_image(path) else info.duration_s
+    if kind == "face" and info.width * info.height > MAX_PIXELS and not decode.is_image(path):
+        raise UserError(f"{path.name} is {info.width} x {info.height}; the limit here is 4096 x 2304 for a video")
     if duration_s > limits.media_s:
         raise UserError(f"{path.name} lasts {duration_s:.0f} s; the limit here is {limits.media_s:g} s")
     return duration_s

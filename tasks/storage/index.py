@@ -89,6 +89,9 @@ INDEX_SCHEMA = pa.schema(
 )
 
 
+NEEDED = {name: kind for name, kind in COMMON if name not in ("licence", "source", "source_sha256", "text")}
+
+
 class Row(TypedDict, total=False):
     """A row of either table as it is read, for mypy. A column that a refused clip lacks is None or empty."""
 
@@ -202,23 +205,44 @@ def _row_group(spilled: pa.ipc.RecordBatchFileReader, rank: np.ndarray, start: i
 
 
 def read(path: Path) -> list[Row]:
+    """All rows.  Errors: UserError if the file is missing, no table, or a table of other columns"""
+    return cast(list[Row], _table(path).to_pylist())
+
+
+def _table(path: Path) -> pa.Table:
+    """The checked table: the columns that every row needs, of their types."""
     try:
-        return cast(list[Row], pq.read_table(path).to_pylist())
+        table = pq.read_table(path)
     except FileNotFoundError:
         raise UserError(f"{path}: no such table; run `dvc repro`") from None
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path}: not a clip table ({error}); run `dvc checkout`") from error
+    except (pa.ArrowException, OSError) as error:  # Arrow raises OSError for damaged pages
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise UserError(f"{path}: not a clip table ({' '.join(str(error).split())}); run `dvc checkout`") from error
+    for name, kind in NEEDED.items():
+        if name not in table.column_names or not table.schema.field(name).type.equals(kind):
+            found = table.schema.field(name).type if name in table.column_names else "missing"
+            raise UserError(f"{path}: not a clip table: column {name} is {found}, {kind} is expected; run `dvc repro`")
+    for name in ("clip", "status"):
+        if table[name].null_count:
+            raise UserError(f"{path}: not a clip table: {table[name].null_count} rows have no {name}; run `dvc repro`")
+    return table
 
 
 def values(path: Path, column: str) -> list[str]:
     """The distinct values of a text column, sorted; empty if the table does not exist."""
     if not path.is_file():
         return []
-    return sorted(pa.compute.unique(pq.read_table(path, columns=[column])[column]).to_pylist())
+    return sorted(value for value in pa.compute.unique(_table(path)[column]).to_pylist() if value is not None)
 
 
 def kept(rows: Iterable[R], split: str | None = None) -> list[R]:
-    return [row for row in rows if row["status"] == "kept" and split in (None, row["split"])]
+    """The kept rows, of one split or all.  Errors: UserError if one of them lacks what every kept clip has"""
+    chosen = [row for row in rows if row["status"] == "kept" and split in (None, row["split"])]
+    for row in chosen:
+        if lacking := next((name for name in NEEDED if row.get(name, "") is None), ""):
+            raise UserError(f"the clip table: the kept clip {row['clip']} has no {lacking}; run `dvc repro`")
+    return chosen
 
 
 def tested_people(rows: Sequence[Mapping[str, Any]]) -> str:

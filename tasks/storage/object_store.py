@@ -6,11 +6,13 @@ written anywhere. Transient errors are retried for about a minute at most.
 """
 
 import functools
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tasks.core import servers
 from tasks.core.errors import UserError
 
 CONNECT_S, SILENT_S = 5, 60  # until a server answers at all; between two parts of its answer
@@ -77,12 +79,21 @@ class ObjectStore:
             ) from None
 
 
+def demand_endpoint() -> None:
+    """Errors: UserError if a variable names an endpoint, and nothing answers there; s3fs tries for a minute"""
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        if endpoint := os.environ.get(name):
+            servers.demand(name, endpoint, "/", "check the address and the network: finished work is kept")
+            return
+
+
 @functools.cache
 def _connected() -> Any:
     try:
         import s3fs
     except ImportError:
         raise UserError("object storage needs s3fs: pip install -e '.[s3]'") from None
+    demand_endpoint()
     fs = s3fs.S3FileSystem(
         use_listings_cache=False,
         skip_instance_cache=True,

@@ -132,7 +132,9 @@ def _fetch(unit: Unit, store: ObjectStore, size: int) -> None:
                     raise tarfile.ReadError(f"{packed.stat().st_size} bytes of {size} arrived")
                 with tarfile.open(packed, "r:") as tar:
                     tar.extractall(partial, filter="data")
-            except tarfile.TarError as error:
+                if not partial.is_dir() or not any(partial.iterdir()):
+                    raise tarfile.ReadError("it is empty")
+            except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:  # of damaged headers
                 raise UserError(
                     f"{store.url}/{unit.shared_name}: not a unit ({error}); delete it there, and it is built again"
                 ) from None
@@ -155,6 +157,10 @@ def collect(units: Iterable[Unit], member: str, out: Path, ending: str = "") -> 
             source = unit.folder / member
             try:
                 os.link(source, partial / f"{unit.name}{ending}")
+            except FileNotFoundError:
+                raise UserError(
+                    f"{unit.folder}: a finished unit without {member}; delete that folder, and it is built again"
+                ) from None
             except OSError:  # another file system, or one without hard links
                 shutil.copyfile(source, partial / f"{unit.name}{ending}")
         planned, written = sorted(f"{u.name}{ending}" for u in units), sorted(p.name for p in partial.iterdir())

@@ -110,7 +110,7 @@ def run(p: Params, *, steps: int, num_seeds: int) -> str:
 def train(p: Params) -> Path:
     """Run or resume one training, unless it is finished; returns its project folder."""
     data = files.md5_file(paths.INDEX)
-    sections = config.digest(p.train, p.model, p.faces)
+    sections = config.digest(p.train, p.model.network, p.faces)
     key = f"{seeds.derive(sections, p.seed, data, files.md5_file(paths.EXPERT)):016x}"
     folder = paths.cache().absolute() / "experiments" / data / key
     (folder / "models").mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ LIPGAN_TRACKING     mlflow (default) | jsonl: .cache/tracking/<run>/ | off
 MLFLOW_TRACKING_URI default: sqlite, mlflow.db in the main repository, pictures in mlartifacts/ next to it
 """
 
+import functools
 import json
 import logging
 import os
@@ -17,7 +18,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from tasks.core import config, files, paths
+from tasks.core import config, files, paths, servers
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.provenance import agreement, git_revision
@@ -90,20 +91,26 @@ class Jsonl:
 
 
 class Mlflow:
+    """Errors: UserError if the store stops answering; the training resumes from its last state"""
+
     def __init__(self, module: Any, run_id: str) -> None:
         self._mlflow, self.run_id = module, run_id
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
-        self._mlflow.log_metrics({name: float(value) for name, value in values.items()}, step=step)
+        with usable():
+            self._mlflow.log_metrics({name: float(value) for name, value in values.items()}, step=step)
 
     def picture(self, name: str, picture_HW3: np.ndarray, step: int) -> None:
-        self._mlflow.log_image(picture_HW3, key=name, step=step)
+        with usable():
+            self._mlflow.log_image(picture_HW3, key=name, step=step)
 
     def file(self, path: Path, folder: str) -> None:
-        self._mlflow.log_artifact(str(path), artifact_path=folder)
+        with usable():
+            self._mlflow.log_artifact(str(path), artifact_path=folder)
 
     def tag(self, values: Mapping[str, str]) -> None:
-        self._mlflow.set_tags(dict(values))
+        with usable():
+            self._mlflow.set_tags(dict(values))
 
 
 def store() -> str:
@@ -124,16 +131,45 @@ def has_store() -> bool:
     return not store().startswith("sqlite:///") or Path(store().removeprefix("sqlite:///")).is_file()
 
 
+def demand_server() -> None:
+    """Errors: UserError if MLflow is used, and its store is off, or an mlflow.db of another version."""
+    if uses_mlflow() and (has_store() or not store().startswith("sqlite:///")):
+        connect()
+
+
 def connect() -> Any:
-    """MLflow, connected to the store and the experiment, which is created if missing."""
+    """MLflow, connected to the store and the experiment, which is created if missing.
+
+    Errors: UserError if the server does not answer, or the store cannot be used
+    """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # an unreachable server is noticed in seconds
     # read before set_tracking_uri, which sets the variable
     place = None if os.environ.get("MLFLOW_TRACKING_URI") else (paths.main_repository() / "mlartifacts").as_uri()
     mlflow = _quiet_mlflow()
-    if mlflow.get_experiment_by_name(EXPERIMENT) is None:
-        mlflow.create_experiment(EXPERIMENT, artifact_location=place)
-    mlflow.set_experiment(EXPERIMENT)
+    with usable():
+        if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+            mlflow.create_experiment(EXPERIMENT, artifact_location=place)
+        mlflow.set_experiment(EXPERIMENT)
     return mlflow
+
+
+@contextmanager
+def usable() -> Iterator[None]:
+    """Errors of MLflow's store inside the block become UserErrors with what to do."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        line = " ".join(str(error).split())
+        if "out-of-date database schema" in line or "Can't locate revision" in line:
+            file = store().removeprefix("sqlite:///")
+            raise UserError(
+                f"{file} is of another version of MLflow; keep a copy of it, then run "
+                f"`python -m mlflow db upgrade {store()}`"
+            ) from None
+        raise UserError(f"MLflow at {store()} cannot be used: {line[:200]}") from error
 
 
 def uses_mlflow() -> bool:
@@ -144,12 +180,7 @@ def demand() -> Any:
     """As `connect`.  Errors: UserError if MLflow is off or its store does not answer"""
     if not uses_mlflow():
         raise UserError("LIPGAN_TRACKING is not mlflow: there is no registry of models; unset it")
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return connect()
-    except MlflowException as error:
-        raise UserError(f"MLflow at {store()} does not answer: {str(error).splitlines()[0]}") from error
+    return connect()
 
 
 def delete_pictures(indexes: Collection[str]) -> int:
@@ -195,10 +226,18 @@ def _quiet_mlflow() -> Any:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
+    if (address := store()).startswith(("http://", "https://")):
+        _demand_answer(address)
     import mlflow
 
-    mlflow.set_tracking_uri(store())
+    mlflow.set_tracking_uri(address)
     return mlflow
+
+
+@functools.cache
+def _demand_answer(address: str) -> None:
+    """Once a process: MLflow itself tries for half a minute, and ends in a traceback."""
+    servers.demand("MLFLOW_TRACKING_URI", address, "/health", "set LIPGAN_TRACKING=jsonl to track in files")
 
 
 def _exists(mlflow: Any, run_id: str) -> bool:

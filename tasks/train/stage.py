@@ -117,19 +117,24 @@ def needs_expert(t: TrainParams) -> bool:
 def load_expert(p: Params) -> tuple[SyncExpert, dict[str, torch.Tensor]]:
     """The frozen expert, and the weights of its audio encoder.  Errors: UserError if it has another size."""
     weights, about = checkpoints.load(paths.EXPERT)
-    trained = {"model.width": about["params"]["model"]["width"], "faces.size": about["params"]["faces"]["size"]}
+    width, size = checkpoints.sizes(about, paths.EXPERT)
+    trained = {"model.width": width, "faces.size": size}
     expected = {"model.width": p.model.width, "faces.size": p.faces.size}
     if trained != expected:
         raise UserError(f"{paths.EXPERT}: trained with {trained}, params.yaml has {expected}; run `dvc repro expert`")
     expert = SyncExpert(p.model.width, p.faces.size)
-    expert.load_state_dict(weights)
+    checkpoints.load_weights(expert, weights, paths.EXPERT)
     audio = {n.removeprefix("audio_code."): w for n, w in weights.items() if n.startswith("audio_code.")}
     return expert, audio
 
 
 def _write_outs(trainer: Trainer, clips: Clips, p: Params) -> None:
     gan, per_epoch = trainer.gan, batches.batches_per_epoch(len(clips), p.train)
-    params = {name: config.as_dict(getattr(p, name)) for name in ("faces", "model", "train")}
+    params = {
+        "faces": config.as_dict(p.faces),
+        "model": config.as_dict(p.model.network),
+        "train": config.as_dict(p.train),
+    }
     del params["train"]["time_limit_s"]  # it changes no byte of the result
     about = {
         "params": params | {"seed": p.seed},

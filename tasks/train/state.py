@@ -28,7 +28,7 @@ def identity(p: Params) -> dict[str, Any]:
 
     The keys are hashed into the folder's name and stored in states: renaming one loses the trainings begun before.
     """
-    values = config.flat({"train": config.as_dict(p.train), "model": config.as_dict(p.model)})
+    values = config.flat({"train": config.as_dict(p.train), "model": config.as_dict(p.model.network)})
     del values["train.time_limit_s"]
     values |= {"seed": p.seed, "faces.size": p.faces.size, "the trainer's version": TRAIN_VERSION}
     return values | {"the index's md5": files.md5_file(paths.INDEX) if paths.INDEX.is_file() else ""}

@@ -65,6 +65,7 @@ def test_every_file_has_a_row_kept_or_refused(videos):
         "talks.mkv": "",
         "talks.mp4": "duplicate",
         "alone.txt": "not_a_video",
+        ".DS_Store": "hidden",
     }
     assert rows["a.mp4"]["text"] == "HELLO THERE"
     assert rows["copy.mp4"]["detail"] == "same bytes as a.mp4"

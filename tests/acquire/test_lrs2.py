@@ -171,7 +171,7 @@ def test_parts_are_deleted_as_they_are_read_and_the_shards_are_the_same(workspac
     for part in fake.PARTS:
         (folder / part).write_bytes(served[part])
         files = lrs2.source(p)
-        lrs2_archive.take(files, lrs2.state(files), lrs2.spools(p, splits)).close()
+        lrs2.take(p, files, splits).close()
         assert not (folder / part).exists()
         used = sum(file.stat().st_size for file in (workspace / ".cache").rglob("*") if "journal" not in file.name)
         biggest = max(biggest, used)

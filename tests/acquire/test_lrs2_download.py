@@ -17,7 +17,7 @@ from conftest import ROOT, inside, run_acquire
 from lrs2_archive import small, workspace_of
 from lrs2_server import FAULTS, PASSWORD, USER, serving
 
-from tasks.acquire import download, lrs2_fetch
+from tasks.acquire import download, http_answers, lrs2_fetch, lrs2_trust
 from tasks.acquire import stage as acquire
 from tasks.core import paths
 from tasks.core.errors import UserError
@@ -144,9 +144,9 @@ def test_retry_after_takes_precedence_over_the_backoff(tmp_path, log_in, monkeyp
         server.faults.extend([("429", 0.0), ("short_body", 0.0), ("short_body", 0.0)])
         download.fetch(f"{server.host}/x", tmp_path / "x", auth(), rules(max_failures=9, backoff_s=4.0))
     assert waits == [0.0, 8.0, 16.0]
-    assert download._retry_after("7") == 7 and download._retry_after("soon") is None
-    assert download._retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-    assert download._retry_after("99999999") == download.LONGEST_RETRY_AFTER_S
+    assert http_answers.retry_after("7") == 7 and http_answers.retry_after("soon") is None
+    assert http_answers.retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert http_answers.retry_after("99999999") == http_answers.LONGEST_RETRY_AFTER_S
 
 
 @pytest.mark.parametrize("status", ["401", "403"])
@@ -179,7 +179,7 @@ def test_an_unknown_md5_is_recorded_and_checked_from_then_on(workspace, log_in, 
         p = fetching(workspace, server, archive)
         fetch_all(p)
         assert "trusted at its first download" in caplog.text
-        assert "lrs2_v1_partaa" in lrs2_fetch.known_md5(Path("lrs2"))
+        assert "lrs2_v1_partaa" in lrs2_trust.known_md5(Path("lrs2"))
         Path("lrs2/lrs2_v1_partaa").unlink()
         server.files["lrs2_v1_partaa"] = server.files["lrs2_v1_partaa"][:-1] + b"?"
         with pytest.raises(UserError, match="partaa: md5 is"):

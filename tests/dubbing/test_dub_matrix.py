@@ -139,24 +139,6 @@ def test_with_spans_the_audio_keeps_its_channels(trained, channels):
     assert native_rate.sound_format(Path("out/a.mp4")).num_channels == channels
 
 
-@pytest.mark.parametrize("quarter", [1, 2, 3])
-def test_a_phone_video_is_dubbed_upright(trained, quarter):
-    """A display matrix in the track header, as phones write it: players turn the picture."""
-    faces = face_frames()[:NUM]
-    path = Path(write(Path("a.mp4"), np.rot90(faces, quarter, axes=(1, 2))))
-    turn = {1: (0, 1, -1, 0), 2: (-1, 0, 0, -1), 3: (0, -1, 1, 0)}[quarter]
-    a, b, c, d = (int.to_bytes(n * 65_536, 4, "big", signed=True) for n in turn)
-    zero, one = bytes(4), int.to_bytes(1 << 30, 4, "big")
-    content = bytearray(path.read_bytes())
-    at = content.index(b"tkhd") + 4 + 40  # version 0: the matrix lies 40 bytes into the box
-    content[at : at + 36] = a + b + zero + c + d + zero + zero + zero + one
-    path.write_bytes(bytes(content))
-    dub.run(str(path), speech(0.3), "out/a.mp4", options=Options(length="video"))
-    assert json.loads(Path("out/a.json").read_text())["changed"] == NUM
-    first, _ = next(native_rate.pictures(Path("out/a.mp4")))
-    assert np.abs(first.rgb()[:40].astype(int) - faces[0][:40]).mean() < 6
-
-
 def test_damage_in_the_middle_is_dubbed_or_refused_and_leaves_nothing(trained):
     path = Path(write(Path("a.mp4"), np.concatenate([face_frames()] * 2)))
     content = path.read_bytes()

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import REAL, ROOT
+from conftest import REAL, ROOT, params_text
 
 from model import head_mesh
 from tasks.core.errors import UserError
@@ -152,6 +152,25 @@ def test_a_mouth_cut_off_by_the_frame_is_not_changed(project):
         return
     assert {span["reason"] for span in about("out/a.mkv")["passed_through"]} <= {"cut_off", "no_face", "no_mesh"}
     assert (made == frames_of("face.mp4")).all()
+
+
+@pytest.mark.parametrize(("words", "checkpoint", "generator"), [
+    ({}, None, None),
+    ({"generator": "lipgan"}, None, "lipgan"),
+    ({"backend": "onnx"}, None, "lipgan"),
+    ({}, "models/a.safetensors", "lipgan"),
+    ({"generator": "mesh"}, "models/a.safetensors", "mesh"),
+    ({}, "released", "mesh"),
+])  # fmt: skip
+def test_params_choose_the_generator_unless_a_checkpoint_or_a_backend_is_named(project, words, checkpoint, generator):
+    for default in ("mesh", "lipgan"):
+        Path("params.yaml").write_text(params_text({"model.generator": default}))
+        assert networks.settled(Options(**words), checkpoint).generator == (generator or default)
+
+
+def test_lipgan_has_no_released_checkpoint(project):
+    with pytest.raises(UserError, match="--checkpoint released is of --generator mesh"):
+        networks.settled(Options(generator="lipgan"), "released")
 
 
 def test_a_job_list_without_checkpoints_uses_the_mesh_generator(project):

@@ -10,6 +10,7 @@ import pytest
 from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from turned import film
 
 from tasks.core import config, paths
 from tasks.core.errors import REASONS, Refusal
@@ -33,14 +34,19 @@ def talking(tiny_folder):
         return frames, decode.decode_sound(io.BytesIO(mp4)), preprocess.tools()
 
 
-def video(frames, sound, *, pixels="yuv420p", codec="libx264", container="mp4", channels=1, rate_hz=48_000, times=None):
-    """A file as other people's programs write it.  channels: 0 for no sound; times: s of each frame"""
+def video(
+    frames, sound, *, pixels="yuv420p", codec="libx264", container="mp4", channels=1, rate_hz=48_000, times=None,
+    has=None, options=None,
+):  # fmt: skip
+    """A file as other people's programs write it.  channels: 0 for no sound; times: s of each frame; has: codec's"""
     out = io.BytesIO()
     times = times or [Fraction(t, 25) for t in range(len(frames))]
     with av.open(out, "w", format=container) as file:
-        stream = file.add_stream(codec, rate=25)
+        stream = file.add_stream(codec, rate=25, options=options or {})
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], pixels
         stream.codec_context.time_base = Fraction(1, 90_000)
+        for name, value in (has or {}).items():
+            setattr(stream.codec_context, name, value)
         voice = None
         if channels:
             layout = {1: "mono", 2: "stereo", 3: "2.1"}[channels]
@@ -67,7 +73,7 @@ def video(frames, sound, *, pixels="yuv420p", codec="libx264", container="mp4", 
 
 def outcome(content, tools, extension="mp4"):
     """The reason of each piece, or that it was kept; once, where all have the same."""
-    [*pieces] = preprocess.read_clip({extension: content, "json": b"{}"}, P.faces, P.quality, tools)
+    [*pieces] = preprocess.read_clip({extension: content, "json": b'{"source": "a"}'}, P.faces, P.quality, tools)
     assert pieces
     words = []
     for one in pieces:
@@ -81,10 +87,26 @@ def quarter_turned(frames):
     return np.ascontiguousarray(np.rot90(frames, axes=(1, 2)))
 
 
+def narrow(picture):
+    """As a camera stores it whose pixels are 64:45."""
+    return cv2.resize(picture, (round(picture.shape[1] * 45 / 64 / 2) * 2, len(picture)), interpolation=cv2.INTER_AREA)
+
+
 KINDS = {
     "plain": ({}, lambda f: f, "kept"),
     "10 bit": ({"pixels": "yuv420p10le"}, lambda f: f, "kept"),
+    "12 bit": ({"pixels": "yuv420p12le", "codec": "ffv1", "container": "matroska"}, lambda f: f, "kept"),
     "4:4:4": ({"pixels": "yuv444p"}, lambda f: f, "kept"),
+    "grey": ({"pixels": "gray", "codec": "ffv1", "container": "matroska"}, lambda f: f, "kept"),
+    "transparent": ({"pixels": "yuva420p", "codec": "ffv1", "container": "matroska"}, lambda f: f, "kept"),
+    "interlaced": ({"options": {"x264-params": "tff=1"}}, lambda f: f, "kept"),
+    "HLG": ({"pixels": "yuv420p10le", "has": {"color_trc": 18}}, lambda f: f, "hdr"),
+    "PQ": ({"pixels": "yuv420p10le", "has": {"color_trc": 16}}, lambda f: f, "hdr"),
+    "wide pixels": (
+        {"has": {"sample_aspect_ratio": Fraction(64, 45)}},
+        lambda f: np.stack([narrow(one) for one in f]),
+        "kept",
+    ),
     "no sound": ({"channels": 0}, lambda f: f, "no_sound"),
     "stereo": ({"channels": 2}, lambda f: f, "kept"),
     "3 channels": ({"channels": 3, "container": "matroska"}, lambda f: f, "kept"),
@@ -106,13 +128,25 @@ def test_a_kind_of_video_is_kept_or_refused_for_the_right_reason(talking, kind):
     assert result == expected or (expected is None and (result == "kept" or result in REASONS)), result
 
 
-def test_a_rotated_video_with_a_rotation_tag_is_kept(talking):
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_video_of_any_orientation_that_says_so_is_kept(talking, orientation, tmp_path):
     frames, sound, tools = talking
-    content = bytearray(video(quarter_turned(frames), sound))
-    numbers = [0, 1, 0, -1, 0, 0, 0, 0, 1 << 14]  # as phones write it, of the first track, which is the video
-    at = content.index(b"tkhd") + 4 + 40
-    content[at : at + 36] = b"".join(int.to_bytes(n * 65_536, 4, "big", signed=True) for n in numbers)
-    assert outcome(bytes(content), tools) == "kept"
+    path = film(tmp_path / "a.mov", frames, orientation, sound=sound[: len(frames) * 640])
+    assert outcome(path.read_bytes(), tools, "mov") == "kept"
+
+
+def test_a_face_in_wide_pixels_is_cut_as_wide_as_it_is_high(talking):
+    """The crops are those of the same film in square pixels, not of a thin face."""
+    frames, sound, tools = talking
+    thin = {"has": {"sample_aspect_ratio": Fraction(64, 45)}}
+    square, wide = (
+        next(iter(preprocess.read_clip({"mp4": content, "json": b'{"source": "a"}'}, P.faces, P.quality, tools))).clip
+        for content in (video(frames, sound), video(np.stack([narrow(one) for one in frames]), sound, **thin))
+    )
+    eyes, chins = ([clip.landmarks_T682[:, k] for clip in (square, wide)] for k in (slice(36, 48), 8))
+    heights = [np.linalg.norm(chin - eye.mean(axis=1), axis=1).mean() for eye, chin in zip(eyes, chins, strict=True)]
+    widths = [np.ptp(eye[..., 0], axis=1).mean() for eye in eyes]
+    assert widths[1] / heights[1] == pytest.approx(widths[0] / heights[0], rel=0.06)  # in stored pixels: 30 % off
 
 
 @pytest.mark.parametrize("extension", ["mov", "mkv", "avi", "mpg"])

@@ -1,6 +1,5 @@
 """Decoding of media; every file is generated here, except the real clips at the end."""
 
-import io
 import tracemalloc
 import wave
 from fractions import Fraction
@@ -157,20 +156,6 @@ def test_without_a_colour_matrix_a_picture_is_converted_as_players_do(height, ma
         out.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace=matrix, threads=1)))
         out.mux(stream.encode(None))
     assert decode.read_image(tmp_path / "a.mp4").mean(axis=(0, 1)) == pytest.approx(colour, abs=2)
-
-
-@pytest.mark.parametrize("quarter", [0, 1, 2, 3])
-def test_a_phone_video_is_upright(quarter, plain, tmp_path):
-    """A display matrix in the track header, as phones write it; players rotate the picture."""
-    turn = {0: (1, 0, 0, 1), 1: (0, 1, -1, 0), 2: (-1, 0, 0, -1), 3: (0, -1, 1, 0)}[quarter]
-    a, b, c, d = (int.to_bytes(n * 65_536, 4, "big", signed=True) for n in turn)
-    zero, one = bytes(4), int.to_bytes(1 << 30, 4, "big")
-    content = bytearray(plain.read_bytes())
-    at = content.index(b"tkhd") + 4 + 40  # version 0: the matrix is 40 bytes into the box
-    content[at : at + 36] = a + b + zero + c + d + zero + zero + zero + one
-    got = first_frames(io.BytesIO(bytes(content)), 2)[1]
-    upright = first_frames(plain, 2)[1]
-    assert np.array_equal(got, np.rot90(upright, -quarter))
 
 
 def test_the_first_frames_are_read_without_the_rest(plain):

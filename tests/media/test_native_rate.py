@@ -133,11 +133,6 @@ def test_interlaced_pictures_are_deinterlaced(tmp_path):
     assert np.mean(combs) < 0.8 * np.mean(plain)
 
 
-def test_hdr_is_refused_by_name(tmp_path):
-    with pytest.raises(containers.MediaError, match=r"HDR \(PQ\); convert it to SDR"):
-        next(native_rate.pictures(encoded(tmp_path / "a.mp4", trc=16)))
-
-
 def test_transparent_videos_are_read(tmp_path):
     path = encoded(tmp_path / "a.webm", pix_fmt="yuva420p", codec="libvpx-vp9")
     assert len([picture.rgb() for picture, _ in native_rate.pictures(path)]) == 10

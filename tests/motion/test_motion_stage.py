@@ -65,9 +65,10 @@ def test_it_trains_on_train_and_is_measured_on_people_it_has_not_seen(p):
 
 
 def test_dub_takes_the_trained_network_where_there_is_one_and_otherwise_the_released(p):
-    assert networks.mesh().checkpoint == paths.MOTION
+    assert networks.load("mesh", None, None).checkpoint == paths.MOTION
+    assert networks.load("mesh", networks.RELEASED, None).checkpoint == networks.MOTION
     paths.MOTION.unlink()
-    assert networks.mesh().checkpoint == networks.MOTION
+    assert networks.load("mesh", None, None).checkpoint == networks.MOTION
 
 
 def test_a_state_belongs_to_its_parameters_and_its_index(p):

@@ -1,5 +1,6 @@
 """The web app: its answers over HTTP, and in a real browser from upload to download."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -22,7 +23,7 @@ from tasks.core.files import md5_file, sha256_file
 from tasks.dubbing.tts import write_wav
 from tasks.expert import stage as expert
 from tasks.media import decode
-from tasks.serving import choices, server, uploads
+from tasks.serving import choices, connections, server, uploads
 from tasks.serving.job_queue import JobQueue
 from tasks.serving.uploads import Limits
 from tasks.storage import index, shards
@@ -49,7 +50,10 @@ def folder(trained_folder, tmp_path_factory):
 def served(queue):
     """The real server on a free port; its address."""
     listening = socket.create_server(("127.0.0.1", 0))
-    running = uvicorn.Server(uvicorn.Config(server.application(queue), log_level="error", timeout_graceful_shutdown=1))
+    config = uvicorn.Config(
+        server.application(queue), log_level="error", timeout_graceful_shutdown=1, http=connections.TimedProtocol
+    )
+    running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
@@ -70,6 +74,21 @@ def queue(folder):
 def app(queue):
     with served(queue) as address, httpx.Client(base_url=address, timeout=60) as client:
         yield client
+
+
+def offer():
+    """What a browser that wants to send its microphone offers."""
+    import aiortc
+
+    async def made():
+        peer = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
+        peer.addTransceiver("audio")
+        peer.addTransceiver("video", direction="recvonly")
+        await peer.setLocalDescription(await peer.createOffer())
+        await peer.close()
+        return peer.localDescription.sdp
+
+    return asyncio.run(made())
 
 
 def upload(app, folder, kind, name):
@@ -240,7 +259,7 @@ def test_jobs_and_sessions_use_the_backend_of_the_app(folder):
             state = over(app, app.post("/jobs", json={"face": face, "sound": sound}).json()["job"])
             assert state["state"] == "refused" and "--backend must be one of auto, torch" in state["error"]
             pytest.importorskip("aiortc", reason="aiortc is not installed (extra live)")
-            live = app.post("/live/sessions", json={"face": face, "sdp": "v=0"}).json()
+            live = app.post("/live/sessions", json={"face": face, "sdp": offer()}).json()
             assert "--backend must be one of auto, torch" in live["error"]
         with pytest.raises(UserError, match="--backend must be one of auto, torch"):
             choices.backend("abacus")

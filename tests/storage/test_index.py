@@ -2,9 +2,14 @@
 
 import random
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wild import EXAMPLES
 
+from tasks.core.errors import UserError
 from tasks.storage import index
 
 
@@ -34,3 +39,46 @@ def test_a_table_larger_than_its_buffers_holds_every_row_sorted_by_clip(tmp_path
     index.write(tmp_path / "b.parquet", rows, index.CLIPS_SCHEMA)
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "b.parquet"]
+
+
+def table_of(**changed):
+    """A table of one kept row, with columns replaced by (type, value)."""
+    row = {name: "x" if index.INDEX_SCHEMA.field(name).type == pa.string() else 0 for name in index.INDEX_SCHEMA.names}
+    row |= {"status": "kept", "found": b"", "closed": b""}
+    columns = {name: pa.array([row[name]], index.INDEX_SCHEMA.field(name).type) for name in index.INDEX_SCHEMA.names}
+    columns |= {name: pa.array([value], kind) for name, (kind, value) in changed.items()}
+    return pa.table({name: column for name, column in columns.items() if column.type != pa.bool_()})
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"clip": (pa.string(), None)}, "1 rows have no clip"),
+        ({"shard": (pa.string(), None)}, "the kept clip x has no shard"),
+        ({"shard": (pa.null(), None)}, "column shard is null, string is expected"),
+        ({"offset": (pa.string(), "0")}, "column offset is string, int64 is expected"),
+        ({"split": (pa.bool_(), None)}, "column split is missing, string is expected"),
+    ],
+)
+def test_a_table_with_null_or_foreign_columns_is_one_line(tmp_path, changed, message):
+    pq.write_table(table_of(), tmp_path / "good.parquet")
+    assert index.kept(index.read(tmp_path / "good.parquet"))
+    pq.write_table(table_of(**changed), tmp_path / "bad.parquet")
+    with pytest.raises(UserError, match=message) as caught:
+        index.kept(index.read(tmp_path / "bad.parquet"))
+    assert "\n" not in str(caught.value)
+
+
+@given(st.integers(0, 10**6), st.binary(max_size=60), st.booleans())
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_any_damage_of_a_table_is_read_or_one_line(tmp_path_factory, at, damage, cut):
+    place = tmp_path_factory.getbasetemp() / "any.parquet"
+    pq.write_table(table_of(), place)
+    content = bytearray(place.read_bytes())
+    at %= len(content)
+    content[at : at + len(damage)] = damage
+    place.write_bytes(content[: at + len(damage)] if cut else content)
+    try:
+        index.read(place)
+    except UserError as error:
+        assert "any.parquet" in str(error) and "\n" not in str(error)

@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+from tasks.core.errors import UserError
 from tasks.storage import unit_cache
 from tasks.storage.unit_cache import Unit
 
@@ -73,3 +74,28 @@ def test_a_failed_collect_leaves_the_old_folder_unchanged(tmp_path):
 def test_a_finished_unit_is_read_only():
     unit_cache.make(build, unit())
     assert (unit().folder / "shard.tar").stat().st_mode & 0o222 == 0
+
+
+class OneObject:
+    """A shared cache that holds these bytes for every unit."""
+
+    url = "s3://shared"
+
+    def __init__(self, content):
+        self.content = content
+
+    def get(self, name, path):
+        path.write_bytes(self.content)
+
+
+@pytest.mark.parametrize("content", [b"", bytes(10240), b"<html>" * 200, b"\xff" * 600])
+def test_an_empty_or_foreign_unit_of_a_shared_cache_is_one_line_and_not_kept(content):
+    with pytest.raises(UserError, match=r"s3://shared/test/\w+\.tar: not a unit .*delete it there") as caught:
+        unit_cache._fetch(unit(), OneObject(content), len(content))
+    assert "\n" not in str(caught.value) and not unit().done
+
+
+def test_a_finished_unit_without_its_member_names_the_folder_to_delete(tmp_path):
+    unit().folder.mkdir(parents=True)
+    with pytest.raises(UserError, match=r"a finished unit without shard\.tar; delete that folder"):
+        unit_cache.collect([unit()], "shard.tar", tmp_path / "out")
