@@ -21,16 +21,16 @@ from tasks.loading.clips import Clips
 def measured(sync: LipSync, mesh: MeshGenerator, clips: Clips, number: int) -> Iterator[Record]:
     """PSNR and SSIM of the lower half of the crops, one record per generator."""
     faces_TSS3 = clips[number].faces_TSS3
+    num_frames, size = faces_TSS3.shape[:2]
     sound = conditions.sound("mesh_right_audio", mesh, number)
+    lower_T4 = np.tile([0, size // 2, size, size], (num_frames, 1))
     [by_mesh_TSS3] = mesh.faces(number, {"mesh": sound}, halves=True).values()
     for generator, output_TSS3 in (("lipgan", by_lipgan(sync, clips, number)), ("mesh", by_mesh_TSS3)):
-        output, true = (of[:, of.shape[1] // 2 :] for of in (output_TSS3, faces_TSS3))
-        whole_T4 = np.tile([0, 0, true.shape[2], true.shape[1]], (len(true), 1))
         yield {
             "generator": generator,
             "clip": clips.keys[number],
-            "psnr": picture.psnr(output, true),
-            "ssim": ssim(output, true, whole_T4)["mouth_ssim"],
+            "psnr": picture.mouth_psnr(output_TSS3, faces_TSS3, lower_T4),
+            "ssim": ssim(output_TSS3, faces_TSS3, lower_T4)["mouth_ssim"],
         }
 
 
