@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import RESULTS, machine
-from model import av_offset, faces, loudness
+from model import av_offset
 from tasks.core import config
 from tasks.media import decode
 from tasks.preprocess import stage as preprocess
@@ -47,8 +47,8 @@ class Outcome:
     refused: str
     flags: str
     moved: int  # frames
-    mouth_T: np.ndarray  # of clean clips: opening, and loudness of the vowels
-    levels_T: np.ndarray
+    mouth_TC: np.ndarray  # cues of clean clips
+    sound_TC: np.ndarray
 
     @property
     def words(self) -> set[str]:
@@ -64,14 +64,13 @@ def examine(seed: int, num_clean: int) -> list[Outcome]:
     for spec in wanted:
         mp4 = synthetic.render(spec).mp4
         [one] = preprocess.read_clip({"mp4": mp4, "json": b"{}"}, p.faces, p.quality, loaded)
-        refusal, mouth_T, levels_T = one.refusal(p.quality), np.empty(0), np.empty(0)
+        refusal, mouth_TC, sound_TC = one.refusal(p.quality), np.empty(0), np.empty(0)
         if spec.case == "clean" and isinstance(one.clip, shards.Clip):
-            mouth_T = faces.aperture(one.clip.landmarks_T682)
-            sound = decode.fit(decode.decode_sound(io.BytesIO(mp4)), len(mouth_T))
-            levels_T = loudness.vowel_levels(sound, len(mouth_T))
+            mouth_TC = loaded.sync.mouth(one.clip.mesh_T4683)
+            sound_TC = loaded.sync.sound(decode.fit(decode.decode_sound(io.BytesIO(mp4)), len(mouth_TC)), len(mouth_TC))
         reason = refusal.reason if refusal else ""
         flags, moved = str(one.figures.get("flags", "")), int(one.figures.get("av_moved", 0))
-        outcomes.append(Outcome(spec.case, reason, flags, moved, mouth_T, levels_T))
+        outcomes.append(Outcome(spec.case, reason, flags, moved, mouth_TC, sound_TC))
     return outcomes
 
 
@@ -88,13 +87,13 @@ def share(flags: Iterable[bool]) -> dict[str, float | int]:
 
 def confidences(clean: list[Outcome], limit_frames: int) -> dict[str, dict[str, float]]:
     """Shares of sounds that would be moved, by the required confidence: in sync, 5 frames late, foreign."""
-    seen = [one for one in clean if len(one.mouth_T)]
-    own = [av_offset.offset(one.mouth_T, one.levels_T) for one in seen]
-    late = [av_offset.offset(one.mouth_T[:-LATE_FRAMES], one.levels_T[LATE_FRAMES:]) for one in seen]
+    seen = [one for one in clean if len(one.mouth_TC)]
+    own = [av_offset.offset(one.mouth_TC, one.sound_TC) for one in seen]
+    late = [av_offset.offset(one.mouth_TC[:-LATE_FRAMES], one.sound_TC[LATE_FRAMES:]) for one in seen]
     foreign = []
     for one, other in itertools.pairwise(seen):
-        num = min(len(one.mouth_T), len(other.mouth_T))
-        foreign.append(av_offset.offset(one.mouth_T[:num], other.levels_T[:num]))
+        num = min(len(one.mouth_TC), len(other.mouth_T))
+        foreign.append(av_offset.offset(one.mouth_TC[:num], other.sound_TC[:num]))
 
     def moved(found: list[tuple[int, float]], least: float) -> float:
         return round(float(np.mean([sure >= least and abs(k) >= limit_frames for k, sure in found])), 4)

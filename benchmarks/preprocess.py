@@ -31,12 +31,13 @@ import numpy as np
 import torch
 
 from benchmarks.machine import REPOSITORY, RESULTS, commit, machine
-from model import faces, head_mesh, mfcc
+from model import faces, mfcc
 from model.params import FaceParams, QualityParams
 from tasks.core import config
 from tasks.features import audio, face_mesh, face_track, lip_refiner
 from tasks.media import decode, encode
 from tasks.preprocess import examine, gates, pieces
+from tasks.preprocess import stage as preprocess
 from tasks.storage import shards
 from tasks.synthetic import clip as synthetic
 from tasks.synthetic.plan import plan
@@ -81,21 +82,19 @@ def lipgan(path: Path, out: Path, detector: object, clock: Clock) -> list[np.nda
     return boxes
 
 
-def ours(path: Path, p: FaceParams, limits: QualityParams, clock: Clock) -> face_track.Track:
+def ours(path: Path, p: FaceParams, limits: QualityParams, tools: examine.Tools, clock: Clock) -> face_track.Track:
     """The steps of stage `preprocess` on a clip, timed separately; cropping converts to RGB what it needs."""
     film = pieces.Video(path, p.max_frames, limits)
     pictures = next(iter(film))
     clock("decode", lambda: sum(1 for _ in pictures))
     clock("figures", pictures.statistics.figures)
-    followed = clock("detect and mesh", face_track.track, pictures, p, None, lip_refiner.released())
+    followed = clock("detect and mesh", face_track.track, pictures, p, None, tools.refiner)
     [(faces_TSS3, mesh_T4683)] = clock("crop", examine.cut, pictures, [followed], p.size)
     sound = clock("sound", pieces.SoundReader(path, film).span, 0, None)
     num_frames = len(followed.found_T)
     clock("figures", gates.of_face, followed, mesh_T4683)
     clock("figures", gates.of_sound, sound, num_frames)
-    fitted, _ = clock(
-        "figures", gates.synchronised, decode.fit(sound, num_frames), head_mesh.landmarks(mesh_T4683), limits
-    )
+    fitted, _ = clock("offset", tools.sync.synchronised, decode.fit(sound, num_frames), mesh_T4683, limits)
     log_mel_MC = clock("features", audio.log_mel, fitted, num_frames)
     mfcc_FW = clock("features", audio.cepstra, log_mel_MC)
     mel_CM = clock("features", mfcc.levelled, log_mel_MC, float(np.mean(np.square(fitted))))
@@ -134,14 +133,14 @@ def resized(path: Path, out: Path, width: int, height: int) -> Path:
 
 
 def measure(clips: list[Path], p: FaceParams, limits: QualityParams) -> dict[str, object]:
-    theirs_s, ours_s, sparse_s = Clock(), Clock(), Clock()
+    theirs_s, ours_s, sparse_s, tools = Clock(), Clock(), Clock(), preprocess.tools()
     overlap, jitter_theirs, jitter_ours, lost, found, num_frames = [], [], [], 0, 0, 0
     detector = dlib.get_frontal_face_detector()
     with tempfile.TemporaryDirectory() as folder:
         for path in clips:
             boxes = lipgan(path, Path(folder), detector, theirs_s)
-            followed = ours(path, p, limits, ours_s)
-            ours(path, dataclasses.replace(p, mesh=False), limits, sparse_s)
+            followed = ours(path, p, limits, tools, ours_s)
+            ours(path, dataclasses.replace(p, mesh=False), limits, tools, sparse_s)
             mine = [b if ok else None for b, ok in zip(followed.boxes_T4, followed.found_T, strict=True)]
             for a, b in zip(boxes, mine, strict=False):
                 found += a is not None

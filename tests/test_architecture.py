@@ -20,7 +20,7 @@ ALONE = {
     "tasks/media/frame.py tasks/media/segments.py tasks/media/shown.py tasks/media/stream_writer.py",
     "PIL": "tasks/media/stills.py",
     "pi_heif": "tasks/media/stills.py",
-    "aiortc": "tasks/serving/rtc.py",
+    "aiortc": "tasks/serving/examiner.py tasks/serving/rtc.py",
     "s3fs": "tasks/storage/object_store.py",
     "botocore": "tasks/storage/object_store.py",
 }
@@ -38,7 +38,7 @@ ROOMS: dict[str, set[str]] = {
     "acquire": {"core", "media", "provenance", "storage", "synthetic"},
     "lips": {"core", "features", "media", "synthetic"},
     "motion": {"core", "features", "inference", "loading", "media", "storage", "synthetic", "tracking"},
-    "preprocess": {"core", "features", "media", "storage"},
+    "preprocess": {"core", "features", "inference", "media", "storage"},
     "tracking": {"core", "provenance", "storage"},
     "inference": {"core", "features", "loading", "storage"},
     "expert": {"core", "inference", "loading", "storage", "tracking"},

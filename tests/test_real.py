@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from tasks.core import config
 from tasks.core.errors import UserError
 from tasks.media.encode import encode_video
 
 sys.path.insert(0, str(ROOT))
-from benchmarks import real
+from benchmarks import offsets, real
 
 GRID = ROOT.parent / "shared/grid"
 INSTRUMENT = os.environ.get("LIPGAN_INSTRUMENT", "")
@@ -61,6 +62,30 @@ def test_people_without_a_video_and_a_wrong_environment_are_user_errors(tmp_path
     monkeypatch.setenv("LIPGAN_INSTRUMENT", str(tmp_path))
     with pytest.raises(UserError, match="no environment with MediaPipe"):
         real.environment()
+
+
+def test_a_second_predictor_that_is_not_there_is_a_user_error(tmp_path):
+    with pytest.raises(UserError, match=r"--dlib .*none.dat: no such file"):
+        real.second_predictor(str(tmp_path / "none.dat"))
+
+
+def test_an_environment_that_was_not_completed_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.delenv("LIPGAN_INSTRUMENT", raising=False)
+    monkeypatch.setenv("LIPGAN_CACHE", str(tmp_path))
+    monkeypatch.setattr(real, "PACKAGES", (str(tmp_path / "no-such-wheel.whl"),))
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"no-such-wheel.whl: pip cannot install it"):
+            real.environment()
+
+
+@pytest.mark.skipif(not GRID.is_dir(), reason="needs part of GRID in ../shared/grid")
+def test_offsets_of_filmed_people_are_counted_and_right():
+    rows = offsets.offsets(GRID / "video", ["p04+p06", "p08"], config.load(ROOT / "params.yaml"))
+    pair = rows["p04+p06"]
+    assert pair["in_sync"] == pair["left_in_sync"] == [2, 2] and rows["p08"]["in_sync"] == [1, 1]
+    assert pair["planted_moved"][1] == 2 * len(offsets.PLANTED) and pair["planted_moved"][0] >= 26
+    assert pair["foreign_person"][1] == pair["speaker"][1] == 4 and pair["speaker"][0] == 4
+    assert "28 of 28" in offsets.table({"p04+p06": pair | {"planted_measured": [28, 28]}})
 
 
 @needs_instrument

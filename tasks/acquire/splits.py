@@ -20,17 +20,21 @@ def shares(p: CorpusParams) -> dict[str, float]:
     return {"test": p.test_share, "val": p.val_share}
 
 
-def assign(clips: Sequence[Clip], p: CorpusParams, file_of: FileOf | None = None) -> tuple[list[Clip], str]:
+def assign(
+    clips: Sequence[Clip], p: CorpusParams, file_of: FileOf | None = None, persons: Sequence[str] = ()
+) -> tuple[list[Clip], str]:
     """The clips with `split` and `split_by`, and one line that says how they were divided.
 
     file_of: the video file of a clip; without it a clip is never cut in time
+    persons: of the corpus, if these are not the clips of all
     Errors: UserError if there is one single clip and it is too short to be cut
     """
     key_of = {(clip["person"], clip["video"], clip["clip"]): clip for clip in clips}
-    places = splits.places(key_of.keys(), shares(p), p.split_by)
+    others = {(person, "", "") for person in persons} - {(person, "", "") for person, *_ in key_of}
+    places = splits.places(key_of.keys() | others, shares(p), p.split_by)
     out: list[Clip] = []
-    for key, place in places.items():
-        clip = key_of[key]
+    for key in key_of:
+        clip, place = key_of[key], places[key]
         if place.by == "time":
             out += _cut(clip, place.splits, p, file_of)
         else:

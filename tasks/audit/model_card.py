@@ -18,7 +18,7 @@ SHOWN = {
     "ssim": "SSIM",
 }
 PREDICTOR = "models/landmarks.dat"  # of commits before the face mesh
-LIPS = "released/lips.safetensors"
+LIPS, MOTION = "released/lips.safetensors", "released/motion.safetensors"
 GENERATED = ("right_audio", "wrong_audio", "moved_audio", "silence")
 ROWS = (*GENERATED, *(f"mesh_{row}" for row in GENERATED), "frozen_mouth", "real_video")
 RECORDINGS = (
@@ -51,7 +51,7 @@ hash in this card, `python -m flows audit --export DIR` writes the card again.
 {metrics(case)}
 
 ## Permitted use
-{use(corpora)}
+{use(corpora, licences)}
 - It changes what a person appears to say. Use it with the consent of the people shown and heard, and disclose that the
   result is generated: every video has a signed C2PA manifest and a plain tag, and `--label` adds a visible label.
 - Not for deception, not for identifying or assessing people, not where wrong lips mislead (lip reading).
@@ -65,16 +65,18 @@ hash in this card, `python -m flows audit --export DIR` writes the card again.
 
 
 def mouths(case: Case) -> str:
-    """What located the lips in the data, by the stages of the commit."""
+    """What located the lips in the data and measured its A/V offsets, by the stages of the commit."""
     if "landmarks" in case.lock:
         return f"mouths read by a predictor trained on rendered heads, md5 `{case.lock['landmarks'].outs[PREDICTOR]}`"
+    deps = case.lock["preprocess"].deps
+    offsets = f"; A/V offsets by the motion network {MOTION}, md5 `{deps[MOTION]}`" if MOTION in deps else ""
     return (
         f"mouths read by {mesh_model.ATTRIBUTION} ({mesh_model.LICENCE}), sha256 `{mesh_model.SHA256}`, and the lip "
-        f"refiner {LIPS}, md5 `{case.lock['preprocess'].deps[LIPS]}`"
+        f"refiner {LIPS}, md5 `{deps[LIPS]}`{offsets}"
     )
 
 
-def use(corpora: list[str]) -> str:
+def use(corpora: list[str], licences: list[str]) -> str:
     if "lrs2" in corpora:
         return (
             "- Trained on LRS2 under an agreement with the BBC: non-commercial research by the organisation that "
@@ -82,6 +84,8 @@ def use(corpora: list[str]) -> str:
         )
     if corpora == ["synthetic"]:
         return "- Trained on the embedded synthetic corpus: for tests and teaching; too small for real faces."
+    if all(licence.startswith("CC BY") for licence in licences):
+        return f"- Trained on open data: the weights may be shared with this attribution: {'; '.join(licences)}."
     return "- Trained on a folder of videos: as their licence and the people in them allow."
 
 

@@ -32,6 +32,8 @@ STRIPS = REPORTS / "strips"
 REPORT = REPORTS / "report.html"
 LISTEN = REPORTS / "listen.html"
 DUBBED = Path("out/demo.mp4")
+DUBBED_LIPGAN = Path("out/demo-lipgan.mp4")
+DUBBED_BOTH = Path("out/demo-both.mp4")
 DEMO_FACE = Path("out/demo-face.mp4")
 
 

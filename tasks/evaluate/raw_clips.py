@@ -11,7 +11,7 @@ import numpy as np
 from model import timing
 from tasks.core import paths
 from tasks.media import decode, fragments
-from tasks.preprocess import pieces
+from tasks.preprocess import pieces, sync
 from tasks.storage import index, shards
 from tasks.storage.index import Row
 
@@ -57,9 +57,7 @@ class RawClips:
         first, end = self.span(clip) or (0, None)
         with closing(pieces.SoundReader(self.video(clip))) as reader:
             sound = reader.span(timing.num_samples(first), None if end is None else timing.num_samples(end))
-        shift = timing.num_samples(self._indexed(clip)["av_moved"])
-        ahead, behind = (np.zeros(max(of, 0), np.float32) for of in (-shift, shift))
-        return np.concatenate([ahead, sound[max(shift, 0) : len(sound) + min(shift, 0)], behind])
+        return sync.earlier(sound, self._indexed(clip)["av_moved"])
 
     def words(self, clip: str) -> str:
         """The transcript as the corpus writes it, empty if there is none; it is not known for a piece."""

@@ -106,7 +106,7 @@ def page(panel: Panel, records: Sequence[Record], sections: Sequence[str], p: Ev
 <p class="soft">LipGAN <code>{about["checkpoint_md5"][:12]}</code> after {about["step"]} steps and the mesh generator's
 motion network <code>{about["motion_md5"][:12]}</code>, trained on {html.escape(", ".join(about["corpora"]))};
 data index <code>{about["index_md5"][:12]}</code>; {about["clips"]} test clips ({right["num_frames"]} frames) of
-{html.escape(about["people"])}.</p>
+{html.escape(about["people"])}. Data: {html.escape("; ".join(about["licences"]))}.</p>
 <div class="verdict">{generator_verdict("Mesh generator", "mesh_", panel)}{generator_verdict("LipGAN", "", panel)}
 <p>LipGAN: {html.escape(against_champion(records))}</p></div>
 <p>The mesh generator's mouths are made by the code of <code>dub</code>, at the size of the frames, and then cut into

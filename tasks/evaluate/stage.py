@@ -73,6 +73,7 @@ def run(p: Params) -> str:
         "clips": len(clips),
         "corpora": sync.about["lineage"]["corpora"],
         "people": index.tested_people(rows),
+        "licences": sync.about["lineage"]["licences"],
     }
     step = sync.about["loop"]["step"]
     panel = csv_tables.rounded(panel)

@@ -1,1 +1,1 @@
-"""A checkpoint that generates faces, on any backend."""
+"""Trained networks in use: a checkpoint that generates faces, on any backend, and the motion network."""

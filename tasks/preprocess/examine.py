@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from model import faces, head_mesh, timing
-from model.av_offset import speaking
-from model.loudness import vowel_levels
 from model.mfcc import levelled
 from model.params import FaceParams, QualityParams
 from tasks.core.errors import Refusal
@@ -24,6 +22,7 @@ from tasks.features.face_track import Frame, Track, follow, track
 from tasks.features.lip_refiner import LipRefiner
 from tasks.media import containers, decode
 from tasks.preprocess import gates, pieces
+from tasks.preprocess.sync import Synchroniser
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,7 @@ class Tools:
     """Models that each worker loads once."""
 
     refiner: LipRefiner
+    sync: Synchroniser
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +107,9 @@ def examine(
     others = follow(piece, p, list(followed.others_N4), tools.refiner) if len(followed.others_N4) else []
     tracks = [followed, *(other for other in others if found_enough(other, p) and held_enough(other, p))]
     crops = cut(piece, tracks, p.size)
-    number = 0
-    if len(tracks) > 1:
-        mouths_NT = np.stack([faces.aperture(head_mesh.landmarks(mesh_T4683)) for _, mesh_T4683 in crops])
-        number = speaking(mouths_NT, vowel_levels(fitted, num_frames))
+    number = tools.sync.speaker([mesh_T4683 for _, mesh_T4683 in crops], fitted) if len(crops) > 1 else 0
     faces_TSS3, mesh_T4683 = crops[number]
-    landmarks_T682 = head_mesh.landmarks(mesh_T4683)
-    synchronous, sync_figures = gates.synchronised(fitted, landmarks_T682, limits)
+    synchronous, sync_figures = tools.sync.synchronised(fitted, mesh_T4683, limits)
     log_mel_MC = log_mel(synchronous, num_frames)
     return Examined(
         arrays={

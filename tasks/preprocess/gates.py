@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from model import av_offset, faces, head_mesh, loudness, timing
+from model import head_mesh, loudness, timing
 from model.params import QualityParams
 from tasks.core.errors import Refusal
 from tasks.features.face_track import Track
@@ -108,27 +108,6 @@ def steady_db(sound: np.ndarray) -> float:
     steady = np.minimum(np.partition(around, half, axis=-1)[..., half], strength)
     total = float((strength**2).sum())
     return float(10 * np.log10(max(float((steady**2).sum()) / total, 1e-9))) if total > 0 else loudness.FLOOR_DB
-
-
-def synchronised(
-    sound: np.ndarray, landmarks_T682: np.ndarray, limits: QualityParams
-) -> tuple[np.ndarray, dict[str, float]]:
-    """The sound, shifted to the mouth if the offset is clear, and the offsets measured before and after.
-
-    Shape: (640 T,), (T, 68, 2) -> (640 T,)
-    """
-    aperture_T = faces.aperture(landmarks_T682)
-    num_frames = len(aperture_T)
-    late, confidence = av_offset.offset(aperture_T, loudness.vowel_levels(sound, num_frames))
-    move = late if confidence >= limits.sync_confidence and abs(late) >= limits.offset_frames else 0
-    left = late
-    if move:
-        moved = np.zeros_like(sound)
-        shift = move * timing.SAMPLES_PER_FRAME
-        moved[max(-shift, 0) : len(sound) - max(shift, 0)] = sound[max(shift, 0) : len(sound) + min(shift, 0)]
-        sound = moved
-        left, _ = av_offset.offset(aperture_T, loudness.vowel_levels(sound, num_frames))
-    return sound, {"av_offset": late, "av_confidence": confidence, "av_moved": move, "av_left": left}
 
 
 @dataclass(frozen=True, slots=True)

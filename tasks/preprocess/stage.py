@@ -1,6 +1,6 @@
 """Stage `preprocess`: raw shards -> shards of face crops, landmarks and MFCCs, and the index of every clip.
 
-reads   data/raw/*.tar, data/clips.parquet, released/lips.safetensors
+reads   data/raw/*.tar, data/clips.parquet, released/lips.safetensors, released/motion.safetensors
 writes  data/shards/*.tar, data/index.parquet, reports/preprocess.json, reports/preprocess.html
 
     python -m flows preprocess
@@ -23,8 +23,10 @@ from tasks.core.errors import Refusal
 from tasks.core.files import write_atomic
 from tasks.core.progress import doing
 from tasks.features import audio, lip_refiner, mesh_model
+from tasks.inference import motion_weights
 from tasks.media import fragments
 from tasks.preprocess import examine, gates, page, pieces
+from tasks.preprocess.sync import Synchroniser
 from tasks.storage import index, shards, unit_cache
 from tasks.storage.face_codec import FACE_STORE_VERSION
 from tasks.storage.index import Row
@@ -42,7 +44,7 @@ def plan(p: Params) -> tuple[list[Unit], list[Row]]:
     rows = index.read(paths.CLIPS)
     for row in index.kept(rows):
         groups[row["shard"]].append(row)
-    lips_sha256 = lip_refiner.sha256()
+    lips_sha256, motion_sha256 = lip_refiner.sha256(), motion_weights.sha256()
     planned = [
         Unit(
             stage="preprocess",
@@ -55,6 +57,7 @@ def plan(p: Params) -> tuple[list[Unit], list[Row]]:
                 "pieces": pieces.PIECES_VERSION,
                 "mesh": mesh_model.SHA256,
                 "lips": lips_sha256,
+                "motion": motion_sha256,
                 "libraries": unit_cache.library_versions(
                     "dlib-bin", "opencv-python-headless", "librosa", "numpy", "av", "scipy", "ai-edge-litert", "torch"
                 ),
@@ -80,7 +83,7 @@ def algorithms() -> str:
 
 
 def tools() -> examine.Tools:
-    return examine.Tools(lip_refiner.released())
+    return examine.Tools(lip_refiner.released(), Synchroniser())
 
 
 def build(unit: Unit, folder: Path) -> None:

@@ -2,14 +2,14 @@
 
 import io
 
-import numpy as np
 import pytest
 from conftest import ROOT
 
-from model import av_offset, faces, loudness, timing
+from model import av_offset
 from tasks.core import config
 from tasks.media import decode
 from tasks.preprocess import stage as preprocess
+from tasks.preprocess.sync import earlier
 from tasks.synthetic import clip as synthetic
 from tasks.synthetic.plan import plan
 
@@ -53,11 +53,11 @@ def test_a_known_offset_is_corrected(examined):
 
 
 def test_known_offsets_are_measured_with_their_sign(examined):
+    tools = preprocess.tools()
     for _, _, _, clip, mp4 in examined["clean"]:
         num_frames = len(clip.faces_TSS3)
         sound = decode.fit(decode.decode_sound(io.BytesIO(mp4)), num_frames)
-        mouth_T = faces.aperture(clip.landmarks_T682)
+        mouth_TC = tools.sync.mouth(clip.mesh_T4683)
         for late in range(-7, 8):
-            later = np.roll(sound, late * timing.SAMPLES_PER_FRAME)
-            measured, _ = av_offset.offset(mouth_T, loudness.vowel_levels(later, num_frames))
+            measured, _ = av_offset.offset(mouth_TC, tools.sync.sound(earlier(sound, -late), num_frames))
             assert abs(measured - late) <= 1, (late, measured)
