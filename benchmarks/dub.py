@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,7 +32,7 @@ from tasks.core import config, paths
 from tasks.dubbing import dub, look, output, render
 from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
-from tasks.features import audio, crop, face_track, paste
+from tasks.features import audio, crop, face_track, mesh_points, paste
 from tasks.inference import lip_sync
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
@@ -48,7 +49,7 @@ PARTS = {  # what is timed of ours: (where it is called from, its name) -> what 
     (dub, "find_faces"): "pass 1: find faces",
     (look._Search, "searched"): ". search whole frames",
     (look._Search, "near"): ". search near",
-    (look._Search, "settle"): ". landmarks",
+    (mesh_points.MeshPoints, "__call__"): ". points, in a thread of their own",
     (render.Renderer, "one_face"): "pass 2: mouths",
     (LipSync, "generate"): ". generate",
     (paste, "over"): ". paste",
@@ -131,7 +132,7 @@ def offset(num_clips: int, folder: Path) -> dict:
         face, sound, out = (folder / name for name in ("face.mp4", "sound.mp4", f"{number}.mp4"))
         face.write_bytes(raw_video(row["clip"]))
         sound.write_bytes(raw_video(rows[(number + 1) % len(rows)]["clip"]))
-        dub.run(str(face), str(sound), str(out), options=Options(length="sound"))
+        dub.run(str(face), str(sound), str(out), options=Options(generator="lipgan", length="sound"))
         frames = list(decode.frames(out))
         boxes = faces.crop_boxes(face_track.track(frames, p).boxes_T4)
         crops = np.stack([crop.crop(frame, box, p.size) for frame, box in zip(frames, boxes, strict=True)])
@@ -154,8 +155,8 @@ def in_process(what: str, video: Path, sound: Path, out: Path, backend: str = "t
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def timed(spent: dict[str, float]) -> None:
-    """Wrap every step of ours so that it adds the CPU seconds of its thread to `spent`."""
+def timed(spent: dict[str, float], parts: dict[tuple[Any, str], str] = PARTS) -> None:
+    """Wrap every step so that it adds the CPU seconds of its thread to `spent`."""
 
     def wrapped(work, name: str):
         @functools.wraps(work)
@@ -168,7 +169,7 @@ def timed(spent: dict[str, float]) -> None:
 
         return measured
 
-    for (owner, attribute), name in PARTS.items():
+    for (owner, attribute), name in parts.items():
         setattr(owner, attribute, wrapped(getattr(owner, attribute), name))
 
 
@@ -179,7 +180,7 @@ def only(what: str, video: Path, sound: Path, out: Path, backend: str) -> None:
         timed(steps)
     started, cpu = time.perf_counter(), time.process_time()
     if what == "ours":
-        dub.run(str(video), str(sound), str(out), options=Options(length="video", backend=backend))
+        dub.run(str(video), str(sound), str(out), options=Options(generator="lipgan", length="video", backend=backend))
     else:
         steps = baseline(video, sound, out)
     wall_s = time.perf_counter() - started

@@ -9,6 +9,8 @@ from tasks.acquire import stage as acquire
 def run(p: Params) -> None:
     for names in acquire.rounds(p):
         engine.run_each("fetch", names, lambda name: acquire.download(p, name))
+        if ready := acquire.ready(p):
+            engine.run_units("acquire", ready, acquire.build, after=acquire.release)
     planned, refused = acquire.plan(p)
     ran = engine.run_units("acquire", planned, acquire.build, after=acquire.release)
     engine.done("acquire", f"{ran}: {acquire.collect(planned, refused, p)}")

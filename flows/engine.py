@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from prefect import Task, flow, get_client, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import as_completed
-from prefect.states import Failed
+from prefect.states import Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.pools import num_workers, pool, runner
@@ -63,7 +63,8 @@ def uncached_task(name: str, work: Callable[..., Any], run_name: str | None = No
 
 def run_alone(name: str, work: Callable[[], Any]) -> Any:
     """Run `work` as the only task; its error ends the flow."""
-    return uncached_task(name, work)()
+    state: State = uncached_task(name, work)(return_state=True)  # otherwise a failed state would be the value
+    return state.result()
 
 
 def run_units(

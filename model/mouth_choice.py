@@ -63,6 +63,27 @@ def choose(have_ND: np.ndarray, want_TD: np.ndarray, next_N: np.ndarray) -> np.n
     return np.array([now_K[k] for now_K, k in zip(candidates, at[::-1], strict=True)], int)
 
 
+class Follower:
+    """Chooses the mouth of one frame after the other, without knowing the next: for live."""
+
+    def __init__(self, have_ND: np.ndarray, next_N: np.ndarray) -> None:
+        self._have_ND, self._next_N = have_ND, next_N
+        self._last: int | None = None
+
+    def step(self, want_D: np.ndarray) -> int:
+        """The cheapest mouth after the one before, at the costs of `choose`.  Shape: (D,)"""
+        cost_N = np.square(self._have_ND - want_D).sum(axis=1)
+        if self._last is not None:
+            due = int(self._next_N[self._last])
+            moved_N = np.square(self._have_ND - self._have_ND[due if due >= 0 else self._last]).sum(axis=1)
+            move_N = STEP + JUMP * moved_N
+            if due >= 0:
+                move_N[due] = 0
+            cost_N = cost_N + move_N
+        self._last = int(cost_N.argmin())
+        return self._last
+
+
 def _nearest(have_ND: np.ndarray, want_TD: np.ndarray) -> list[np.ndarray]:
     """The library frames nearest to each output frame, in the library's order.  Shape: T of (K,) int"""
     num, size_N, nearest = min(NEAREST, len(have_ND)), np.square(have_ND).sum(axis=1), list[np.ndarray]()

@@ -53,6 +53,24 @@ class Lrs2Params:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCorpusParams:
+    """Where an open corpus is, and which people to take of it."""
+
+    speakers: list[str]
+    source: Literal["https", "folder"]
+    record: str
+    folder: str
+
+    def __post_init__(self) -> None:
+        if not self.speakers or len(set(self.speakers)) < len(self.speakers):
+            raise ValueError("speakers must name each person once, and at least one")
+        if bad := [name for name in self.speakers if not name.isascii() or not name.isalnum()]:
+            raise ValueError(f"speakers: {bad[0]!r} is no name of a person, wanted letters and digits as in s1")
+        if "@" in self.record:
+            raise ValueError("record must contain no user or password")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AcquireParams:
     """How a corpus is downloaded and where its raw shards are stored; nothing here changes a result."""
 
@@ -71,7 +89,7 @@ class AcquireParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusParams:
-    name: Literal["synthetic", "folder", "lrs2"]
+    name: Literal["synthetic", "folder", "lrs2", "grid"]
     size: Literal["demo", "large", "tiny"]
     folder: str
     licence: str
@@ -80,6 +98,7 @@ class CorpusParams:
     val_share: Share
     test_share: Share
     lrs2: Lrs2Params
+    grid: OpenCorpusParams
     num_shards: NumShards
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from flows.commands import BACKEND, command
+from flows.commands import BACKEND, add_generator, command
 
 
 def add(commands: Any) -> None:
@@ -30,6 +30,7 @@ def add(commands: Any) -> None:
     )
     app.add_argument("--max-work", type=float, default=1800, help="seconds a job may take; default: %(default)s")
     app.add_argument("--keep", type=float, default=3600, help="seconds files are kept; default: %(default)s")
+    add_generator(app.add_argument_group("what the page begins with"))
     app.add_argument("--backend", help=BACKEND)
 
 
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> None:
 
     limits = Limits(upload_mb=args.max_mb, media_s=args.max_seconds, work_s=args.max_work, keep_s=args.keep)
     demo = {paths.DEMO_FACE.name: paths.DEMO_FACE} if paths.DEMO_FACE.is_file() else {}
-    with JobQueue(limits, demo, choices.backend(args.backend)) as queue:
+    defaults = choices.defaults(args.generator, args.strength, args.backend)
+    with JobQueue(limits, demo, defaults) as queue:
         say(f"app: http://{args.host}:{args.port}  (Ctrl-C ends it)")
         server.serve(queue, args.host, args.port)

@@ -12,7 +12,7 @@ from tasks.core.files import write_atomic
 
 EXAMPLE = """lipgan audit                          the whole chain, by hashing; exit status 1 at findings
 lipgan audit --html out/lineage.html  the same, as a page
-lipgan audit --output out/demo.mp4    what made this video
+lipgan audit --output out/demo-lipgan.mp4    what made this video
 lipgan audit --clip main/5535/00017   which commits, shards and checkpoints contain this clip
 lipgan audit --rebuild 3              three shards rebuilt from raw and compared
 lipgan audit --export out/lineage     OpenLineage, Croissant, MODEL_CARD.md"""

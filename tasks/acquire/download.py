@@ -75,6 +75,18 @@ def fetch(url: str, out: Path, auth: httpx.Auth, rules: Rules) -> Path:
     return partial
 
 
+def read(url: str, auth: httpx.Auth, rules: Rules) -> bytes:
+    """A small document, in memory; JSON is one.  Errors: as `fetch`"""
+    with _client(url, auth, rules) as client:
+
+        def attempt() -> bytes:
+            response = client.get(url)
+            http_answers.check(response, url, http_answers.WEB_TYPES)
+            return response.content
+
+        return _persist(attempt, url, rules, lambda: 0)
+
+
 def num_bytes(url: str, out: Path, auth: httpx.Auth, rules: Rules) -> tuple[int, int]:
     """Length of the file at `url`, and how much of it is downloaded."""
     with _client(url, auth, rules) as client:
@@ -125,7 +137,9 @@ def _persist(attempt: Callable[[], T], url: str, rules: Rules, progress: Callabl
         except RetryableError as error:
             why, wait_s = str(error), error.wait_s
         except httpx.TooManyRedirects:
-            raise UserError(f"{url}: the server redirects in a circle; check corpus.lrs2.host and path") from None
+            raise UserError(
+                f"{url}: the server redirects in a circle; check its address in corpus of params.yaml"
+            ) from None
         except httpx.TransportError as error:
             _raise_if_permanent(error, url)
             why, wait_s = f"{type(error).__name__}: {error}".rstrip(": "), None
@@ -204,7 +218,7 @@ def _raise_if_permanent(error: httpx.TransportError, url: str) -> None:
     host, cause = urlsplit(url).hostname, error.__cause__ or error.__context__
     while cause is not None:
         if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
-            raise UserError(f"{host}: no such host, or no network; check corpus.lrs2.host") from None
+            raise UserError(f"{host}: no such host, or no network; check its name in corpus of params.yaml") from None
         if isinstance(cause, ssl.SSLCertVerificationError):
             raise UserError(f"{host}: its certificate is invalid: {cause.verify_message}") from None
         cause = cause.__cause__ or cause.__context__

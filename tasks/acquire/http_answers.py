@@ -4,6 +4,7 @@ import email.utils
 import json
 import re
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import httpx
@@ -13,7 +14,8 @@ from tasks.core.errors import UserError
 LONGEST_RETRY_AFTER_S = 3600.0
 NUMBER = re.compile(r"[0-9]{1,15}")
 PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s|html|head|body|\?xml|script|meta)", re.I)
-PAGE_TYPES = ("text/html", "application/xhtml+xml", "application/json")
+WEB_TYPES = ("text/html", "application/xhtml+xml")
+PAGE_TYPES = (*WEB_TYPES, "application/json")
 # ending -> where a file of that kind has which bytes
 MAGIC = (
     (".zip", 0, (b"PK\x03\x04", b"PK\x05\x06")),
@@ -51,9 +53,9 @@ class RetryableError(Exception):
         self.wait_s = wait_s
 
 
-def check(response: httpx.Response, url: str) -> None:
+def check(response: httpx.Response, url: str, pages: Collection[str] = PAGE_TYPES) -> None:
     """Errors: RetryableError for a status that may pass, UserError for one that will not, and for an answer that is
-    no file: a web page (a login with status 200), or bytes in an encoding that was not asked for.
+    no file: a web page (a login with status 200), one of the kinds `pages`, or bytes in an encoding not asked for.
     """
     status = response.status_code
     if status in (401, 403):
@@ -61,11 +63,11 @@ def check(response: httpx.Response, url: str) -> None:
     if status == 429 or status >= 500 or status == 408:
         raise RetryableError(f"the server answered {status}", retry_after(response.headers.get("Retry-After", "")))
     if status == 404:
-        raise UserError(f"{url}: 404, not found; check corpus.lrs2.host, path and parts")
+        raise UserError(f"{url}: 404, not found; check its address in corpus of params.yaml")
     if status not in (200, 206, 416):
         raise UserError(f"{url}: the server answered {status}")
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind in PAGE_TYPES and status != 416:
+    if kind in pages and status != 416:
         raise UserError(f"{url}: {no_file(kind)}")
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):

@@ -82,6 +82,8 @@ def fetch(inputs: str, hints: dict[str, Any]) -> tuple[dict[str, Any], dict[str,
     if clip["txt_sha256"]:
         members["txt"] = _bytes(Path(journal), words, clip["txt_sha256"], _text_of(clip["member"]))
         about["words"] = lrs2_lists.transcript(members["txt"]).words
+        if about["words"]:
+            row["words"] = [{"word": word, "start_s": start, "end_s": end} for word, start, end in about["words"]]
     about["confidence"] = row["confidence"]
     return row, members | {"json": json.dumps(about, sort_keys=True).encode()}
 

@@ -20,17 +20,21 @@ def shares(p: CorpusParams) -> dict[str, float]:
     return {"test": p.test_share, "val": p.val_share}
 
 
-def assign(clips: Sequence[Clip], p: CorpusParams, file_of: FileOf | None = None) -> tuple[list[Clip], str]:
+def assign(
+    clips: Sequence[Clip], p: CorpusParams, file_of: FileOf | None = None, persons: Sequence[str] = ()
+) -> tuple[list[Clip], str]:
     """The clips with `split` and `split_by`, and one line that says how they were divided.
 
     file_of: the video file of a clip; without it a clip is never cut in time
+    persons: of the corpus, if these are not the clips of all
     Errors: UserError if there is one single clip and it is too short to be cut
     """
     key_of = {(clip["person"], clip["video"], clip["clip"]): clip for clip in clips}
-    places = splits.places(key_of.keys(), shares(p), p.split_by)
+    others = {(person, "", "") for person in persons} - {(person, "", "") for person, *_ in key_of}
+    places = splits.places(key_of.keys() | others, shares(p), p.split_by)
     out: list[Clip] = []
-    for key, place in places.items():
-        clip = key_of[key]
+    for key in key_of:
+        clip, place = key_of[key], places[key]
         if place.by == "time":
             out += _cut(clip, place.splits, p, file_of)
         else:
@@ -69,9 +73,10 @@ def _with(about: Clip, /, **columns: str) -> Clip:
 def _cut(clip: Clip, held: Sequence[str], p: CorpusParams, file_of: FileOf | None) -> list[Clip]:
     """The clip once for each of its splits, with the span that the split has; whole for training if it is damaged."""
     wanted = {split: share for split, share in shares(p).items() if split in held}
+    if not file_of:
+        raise UserError(f"{clip['source']}: the only clip for {', '.join(held)}; take more people, or people with more")
     try:
-        num_frames = _num_frames(file_of(clip)) if file_of else 0
-        spans: Mapping[str, tuple[int, int]] = splits.cut(num_frames, wanted)
+        spans: Mapping[str, tuple[int, int]] = splits.cut(_num_frames(file_of(clip)), wanted)
     except MediaError:  # preprocessing refuses it by name
         return [_with(clip, split=splits.TRAIN, split_by="time")]
     except ValueError as error:

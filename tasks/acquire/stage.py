@@ -1,8 +1,8 @@
 """Stage `acquire`: a corpus -> raw shards and a clip table, with a row for every clip and refused file.
 
 reads   the corpus: `synthetic` is rendered here (tasks/synthetic), `folder` is a folder of videos
-        (tasks/acquire/folder.py), `lrs2` is downloaded or read from a folder (tasks/acquire/lrs2.py); and
-        withdrawals.csv: the videos in it are refused
+        (tasks/acquire/folder.py), `lrs2` and the open corpora of OPEN are downloaded or read from a folder
+        (tasks/acquire/lrs2.py, open_corpus.py); and withdrawals.csv: the videos in it are refused
 writes  data/raw/<split>-*.tar, data/clips.parquet; if acquire.raw is s3://bucket/folder the raw shards are there, and
         data/raw has a small <shard>.json for each, which DVC tracks instead
 
@@ -18,7 +18,8 @@ from typing import Any
 
 from model.params import LOCAL, Params
 from tasks.acquire import folder as acquire_folder
-from tasks.acquire import lrs2, lrs2_fetch, splits, synthetic_clips
+from tasks.acquire import grid, lrs2, lrs2_fetch, splits, synthetic_clips
+from tasks.acquire.open_corpus import OpenCorpus
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.progress import say
@@ -27,18 +28,35 @@ from tasks.storage import index, shards, unit_cache
 from tasks.storage.remote_shards import POINTER, send
 from tasks.storage.unit_cache import Unit
 
-CORPORA = {"synthetic": synthetic_clips, "folder": acquire_folder, "lrs2": lrs2}
+OPEN: dict[str, OpenCorpus] = {"grid": grid.CORPUS}
+CORPORA: dict[str, Any] = {"synthetic": synthetic_clips, "folder": acquire_folder, "lrs2": lrs2, **OPEN}
 
 
 def rounds(p: Params) -> Iterator[list[str]]:
-    """Names to download: those of one list in parallel, one list after the other."""
+    """Names to download: those of one list in parallel, one list after the other; after each, `ready` can be built."""
     if p.corpus.name == "lrs2":
         yield from lrs2.rounds(p)
+    elif corpus := OPEN.get(p.corpus.name):
+        yield from corpus.rounds(p, lambda persons: all(unit.done for unit in _of_persons(corpus, p, persons)))
 
 
 def download(p: Params, name: str) -> None:
     """Download one of them."""
-    lrs2_fetch.fetch(p, name)
+    if corpus := OPEN.get(p.corpus.name):
+        corpus.download(p, name)
+    else:
+        lrs2_fetch.fetch(p, name)
+
+
+def ready(p: Params) -> list[Unit]:
+    """Raw shards that can be built before all is downloaded, so that what they are made of can be deleted."""
+    corpus = OPEN.get(p.corpus.name)
+    return [unit for group in corpus.complete(p) for unit in _of_persons(corpus, p, group)] if corpus else []
+
+
+def _of_persons(corpus: OpenCorpus, p: Params, persons: list[str]) -> list[Unit]:
+    wanted, _ = withdrawals.leave_out(*corpus.clips(p, persons))
+    return _units(splits.assign(wanted, p.corpus, persons=corpus.persons(p))[0], p)
 
 
 def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
@@ -52,15 +70,20 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
         why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(refused).items()) or "it is empty"
         raise UserError(f"corpus {p.corpus.name}: no clip can be used: {why}")
     if "split" not in wanted[0]:
-        wanted, line = splits.assign(wanted, p.corpus, partial(corpus.file_of, p=p))
+        file_of = partial(acquire_folder.file_of, p=p) if p.corpus.name == "folder" else None
+        persons = OPEN[p.corpus.name].persons(p) if p.corpus.name in OPEN else ()
+        wanted, line = splits.assign(wanted, p.corpus, file_of, persons)
         say(f"acquire: {line}")
-    refused = [{"person": "", "split": "", "split_by": ""} | row for row in refused]
-    counts = p.corpus.num_shards
+    return _units(wanted, p), [{"person": "", "split": "", "split_by": ""} | row for row in refused]
+
+
+def _units(wanted: Sequence[dict[str, Any]], p: Params) -> list[Unit]:
+    corpus, counts = CORPORA[p.corpus.name], p.corpus.num_shards
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for clip in wanted:
         num_shards = getattr(counts, clip["split"])
         groups[shards.shard_name(clip["split"], shards.shard_of(clip["video"], num_shards), num_shards)].append(clip)
-    planned = [
+    return [
         Unit(
             stage="acquire",
             name=name,
@@ -78,7 +101,6 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
         )
         for name, group in sorted(groups.items())
     ]
-    return planned, refused
 
 
 def build(unit: Unit, folder: Path) -> None:
@@ -110,6 +132,8 @@ def release(unit: Unit) -> None:
     """Delete files that were kept only for this raw shard."""
     if unit.inputs["corpus"] == "lrs2":
         lrs2.release(unit)
+    elif corpus := OPEN.get(unit.inputs["corpus"]):
+        corpus.release(unit)
 
 
 def collect(planned: Sequence[Unit], refused: list[dict[str, Any]], p: Params) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from model.head_mesh import NUM_POINTS
 from model.head_track import REACH, Heads, steady
+from tasks.core.ahead import ahead
 from tasks.core.files import all_or_nothing
 from tasks.features.face_mesh import Tracker
 from tasks.features.face_track import Frame
@@ -90,7 +91,7 @@ def record(frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, fol
     mesh_T4683 = np.lib.format.open_memmap(folder / MESH, mode="w+", dtype=np.float32, shape=shape)
     mesh_T4683[...] = np.nan
     at_T4, light_T = np.zeros((len(who_T), 4), np.int64), np.zeros(len(who_T), np.float32)
-    keep_T, refiner, tracker, last = kept(who_T), LipRefiner(), Tracker(), -1
+    keep_T, refiner = kept(who_T), LipRefiner()
     pending: list[tuple[int, np.ndarray, np.ndarray]] = []
 
     def settle() -> None:
@@ -100,18 +101,11 @@ def record(frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, fol
             pending.clear()
 
     with (folder / MOUTHS).open("wb") as file:
-        for t, frame_HW3 in enumerate(frames):
-            if t >= len(who_T) or who_T[t] < 0:
-                continue
-            if who_T[t] != last:
-                tracker, last = Tracker(), who_T[t]
-            mesh = tracker.step(frame_HW3, boxes_T4[t])
-            if mesh is None:
-                continue
-            crop_HW3 = refiner.crop(frame_HW3, mesh.points_4683)
+        for t, frame_HW3, points_4683 in ahead(_tracked(frames, boxes_T4, who_T), 4):
+            crop_HW3 = refiner.crop(frame_HW3, points_4683)
             light_T[t] = crop_HW3.mean()
-            pending.append((t, mesh.points_4683, crop_HW3))
-            if keep_T[t] and (cut := _mouth(frame_HW3, mesh.points_4683)) is not None:
+            pending.append((t, points_4683, crop_HW3))
+            if keep_T[t] and (cut := _mouth(frame_HW3, points_4683)) is not None:
                 coded, left, top = cut
                 at_T4[t] = file.tell(), len(coded), left, top
                 file.write(coded)
@@ -123,6 +117,20 @@ def record(frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, fol
     with all_or_nothing(folder / INDEX) as partial, partial.open("wb") as out:
         np.savez(out, run_T=runs(found_T, who_T), at_T4=at_T4, light_T=light_T)
     return read(folder)
+
+
+def _tracked(
+    frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray
+) -> Iterator[tuple[int, Frame, np.ndarray]]:
+    """Number, frame and mesh of each frame in which the wanted face is tracked."""
+    tracker, last = Tracker(), -1
+    for t, frame_HW3 in enumerate(itertools.islice(frames, len(who_T))):
+        if who_T[t] < 0:
+            continue
+        if who_T[t] != last:
+            tracker, last = Tracker(), who_T[t]
+        if mesh := tracker.step(frame_HW3, boxes_T4[t]):
+            yield t, frame_HW3, mesh.points_4683
 
 
 def read(folder: Path) -> Footage:

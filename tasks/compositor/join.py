@@ -13,6 +13,7 @@ RIM_TOP = 0.75  # weight: a pixel above it is inside, not rim
 MOST_LEVELS = 40.0  # levels: a larger difference at the rim is not caused by light
 FILM_PX = 64  # longer side of the picture on which the correction is computed
 FILM_SIGMAS = ((2, 1.0), (5, 0.1), (12, 0.01), (30, 0.001))  # px and weight: a distant rim counts where none is near
+FILM_ENOUGH_PX = 6.0
 DETAIL = 1 / 60  # share of the region's width: finer structure is fine detail
 DETAIL_LEAST_PX = 0.8
 ENOUGH_PX = 1.5  # sigma: a wider blur is computed on a smaller picture
@@ -47,18 +48,18 @@ def _film(difference_HW3: np.ndarray, weight_HW: np.ndarray) -> tuple[np.ndarray
     weight = cv2.resize(weight_HW, size, interpolation=cv2.INTER_AREA)
     rim = np.where(weight < RIM_TOP, 4 * weight * (1 - weight), 0).astype(np.float32)
     weighted = np.dstack([np.clip(small, -MOST_LEVELS, MOST_LEVELS) * rim[..., None], rim])
-    parts = [np.float32(share) * cv2.GaussianBlur(weighted, (0, 0), sigma) for sigma, share in FILM_SIGMAS]
-    film = sum(parts[1:], parts[0])
+    parts = [np.float32(share) * _coarse(weighted, sigma, FILM_ENOUGH_PX) for sigma, share in FILM_SIGMAS]
+    film: np.ndarray = sum(parts[1:], parts[0])
     film = -film[..., :3] / np.maximum(film[..., 3:], np.float32(1e-8))
     edge = (weight > 0.02) & (weight < 0.3)
     seam_levels = float(np.abs(small + film)[edge].mean()) if edge.any() else 0.0
     return cv2.resize(film, (width, height), interpolation=cv2.INTER_LINEAR), seam_levels
 
 
-def _coarse(image_HW3: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian blur; a wide one is computed on a smaller picture."""
+def _coarse(image_HW3: np.ndarray, sigma: float, enough_px: float = ENOUGH_PX) -> np.ndarray:
+    """Gaussian blur; one wider than `enough_px` is computed on a smaller picture."""
     height, width = image_HW3.shape[:2]
-    shrink = max(1, int(sigma / ENOUGH_PX))
+    shrink = max(1, int(sigma / enough_px))
     if shrink == 1:
         return cv2.GaussianBlur(image_HW3, (0, 0), sigma)
     size = (max(2, width // shrink), max(2, height // shrink))

@@ -46,11 +46,12 @@ def maps(
 
     wanted_V2, target_V2, library_V2: wanted vertices, vertices in the target frame and in the library's frame, px
     """
-    low_2 = np.floor(wanted_V2.min(axis=0)) - 2
-    size_2 = np.ceil(wanted_V2.max(axis=0)) + 2 - low_2
+    low_2 = np.floor(wanted_V2.min(axis=0) / 2 - 1).astype(int) * 2  # even
+    size_2 = np.ceil(wanted_V2.max(axis=0) / 2 + 1).astype(int) * 2 - low_2
     step = max(1.0, float(size_2.max()) / GRID)
     cells = (int(np.ceil(size_2[0] / step)), int(np.ceil(size_2[1] / step)))
-    at_V2 = (wanted_V2 - low_2) / step
+    step_2 = size_2 / cells
+    at_V2 = (wanted_V2 - low_2) / step_2
     jaw_V2 = target_V2 - wanted_V2
     values_V6 = np.concatenate([library_V2 - wanted_V2, jaw_V2, geometry.place_V2 + OFFSET], axis=1)
     drawn = _filled(_rasterised(at_V2, geometry.triangles_N3, values_V6, cells), at_V2)
@@ -59,15 +60,15 @@ def maps(
     jaw = cv2.GaussianBlur(drawn[..., 2:4], (0, 0), STEADY)
     still = np.abs(jaw[..., 0]) + np.abs(jaw[..., 1]) < SMALL_PX
     jaw[still] = 0
-    place = _place((weight > 0) | ~still, low_2, step, size_hw)
+    place = _place((weight > 0) | ~still, low_2, size_2, size_hw)
     if place is None:
         return None
-    top, left, size = place
-    to_frame = np.array(
-        [[1 / step, 0, (left - low_2[0] + 0.5) / step - 0.5], [0, 1 / step, (top - low_2[1] + 0.5) / step - 0.5]]
-    )
+    top, left, (width, height) = place
+    first_x, first_y = (left, top) - low_2
+    inside = slice(first_y, first_y + height), slice(first_x, first_x + width)
+    size = (int(size_2[0]), int(size_2[1]))
     library_x, library_y, jaw_x, jaw_y, weight_HW = (
-        cv2.warpAffine(np.ascontiguousarray(part), to_frame, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_LINEAR)[inside]
         for part in (drawn[..., 0], drawn[..., 1], jaw[..., 0], jaw[..., 1], weight)
     )
     return Maps(top, left, [library_x, library_y], [jaw_x, jaw_y], (jaw_x != 0) | (jaw_y != 0), weight_HW)
@@ -82,16 +83,17 @@ def moved(image_HW3: np.ndarray, map_2HW: list[np.ndarray], corner_xy: tuple[flo
 
 
 def _place(
-    cells: np.ndarray, low_2: np.ndarray, step: float, size_hw: tuple[int, int]
+    cells: np.ndarray, low_2: np.ndarray, size_2: np.ndarray, size_hw: tuple[int, int]
 ) -> tuple[int, int, tuple[int, int]] | None:
-    """Top, left and (width, height) of these cells in the frame, all even."""
+    """Top, left and (width, height) of these cells in the frame, all even, within the grid (low_2 and size_2, px)."""
     sides = []
-    for axis, low, size in ((1, low_2[1], size_hw[0]), (0, low_2[0], size_hw[1])):
-        at = np.flatnonzero(cells.any(axis=axis))
+    for axis, low, size, most in ((1, int(low_2[1]), int(size_2[1]), size_hw[0]),
+                                  (0, int(low_2[0]), int(size_2[0]), size_hw[1])):  # fmt: skip
+        at, step = np.flatnonzero(cells.any(axis=axis)), size / cells.shape[1 - axis]
         if not len(at):
             return None
-        start = max(0, int(np.floor(low + (at[0] - 1) * step))) // 2 * 2
-        end = min(-(-int(np.ceil(low + (at[-1] + 2) * step)) // 2) * 2, size // 2 * 2)
+        start = max(0, low, (low + int(np.floor((at[0] - 1) * step))) // 2 * 2)
+        end = min(most // 2 * 2, low + size, -(-(low + int(np.ceil((at[-1] + 2) * step))) // 2) * 2)
         if end - start < LEAST_PX:
             return None
         sides.append((start, end - start))

@@ -12,6 +12,7 @@ TOMBSTONES = Path("tombstones")
 SHARDS = Path("data/shards")
 INDEX = Path("data/index.parquet")
 EXPERT = Path("models/expert.safetensors")
+MOTION = Path("models/motion.safetensors")
 GENERATOR = Path("models/generator.safetensors")
 DISCRIMINATORS = Path("models/discriminators.safetensors")
 REPORTS = Path("reports")
@@ -31,6 +32,8 @@ STRIPS = REPORTS / "strips"
 REPORT = REPORTS / "report.html"
 LISTEN = REPORTS / "listen.html"
 DUBBED = Path("out/demo.mp4")
+DUBBED_LIPGAN = Path("out/demo-lipgan.mp4")
+DUBBED_BOTH = Path("out/demo-both.mp4")
 DEMO_FACE = Path("out/demo-face.mp4")
 
 

@@ -43,7 +43,8 @@ def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folde
 
 def in_video(face: Path, p: FaceParams, points: Points, threshold: float = 0.0) -> Seen:
     info = decode.probe(face)
-    total = max(1, round(info.duration_s * (info.fps or timing.FPS)))
+    length_s = info.duration_s or decode.counted_length_s(face)
+    total = max(1, round(length_s * (info.fps or timing.FPS)))
     with contextlib.closing(native_rate.pictures(face)) as pictures:
         return look.look(counted(ahead(pictures, 4), total, "finding faces"), p, points, threshold)
 

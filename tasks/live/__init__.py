@@ -1,1 +1,1 @@
-"""A picture that speaks in real time: frames are generated as the audio comes in."""
+"""A picture or video that speaks in real time: frames are generated as the audio comes in."""

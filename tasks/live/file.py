@@ -11,13 +11,13 @@ from typing import BinaryIO
 import numpy as np
 
 from model import timing
-from tasks.core import paths
+from tasks.core import names
 from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing, demand_file
 from tasks.core.progress import say
-from tasks.features.mesh_points import MeshPoints
-from tasks.inference import auto_backend, lip_sync
-from tasks.live.stream import CHUNK, LOOK_AHEAD_S, LiveStream, Portrait, StreamFrame, chunks
+from tasks.dubbing.options import DEFAULTS, Options
+from tasks.live import speakers
+from tasks.live.stream import CHUNK, LOOK_AHEAD_S, LiveStream, Speaker, StreamFrame, chunks
 from tasks.media import containers, decode, stream_writer
 from tasks.provenance import c2pa_mark
 
@@ -52,49 +52,46 @@ class Tally:
 
 
 def run(
-    face: str, audio: str, out: str, checkpoint: str = str(paths.GENERATOR), paced: bool = False,
-    box: tuple[float, float, float, float] | None = None, backend: str | None = None,
-) -> Tally:  # fmt: skip
-    """paced: read an audio file in real time; standard input always is.  backend: as in tasks.inference.auto_backend
+    face: str, audio: str, out: str, checkpoint: str | None = None, paced: bool = False, options: Options = DEFAULTS
+) -> Tally:
+    """paced: read an audio file in real time; standard input always is.  checkpoint, options: as in speakers.opened
 
     Errors: UserError for input that cannot be read or has no face, and for an output that cannot be written
     """
     if out != PIPE and Path(out).suffix.lower() != ".mp4":
         raise UserError(f"--out must end in .mp4, or be - for Matroska on standard output, got {out}")
-    for path in (face, *([audio] if audio != PIPE else [])):
-        demand_file(path)
-    sync = auto_backend.lip_sync(Path(checkpoint), backend)
-    p = lip_sync.face_params(sync.about, Path(checkpoint))
-    with containers.readable(face):
-        picture_HW3 = decode.read_image(Path(face))
-    portrait = Portrait(picture_HW3, sync, p, MeshPoints(), None if box is None else np.array(box, np.float64))
+    if out != PIPE:
+        names.demand_allowed(Path(out), "--out")
+    for path in (face, *([audio] if audio != PIPE else []), *options.library):
+        demand_file(Path(path))
     sources = {"face": Path(face)} | ({"sound": Path(audio)} if audio != PIPE else {})
-    came_from = c2pa_mark.about(Path(checkpoint), sync.about, sources)
     in_real_time = paced or audio == PIPE
-    if out == PIPE:
-        tally = stream(portrait, audio, sys.stdout.buffer, "matroska", in_real_time, c2pa_mark.tags(came_from))
-    else:
-        with all_or_nothing(Path(out)) as partial:
-            with partial.open("w+b") as file:
-                tally = stream(portrait, audio, file, "mp4", in_real_time, c2pa_mark.tags(came_from))
-            c2pa_mark.mark(partial, came_from, sources)
+    with speakers.opened(Path(face), checkpoint, options) as (speaker, network):
+        came_from = c2pa_mark.about(network.checkpoint, network.about, sources)
+        if out == PIPE:
+            tally = stream(speaker, audio, sys.stdout.buffer, "matroska", in_real_time, c2pa_mark.tags(came_from))
+        else:
+            with all_or_nothing(Path(out)) as partial:
+                with partial.open("w+b") as file:
+                    tally = stream(speaker, audio, file, "mp4", in_real_time, c2pa_mark.tags(came_from))
+                c2pa_mark.mark(partial, came_from, sources)
     say(f"live: {out}: {tally.line(in_real_time)}")
     return tally
 
 
 def stream(
-    portrait: Portrait, audio: str, out: BinaryIO, kind: str, in_real_time: bool, tags: Mapping[str, str]
+    speaker: Speaker, audio: str, out: BinaryIO, kind: str, in_real_time: bool, tags: Mapping[str, str]
 ) -> Tally:
     clock = Clock()
-    live, tally = LiveStream(portrait, clock if in_real_time else None), Tally()
+    live, tally = LiveStream(speaker, clock if in_real_time else None), Tally()
     sound = np.zeros(0, np.float32)  # received, not yet written
-    with stream_writer.Writer(out, kind, portrait.picture_HW3.shape[:2], tags) as writer:  # type: ignore[arg-type]
+    with stream_writer.Writer(out, kind, speaker.size_hw, tags) as writer:
         for chunk in sound_of(audio, clock, in_real_time):
             sound = np.concatenate([sound, chunk])
             for frame in live.push(chunk):
                 tally.add(frame, clock())
                 sound = write(writer, frame, sound)
-        if not live.windows.num_samples:
+        if not live.listener.num_samples:
             raise UserError(f"{audio}: the audio is empty")
         for frame in live.end():
             tally.add(frame, clock())
@@ -131,6 +128,8 @@ def sound_of(audio: str, clock: Clock, in_real_time: bool) -> Iterator[np.ndarra
         return
     waiting, num = threading.Event(), 0
     with containers.readable(audio, "no sound can be read"):
+        if tracks := decode.sounds_left_out(Path(audio)):
+            say(f"live: {audio}: {tracks}")
         for chunk in chunks(decode.mono(Path(audio))):
             clock.start()
             num += len(chunk)

@@ -1,16 +1,17 @@
-"""A live stream: audio in as it comes, frames out at 25 a second, from one picture.
+"""A live stream: audio in as it comes, frames out at 25 a second, from one face.
 
     python -m flows live --face portrait.png --audio speech.wav --out out/live.mp4
 
-A frame needs 175 ms of audio on either side of its middle; with the analysis window of the last column, that is audio
-up to LOOK_AHEAD_S after the frame's own start. A chunk and the computing come on top, so frames are shown, and the
-audio is played, DELAY_S later. A frame that cannot be generated before the next one is due is skipped, and the one
-before it is shown longer. Audio is never dropped or repeated.
+With LipGAN a frame needs 175 ms of audio on either side of its middle; with the analysis window of the last column,
+that is audio up to LOOK_AHEAD_S after the frame's own start. The mesh generator gets as much. A chunk and the computing
+come on top, so frames are shown, and the audio is played, DELAY_S later. A frame that cannot be generated before the
+next one is due is skipped, and the one before it is shown longer. Audio is never dropped or repeated.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 
@@ -22,7 +23,6 @@ from tasks.core.errors import UserError
 from tasks.dubbing import look, speaker
 from tasks.dubbing.blend import FaceBlender, as_array
 from tasks.features import audio
-from tasks.features.mesh_points import MeshPoints
 from tasks.inference.lip_sync import LipSync
 
 LAST_COLUMN = timing.first_column(0) + timing.WINDOW - 1  # of frame 0's window: 19
@@ -33,6 +33,31 @@ CHUNK = 2 * timing.HOP  # samples, 20 ms: one packet of WebRTC
 WORK_S = 0.04  # reserved for generating a frame
 DELAY_S = LOOK_AHEAD_S + CHUNK / timing.SAMPLE_RATE_HZ + WORK_S
 PER_FRAME = timing.COLUMNS_PER_FRAME
+
+
+class Listener(Protocol):
+    """The audio features of a stream, a row a frame.  num_samples: received; num_frames: returned"""
+
+    num_samples: int
+    num_frames: int
+
+    def push(self, sound: np.ndarray) -> np.ndarray:
+        """The features that are complete now.  Shape: (n,) float32, 16 kHz, any n -> (T, ...), T >= 0"""
+
+    def end(self) -> np.ndarray:
+        """Those of the last frames."""
+
+
+class Speaker(Protocol):
+    """A face that speaks.  size_hw: of its frames"""
+
+    size_hw: tuple[int, int]
+
+    def listener(self) -> Listener:
+        """Features of a new stream."""
+
+    def frame(self, number: int, features: np.ndarray) -> np.ndarray:
+        """Frame `number` of the stream.  Shape: features of one frame -> (H, W, 3) uint8"""
 
 
 class WindowStream:
@@ -100,7 +125,7 @@ class Portrait:
     """
 
     def __init__(
-        self, picture_HW3: np.ndarray, sync: LipSync, p: FaceParams, predictor: MeshPoints,
+        self, picture_HW3: np.ndarray, sync: LipSync, p: FaceParams, predictor: look.Points,
         box_4: np.ndarray | None = None,
     ) -> None:  # fmt: skip
         seen = look.picture_face(picture_HW3, p, predictor, box_4)
@@ -108,9 +133,14 @@ class Portrait:
             raise UserError("no face found in the picture; it must be frontal and upright, or given by --box")
         face = seen.faces[int(speaker.choose(seen, None, None).who_T[0])]
         self.picture_HW3, self.blender = picture_HW3, FaceBlender(sync, face)
+        self.size_hw: tuple[int, int] = picture_HW3.shape[:2]  # type: ignore[assignment]
         [self.target] = self.blender.targets([picture_HW3], np.zeros(1, int))
 
-    def frame(self, window_FW: np.ndarray) -> np.ndarray:
+    def listener(self) -> WindowStream:
+        WindowStream().push(np.zeros(LOOK_AHEAD_SAMPLES, np.float32))  # loads librosa, which takes seconds
+        return WindowStream()
+
+    def frame(self, number: int, window_FW: np.ndarray) -> np.ndarray:
         """Shape: (12, 35) -> (H, W, 3) uint8"""
         [made_SS3] = self.blender.generate([self.target], window_FW[None])
         return as_array(self.blender.blend(self.picture_HW3, self.target, self.target.recoloured(made_SS3)))
@@ -129,34 +159,43 @@ class StreamFrame:
 class LiveStream:
     """clock_s: seconds since the first sample was spoken; None: not in real time, no frame is skipped"""
 
-    def __init__(self, portrait: Portrait, clock_s: Callable[[], float] | None = None) -> None:
-        self.portrait, self.clock_s = portrait, clock_s
-        self.windows = WindowStream()
+    def __init__(self, speaker: Speaker, clock_s: Callable[[], float] | None = None) -> None:
+        self.speaker, self.clock_s = speaker, clock_s
+        self.listener = speaker.listener()
         self.last_HW3: np.ndarray | None = None
-        WindowStream().push(np.zeros(LOOK_AHEAD_SAMPLES, np.float32))  # loads librosa, which takes seconds
+        speaker.frame(0, self._warm())  # the first call is the slowest
 
     def push(self, sound: np.ndarray) -> Iterator[StreamFrame]:
         """The frames that this audio completes.  Shape: (n,) float32, 16 kHz, any n"""
-        first = self.windows.num_frames
-        return self._frames(first, self.windows.push(sound))
+        first, started_s = self.listener.num_frames, perf_counter()
+        features = self.listener.push(sound)
+        return self._frames(first, features, perf_counter() - started_s)
 
     def end(self) -> Iterator[StreamFrame]:
         """The frames of the remaining audio."""
-        first = self.windows.num_frames
-        return self._frames(first, self.windows.end())
+        first, started_s = self.listener.num_frames, perf_counter()
+        features = self.listener.end()
+        return self._frames(first, features, perf_counter() - started_s)
+
+    def _warm(self) -> np.ndarray:
+        """Features of a frame of silence, by a listener of its own."""
+        features: np.ndarray = self.speaker.listener().push(np.zeros(LOOK_AHEAD_SAMPLES, np.float32))[0]
+        return features
 
     def is_late(self, number: int) -> bool:
         """Whether the next frame is due already."""
         return self.clock_s is not None and self.clock_s() > (number + 1) / timing.FPS + DELAY_S
 
-    def _frames(self, first: int, windows_TFW: np.ndarray) -> Iterator[StreamFrame]:
-        for number, window_FW in enumerate(windows_TFW, first):
+    def _frames(self, first: int, features_T: np.ndarray, listened_s: float) -> Iterator[StreamFrame]:
+        """listened_s: computing time of the features, counted with the first frame"""
+        for number, features in enumerate(features_T, first):
             if self.last_HW3 is not None and self.is_late(number):
                 yield StreamFrame(number, self.last_HW3, True, 0.0)
                 continue
             started_s = perf_counter()
-            self.last_HW3 = self.portrait.frame(window_FW)
-            yield StreamFrame(number, self.last_HW3, False, perf_counter() - started_s)
+            self.last_HW3 = self.speaker.frame(number, features)
+            yield StreamFrame(number, self.last_HW3, False, perf_counter() - started_s + listened_s)
+            listened_s = 0.0
 
 
 def chunks(blocks: Iterable[np.ndarray], num: int = CHUNK) -> Iterator[np.ndarray]:

@@ -68,10 +68,10 @@ def _stretch(aspect: Fraction) -> Fraction:
 
 
 class Picture:
-    """One frame of a video, as decoded."""
+    """One frame of a video, as decoded.  own: no decoder holds its planes, too"""
 
-    def __init__(self, frame: av.VideoFrame, geometry: Geometry) -> None:
-        self._frame, self.geometry = frame, geometry
+    def __init__(self, frame: av.VideoFrame, geometry: Geometry, own: bool = False) -> None:
+        self._frame, self.geometry, self._own = frame, geometry, own
         self.shape = (*geometry.shown_wh[::-1], 3)
         self._shown_HW3: np.ndarray | None = None  # kept where pixels had to be made square: no part can be made alone
 
@@ -148,8 +148,8 @@ class Picture:
         )
 
     def frame(self) -> av.VideoFrame:
-        """A copy of its planes, to be encoded."""
-        return _cut(self._frame, 0, self._frame.height, 0, self._frame.width)
+        """Its planes, to be encoded; a copy where a decoder holds them, too."""
+        return self._frame if self._own else _cut(self._frame, 0, self._frame.height, 0, self._frame.width)
 
     def patched(self, left: int, top: int, patch_HW3: np.ndarray, changed_HW: np.ndarray) -> "Picture":
         """This picture with some pixels replaced; if it `is_coded`, all other pixels keep their exact values.
@@ -158,16 +158,17 @@ class Picture:
         """
         if not self._has_square_pixels():
             left, top, patch_HW3, changed_HW = self._squeezed(left, top, patch_HW3, changed_HW)
-        whole = self.frame()
+        whole = _cut(self._frame, 0, self._frame.height, 0, self._frame.width)
         height, width = changed_HW.shape
         assert left % 2 == top % 2 == height % 2 == width % 2 == 0, (left, top, height, width)
-        anywhere_HW = changed_HW.reshape(height // 2, 2, width // 2, 2).any(axis=(1, 3))
+        of_two_rows = changed_HW[::2] | changed_HW[1::2]
+        anywhere_HW = of_two_rows[:, ::2] | of_two_rows[:, 1::2]
         planes = zip(coded(patch_HW3, whole.height).planes, whole.planes, (1, 2, 2), strict=True)
         for source, target, step in planes:
             low_y, low_x, num_y, num_x = top // step, left // step, height // step, width // step
             place = _rows(target)[low_y : low_y + num_y, low_x : low_x + num_x]
             np.copyto(place, _rows(source)[:num_y, :num_x], where=changed_HW if step == 1 else anywhere_HW)
-        return Picture(whole, self.geometry)
+        return Picture(whole, self.geometry, own=True)
 
     def _squeezed(
         self, left: int, top: int, patch_HW3: np.ndarray, changed_HW: np.ndarray

@@ -95,8 +95,8 @@ def leave_out(
 
 
 def _blank(clip: dict[str, Any], row: Withdrawal) -> dict[str, Any]:
-    blank = {"text": "", "source": "", "status": "refused", "reason": "withdrawn", "detail": f"withdrawn {row.date}"}
-    return clip | blank
+    why = {"status": "refused", "reason": "withdrawn", "detail": f"withdrawn {row.date}"}
+    return clip | {"text": "", "words": None, "source": ""} | why
 
 
 def _of_branches() -> str:

@@ -1,16 +1,24 @@
-"""What the page offers: checkpoints, by names that do not reveal their folders, and voices."""
+"""What the page offers: generators, checkpoints, by names that do not reveal their folders, and voices."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tasks.core import json_files, paths
 from tasks.core.errors import UserError
+from tasks.dubbing import networks
+from tasks.dubbing.options import Options
 from tasks.inference import auto_backend, lip_sync
 from tasks.tracking import registry
 from tasks.tracking import runs as tracking
 
 log = logging.getLogger(__name__)
 
+GENERATORS = {
+    "mesh": "the person's own mouth, taken from the video and moved to the sound; needs no training",
+    "lipgan": "a mouth drawn by the network that was trained here, on 96 x 96 pixels",
+}
 VOICES = {
     "en": "English", "en-us": "English, American", "en-us+f3": "English, American, high",
     "en-gb-x-rp+m2": "English, RP", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian",
@@ -33,14 +41,42 @@ def checkpoints() -> dict[str, tuple[str, str]]:
     return offered
 
 
-def backend(name: str | None) -> str | None:
-    """Returns `name`, after running its quality gate for the first checkpoint, so that no visitor waits for that.
+def defaults(generator: str | None, strength: float | None, backend: str | None) -> Options:
+    """The options that jobs begin with. The backend's quality gate runs here, so that no visitor waits for it.
 
-    Errors: UserError for an unknown backend, and for one that fails the gate
+    Errors: UserError for options that contradict each other, an unknown backend, and one that fails the gate
     """
-    if name and (offered := checkpoints()):
-        auto_backend.lip_sync(Path(registry.path_of(next(iter(offered.values()))[0])), name)
-    return name
+    words = {"generator": generator, "strength": strength, "backend": backend}
+    options = networks.settled(Options.from_mapping(words), None)
+    if backend and (offered := checkpoints()):
+        auto_backend.lip_sync(Path(registry.path_of(next(iter(offered.values()))[0])), backend)
+    return options
+
+
+def generators(options: Options) -> dict[str, str]:
+    """Name -> what the page says about it, the one that jobs begin with first. LipGAN needs a checkpoint."""
+    offered = [name for name in GENERATORS if name == "mesh" or checkpoints()]
+    first = networks.settled(options, None).generator
+    return {name: GENERATORS[name] for name in sorted(offered, key=lambda name: name != first)}
+
+
+def generator_of(fields: Mapping[str, Any], options: Options) -> tuple[str, str | None]:
+    """The generator that a job asks for and, for LipGAN, the file or registry address behind the checkpoint's name.
+
+    options  those that jobs begin with
+    Errors:  UserError where there is no such generator or checkpoint
+    """
+    generator = fields.get("generator") or ("lipgan" if fields.get("checkpoint") else options.generator)
+    generator = networks.settled(Options(generator=generator, backend=options.backend), None).generator
+    if generator == "mesh":
+        return "mesh", None
+    offered = checkpoints()
+    if not offered:
+        raise UserError("there is no checkpoint here yet; make one with `dvc repro`")
+    name = fields.get("checkpoint") or next(iter(offered))
+    if name not in offered:
+        raise UserError("there is no such checkpoint here; load the page again")
+    return "lipgan", offered[name][0]
 
 
 def described(path: Path) -> str:

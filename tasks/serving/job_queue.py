@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -18,8 +18,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from tasks.core.errors import UserError
-from tasks.dubbing.options import Options
-from tasks.serving import worker
+from tasks.dubbing.options import DEFAULTS, Options
+from tasks.serving import choices, worker
 from tasks.serving.examiner import Examiner
 from tasks.serving.live_sessions import LiveSessions
 from tasks.serving.messages import Done, DubOrder, Progress
@@ -30,7 +30,8 @@ POLL_S = 0.2  # between two looks at the worker's pipe, the clock and whether th
 PATIENCE_S = 2.0  # for a worker to end by itself
 UNUSED_S = 120.0  # for which an upload without a job, or an output, is kept although the store is full
 OVER = ("done", "refused", "stopped")
-PAGE_OPTIONS = ("voice", "speaker", "length", "label")  # options of dub that the page may set
+PAGE_OPTIONS = ("voice", "speaker", "length", "label", "strength")  # options of dub that the page may set
+MOST_LIBRARY = 4  # further videos of one job
 CRASHED = "the program failed at this job; the traceback is on the terminal where the app was started"
 
 
@@ -65,7 +66,7 @@ class JobQueue:
 
     limits: Limits = field(default_factory=Limits)
     faces: dict[str, Path] = field(default_factory=dict)  # pictures offered for live sessions, by name
-    backend: str | None = None  # of tasks.inference.auto_backend, for jobs and live sessions
+    options: Options = DEFAULTS  # generator, strength and backend of jobs and sessions that choose nothing else
 
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="lipgan-app-"))
@@ -143,7 +144,24 @@ class JobQueue:
             raise UserError(f"the {kind} is no longer here; choose the file again")
         return upload
 
-    def add_job(self, fields: dict[str, Any], checkpoint: str) -> str:
+    def options_of(self, fields: dict[str, Any]) -> tuple[Options, str | None]:
+        """The options that the page's fields name, and the checkpoint.
+
+        library  names of uploads, with spaces between them
+        """
+        generator, checkpoint = choices.generator_of(fields, self.options)
+        uploads = (fields.get("library") or "").split()
+        if len(uploads) > MOST_LIBRARY:
+            raise UserError(f"{len(uploads)} videos to take the mouth from; the limit here is {MOST_LIBRARY}")
+        chosen = {name: fields.get(name) or None for name in PAGE_OPTIONS}
+        of_mesh = {"strength": self.options.strength} if generator == "mesh" else {"backend": self.options.backend}
+        words = of_mesh | {name: value for name, value in chosen.items() if value}
+        library = tuple(str(self.upload(name, "library").path) for name in uploads)
+        options = Options.from_mapping({**words, "generator": generator, "library": library})
+        options.check()
+        return options, checkpoint
+
+    def add_job(self, fields: dict[str, Any]) -> str:
         """A job from the fields that the page sends; returns its name."""
         text = (fields.get("text") or "").strip() or None
         if bool(text) == bool(fields.get("sound")):
@@ -152,8 +170,8 @@ class JobQueue:
             raise UserError(f"the text has {len(text)} letters; the limit here is {self.limits.text_letters}")
         face = self.upload(fields.get("face"), "face")
         sound = None if text else self.upload(fields.get("sound"), "sound").path
-        chosen = {name: fields.get(name) or None for name in PAGE_OPTIONS}
-        options = Options.from_mapping({**chosen, "text": text, "backend": self.backend})
+        options, checkpoint = self.options_of(fields)
+        options = replace(options, text=text)
         out = self.store.folder() / f"{face.path.stem}-dubbed.mp4"
         order = DubOrder(face=face.path, sound=sound, checkpoint=checkpoint, out=out, options=options)
         name, job = secrets.token_urlsafe(12), Job(order, time.monotonic() + self.limits.keep_s)
@@ -246,4 +264,4 @@ class JobQueue:
 
 
 def files_of(order: DubOrder) -> list[Path]:
-    return [path for path in (order.face, order.sound) if path]
+    return [path for path in (order.face, order.sound, *map(Path, order.options.library)) if path]

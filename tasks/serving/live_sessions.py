@@ -14,7 +14,7 @@ from tasks.core.errors import UserError
 from tasks.serving.messages import LiveAnswer, LiveOrder
 from tasks.serving.uploads import Limits, without_folders
 
-START_S = 60.0  # for a session to load the model
+START_S = 120.0  # for a session to load the model and prepare the face
 PATIENCE_S = 2.0  # for it to end by itself
 MISSING = "live in the browser needs aiortc: pip install -e '.[live]'"
 FAILED = "the session failed; the traceback is on the terminal where the app was started"

@@ -12,7 +12,7 @@ class DubOrder:
 
     face: Path
     sound: Path | None
-    checkpoint: str
+    checkpoint: str | None
     out: Path
     options: Options
 
@@ -37,12 +37,11 @@ class Done:
 class LiveOrder:
     """One live session. `offer`: the browser's half of the handshake, SDP."""
 
-    picture: Path
-    checkpoint: str
-    label: str | None
+    face: Path
+    checkpoint: str | None
     offer: str
     most_s: float
-    backend: str | None = None
+    options: Options
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ Queue = Annotated[JobQueue, Depends(queue_of)]
 def get_choices(queue: Queue) -> dict[str, Any]:
     limits = queue.limits
     return {
+        "generators": choices.generators(queue.options),
+        "strength": queue.options.strength,
         "checkpoints": {name: about for name, (_, about) in choices.checkpoints().items()},
         "voices": choices.VOICES,
         "expert": paths.EXPERT.is_file(),
@@ -63,8 +65,7 @@ async def put_file(kind: str, name: str, request: Request, queue: Queue) -> Resp
 @router.post("/jobs")
 async def post_job(request: Request, queue: Queue) -> dict[str, str]:
     fields = await checked.json_fields(request, checked.JOB, "a job")
-    checkpoint = await run_in_threadpool(checkpoint_of, fields)
-    return {"job": await run_in_threadpool(queue.add_job, fields, checkpoint)}
+    return {"job": await run_in_threadpool(queue.add_job, fields)}
 
 
 @router.get("/jobs/{name}")
@@ -107,15 +108,15 @@ def get_live_face(name: str, queue: Queue) -> Response:
 @router.post("/live/sessions")
 async def post_live_session(request: Request, queue: Queue) -> dict[str, str]:
     fields = await checked.json_fields(request, checked.SESSION, "a session")
-    picture = queue.faces.get(fields.get("offered") or "") or queue.upload(fields.get("face"), "face").path
+    face = queue.faces.get(fields.get("offered") or "") or queue.upload(fields.get("face"), "face").path
     if not (offer := fields.get("sdp")):
         raise UserError("a session needs the browser's half of the handshake")
+    options, checkpoint = await run_in_threadpool(queue.options_of, fields)
     if not live_sessions.missing():
         await run_in_threadpool(queue.examiner.check_offer, offer)  # before it takes the live place
     order = messages.LiveOrder(
-        picture=picture, checkpoint=await run_in_threadpool(checkpoint_of, fields),
-        label=fields.get("label") or None, offer=offer, most_s=queue.limits.live_s, backend=queue.backend,
-    )  # fmt: skip
+        face=face, checkpoint=checkpoint, offer=offer, most_s=queue.limits.live_s, options=options
+    )
     name, answer = await run_in_threadpool(queue.live.open, order)
     return {"session": name, "sdp": answer}
 
@@ -125,21 +126,11 @@ def delete_live_session(name: str, queue: Queue) -> dict[str, bool]:
     return {"ended": queue.live.close(name)}
 
 
-def checkpoint_of(fields: dict[str, Any]) -> str:
-    """The file or registry address behind the name that the page shows."""
-    offered = choices.checkpoints()
-    if not offered:
-        raise UserError("there is no checkpoint here yet; make one with `dvc repro`")
-    name = fields.get("checkpoint") or next(iter(offered))
-    if name not in offered:
-        raise UserError("there is no such checkpoint here; load the page again")
-    return offered[name][0]
-
-
 def state_of(queue: JobQueue, job: Job) -> dict[str, Any]:
     return {
         "state": job.state, "what": job.what, "done": job.num_done, "total": job.num_total, "error": job.error,
         "ahead": queue.ahead_of(job) if job.state == "waiting" else 0, "name": job.order.out.name,
+        "generator": job.order.options.generator,
     }  # fmt: skip
 
 

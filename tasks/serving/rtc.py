@@ -1,8 +1,8 @@
-"""The process of one live session: a microphone over WebRTC in, the speaking picture and the delayed audio out.
+"""The process of one live session: a microphone over WebRTC in, the speaking face and the delayed audio out.
 
 It gets one LiveOrder, answers with its half of the handshake, and ends with the connection, with its parent, or at its
 time limit; nothing is stored. No STUN server is contacted: browser and app must be on one machine or in one network.
-The only importer of aiortc, which is optional.
+aiortc is optional; beside this module only tasks/serving/examiner.py imports it.
 """
 
 import asyncio
@@ -12,23 +12,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from multiprocessing.connection import Connection
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import cv2
 import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
-from model.samples import NUM_MFCC
-from model.timing import WINDOW
-from tasks.dubbing import overlay
-from tasks.features.mesh_points import MeshPoints
-from tasks.inference import auto_backend, lip_sync
+from tasks.live import speakers
 from tasks.live.delay import DELAY_S, Delay
-from tasks.live.stream import LOOK_AHEAD_S, LiveStream, Portrait, StreamFrame
-from tasks.media import containers, decode, stream_writer
+from tasks.live.stream import LOOK_AHEAD_S, LiveStream, Speaker, StreamFrame
+from tasks.media import stream_writer
 from tasks.media.encode import colour_matrix
 from tasks.serving.messages import LiveAnswer, LiveOrder
 from tasks.tracking import registry
@@ -41,38 +35,18 @@ REMEMBERED = 250  # frames whose computing time is reported
 
 
 def work(order: LiveOrder, pipe: Connection) -> None:
-    """One session.  Errors: UserError where the picture or the checkpoint cannot be used."""
-    portrait = prepared(order)
-    asyncio.run(session(order, portrait, pipe))
+    """One session.  Errors: UserError where the face or the checkpoint cannot be used."""
+    checkpoint = order.checkpoint and registry.path_of(order.checkpoint)
+    with speakers.opened(order.face, checkpoint, order.options, MAX_PIXELS) as (speaker, _):
+        asyncio.run(session(order, speaker, pipe))
 
 
-def prepared(order: LiveOrder) -> Portrait:
-    checkpoint = Path(registry.path_of(order.checkpoint))
-    sync = auto_backend.lip_sync(checkpoint, order.backend)
-    with containers.readable(order.picture.name):
-        picture_HW3 = fitting(decode.read_image(order.picture))
-    portrait = Portrait(picture_HW3, sync, lip_sync.face_params(sync.about, checkpoint), MeshPoints())
-    if order.label:
-        portrait.picture_HW3 = overlay.labelled(portrait.picture_HW3, order.label)
-    return portrait
-
-
-def fitting(picture_HW3: np.ndarray) -> np.ndarray:
-    """At most the pixels of 720p, and even sides.  Shape: (H, W, 3) -> (H', W', 3)"""
-    height, width = picture_HW3.shape[:2]
-    scale = min(1.0, (MAX_PIXELS / (height * width)) ** 0.5)
-    if scale < 1:
-        picture_HW3 = cv2.resize(picture_HW3, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        height, width = picture_HW3.shape[:2]
-    return np.ascontiguousarray(np.pad(picture_HW3, ((0, height % 2), (0, width % 2), (0, 0)), "edge"))
-
-
-async def session(order: LiveOrder, portrait: Portrait, pipe: Connection) -> None:
+async def session(order: LiveOrder, speaker: Speaker, pipe: Connection) -> None:
     """Until the connection ends, the parent closes the pipe, or the time is over."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     over, connected = asyncio.Event(), asyncio.Event()
     asyncio.get_running_loop().add_reader(pipe.fileno(), over.set)
-    stream = Stream(portrait)
+    stream = Stream(speaker)
     tasks: list[asyncio.Task[None]] = []
 
     def begin(task: asyncio.Task[None]) -> None:
@@ -121,10 +95,9 @@ async def session(order: LiveOrder, portrait: Portrait, pipe: Connection) -> Non
 class Stream:
     """From the incoming audio to the outgoing tracks; the frames are generated in a separate thread."""
 
-    def __init__(self, portrait: Portrait) -> None:
+    def __init__(self, speaker: Speaker) -> None:
         self.delay: Delay[Any] = Delay()
-        self.live = LiveStream(portrait, lambda: self.delay.received_s)
-        portrait.frame(np.zeros((NUM_MFCC, WINDOW), np.float32))  # the first call is the slowest
+        self.live = LiveStream(speaker, lambda: self.delay.received_s)
         self.resampled, self.work_s = stream_writer.MonoResampler(), deque[float](maxlen=REMEMBERED)
         self.incoming: asyncio.Queue[np.ndarray] = asyncio.Queue()
         self.sound_out, self.picture_out = Outgoing("audio"), Outgoing("video")

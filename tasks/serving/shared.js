@@ -26,11 +26,11 @@ function showError(error) {
 
 function dropField(kind, chosen) {
   const drop = $(`${kind}-drop`);
-  $(kind).addEventListener("change", () => chosen($(kind).files[0]));
+  $(kind).addEventListener("change", () => chosen([...$(kind).files]));
   for (const name of ["dragover", "dragleave", "drop"]) drop.addEventListener(name, event => {
     event.preventDefault();
     drop.classList.toggle("over", name === "dragover");
-    if (name === "drop") chosen(event.dataTransfer.files[0]);
+    if (name === "drop") chosen([...event.dataTransfer.files]);
   });
 }
 
@@ -53,11 +53,42 @@ async function upload(kind, file, most) {  // the app's answer; null where the f
   }
 }
 
-function offerCheckpoints(checkpoints) {
-  for (const [name, about] of Object.entries(checkpoints))
-    $("checkpoint").append(element("option", name, { value: name, title: about }));
-  const hint = () => { $("checkpoint-hint").textContent = checkpoints[$("checkpoint").value] || ""; };
-  $("checkpoint").addEventListener("change", hint);
-  hint();
-  if (!Object.keys(checkpoints).length) throw new Error("there is no checkpoint yet; make one with dvc repro");
+// how the mouth is made
+
+const library = [];  // names of uploads
+
+function offerGenerators({ generators, checkpoints, strength, limits }) {
+  const offer = (field, names) => {
+    for (const [name, about] of Object.entries(names))
+      $(field).append(element("option", name, { value: name, title: about }));
+    const hint = () => { $(`${field}-hint`).textContent = names[$(field).value] || ""; };
+    $(field).addEventListener("change", hint);
+    hint();
+  };
+  offer("generator", generators);
+  offer("checkpoint", checkpoints);
+  const shown = () => {
+    for (const name of ["mesh", "lipgan"])
+      document.querySelector(`.of-${name}`).hidden = $("generator").value !== name;
+  };
+  $("generator").addEventListener("change", shown);
+  shown();
+  const moves = () => { $("strength-said").textContent = `${$("strength").value} times the usual`; };
+  $("strength").value = strength;
+  $("strength").addEventListener("input", moves);
+  moves();
+  dropField("library", async files => {
+    library.length = 0;
+    const answers = [];
+    for (const file of files) answers.push(await upload("library", file, limits.upload_mb * 2 ** 20));
+    if (!answers.every(Boolean)) return;
+    library.push(...answers.map(answer => answer.file));
+    if (files.length > 1) $("library-drop").querySelector("b").textContent = `${files.length} videos`;
+  });
+}
+
+function how() {  // what the app is asked for
+  return $("generator").value === "mesh"
+    ? { generator: "mesh", strength: $("strength").value, library: library.join(" ") || null }
+    : { generator: "lipgan", checkpoint: $("checkpoint").value };
 }

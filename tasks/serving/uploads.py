@@ -7,7 +7,7 @@ from pathlib import Path
 from tasks.core.errors import UserError
 from tasks.media import containers, decode
 
-KINDS = {"face": "a video or a picture", "sound": "a sound or a video"}
+KINDS = {"face": "a video or a picture", "sound": "a sound or a video", "library": "a video"}
 MAX_PIXELS = 4096 * 2304  # of a video; photographs are made that small when they are read
 NAME_BYTES = 100  # of a name without its suffix: with what is added to it, it stays a name that a disk takes
 FOLDER = re.compile(r"(?<![\w:/])/(?:[^\s/:'\"]+/)+")  # /a/b/ of /a/b/c.mp4; not the slashes of models:/lipgan@champion
@@ -53,11 +53,11 @@ def check(path: Path, kind: str, limits: Limits) -> float:
         info, duration_s = decode.probe(path), decode.counted_length_s(path)
     except containers.MediaError as error:
         raise UserError(f"{path.name} is not {KINDS[kind]} that can be read here ({error.detail})") from error
-    if kind == "face" and not info.has_video:
+    if kind != "sound" and not info.has_video:
         raise UserError(f"{path.name} has no picture in it; {KINDS[kind]} is wanted")
     if kind == "sound" and not info.has_sound:
         raise UserError(f"{path.name} has no sound in it; {KINDS[kind]} is wanted")
-    if kind == "face" and info.width * info.height > MAX_PIXELS and not decode.is_image(path):
+    if kind != "sound" and info.width * info.height > MAX_PIXELS and not decode.is_image(path):
         raise UserError(f"{path.name} is {info.width} x {info.height}; the limit here is 4096 x 2304 for a video")
     if duration_s > limits.media_s:
         raise UserError(f"{path.name} lasts {duration_s:.0f} s; the limit here is {limits.media_s:g} s")

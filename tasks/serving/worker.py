@@ -36,7 +36,7 @@ def run(order: DubOrder, pipe: Connection) -> str:
     sound = str(order.sound) if order.sound else None
     try:
         with progress.reported(lambda *state: pipe.send(Progress(*state))), contextlib.redirect_stderr(io.StringIO()):
-            checkpoint = registry.path_of(order.checkpoint)
+            checkpoint = order.checkpoint and registry.path_of(order.checkpoint)
             dub.run(str(order.face), sound, str(order.out), checkpoint, options=order.options)
     except UserError as error:
         return without_folders(str(error))

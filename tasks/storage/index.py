@@ -40,6 +40,7 @@ COMMON = [  # columns of both tables
     ("size", pa.int64()),
     ("member_sha256", pa.string()),  # of the clip's bytes in the shard
 ]
+WORD = pa.struct([("word", pa.string()), ("start_s", pa.float64()), ("end_s", pa.float64())])
 CLIPS_SCHEMA = pa.schema(
     [
         *COMMON,
@@ -47,6 +48,7 @@ CLIPS_SCHEMA = pa.schema(
         ("member", pa.string()),  # the video's name in the archive
         ("bytes", pa.int64()),  # of the video
         ("confidence", pa.float64()),  # of the transcript, as given by the corpus
+        ("words", pa.list_(WORD)),  # with their times, as given by the corpus; null if it gives none
     ]
 )
 INDEX_SCHEMA = pa.schema(
@@ -116,6 +118,7 @@ class Row(TypedDict, total=False):
     member: str
     bytes: int
     confidence: float
+    words: list[dict[str, Any]]
     case: str
     num_frames: int
     duration_s: float

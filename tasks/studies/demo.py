@@ -1,18 +1,23 @@
-"""The end of `make demo`: a clip of an unseen speaker dubbed with new words, and a list of all results.
+"""The end of `make demo`: a clip of an unseen speaker dubbed with new words by both generators, and a list of results.
 
-reads   data/index.parquet, data/clips.parquet, data/raw/*.tar, models/, reports/metrics.json
-writes  out/demo-face.mp4, out/demo-speech.wav, out/demo.mp4
+reads   data/index.parquet, data/clips.parquet, data/raw/*.tar, models/, released/, reports/metrics.json
+writes  out/demo-face.mp4, out/demo-speech.wav, out/demo.mp4 (mesh), out/demo-lipgan.mp4, out/demo-both.mp4
 """
 
 import json
 import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
 
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.progress import say
-from tasks.dubbing import dub
+from tasks.dubbing import dub, overlay
+from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
-from tasks.media import espeak
+from tasks.media import decode, encode, espeak
 from tasks.preprocess import pieces
 from tasks.storage import index, shards
 from tasks.tracking import runs as tracking
@@ -23,7 +28,7 @@ SQLITE = "sqlite:///"
 
 
 def run() -> None:
-    """Dub the first test clip, of a speaker that the training never saw."""
+    """Dub the first test clip, of a speaker that no training saw."""
     folder = paths.DUBBED.parent
     folder.mkdir(exist_ok=True)
     face, sound = paths.DEMO_FACE, folder / "demo-speech.wav"
@@ -32,24 +37,36 @@ def run() -> None:
         raise UserError(f"{paths.INDEX}: no test clip to dub")
     face.write_bytes(raw_video(tested[0]["clip"]))
     write_wav(sound, espeak.say(WORDS, VOICE).sound)
-    dub.run(str(face), str(sound), str(paths.DUBBED))
+    dub.run(str(face), str(sound), str(paths.DUBBED_LIPGAN), options=Options(generator="lipgan"))
+    dub.run(str(face), str(sound), str(paths.DUBBED), options=Options(generator="mesh"))
+    side_by_side({"mesh": paths.DUBBED, "LipGAN": paths.DUBBED_LIPGAN}, paths.DUBBED_BOTH)
     panel = json.loads(paths.METRICS.read_text())
-    right, wrong = panel["right_audio"], panel["wrong_audio"]
+    right, wrong, by_mesh = (panel[row] for row in ("right_audio", "wrong_audio", "mesh_right_audio"))
     store = tracking.store()
     location = os.path.relpath(store.removeprefix(SQLITE)) if store.startswith(SQLITE) else store
     say(
         f"""
-Done. On {panel["about"]["clips"]} clips of {panel["about"]["people"]} the mouth follows the right sound with \
+Done. On {panel["about"]["clips"]} clips of {panel["about"]["people"]} LipGAN's mouth follows the right sound with \
 correlation {right["aperture_corr"]:.2f}
-and another sound with {wrong["aperture_corr"]:.2f}; best lag {right["aperture_lag_frames"]:+.0f} frames.
+and another sound with {wrong["aperture_corr"]:.2f}; best lag {right["aperture_lag_frames"]:+.0f} frames. The mesh \
+generator follows it with {by_mesh["aperture_corr"]:.2f}.
 
   report        {paths.REPORT!s:<22}open it in a browser
-  dubbed video  {paths.DUBBED!s:<22}any player; the face it was made from: {face}
+  dubbed video  {paths.DUBBED!s:<22}by mesh; any player; the face it was made from: {face}
+                {paths.DUBBED_LIPGAN!s:<22}by LipGAN, as trained above
+                {paths.DUBBED_BOTH!s:<22}both, side by side
   experiments   {location:<22}make mlflow, then open http://localhost:5000
   every clip    {paths.INDEX!s:<22}kept or refused, and why
 
 Change a number in params.yaml and run `dvc repro`: only what depends on it runs again."""
     )
+
+
+def side_by_side(dubs: Mapping[str, Path], out: Path) -> None:
+    """Dubs of one video with one sound, each with its name written into it, as one video."""
+    streams = [(overlay.labelled(frame, name) for frame in decode.frames(path)) for name, path in dubs.items()]
+    pictures = (np.concatenate(row, axis=1) for row in zip(*streams, strict=True))
+    encode.encode_video(out, pictures, decode.decode_sound(next(iter(dubs.values()))), tags={"comment": dub.MADE_BY})
 
 
 def raw_video(clip: str) -> bytes:

@@ -29,6 +29,7 @@ from tasks.tracking import registry
 from tasks.withdrawal import copies
 from tasks.withdrawal.copies import Copy
 
+BLANK = {"text": "", "words": None, "source": ""}
 COLUMNS = ["clip", "video", "split", "status", "source_sha256"]
 UNLEARN = (
     "Weights cannot unlearn: a checkpoint trained on this video keeps what it learned from it. Such checkpoints are "
@@ -135,8 +136,8 @@ def _report(video: str, left: list[Copy], sources: list[Path], p: Params) -> Non
     say(f"withdraw: {video}: {total or 'no copy is left'}")
     if sources:
         say(f"withdraw: {video}: the original stays: {', '.join(map(str, sources))}; --originals deletes it too")
-    if p.corpus.name == "lrs2":
-        say(f"withdraw: {video}: the LRS2 archive in {p.corpus.lrs2.folder} is not changed; delete it whole")
+    if archives := {"lrs2": p.corpus.lrs2.folder, "grid": p.corpus.grid.folder}.get(p.corpus.name):
+        say(f"withdraw: {video}: the archives of {p.corpus.name} in {archives} are not changed; delete what shows them")
 
 
 def _delete(video: str, row: withdrawals.Withdrawal, found: list[Copy], places: list[DvcStore]) -> None:
@@ -180,8 +181,8 @@ def _redact(copy: Copy) -> None:
             return
         file.seek(0)
         table = pq.read_table(file)
-    rows = [row | ({"text": "", "source": ""} if row["video"] in withdrawn else {}) for row in table.to_pylist()]
-    index.write(withdrawals.redacted(copy.md5), rows, table.schema)
+    rows = [row | (BLANK if row["video"] in withdrawn else {}) for row in table.to_pylist()]
+    index.write(withdrawals.redacted(copy.md5), rows, table.schema)  # which takes of a row what it has columns for
 
 
 def _columns(path: Path) -> list[dict[str, Any]]:

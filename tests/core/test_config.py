@@ -26,7 +26,7 @@ def test_the_file_of_the_repository_is_valid():
         ("train.num_steps", True, "train.num_steps must be int, got True"),
         ("faces.size", 100, "faces.size must be a multiple of 96, got 100"),
         ("faces.smooth_frames", 4, "faces.smooth_frames must be odd, got 4"),
-        ("corpus.name", "lrs3", "corpus.name must be one of synthetic, folder, lrs2, got 'lrs3'"),
+        ("corpus.name", "lrs3", "corpus.name must be one of synthetic, folder, lrs2, grid, got 'lrs3'"),
         ("corpus.num_shards", {"train": 1}, "corpus.num_shards.hard is missing"),
         ("evaluate.splits", ["hard"], "evaluate.splits must begin with test"),
         ("train.augment.snr_db", [20.0, 0.0], "augment.snr_db must be [lowest, highest], got [20.0, 0.0]"),

@@ -18,6 +18,7 @@ from tasks.media import decode
 from tasks.preprocess import stage as preprocess
 from tasks.storage import index, shards
 
+CASES = ROOT.parent / "shared/cases"
 P = config.load(ROOT / "params.yaml")
 NUM_FRAMES = 14
 
@@ -133,6 +134,11 @@ def test_a_video_of_any_orientation_that_says_so_is_kept(talking, orientation, t
     frames, sound, tools = talking
     path = film(tmp_path / "a.mov", frames, orientation, sound=sound[: len(frames) * 640])
     assert outcome(path.read_bytes(), tools, "mov") == "kept"
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="../shared/cases is not at hand")
+def test_the_case_in_hlg_is_refused_by_its_name(talking):
+    assert outcome((CASES / "video-hlg-10bit.mov").read_bytes(), talking[2], "mov") == "hdr"
 
 
 def test_a_face_in_wide_pixels_is_cut_as_wide_as_it_is_high(talking):

@@ -123,6 +123,7 @@ def test_a_case_shows_one_upright_face(trained, name, shown_hw, orientation):
     left, top, right, bottom = face.boxes_N4[0]
     assert left < mouth[0] < right and top < eyes[1] < mouth[1] - 0.2 * (bottom - top)
     if name == "video-anamorphic-pal-16x9.mp4":
+        assert seen.how == "with a lower threshold"  # its face is flatter than any that dlib knows
         made, _ = dubbed(name, length="video")
         geometry = decode.geometry(Path("out/a.mp4"))
         assert (geometry.stored_wh, geometry.aspect) == ((720, 576), Fraction(64, 45)) and len(made) == 25

@@ -29,7 +29,7 @@ def clip(tiny):
 def scans(monkeypatch):
     """Sizes of the pictures that the detector searched."""
     sizes, scan = [], face_track.scan
-    monkeypatch.setattr(face_track, "scan", lambda grey, upsample: (sizes.append(grey.shape), scan(grey, upsample))[1])
+    monkeypatch.setattr(face_track, "scan", lambda grey, *how: (sizes.append(grey.shape), scan(grey, *how))[1])
     return sizes
 
 

@@ -79,7 +79,7 @@ def test_a_live_stream_gives_the_frames_of_dubbing_the_picture(portrait):
     made = np.stack([one.picture_HW3 for one in frames])
     assert np.abs(made.astype(int) - dubbed[:, :height, :width]).max() <= 2  # batches round differently
     quiet_FW = np.zeros((samples.NUM_MFCC, timing.WINDOW), np.float32)
-    assert (portrait.frame(quiet_FW) != portrait.frame(quiet_FW + 300)).any()  # the audio has an effect
+    assert (portrait.frame(0, quiet_FW) != portrait.frame(0, quiet_FW + 300)).any()  # the audio has an effect
 
 
 def test_late_frames_are_skipped_and_every_number_comes_once(portrait):
@@ -109,8 +109,9 @@ def test_the_file_of_a_stream_contains_all_audio_in_place_and_is_marked(portrait
         ({"face": "none.png"}, "none.png: no such file"),
         ({"audio": "face.png"}, "face.png: no sound can be read"),
         ({"face": "grey.png"}, "no face found in the picture"),
+        ({"options": Options(strength=0.5)}, "--strength is of --generator mesh"),
         ({"out": "a.avi"}, "--out must end in .mp4"),
-        ({"backend": "abacus"}, "--backend must be one of auto, torch"),
+        ({"options": Options(backend="abacus")}, "--backend must be one of auto, torch"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(portrait, change, message):

@@ -45,3 +45,10 @@ def test_old_audio_is_dropped():
         stream.push(a_voice(1.0))
     assert len(stream._sound) <= KEPT_S * 16_000
     assert len(stream.push(a_voice(1.0))) == 25
+
+
+def test_the_mel_power_that_is_kept_is_that_of_the_whole_audio():
+    sound, stream = a_voice(3.0), MotionStream(MOTION)
+    for at in range(0, len(sound), 320):
+        stream.push(sound[at : at + 320])
+    assert np.allclose(stream._power(), motion.listen(sound, P), rtol=1e-4, atol=1e-7)

@@ -69,3 +69,13 @@ def test_a_library_of_one_mouth_gives_that_mouth():
 
 def test_no_output_frames_give_an_empty_choice():
     assert not len(mouth_choice.choose(np.ones((4, 2), np.float32), np.zeros((0, 2), np.float32), chain(4)))
+
+
+def test_without_knowing_the_next_frame_a_video_is_continued_and_left_only_for_a_better_mouth():
+    have = np.zeros((60, 2), np.float32)
+    have[30:] = 3.0
+    follower = mouth_choice.Follower(have, chain(60))
+    near, far = np.zeros(2, np.float32), np.full(2, 3.0, np.float32)
+    first = [follower.step(near) for _ in range(5)]
+    assert np.diff(first).tolist() == [1] * 4
+    assert follower.step(far) >= 30

@@ -20,6 +20,7 @@ from conftest import inside
 from tasks.core import config, paths
 from tasks.core.errors import UserError
 from tasks.core.files import md5_file, sha256_file
+from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
 from tasks.expert import stage as expert
 from tasks.media import decode
@@ -252,7 +253,7 @@ def test_a_text_is_spoken_by_the_champion_whose_bytes_come_from_dvcs_cache(commi
 
 
 def test_jobs_and_sessions_use_the_backend_of_the_app(folder):
-    with inside(folder), JobQueue(backend="abacus") as queue, served(queue) as address:
+    with inside(folder), JobQueue(options=Options(backend="abacus")) as queue, served(queue) as address:
         with httpx.Client(base_url=address, timeout=60) as app:
             face = upload(app, folder, "face", "face.mp4").json()["file"]
             sound = upload(app, folder, "sound", "speech.wav").json()["file"]
@@ -262,7 +263,7 @@ def test_jobs_and_sessions_use_the_backend_of_the_app(folder):
             live = app.post("/live/sessions", json={"face": face, "sdp": offer()}).json()
             assert "--backend must be one of auto, torch" in live["error"]
         with pytest.raises(UserError, match="--backend must be one of auto, torch"):
-            choices.backend("abacus")
+            choices.defaults(None, None, "abacus")
 
 
 @pytest.fixture(scope="module")
