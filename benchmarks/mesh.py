@@ -11,7 +11,6 @@ opening_r, amplitude   correlation and relative standard deviation of the openin
 crops_r                the same correlation, read from 96 x 96 crops, as the evaluation reads faces
 near                   share of SAMPLED frames whose lip centre is within 0.05 eye distances of the reference's
 held                   share of the frames in which the mesh holds the face
-occluded               share of the frames in which `dub` takes the mouth as covered
 """
 
 import argparse

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows import engine
+from tasks.core import names
 from tasks.core.progress import bar
 from tasks.dubbing import batch
 from tasks.dubbing.batch import BatchJob
 
 
-@engine.stage_flow("batch")
 def run(path: Path, allow_commands: bool = False) -> int:
     """Make every output of the list that is missing or out of date; returns how many jobs were refused.
 
@@ -17,6 +17,15 @@ def run(path: Path, allow_commands: bool = False) -> int:
 
     A refused job does not stop the others; an interrupted job resumes.
     """
+
+    def made(jobs: str) -> int:  # Prefect sends the parameter as JSON, which not every file name can be
+        return make(path, allow_commands)
+
+    return engine.stage_flow("batch")(made)(names.valid(str(path)))
+
+
+def make(path: Path, allow_commands: bool) -> int:
+    """`run` inside its flow."""
     jobs = batch.read(path)
     if not allow_commands:
         batch.demand_no_commands(path, jobs)

@@ -111,13 +111,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")  # the server of a flow reads only this one
     servers.keep_loopback_direct()
     try:
         return args.run(args) or 0
     except UserError as error:
+        from tasks.core.names import one_line
         from tasks.core.progress import say
 
-        say(f"error: {error}")
+        say(f"error: {one_line(str(error))}")
         return error.exit_status
     except OSError as error:
         from tasks.core.progress import say

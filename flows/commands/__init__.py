@@ -13,6 +13,8 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
+from tasks.core import names
+
 WIDTH = 79  # of a description
 BACKEND = (
     "what runs the generator: torch, openvino, openvino-bf16, openvino-int8, onnx, onnx-int8 (extra fast), or auto: "
@@ -69,4 +71,4 @@ def command(
 
 def show(text: str) -> None:
     """A result, for a person or a pipe."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(names.valid(text) + "\n")

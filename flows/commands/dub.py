@@ -34,7 +34,9 @@ def add_words(group: Any) -> None:
         "--span", action="append", default=[], metavar="[HH:MM:]SS=SOUND",
         help="a sound file and when it begins; may be repeated; the rest of the video keeps its picture and sound",
     )  # fmt: skip
-    group.add_argument("--text", help="text, spoken by espeak-ng or --tts")
+    group.add_argument(
+        "--text", help="text, spoken by espeak-ng or --tts; @FILE: the text in a file; -: from standard input"
+    )
     group.add_argument("--tts", help="command that speaks the text: 'program --say {text} --to {out}' writes a wav")
     group.add_argument("--voice", help="voice of espeak-ng, for example en-us+f3")
     group.add_argument(
@@ -83,15 +85,16 @@ def run(args: argparse.Namespace) -> None:
     from flows import preflight
 
     preflight.dub(Path(args.out), [args.face, args.audio], signs=not args.lossless)
-    from tasks.dubbing import batch, dub
+    from tasks.dubbing import dub, spans, tts
     from tasks.dubbing.options import Options
     from tasks.tracking import registry
 
     words = {name: value for name, value in vars(args).items() if name in Options.__slots__}
+    words["text"] = None if args.text is None else tts.text_of(args.text)
     words["library"] = tuple(args.library or ())
     options = Options.from_mapping(words)
     checkpoint = args.checkpoint and registry.path_of(args.checkpoint)
     try:
-        dub.run(args.face, args.audio, args.out, checkpoint, [batch.span(text) for text in args.span], options)
+        dub.run(args.face, args.audio, args.out, checkpoint, [spans.one(text) for text in args.span], options)
     except KeyboardInterrupt:
         raise Stopped(f"dub: {args.out}: stopped by Ctrl-C; the same command resumes it") from None

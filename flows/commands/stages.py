@@ -12,6 +12,7 @@ STAGES = {
     "acquire": "corpus -> data/raw, data/clips.parquet",
     "preprocess": "data/raw -> data/shards, data/index.parquet",
     "expert": "data/shards -> models/expert.safetensors",
+    "motion": "data/shards -> models/motion.safetensors",
     "train": "data/shards -> models/generator.safetensors",
     "evaluate": "models -> reports/",
 }
@@ -51,5 +52,5 @@ def run(args: argparse.Namespace) -> None:
     from flows import preflight
 
     folder = Path(p.corpus.folder) if p.corpus.name == "folder" else None
-    preflight.pipeline(folder) if args.command == "demo" else preflight.stage(args.command, folder)
+    preflight.pipeline(folder) if args.command == "demo" else preflight.stage(args.command, folder, p.acquire.raw)
     importlib.import_module(f"flows.{args.command}").run(p)

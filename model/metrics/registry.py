@@ -13,7 +13,7 @@ import numpy as np
 
 from model.metrics.picture import RATIO_CAP
 
-PANEL_VERSION = 4  # raise it when a condition or metric changes its meaning: figures before and after do not compare
+PANEL_VERSION = 5  # raise it when a condition or metric changes its meaning: figures before and after do not compare
 MIN_PAIRS = 6  # with five clips even five wins of five have a probability of 1 in 16 by chance
 Z_95 = 1.959964  # deviations that hold 95 % of a normal distribution
 Group = Literal["time", "articulation", "picture", "motion"]
@@ -56,7 +56,7 @@ METRICS = {
     "ssim": Metric("picture", "SSIM", "", "higher", -1.0),
     "mouth_ssim": Metric("picture", "mouth SSIM", "", "higher", -1.0),
     "outside_ssim": Metric("picture", "SSIM outside the mouth", "", "higher", -1.0),
-    "sharpness_ratio": Metric("picture", "sharpness in the mouth against real", "ratio", "one", 0.0),
+    "sharpness_ratio": Metric("picture", "sharpness in the mouth against real", "ratio", "one", 0.0, version=2),
     "teeth_error": Metric("picture", "area of teeth, against real", "share of the mouth box", "lower", 1.0),
     "teeth_flicker_ratio": Metric("picture", "flicker of teeth against real", "ratio", "one", 0.0, optional=True),
     "lmd": Metric("picture", "LMD of the lips", "share of the eye distance", "lower", 10.0),

@@ -55,7 +55,7 @@ def document(case: Case, folder: Path) -> dict[str, Any]:
     metadata = mlc.Metadata(
         ctx=context,
         name="lipsync-shards",
-        description=f"Face crops, landmarks and MFCCs of {len(kept)} of {len(rows)} clips, for lip-sync.",
+        description=f"Face crops, face meshes and MFCCs of {len(kept)} of {len(rows)} clips, for lip-sync.",
         license=sorted({row["licence"] for row in rows}),
         date_published=git_revision.date(case.commit),
         version=f"1.0.0+{dvc_lock.out(case.lock, paths.INDEX)[:12]}",

@@ -19,7 +19,8 @@ SHOWN = {
 }
 PREDICTOR = "models/landmarks.dat"  # of commits before the face mesh
 LIPS, MOTION = "released/lips.safetensors", "released/motion.safetensors"
-ROWS = ("right_audio", "wrong_audio", "moved_audio", "silence", "frozen_mouth", "real_video")
+GENERATED = ("right_audio", "wrong_audio", "moved_audio", "silence")
+ROWS = (*GENERATED, *(f"mesh_{row}" for row in GENERATED), "frozen_mouth", "real_video")
 RECORDINGS = (
     "recordings of people, whose faces and voices are personal data; a video can be withdrawn "
     "(`python -m flows withdraw`), but weights trained before cannot unlearn and are retired"
@@ -64,10 +65,10 @@ hash in this card, `python -m flows audit --export DIR` writes the card again.
 
 
 def mouths(case: Case) -> str:
-    """What located the lips in the data and measured its A/V offsets, by the stages of the commit."""
-    if "landmarks" in case.lock:
-        return f"mouths read by a predictor trained on rendered heads, md5 `{case.lock['landmarks'].outs[PREDICTOR]}`"
+    """What located the lips in the data and measured its A/V offsets, by what its preprocessing read."""
     deps = case.lock["preprocess"].deps
+    if PREDICTOR in deps:
+        return f"mouths read by a predictor trained on rendered heads, md5 `{deps[PREDICTOR]}`"
     offsets = f"; A/V offsets by the motion network {MOTION}, md5 `{deps[MOTION]}`" if MOTION in deps else ""
     return (
         f"mouths read by {mesh_model.ATTRIBUTION} ({mesh_model.LICENCE}), sha256 `{mesh_model.SHA256}`, and the lip "
@@ -83,7 +84,7 @@ def use(corpora: list[str], licences: list[str]) -> str:
         )
     if corpora == ["synthetic"]:
         return "- Trained on the embedded synthetic corpus: for tests and teaching; too small for real faces."
-    if all(licence.startswith("CC BY") for licence in licences):
+    if licences and all(licence.startswith("CC BY") for licence in licences):
         return f"- Trained on open data: the weights may be shared with this attribution: {'; '.join(licences)}."
     return "- Trained on a folder of videos: as their licence and the people in them allow."
 
@@ -101,7 +102,8 @@ def metrics(case: Case) -> str:
     body = "\n".join(f"| {row} | " + " | ".join(cell(panel[row], name) for name in names) + " |" for row in rows)
     num_clips = panel["about"].get("clips", "?")
     people = panel["about"].get("people", "unseen speakers")
-    return f"On {num_clips} clips of {people}; 95 % intervals in brackets.\n\n{head}\n{body}"
+    mesh = " `mesh_` rows are of the mesh generator, the others of LipGAN." if "mesh_right_audio" in rows else ""
+    return f"On {num_clips} clips of {people}; 95 % intervals in brackets.{mesh}\n\n{head}\n{body}"
 
 
 def cell(figures: dict[str, Any], name: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.core import names
 from tasks.core.errors import UserError
 
 
@@ -15,7 +16,7 @@ from tasks.core.errors import UserError
 def all_or_nothing(out: Path) -> Iterator[Path]:
     """Yield a path beside `out` (a file or a folder) that is moved to `out` only if the block succeeds."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=f".{names.shortened(out.name)}.", dir=out.parent))
     partial = scratch / out.name
     try:
         yield partial
@@ -37,8 +38,11 @@ def demand_file(path: Path | str, advice: str = "", option: str = "") -> Path:
     Errors: UserError "<option> <path>: no such file; <advice>", or the same for a folder.
     """
     path = Path(path)
-    if not path.is_file():
-        problem = "a folder, not a file" if path.is_dir() else "no such file"
+    try:
+        problem = "" if path.is_file() else "a folder, not a file" if path.is_dir() else "no such file"
+    except OSError as error:  # a name that is too long, a loop of links, a folder without permission
+        problem = str(error.strerror)
+    if problem:
         raise UserError(f"{option} {path}: {problem}; {advice}".strip(" ;"))
     return path
 

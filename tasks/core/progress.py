@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from tasks.core import names
+
 T = TypeVar("T")
 
 Report = Callable[[str, int, int], None]  # of a bar: what it counts, how many are done, of how many
@@ -88,7 +90,7 @@ def progress(iterable: Iterable[T], what: str, unit: str) -> Iterator[T]:
 
 def say(line: str) -> None:
     """Print one line on standard error, above any bar."""
-    tqdm.write(line, file=sys.stderr)
+    tqdm.write(names.valid(line), file=sys.stderr)
 
 
 def note_in(folder: Path | None) -> None:

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.core import memory, paths
+from tasks.core import memory, names, paths
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file, sha256_file
 from tasks.core.progress import say
-from tasks.dubbing import hear, likeness, mesh_mouth, networks, script, tts, work_folder
+from tasks.dubbing import hear, likeness, mesh_mouth, networks, overlay, script, tts, work_folder
 from tasks.dubbing.find_faces import find_faces
 from tasks.dubbing.judge import Judge
 from tasks.dubbing.networks import Mesh, Network
@@ -26,7 +26,7 @@ from tasks.dubbing.options import DEFAULTS, Options
 from tasks.dubbing.output import Output
 from tasks.dubbing.render import Renderer
 from tasks.inference.sync_meter import SyncMeter
-from tasks.media import decode
+from tasks.media import containers, decode
 from tasks.provenance import c2pa_mark
 
 MADE_BY = "AI-generated lip movements, made with lipgan-pipeline"
@@ -61,6 +61,7 @@ def run(
         files.append(str(paths.EXPERT))
     if options.recognition:
         files.append(options.recognition)
+    demand_label(Path(face), options.label)
     recogniser = likeness.recogniser(options.recognition)  # first, so that a bad file is refused before any work
     inputs = {
         "sha256": {f"{k} {Path(path).name}": sha256(Path(path)) for k, path in enumerate(files)},
@@ -97,12 +98,12 @@ def run(
         output.join(whole, c2pa_mark.tags(came_from))
         if whole.suffix == ".mp4":  # C2PA cannot sign mkv, which has the plain tag alone
             c2pa_mark.mark(whole, came_from, sources)
-        about = {
+        about = names.valid({
             **output.describe(),
             "generator": options.generator,
             **(person.about if person else {}),
             "made_by": made_by(inputs, key, network, whole),
-        }
+        })  # fmt: skip
         work_folder.put(whole, json.dumps(about, indent=2) + "\n", target)
         if options.side_by_side:
             output.side_by_side(target, Path(options.side_by_side), {"comment": MADE_BY})
@@ -122,6 +123,7 @@ def demand_output(out: str, options: Options, sources: Sequence[str]) -> Path:
     """Errors: UserError for a name that does not fit the options, or would overwrite an input or a foreign JSON"""
     wanted = ".mkv" if options.lossless else ".mp4"
     for path in filter(None, (out, options.side_by_side)):
+        names.demand_allowed(Path(path), "--out")
         if Path(path).suffix.lower() != wanted:
             raise UserError(f"--out must end in {wanted}{' with --lossless' * options.lossless}, got {path}")
         if Path(path).is_dir():
@@ -131,9 +133,20 @@ def demand_output(out: str, options: Options, sources: Sequence[str]) -> Path:
     if options.side_by_side and Path(options.side_by_side).resolve() == Path(out).resolve():
         raise UserError(f"--side-by-side: {out} is the output itself; name another file")
     beside = Path(out).with_suffix(".json")
+    names.demand_allowed(beside, "--out: the JSON beside it")
     if beside.exists() and not work_folder.is_sidecar(beside):
         raise UserError(f"--out: the JSON beside it, {beside}, exists and is not of a dub; name another file")
     return Path(out)
+
+
+def demand_label(face: Path, label: str | None) -> None:
+    """Errors: UserError for a label that cannot be written into the picture, however it is turned"""
+    if label is None:
+        return
+    with containers.readable(face):
+        info = decode.probe(face)
+    if side := min(info.width, info.height):
+        overlay.laid_out(label, side, side)
 
 
 def made_by(inputs: dict[str, Any], key: str, network: Network, target: Path) -> dict[str, Any]:

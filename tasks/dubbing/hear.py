@@ -13,6 +13,7 @@ import numpy as np
 from model import timing
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file
+from tasks.core.progress import say
 from tasks.dubbing import separate
 from tasks.features import audio
 from tasks.media import containers, decode, native_rate
@@ -32,6 +33,7 @@ class Line:
     path: Path
     duration_s: float
     separated: bool = False  # the network is driven by its separated speech
+    tracks: str = ""  # which of several sound tracks it is
 
     @property
     def end_s(self) -> float:
@@ -41,12 +43,14 @@ class Line:
 def line(path: Path, start_s: float = 0.0, way: str = "raw") -> Line:
     """`way`: one of options.DRIVING_AUDIO.  Errors: UserError where no sound can be read, or there is none"""
     with containers.readable(demand_file(path), "no sound can be read"):
-        num_samples = sum(len(block) for block in decode.mono(path))
+        num_samples, tracks = sum(len(block) for block in decode.mono(path)), decode.sounds_left_out(path)
+    if tracks:
+        say(f"dub: {path}: {tracks}")
     if not num_samples:
         raise UserError(f"{path}: no sound can be read: its sound stream is empty")
     demand_whole(path, num_samples / timing.SAMPLE_RATE_HZ)
     separated = way == "separated" or (way == "auto" and separate.needs_separating(decode.mono(path)))
-    return Line(start_s, path, num_samples / timing.SAMPLE_RATE_HZ, separated)
+    return Line(start_s, path, num_samples / timing.SAMPLE_RATE_HZ, separated, tracks)
 
 
 def demand_whole(path: Path, heard_s: float) -> None:

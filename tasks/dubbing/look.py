@@ -1,6 +1,6 @@
 """Pass 1 over a video: its times, its shots, and every face in them with its landmarks.
 
-Frames come one by one; memory holds those of one key interval, and about 700 bytes for each frame of a face.
+Frames come one by one; memory holds those of one key interval, and about 1.3 kB for each frame of a face.
 
 Faces are searched as in `tasks.features.face_track`: at key frames, near their last boxes. The whole frame is searched
 at the start of a shot, when a face is lost, and every WHOLE_EVERY key frames. A face is followed by the overlap of its
@@ -18,6 +18,7 @@ import numpy as np
 from model import faces, timing
 from model.params import FaceParams
 from tasks.core import memory
+from tasks.dubbing.occlusion import lower_face
 from tasks.features import crop
 from tasks.features.face_track import Frame, between, detect, detect_near, following, scan
 from tasks.media.frame import Picture
@@ -32,10 +33,8 @@ LOST_KEYS = 3  # key frames without the face after which it counts as a new one
 HELD_BYTES = 128 << 20  # of frames from one key frame to the next, whatever their rate and size
 MIN_SEEN = 5  # frames; fewer are a false detection
 CANDIDATES = 48  # crops kept of each face, evenly spread
-LOW_WH = (12, 8)
-LOW_ROWS, LOW_COLUMNS = (0.5, 0.95), (0.2, 0.8)  # of the crop
 GIVE_BACK_EVERY = 250  # frames between two returns of freed memory to the system
-MOST_WAITING = 8  # blocks whose points are not yet predicted
+MOST_WAITING = 8  # blocks that are not yet measured
 EASIER = -0.4  # added to dlib's threshold if no face is found without
 
 
@@ -44,7 +43,7 @@ class Face:
     """One face in one shot. Arrays cover the frames first .. first + N - 1.
 
     Shape: boxes_N4 float, px of the frame, smoothed; found_N bool; points_N682 float32, px of the frame;
-           lows_NK uint8, the lower face, grey, in LOW_WH pixels: it changes when a hand covers the mouth;
+           lows_NK uint8, tasks.dubbing.occlusion.lower_face: it changes when a hand covers the mouth;
            portraits: frame number -> (S, S, 3) uint8, crops of some of the frames with a detection
     """
 
@@ -109,12 +108,18 @@ def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Points, box_4:
             boxes_N4 = scan(grey_HW, upsample, demand) / shrink
     found = []
     for box in boxes_N4:
-        crop_SS3 = crop.crop(frame_HW3, faces.crop_boxes(box[None])[0], p.size)
-        points = to_frame(predictor(crop_SS3[None]), faces.crop_boxes(box[None]), p.size)
-        found.append(
-            Face(0, box[None].astype(float), np.ones(1, bool), points, lower_face(crop_SS3)[None], {0: crop_SS3})
-        )
+        crops_14 = faces.crop_boxes(box[None])
+        crop_SS3 = crop.crop(frame_HW3, crops_14[0], p.size)
+        points_1682, lows_1K = measure(crop_SS3[None], crops_14, predictor)
+        found.append(Face(0, box[None].astype(float), np.ones(1, bool), points_1682, lows_1K, {0: crop_SS3}))
     return Seen(np.zeros(1), frame_HW3.shape[:2], [0], found, how)
+
+
+def measure(crops_NSS3: np.ndarray, crops_N4: np.ndarray, predictor: Points) -> tuple[np.ndarray, np.ndarray]:
+    """Points in pixels of the frame and lower faces of crops.  Shape: (N, S, S, 3), (N, 4) -> (N, 68, 2), (N, K)"""
+    points_N682 = predictor(crops_NSS3)
+    lows_NK = np.array([lower_face(*pair) for pair in zip(crops_NSS3, points_N682, strict=True)])
+    return to_frame(points_N682, crops_N4, crops_NSS3.shape[1]), lows_NK
 
 
 def to_frame(points_N682: np.ndarray, crops_N4: np.ndarray, size: int) -> np.ndarray:
@@ -131,14 +136,6 @@ def small(frame_HW3: Frame) -> np.ndarray:
     return cv2.resize(grey_HW, THUMB_WH, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
-def lower_face(crop_SSx: np.ndarray) -> np.ndarray:
-    """The lower face as a tiny grey picture.  Shape: (S, S) or (S, S, 3) -> (96,) uint8"""
-    size = len(crop_SSx)
-    (top, bottom), (left, right) = ((round(share * size) for share in shares) for shares in (LOW_ROWS, LOW_COLUMNS))
-    grey_SS = crop_SSx if crop_SSx.ndim == 2 else cv2.cvtColor(crop_SSx, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey_SS[top:bottom, left:right], LOW_WH, interpolation=cv2.INTER_AREA).ravel()
-
-
 @dataclass
 class _Block:
     """The frames of a face from one key frame to the next. One array for all of them: an array for each frame would
@@ -146,8 +143,7 @@ class _Block:
 
     frames_N: np.ndarray
     boxes_N4: np.ndarray
-    points_N682: Future[np.ndarray]
-    lows_NK: np.ndarray
+    measured: Future[tuple[np.ndarray, np.ndarray]]  # of `measure`
 
 
 @dataclass
@@ -173,7 +169,7 @@ class _Search:
 
     def __init__(self, p: FaceParams, predictor: Points, threshold: float, thread: ThreadPoolExecutor) -> None:
         self.p, self.predictor, self.threshold, self.thread = p, predictor, threshold, thread
-        self.predicted: deque[Future[np.ndarray]] = deque(maxlen=MOST_WAITING)
+        self.measured: deque[Future[tuple[np.ndarray, np.ndarray]]] = deque(maxlen=MOST_WAITING)
         self.key_s = p.key_every / timing.FPS
         self.times_s: list[float] = []
         self.shots: list[int] = []
@@ -225,12 +221,11 @@ class _Search:
         first, end = int(one.blocks[0].frames_N[0]), int(one.blocks[-1].frames_N[-1]) + 1
         found_N, boxes_N4 = np.zeros(end - first, bool), np.full((end - first, 4), np.nan)
         points_N682 = np.zeros((end - first, 68, 2), np.float32)
-        lows_NK = np.zeros((end - first, LOW_WH[0] * LOW_WH[1]), np.uint8)
+        lows_NK = np.zeros((end - first, one.blocks[0].measured.result()[1].shape[1]), np.uint8)
         for block in one.blocks:
             at = block.frames_N - first
-            found_N[at], boxes_N4[at], points_N682[at], lows_NK[at] = (
-                True, block.boxes_N4, block.points_N682.result(), block.lows_NK
-            )  # fmt: skip
+            found_N[at], boxes_N4[at] = True, block.boxes_N4
+            points_N682[at], lows_NK[at] = block.measured.result()
         one.blocks.clear()
         flat, at = points_N682.reshape(end - first, -1), np.flatnonzero(found_N)
         for column in range(flat.shape[1]):
@@ -300,11 +295,11 @@ class _Search:
             boxes_N4 = np.array([one.boxes[t] for t in at], np.float64)
             crops_N4 = faces.crop_boxes(boxes_N4)
             cut = [crop.crop(self.held[t], box, size) for t, box in zip(at, crops_N4, strict=True)]
-            if len(self.predicted) == MOST_WAITING:
-                self.predicted[0].result()
-            points = self.thread.submit(lambda: to_frame(self.predictor(np.stack(cut)), crops_N4, size))
-            self.predicted.append(points)
-            one.blocks.append(_Block(np.array(at), boxes_N4, points, np.array([lower_face(face) for face in cut])))
+            if len(self.measured) == MOST_WAITING:
+                self.measured[0].result()
+            points = self.thread.submit(measure, np.stack(cut), crops_N4, self.predictor)
+            self.measured.append(points)
+            one.blocks.append(_Block(np.array(at), boxes_N4, points))
             one.last = boxes_N4[-1]
         if high in one.boxes:
             one.portraits[high] = crop.crop(self.held[high], faces.crop_boxes(one.boxes[high][None])[0], size)

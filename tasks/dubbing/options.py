@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
 
 from tasks.core.errors import UserError
+from tasks.dubbing import spans
 
 LENGTHS = ("longest", "video", "sound")
 DRIVING_AUDIO = ("auto", "raw", "separated")
@@ -89,7 +90,7 @@ def read(name: str, word: str, kind: Any) -> Any:
     if isinstance(kind, types.UnionType):  # X | None
         kind = get_args(kind)[0]
     if kind == tuple[str, ...]:
-        return tuple(word.split())
+        return spans.paths(word)
     if kind == Box:
         return read_box(word)
     if kind is bool:

@@ -97,7 +97,7 @@ class Output:
         sound, like = hear.soundtrack(script.lines, script.original, script.duration_s)
         end_tick = round(script.duration_s * TICKS_HZ)
         segments.join(
-            out, paths, self.ticks, end_tick, sound, like.rate_hz, native_rate.LAYOUTS[like.num_channels], tags,
+            out, paths, self.ticks, end_tick, sound, like.rate_hz, like.layout, tags,
             self.options.lossless,
         )  # fmt: skip
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_closing, median_filter
+from scipy.ndimage import median_filter
 
 from model import timing
+from tasks.dubbing import occlusion
 from tasks.dubbing.hear import Line
 from tasks.dubbing.look import Face, Seen
 from tasks.dubbing.speaker import Choice
@@ -21,10 +22,6 @@ AROUND_S = 0.12  # of blending before and after a line
 STEADY_FRAMES = 9  # over which a turn of the head is measured, because landmarks of single frames are noisy
 # the head is turned away if the nose is further off the middle, in distances between the outer corners of the eyes
 PROFILE = 0.34
-# the mouth is covered if the lower face differs from its median by more levels of 255, and more median differences
-OCCLUDED_LEVELS, OCCLUDED_TIMES = 24.0, 5.0
-CLOSING = 2  # gaps of this many frames between covered ones count as covered
-UNLIKE = 0.3  # covered below this correlation with the median
 SMALL_S = 1 / timing.FPS  # audio that is longer by less does not extend the video
 
 
@@ -103,7 +100,8 @@ def reasons(seen: Seen, choice: Choice) -> np.ndarray:
     why_T = np.where(choice.who_T < 0, "no_face", "").astype("<U8")
     for number, face in enumerate(seen.faces):
         mine_N = choice.who_T[face.first : face.end] == number
-        for reason, bad_N in (("no_face", ~face.found_N), ("profile", turned(face)), ("occluded", covered(face))):
+        hidden_N = occlusion.covered(face.lows_NK, face.found_N)
+        for reason, bad_N in (("no_face", ~face.found_N), ("profile", turned(face)), ("occluded", hidden_N)):
             view = why_T[face.first : face.end]
             view[mine_N & bad_N & (view == "")] = reason
     return why_T
@@ -114,27 +112,6 @@ def turned(face: Face) -> np.ndarray:
     left, right, nose = (face.points_N682[:, k, 0] for k in (36, 45, 30))
     off_N = np.abs((nose - left) / np.maximum(right - left, 1e-6) - 0.5)
     return median_filter(off_N, min(STEADY_FRAMES, len(off_N)), mode="nearest") > PROFILE
-
-
-def covered(face: Face) -> np.ndarray:
-    """Whether something covers the mouth: the lower face differs too much from its median.  Shape: -> (N,) bool"""
-    seen_NK = face.lows_NK[face.found_N].astype(np.float32)
-    if not len(seen_NK):
-        return np.zeros(len(face.found_N), bool)
-    usual_K = np.median(seen_NK, axis=0)
-    all_NK = face.lows_NK.astype(np.float32)
-    brightness_N = (all_NK - usual_K).mean(axis=1, keepdims=True)
-    away_N = np.abs(all_NK - usual_K - np.clip(brightness_N, -15, 15)).mean(axis=1)
-    limit = max(OCCLUDED_LEVELS, OCCLUDED_TIMES * float(np.median(away_N[face.found_N])))
-    bad_N = (away_N > limit) | (likeness(all_NK, usual_K) < UNLIKE)
-    return binary_closing(np.pad(bad_N, CLOSING), iterations=CLOSING)[CLOSING:-CLOSING]
-
-
-def likeness(all_NK: np.ndarray, usual_K: np.ndarray) -> np.ndarray:
-    """Correlation of each picture with the median, whatever the brightness.  Shape: (N, K), (K,) -> (N,)"""
-    centred_NK, centred_K = all_NK - all_NK.mean(axis=1, keepdims=True), usual_K - usual_K.mean()
-    norms_N = np.linalg.norm(centred_NK, axis=1) * np.linalg.norm(centred_K)
-    return centred_NK @ centred_K / np.maximum(norms_N, 1e-6)
 
 
 def faded(usable_T: np.ndarray, times_s: np.ndarray, ends_s: np.ndarray, shots: Sequence[int]) -> np.ndarray:

@@ -58,6 +58,8 @@ def write(
     """
     still = decode.is_image(face)
     has_sound = not still and decode.probe(face).has_sound
+    if spans and has_sound and (tracks := decode.sounds_left_out(face)):
+        say(f"dub: {face}: {tracks}")
     loudness_T = speaker.loudness(decode.mono(face)) if has_sound and len(seen.faces) > 1 else None
     choice, sway = speaker.choose(seen, options.speaker, loudness_T, recogniser), None
     if spans and not still:

@@ -32,6 +32,7 @@ def describe(script: Script, measured: Sequence[Mapping[str, Any]]) -> dict[str,
                 "start_s": round(line.start_s, 3),
                 "end_s": round(line.end_s, 3),
                 "heard": "separated" if line.separated else "raw",
+                **({"tracks": line.tracks} if line.tracks else {}),
             }
             for line in script.lines
         ],

@@ -1,22 +1,49 @@
 """Text to speech: by espeak-ng, or by any command that writes a wav."""
 
 import shlex
+import sys
 import wave
 from pathlib import Path
 
 import numpy as np
 
 from model import timing
-from tasks.core import programs
+from tasks.core import programs, texts
 from tasks.core.errors import UserError
-from tasks.media import espeak
+from tasks.core.files import demand_file
+from tasks.media import alphabets, espeak
 
 VOICE = "en"
 
 
+def text_of(word: str) -> str:
+    """What `--text` means: the text itself, @FILE for the text in a file, or - for that of standard input.
+
+    Errors: UserError for a file that is missing, or not text
+    """
+    if word != "-" and not (word.startswith("@") and len(word) > 1):
+        return word
+    source = "standard input" if word == "-" else word[1:]
+    content = sys.stdin.buffer.read() if word == "-" else read_bytes(Path(source))
+    try:
+        return texts.decoded(content)
+    except UnicodeDecodeError as error:
+        raise UserError(f"--text: {source}: not a text in UTF-8, or in another encoding with a mark (BOM)") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    try:
+        return demand_file(path, "a text that begins with @ names a file", "--text @FILE:").read_bytes()
+    except OSError as error:
+        raise UserError(f"--text: {path}: {error.strerror}") from error
+
+
 def speak(text: str, out: Path, tts: str | None, voice: str | None) -> None:
-    """Errors: UserError where the text has no speech, espeak-ng is missing, or the command fails or writes nothing"""
+    """Errors: UserError where the text has no speech, the voice does not speak its letters, espeak-ng is missing, or
+    the command fails or writes nothing
+    """
     if tts is None:
+        alphabets.demand_spoken(text, voice or VOICE)
         write_wav(out, espeak.say(text, voice or VOICE).sound)
         return
     try:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core import files
+from tasks.core import files, names
 from tasks.core.errors import Stopped, UserError
 from tasks.core.files import all_or_nothing, write_atomic
 from tasks.dubbing.look import Face, Seen
@@ -52,7 +52,7 @@ def folder(out: Path, key: str) -> Iterator[Path]:
 
     Errors: UserError where nothing can be written beside the output; Stopped where writing fails later (a full disk)
     """
-    here = out.parent / f".{out.name}.work"
+    here = out.parent / f".{names.shortened(out.name)}.work"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if not (here / "key").is_file() or (here / "key").read_text() != key:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from model import timing
+from tasks.core import names
 from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing, demand_file
 from tasks.core.progress import say
@@ -59,6 +60,8 @@ def run(
     """
     if out != PIPE and Path(out).suffix.lower() != ".mp4":
         raise UserError(f"--out must end in .mp4, or be - for Matroska on standard output, got {out}")
+    if out != PIPE:
+        names.demand_allowed(Path(out), "--out")
     for path in (face, *([audio] if audio != PIPE else []), *options.library):
         demand_file(Path(path))
     sources = {"face": Path(face)} | ({"sound": Path(audio)} if audio != PIPE else {})
@@ -125,6 +128,8 @@ def sound_of(audio: str, clock: Clock, in_real_time: bool) -> Iterator[np.ndarra
         return
     waiting, num = threading.Event(), 0
     with containers.readable(audio, "no sound can be read"):
+        if tracks := decode.sounds_left_out(Path(audio)):
+            say(f"live: {audio}: {tracks}")
         for chunk in chunks(decode.mono(Path(audio))):
             clock.start()
             num += len(chunk)

@@ -27,14 +27,24 @@ Source = Path | str | BinaryIO
 # allowed demuxers; the others play text, or open further files and addresses
 FORMATS = (
     "mov,mp4,matroska,webm,mpeg,mpegvideo,mpegts,avi,flv,asf,gif,wav,mp3,flac,ogg,aac,aiff,caf,amr,"
+    "mxf,dv,gxf,wtv,nut,rm,ivf,m4v,h264,hevc,obu,vc1,mjpeg,yuv4mpegpipe,"  # studios, recorders, bare streams
+    "ac3,eac3,dts,dtshd,truehd,mlp,loas,w64,wv,au,ape,tta,tak,mpc,mpc8,voc,xwma,dsf,ircam,nistsphere,sox,oma,"
     "png_pipe,jpeg_pipe,bmp_pipe,webp_pipe,tiff_pipe"
 )
 FILE_WIDE = ("asf",)  # these give every stream the length of the longest
-WORDS: dict[type[av.FFmpegError], str] = {  # clearer than FFmpeg's own messages
-    av.ArgumentError: "damaged, or of a format that is not read here",  # no demuxer of FORMATS knows it
-    av.InvalidDataError: "damaged, or not a video, picture or sound",
-    av.EOFError: "it ends before anything can be read",
-}
+NOT_MEDIA = "not a video, picture or sound"
+FOREIGN = {  # first bytes of what people mistake for a video
+    b"%PDF": "a PDF", b"PK\3\4": "a zip archive or an office document", b"\xd0\xcf\x11\xe0": "an office document",
+    b"\x1f\x8b": "a gzip archive", b"Rar!": "a rar archive", b"7z\xbc\xaf": "a 7z archive", b"MThd": "MIDI notes",
+    b"<": "a web page or XML", b"#EXTM3U": "a playlist", b"{": "JSON", b"\x7fELF": "a program", b"MZ": "a program",
+    b"version https://git-lfs": "a Git LFS pointer: git lfs pull fetches the file",
+}  # fmt: skip
+MEDIA = re.compile(  # first bytes of containers: what begins like this and cannot be read is damaged
+    rb"....(ftyp|moov|mdat|wide|free|skip)|\x1aE\xdf\xa3|RIFF|RF64|riff|\x30\x26\xb2\x75|FLV|OggS|fLaC|ID3|FORM|caff|wvpk"
+    rb"|\0\0\1[\xb3\xba]|\x06\x0e\x2b\x34|\.snd|\x0b\x77|#!AMR|MAC |\x89PNG|\xff\xd8\xff|GIF8|BM|II\*\0|MM\0\*",
+    re.DOTALL,
+)
+ASIDE = Disposition.comment | Disposition.visual_impaired | Disposition.karaoke  # beside the main sound
 JUMP_S = 60.0  # a time stamp further ahead than this is broken: no talking head pauses for longer
 
 
@@ -45,6 +55,11 @@ class MediaError(Exception):
         assert reason in REASONS, reason
         super().__init__(f"{reason}: {detail}")
         self.reason, self.detail = reason, detail
+
+
+def url(path: Path) -> str:
+    """How FFmpeg is told to write or read a file, whatever its name: "12:30.mp4" alone is an address of protocol 12."""
+    return f"file:{path}"
 
 
 @contextlib.contextmanager
@@ -61,7 +76,20 @@ def opened(source: Source) -> Iterator[InputContainer]:
             options = {"format_whitelist": FORMATS}
             yield stack.enter_context(av.open(unnamed, "r", options=options, metadata_errors="replace"))
         except av.FFmpegError as error:
-            raise MediaError("unreadable", WORDS.get(type(error), f"FFmpeg says: {error.strerror}")) from error
+            file.seek(0)
+            raise MediaError("unreadable", problem(error, file.read(32))) from error
+
+
+def problem(error: av.FFmpegError, start: bytes) -> str:
+    """Why a file cannot be opened, from FFmpeg's error and the first bytes. Only what is a medium can be damaged."""
+    like_media = MEDIA.match(start)
+    if isinstance(error, av.ArgumentError):  # FFmpeg knows the format, FORMATS has it not; or a number in it is wrong
+        return f"{'damaged, or ' * bool(like_media)}of a format that is not read here; convert it to mp4, png or wav"
+    if not isinstance(error, av.InvalidDataError | av.EOFError):
+        return f"FFmpeg says: {error.strerror}"
+    if kind := next((kind for first, kind in FOREIGN.items() if start.startswith(first)), ""):
+        return f"{NOT_MEDIA}: {kind}"
+    return "damaged: it begins like a video, picture or sound, but cannot be read" if like_media else NOT_MEDIA
 
 
 @contextlib.contextmanager
@@ -80,7 +108,25 @@ def video_stream(container: InputContainer) -> VideoStream | None:
 
 
 def audio_stream(container: InputContainer) -> AudioStream | None:
-    return next((s for s in container.streams.audio if s.codec_context), None)
+    """The audio stream that players choose: the one marked default, else the first; it has a decoder."""
+    readable = [s for s in container.streams.audio if s.codec_context]
+    return min(readable, key=_place_of_sound, default=None)
+
+
+def _place_of_sound(stream: AudioStream) -> tuple[bool, bool, int]:
+    marks = stream.disposition
+    return not marks & Disposition.default, bool(marks & ASIDE), stream.index
+
+
+def left_out(container: InputContainer) -> str:
+    """A word about the audio streams that are not used; "" if there is one at most."""
+    used, streams = audio_stream(container), list(container.streams.audio)
+    if used is None or len(streams) < 2:
+        return ""
+    named = {s.index: f"{k} ({s.language or 'no language'})" for k, s in enumerate(streams, 1)}
+    default = ", marked default," if used.disposition & Disposition.default else ""
+    others = ", ".join(name for index, name in named.items() if index != used.index)
+    return f"of {len(streams)} sound tracks number {named[used.index]}{default} is used; left out: {others}"
 
 
 def length_s(container: InputContainer, stream: VideoStream | AudioStream | None) -> float:

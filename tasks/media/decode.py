@@ -28,20 +28,28 @@ from tasks.media.containers import (
     audio_stream,
     counted_s,
     decoded,
+    left_out,
     length_s,
     opened,
     video_stream,
 )
+from tasks.media.ear import Ear, mixed
 from tasks.media.frame import Geometry, Picture
 
 log = logging.getLogger(__name__)
 
 Block = tuple[np.ndarray, float | None, int]  # float32 (channels, n) or mono (n,), start in s if known, rate in Hz
 
-VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".avi")
-GUESSED = ("mp3", "aac", "amr")  # without a header, FFmpeg guesses their length from the first frames' bit rate
+VIDEO_ENDINGS = tuple(
+    ".mp4 .m4v .mov .mkv .webm .mpg .mpeg .avi "
+    ".mts .m2ts .ts .mxf .dv .wmv .asf .flv .vob .3gp .3g2 .ogv .qt .mod .tod".split()
+)
+# without a header, FFmpeg guesses their length from the first frames' bit rate
+GUESSED = "mp3 aac amr ac3 eac3 dts truehd mlp loas mpegvideo h264 hevc".split()
 WHOLE = 0.9  # share of the declared length; a file that decodes to less is truncated
 GAP_S = 0.04  # sound further than this from its time stamp is moved there (time stamps are rounded)
+ARRAYS = ("dbl", "dblp", "flt", "fltp", "s16", "s16p", "s32", "s32p", "u8", "u8p")  # formats that PyAV makes arrays of
+MAX_PLANES = 7  # PyAV looks for the end of a list of 8 planes behind that list
 RATES_HZ = range(4_000, 384_001)  # other rates are damage, and resampling from them takes gigabytes
 
 
@@ -107,6 +115,12 @@ def guesses_length(source: Source) -> bool:
         return container.format.name in GUESSED
 
 
+def sounds_left_out(source: Source) -> str:
+    """`containers.left_out` of a file.  Errors: MediaError unreadable, empty_file."""
+    with opened(source) as container:
+        return left_out(container)
+
+
 def tags(source: Source) -> dict[str, str]:
     """The container's metadata: title, comment, ...  Errors: MediaError unreadable, empty_file."""
     with opened(source) as container:
@@ -137,6 +151,7 @@ class Pictures(Iterator[Picture]):
 
     start_s: float | None = None  # time stamp of the first picture, for `sound_from`; set once that is decoded
     has_sound = False  # set at the same time
+    sounds_left_out = ""  # a word about the sound tracks that are not used; set at the same time
 
     def __init__(self, source: Source) -> None:
         self._pictures = self._decode(source)
@@ -151,6 +166,7 @@ class Pictures(Iterator[Picture]):
         with opened(source) as container:
             stream = shown.demand_video(container)
             self.has_sound = audio_stream(container) is not None
+            self.sounds_left_out = left_out(container)
             declared_s = length_s(container, stream)
             current: Picture | None = None
             times_s: list[float] = []
@@ -177,8 +193,8 @@ class Pictures(Iterator[Picture]):
 def decode_sound(source: Source) -> np.ndarray:
     """The sound of a video or audio file; sample 0 is at the time of the first picture, if there is one.
 
-    Earlier sound is cut; a later start and gaps are filled with silence. Channels are averaged before the rate
-    is changed: FFmpeg's own stereo-to-mono mix in float gives peaks of 1.4.
+    Earlier sound is cut; a later start and gaps are filled with silence. Channels become one (tasks/media/ear.py)
+    before the rate is changed: FFmpeg's own stereo-to-mono mix in float gives peaks of 1.4.
     Shape: -> (samples,) float32, about [-1, 1], 16 kHz; as long as the file's sound: see `fit`
     Errors: MediaError unreadable, empty_file, no_sound. Damage causes a gap or an early end, not an error.
     """
@@ -192,12 +208,15 @@ def mono(source: Source) -> Generator[np.ndarray]:
 
 def sound_from(source: Source, start_s: float | None) -> Generator[np.ndarray]:
     """`mono`, given the first picture's time stamp."""
+    weights_C = ear_weights(source)
     with opened(source) as container:
         stream = audio_stream(container)
         if stream is None:
             raise MediaError("no_sound", "there is no sound stream that can be decoded")
         any_yet = False
-        for block in resampled(placed(_mono_blocks(container, stream), start_s)):
+        channels = sound_blocks(container, stream)
+        blocks = ((mixed(block, weights_C), time_s, rate_hz) for block, time_s, rate_hz in channels)
+        for block in resampled(placed(blocks, start_s)):
             any_yet = True
             yield block[0]
     if not any_yet:
@@ -219,9 +238,22 @@ def first_picture_s(source: Source) -> float | None:
         return frame.time if frame else None
 
 
-def _mono_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Block]:
-    for block, time_s, rate_hz in sound_blocks(container, stream):
-        yield block[0] if len(block) == 1 else block.mean(axis=0, dtype=np.float32), time_s, rate_hz
+def ear_weights(source: Source) -> np.ndarray | None:
+    """With which weights the channels of a file become one: `Ear.weights` of all of its sound.
+
+    Decodes the sound once, if it has several channels.  Errors: MediaError unreadable, empty_file
+    """
+    ear: Ear | None = None
+    with opened(source) as container:
+        stream = audio_stream(container)
+        for frame in decoded(container, stream) if stream else ():
+            speakers = [place.name for place in frame.layout.channels]
+            if len(speakers) == 1:
+                return None
+            ear = ear or Ear(speakers)
+            if len(speakers) == len(ear.speakers) and frame.sample_rate in RATES_HZ:
+                ear.listen(floats(frame), frame.sample_rate)
+    return ear.weights() if ear else None
 
 
 def sound_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Block]:
@@ -234,6 +266,8 @@ def sound_blocks(container: InputContainer, stream: AudioStream) -> Iterator[Blo
 
 def floats(frame: av.AudioFrame) -> np.ndarray:
     """Decoded sound of any sample format, every sample finite.  Shape: -> (channels, n) float32"""
+    if frame.format.name not in ARRAYS or (frame.format.is_planar and len(frame.layout.channels) > MAX_PLANES):
+        [frame] = av.AudioResampler(format="flt").resample(frame)
     samples: Any = frame.to_ndarray()
     if frame.format.is_packed:
         samples = samples.reshape(-1, len(frame.layout.channels)).T
@@ -273,7 +307,15 @@ def resampled(
             continue
         resampler = av.AudioResampler(format="fltp", layout=layout, rate=wanted_hz)
         for block, _ in group:
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(np.atleast_2d(block)), format="fltp", layout=layout)
-            frame.sample_rate = rate_hz
-            yield from (out.to_ndarray() for out in resampler.resample(frame))
-        yield from (out.to_ndarray() for out in resampler.resample(None) if out)
+            yield from (floats(out) for out in resampler.resample(audio_frame(np.atleast_2d(block), rate_hz, layout)))
+        yield from (floats(out) for out in resampler.resample(None) if out)
+
+
+def audio_frame(block_CN: np.ndarray, rate_hz: int, layout: str) -> av.AudioFrame:
+    """The inverse of `floats`.  Shape: (channels, n) float32"""
+    if len(block_CN) <= MAX_PLANES:
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block_CN), format="fltp", layout=layout)
+    else:
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block_CN.T).reshape(1, -1), format="flt", layout=layout)
+    frame.sample_rate = rate_hz
+    return frame

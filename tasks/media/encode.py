@@ -13,6 +13,7 @@ from av.video.reformatter import Colorspace, Interpolation
 
 from model.timing import FPS, SAMPLE_RATE_HZ
 from tasks.core.files import all_or_nothing
+from tasks.media.containers import url
 
 REPRODUCIBLE = "no-mbtree=1:rc-lookahead=0"  # with its look-ahead x264's bytes differ from run to run
 AAC_BLOCK = 1024  # samples
@@ -49,7 +50,7 @@ def encode_video(
         index_first = {"movflags": "+faststart"}
         with (
             all_or_nothing(Path(out)) as partial,
-            av.open(str(partial), "w", format="mp4", options=index_first) as mp4,
+            av.open(url(partial), "w", format="mp4", options=index_first) as mp4,
         ):
             mp4.metadata.update(tags or {})
             _encode(mp4, pictures, sound, fps, coding, sample_rate_hz)

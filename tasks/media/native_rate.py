@@ -8,15 +8,23 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import numpy as np
+from av.audio.stream import AudioStream
 
 from model.timing import FPS, SAMPLE_RATE_HZ
-from tasks.media import containers, decode, shown
+from tasks.media import containers, decode, ear, shown
 from tasks.media.containers import MediaError
 from tasks.media.frame import Picture
 
 SAME_S = 1e-4  # of two pictures nearer in time than this, the later one is dropped as a duplicate
-LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}  # by number of channels; other numbers become mono
+# layouts that AAC and FLAC write in the order of their channels; others by their number of channels, or mono
+LAYOUTS = (
+    *("mono", "stereo", "2.1", "3.0", "3.0(back)", "3.1", "4.0", "quad", "4.1", "5.0", "5.1", "6.0", "hexagonal"),
+    *("6.1", "7.0", "7.1"),
+)
+ALIKE = {"downmix": "stereo", "quad(side)": "quad", "5.0(side)": "5.0", "5.1(side)": "5.1", "7.1(wide)": "7.1"}
+BY_NUMBER = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 AAC_RATES_HZ = (8_000, 11_025, 12_000, SAMPLE_RATE_HZ, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000)
 USUAL_HZ = 48_000
 
@@ -87,8 +95,12 @@ class SoundFormat:
     """The format of a file's sound, as it is dubbed."""
 
     rate_hz: int
-    num_channels: int  # 1, 2 or 6
+    layout: str  # one of LAYOUTS
     duration_s: float  # 0 if the file does not say
+
+    @property
+    def num_channels(self) -> int:
+        return av.AudioLayout(self.layout).nb_channels
 
 
 def sound_format(source: Path) -> SoundFormat:
@@ -98,14 +110,20 @@ def sound_format(source: Path) -> SoundFormat:
         if stream is None:
             raise MediaError("no_sound", "there is no sound stream that can be decoded")
         rate_hz = stream.rate if stream.rate in AAC_RATES_HZ else USUAL_HZ
-        num_channels = stream.channels if stream.channels in LAYOUTS else 1
-        return SoundFormat(rate_hz, num_channels, containers.length_s(container, stream))
+        return SoundFormat(rate_hz, layout_of(stream), containers.length_s(container, stream))
+
+
+def layout_of(stream: AudioStream) -> str:
+    """The layout of LAYOUTS in which a stream's channels go out."""
+    name = ALIKE.get(stream.layout.name, stream.layout.name)
+    return name if name in LAYOUTS else BY_NUMBER.get(stream.layout.nb_channels, "mono")
 
 
 def channels(source: Path, like: SoundFormat) -> Generator[np.ndarray]:
     """The sound from the first picture's time on, with the rate and channels of `like`.
 
-    A mono source goes to both channels of stereo, and to the centre of 5.1.
+    Sound of another number of channels becomes one (tasks/media/ear.py), which goes to the centre, or to left and
+    right where there is none.
     Shape: yields (channels, n) float32
     """
     start_s = decode.first_picture_s(source)
@@ -113,20 +131,21 @@ def channels(source: Path, like: SoundFormat) -> Generator[np.ndarray]:
         stream = containers.audio_stream(container)
         if stream is None:
             raise MediaError("no_sound", "there is no sound stream that can be decoded")
+        differs = stream.layout.nb_channels != like.num_channels
+        weights_C = decode.ear_weights(source) if differs else None
         as_wanted = (
-            (spread(block, like.num_channels), time_s, rate_hz)
+            (spread(block, like, weights_C), time_s, rate_hz)
             for block, time_s, rate_hz in decode.sound_blocks(container, stream)
         )
-        yield from decode.resampled(decode.placed(as_wanted, start_s), like.rate_hz, LAYOUTS[like.num_channels])
+        yield from decode.resampled(decode.placed(as_wanted, start_s), like.rate_hz, like.layout)
 
 
-def spread(block: np.ndarray, num_channels: int) -> np.ndarray:
-    """Shape: (channels, n) -> (num_channels, n)"""
-    if len(block) == num_channels:
-        return block
-    mono = block.mean(axis=0, keepdims=True, dtype=np.float32)
-    if num_channels == 6:
-        whole = np.zeros((6, mono.shape[1]), np.float32)
-        whole[2] = mono[0]  # front left, front right, centre, ...
-        return whole
-    return np.repeat(mono, num_channels, axis=0)
+def spread(block_CN: np.ndarray, like: SoundFormat, weights_C: np.ndarray | None) -> np.ndarray:
+    """Shape: (channels, n) -> (like.num_channels, n)"""
+    if len(block_CN) == like.num_channels:
+        return block_CN
+    mono = ear.mixed(block_CN, weights_C)
+    places = [place.name for place in av.AudioLayout(like.layout).channels]
+    whole = np.zeros((len(places), len(mono)), np.float32)
+    whole[places.index(ear.CENTRE) if ear.CENTRE in places else slice(2)] = mono
+    return whole

@@ -14,6 +14,8 @@ from av.video.stream import VideoStream
 
 from model.timing import FPS
 from tasks.core.files import all_or_nothing
+from tasks.media.containers import url
+from tasks.media.decode import audio_frame
 from tasks.media.encode import AAC_BLOCK, BT601, BT709, HD_ROWS, LIMITED, REPRODUCIBLE
 from tasks.media.frame import Picture, coded, squeezed
 
@@ -48,7 +50,7 @@ def write_segment(out: Path, pictures: Iterable[np.ndarray | Picture], ticks: np
     Shape: pictures (H, W, 3) uint8 RGB, or as decoded; as many as ticks (N,) int, increasing, in 1 / TICKS_HZ s from
            the segment's start
     """
-    with writing(), all_or_nothing(out) as partial, av.open(str(partial), "w", format="mp4") as piece:
+    with writing(), all_or_nothing(out) as partial, av.open(url(partial), "w", format="mp4") as piece:
         stream: VideoStream | None = None
         for picture, tick in zip(pictures, ticks, strict=True):
             frame = _frame(picture, coding)
@@ -107,9 +109,9 @@ def join(
     kind, options = (
         ("matroska", {"fflags": "+bitexact"}) if out.suffix.lower() == ".mkv" else ("mp4", {"movflags": "+faststart"})
     )
-    with writing(), all_or_nothing(out) as partial, av.open(str(partial), "w", format=kind, options=options) as whole:
+    with writing(), all_or_nothing(out) as partial, av.open(url(partial), "w", format=kind, options=options) as whole:
         whole.metadata.update(metadata)
-        with av.open(str(pieces[0])) as first:
+        with av.open(url(pieces[0])) as first:
             video = whole.add_stream_from_template(first.streams.video[0])
         video.time_base = Fraction(1, TICKS_HZ)
         audio = whole.add_stream("flac" if lossless else "aac", rate=rate_hz, layout=layout)
@@ -146,10 +148,8 @@ class _SoundTrack:
                 if rest := self.fifo.read(0, partial=True):
                     self.send(rest)
                 return
-            frame = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(np.clip(block, -1, 1)), format="fltp", layout=self.layout
-            )
-            frame.sample_rate, frame.time_base = self.rate_hz, Fraction(1, self.rate_hz)
+            frame = audio_frame(np.clip(block, -1, 1), self.rate_hz, self.layout)
+            frame.time_base = Fraction(1, self.rate_hz)
             self.fifo.write(frame)
             for ready in self.fifo.read_many(self.block):
                 self.send(ready)
@@ -162,5 +162,5 @@ class _SoundTrack:
 
 def _packets(pieces: Sequence[Path]) -> Iterator[av.Packet]:
     for piece in pieces:
-        with av.open(str(piece)) as container:
+        with av.open(url(piece)) as container:
             yield from (packet for packet in container.demux(video=0) if packet.size)

@@ -11,6 +11,7 @@ from av.video.reformatter import Colorspace
 
 from model.timing import FPS, SAMPLE_RATE_HZ
 from tasks.media import decode
+from tasks.media.ear import Ear
 from tasks.media.encode import AAC_BLOCK, ACCURATE, BT601, BT709, HD_ROWS, LIMITED, colour_matrix
 
 CODING = {"preset": "ultrafast", "tune": "zerolatency", "crf": "20", "threads": "1"}  # no look-ahead
@@ -28,17 +29,20 @@ def video_frame(picture_HW3: np.ndarray, matrix: Colorspace, number: int = 0) ->
 class MonoResampler:
     """Audio frames of one rate and layout -> 16 kHz mono, frame by frame; it holds back less than a millisecond.
 
-    Channels are averaged before the rate is changed, as in tasks/media/decode.py.
+    Channels become one before the rate is changed, as in tasks/media/decode.py, by what was heard so far.
     """
 
     def __init__(self) -> None:
+        self._ear: Ear | None = None
         self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE_HZ)
 
     def __call__(self, frame: av.AudioFrame) -> np.ndarray:
         """Shape: -> (n,) float32, n >= 0"""
-        mono_1N = decode.floats(frame).mean(axis=0, keepdims=True, dtype=np.float32)
-        mono = av.AudioFrame.from_ndarray(mono_1N, format="fltp", layout="mono")
-        mono.sample_rate = frame.sample_rate
+        block_CN = decode.floats(frame)
+        if self._ear is None or len(self._ear.speakers) != len(block_CN):
+            self._ear = Ear([place.name for place in frame.layout.channels])
+        self._ear.listen(block_CN, frame.sample_rate)
+        mono = decode.audio_frame(self._ear.mono(block_CN)[None], frame.sample_rate, "mono")
         blocks = [out.to_ndarray()[0] for out in self._resampler.resample(mono)]
         return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 

@@ -39,6 +39,7 @@ class Examined:
 
     arrays: dict[str, np.ndarray]
     figures: dict[str, float]
+    detail: str = ""  # what a reader of the index should know of a kept clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ def examine(
             **gates.of_sound(samples, num_frames),
             **sync_figures,
         },
+        detail=piece.video.sounds_left_out,
     )
 
 

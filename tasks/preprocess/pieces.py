@@ -180,6 +180,12 @@ class Video:
         self.reader(0).look()
         return self.reader(0).pictures.has_sound
 
+    @property
+    def sounds_left_out(self) -> str:
+        """A word about the sound tracks that are not used; "" where there is one.  Errors: MediaError"""
+        self.reader(0).look()
+        return self.reader(0).pictures.sounds_left_out
+
     def close(self) -> None:
         for reader in self._readers:
             reader.close()

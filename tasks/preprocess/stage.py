@@ -1,4 +1,4 @@
-"""Stage `preprocess`: raw shards -> shards of face crops, landmarks and MFCCs, and the index of every clip.
+"""Stage `preprocess`: raw shards -> shards of face crops, meshes and MFCCs, and the index of every clip.
 
 reads   data/raw/*.tar, data/clips.parquet, released/lips.safetensors, released/motion.safetensors
 writes  data/shards/*.tar, data/index.parquet, reports/preprocess.json, reports/preprocess.html
@@ -104,8 +104,9 @@ def build(unit: Unit, folder: Path) -> None:
                     if refusal := one.refusal(limits):
                         rows.append(row | {"status": "refused", "reason": refusal.reason, "detail": refusal.detail})
                         continue
-                    rows.append(row | {"status": "kept", "reason": "", "detail": "", "shard": unit.name})
-                    assert isinstance(one.clip, shards.Clip)
+                    assert isinstance(one.clip, shards.Clip) and isinstance(one.part.outcome, examine.Examined)
+                    detail = one.part.outcome.detail
+                    rows.append(row | {"status": "kept", "reason": "", "detail": detail, "shard": unit.name})
                     yield row["clip"], shards.encode(one.clip, one.about(about), p.storage, p.jpeg_quality)
                     del one
 
@@ -147,7 +148,7 @@ def read_clip(
     content = raw["json"]
     about = json.loads(content if isinstance(content, bytes) else content().read())
     [extension] = raw.keys() - {"json", "txt"}
-    for part in examine.of_video(raw[extension], p, limits, loaded, fragments.span_of(about["source"])):
+    for part in examine.of_video(raw[extension], p, limits, loaded, fragments.span_of(about.get("source", ""))):
         if isinstance(part.outcome, Refusal):
             yield Measured(part, part.outcome, {})
             continue
@@ -166,7 +167,7 @@ def figures(clip: shards.Clip) -> dict[str, Any]:
         "duration_s": len(clip.faces_TSS3) / timing.FPS,
         "found_share": float(clip.found_T.mean()),
         "found": np.packbits(clip.found_T).tobytes().hex(),
-        "closed": np.packbits(faces.closed(clip.landmarks_T682, clip.found_T)).tobytes().hex(),
+        "closed": np.packbits(faces.closed(clip.landmarks_T682, clip.found_T & clip.held_T)).tobytes().hex(),
     }
 
 

@@ -13,7 +13,6 @@ import contextlib
 import io
 import json
 import mimetypes
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from tasks.core import files
+from tasks.core import files, names
 from tasks.core.errors import UserError
 from tasks.media import containers, decode
 from tasks.provenance import git_revision, signing
@@ -62,7 +61,7 @@ def about(checkpoint: Path, description: Mapping[str, Any], sources: Mapping[str
     lineage = description.get("lineage", {})
     return {
         "checkpoint": {
-            "name": checkpoint.name,
+            "name": names.valid(checkpoint.name),
             "md5": files.md5_file(checkpoint),
             "json_md5": files.md5_file(checkpoint.with_suffix(".json")),
         },
@@ -75,7 +74,9 @@ def about(checkpoint: Path, description: Mapping[str, Any], sources: Mapping[str
             "git_commit": git_revision.commit() or "unknown",
             "git_dirty": bool(git_revision.changed()),
         },
-        "sources": {role: {"name": file.name, "sha256": files.sha256_file(file)} for role, file in sources.items()},
+        "sources": {
+            role: {"name": names.valid(file.name), "sha256": files.sha256_file(file)} for role, file in sources.items()
+        },
     }
 
 
@@ -94,19 +95,19 @@ def mark(path: Path, about: Mapping[str, Any], sources: Mapping[str, Path] | Non
 
     credentials = signing.credentials()
     info = c2pa.C2paSignerInfo(credentials.algorithm, credentials.chain, credentials.key, None)
-    signed = path.with_name(f".{path.stem}.signed.mp4")
     try:
-        with c2pa.Builder.from_json(_manifest(path, about)) as builder, c2pa.Signer.from_info(info) as signer:
+        with (
+            files.all_or_nothing(path) as signed,
+            c2pa.Builder.from_json(_manifest(path, about)) as builder,
+            c2pa.Signer.from_info(info) as signer,
+        ):
             for role, file in (sources or {}).items():
                 _add_ingredient(builder, role, file, about["sources"][role]["sha256"])
             builder.sign_file(path, signed, signer)
-        os.replace(signed, path)
     except c2pa.C2paError as error:
         if isinstance(error, c2pa.C2paError.Io) or isinstance(error.__cause__ or error.__context__, OSError):
             raise OSError(f"the signed copy cannot be written: {error}") from error  # a full disk
         raise UserError(f"{path.name}: C2PA cannot sign it with this certificate and key: {error}") from error
-    finally:
-        signed.unlink(missing_ok=True)
 
 
 def demand_signer() -> None:
@@ -138,7 +139,7 @@ def demand_signer() -> None:
 def _manifest(path: Path, about: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "claim_generator_info": [{"name": "LipGAN pipeline", "version": about["code"]["git_commit"][:12]}],
-        "title": path.name,
+        "title": names.valid(path.name),
         "format": "video/mp4",
         "assertions": [
             {"label": "c2pa.actions.v2", "data": {"actions": [CREATED]}},
@@ -151,7 +152,11 @@ def _add_ingredient(builder: Any, role: str, file: Path, sha256: str) -> None:
     import c2pa
 
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    ingredient = {"title": f"{role}: {file.name}", "relationship": "inputTo", "instance_id": f"sha256:{sha256}"}
+    ingredient = {
+        "title": f"{role}: {names.valid(file.name)}",
+        "relationship": "inputTo",
+        "instance_id": f"sha256:{sha256}",
+    }
     if kind in builder.get_supported_mime_types():  # its own manifest, if it has one, is included
         # an error: the file is damaged, or not of the type that its name says
         with file.open("rb") as stream, contextlib.suppress(c2pa.C2paError):

@@ -195,6 +195,11 @@ class Clip:
     truth: dict | None  # ground truth of synthetic clips: see tasks.synthetic.clip
 
     @property
+    def held_T(self) -> np.ndarray:
+        """bool: there is a mesh in this frame"""
+        return np.isfinite(self.mesh_T4683[:, head_mesh.STORED[0], 0])
+
+    @property
     def landmarks_T682(self) -> np.ndarray:
         """iBUG's 68 points of every frame, px in the crop"""
         return head_mesh.landmarks(self.mesh_T4683)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from model.params import Params
 from tasks.acquire import folder as acquire_folder
 from tasks.core import config, paths, programs
-from tasks.core.files import md5_file, sha256_file
+from tasks.core.files import md5_file
 from tasks.core.progress import progress
 from tasks.provenance import dvc_cache
 from tasks.provenance.dvc_cache import DvcStore
@@ -83,14 +83,10 @@ def originals(video: str, hashes: Iterable[str], p: Params) -> list[Path]:
     folder = Path(p.corpus.folder)
     if p.corpus.name != "folder" or not folder.is_dir():
         return []
-    known, files = set(hashes), [file for file in sorted(folder.rglob("*")) if file.is_file()]
-    videos = [
-        file
-        for file in files
-        if acquire_folder.video_id(file.relative_to(folder).as_posix()) == video
-        or (known and sha256_file(file) in known)
-    ]
-    return sorted({*videos, *(words for file in videos if (words := file.with_suffix(".txt")).is_file())})
+    known = set(hashes)
+    listed, words = acquire_folder.listed(folder)
+    videos = [file.path for file in listed if file.video == video or file.sha256 in known]
+    return sorted({*videos, *(words[path] for path in videos if path in words)})
 
 
 def work_trees() -> list[Path]:
@@ -123,7 +119,7 @@ def _in_units(video: str) -> Iterator[Copy]:
 def _in_trainings(video: str) -> Iterator[Copy]:
     """States and experiments, except those of a work tree's index without the video."""
     clean = set(_clean_trainings(video))
-    for stage in ("train", "expert", "experiments"):
+    for stage in ("train", "expert", "motion", "experiments"):
         for training in sorted((paths.cache() / stage).glob("*")):
             if training.name not in clean:
                 size = sum(file.stat().st_size for file in training.rglob("*") if file.is_file())
@@ -133,13 +129,14 @@ def _in_trainings(video: str) -> Iterator[Copy]:
 def _clean_trainings(video: str) -> Iterator[str]:
     """Folder names of trainings on an index without the video."""
     from tasks.expert.stage import expert_key  # torch takes seconds to import
+    from tasks.motion.stage import motion_key
     from tasks.train.state import training_key
 
     for tree in work_trees():
         if (tree / paths.INDEX).is_file() and not _holds(tree / paths.INDEX, video):
             with contextlib.chdir(tree):
                 p = config.load(paths.PARAMS)
-                yield from (training_key(p), expert_key(p), md5_file(paths.INDEX))
+                yield from (training_key(p), expert_key(p), motion_key(p), md5_file(paths.INDEX))
 
 
 def _in_store(store: DvcStore, video: str, checked: dict[str, bool]) -> Iterator[Copy]:

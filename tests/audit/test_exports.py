@@ -1,5 +1,6 @@
 """The lineage in other tools' words: read back with those tools."""
 
+import dataclasses
 import json
 import shutil
 import threading
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from tasks.audit import chain, exports, model_card
+from tasks.acquire import grid
+from tasks.audit import chain, croissant, exports, links, model_card, page
 from tasks.audit.links import Case
 from tasks.core import paths
 from tasks.core.errors import UserError
@@ -40,6 +42,21 @@ def test_croissant_names_every_shard_by_hash_and_what_it_was_derived_from(commit
     assert derived[str(paths.RAW)] == dvc_lock.out(dvc_lock.committed(), paths.RAW)
     used = {item["@id"] for item in given["prov:wasGeneratedBy"]["prov:used"]}
     assert used == set(derived) and given["license"] == "MIT"
+
+
+def test_a_commit_before_the_face_mesh_is_exported_with_its_landmark_predictor(committed):
+    pytest.importorskip("mlcroissant")
+    case = chain.open_case(without_raw=True)
+    stages, old = dict(case.lock), {"models/landmarks.dat": "0" * 32}
+    read = {path: digest for path, digest in stages["preprocess"].deps.items() if not path.startswith("released/")}
+    stages["preprocess"] = dataclasses.replace(stages["preprocess"], deps=read | old)
+    stages["landmarks"] = dvc_lock.Stage({}, old, {})
+    before = dataclasses.replace(case, lock=stages)
+    assert "sha256" in model_card.mouths(case) and "0" * 32 in model_card.mouths(before)
+    bytes_of = links.stage_bytes("landmarks", before, {"models/landmarks.dat": []})
+    assert ">landmarks<" in page.graph([bytes_of]) and "000000000000" in page.graph([bytes_of])
+    derived = {item["@id"] for item in croissant.document(before, Path("out"))["prov:wasDerivedFrom"]}
+    assert "models/landmarks.dat" in derived and not any(path.endswith(".py") for path in derived)
 
 
 class Catalogue(BaseHTTPRequestHandler):
@@ -90,6 +107,8 @@ def test_the_model_card_names_checkpoint_data_licence_and_permitted_use(committe
     assert md5_file(paths.GENERATOR) in card and md5_file(paths.INDEX) in card and case.commit in card
     assert "under: MIT" in card and "synthetic heads and voices: no person's" in card
     assert "This commit has no evaluation." in card
+    case.checkpoint["lineage"] |= {"corpora": ["grid"], "licences": [grid.CORPUS.licence]}
+    assert f"may be shared with this attribution: {grid.CORPUS.licence}" in model_card.card(case)
     case.checkpoint["lineage"]["corpora"] = ["lrs2"]
     assert "non-commercial research" in model_card.card(case) and "can be withdrawn" in model_card.card(case)
 

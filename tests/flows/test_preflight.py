@@ -224,9 +224,8 @@ except UserError as error:
 
 def test_prefect_logs_no_traceback_for_what_a_user_can_fix(workspace):
     """As in a deployment, where Prefect's own logging is on."""
-    given = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_HOME": str(workspace / "prefect"), "DO_NOT_TRACK": "1"}
+    given = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_HOME": str(workspace / "prefect")}
+    given["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, env=given, timeout=300)
     assert done.stdout == "the line: refused for a reason\n", done.stderr
-    ours = [line for line in done.stderr.splitlines() if "refused for a reason" in line]
-    assert ours and not [line for line in ours if line.startswith(("Traceback", "tasks.core.errors.UserError"))]
-    assert "raise UserError" not in done.stderr  # a line of a traceback
+    assert "refused for a reason" in done.stderr and "raise UserError" not in done.stderr  # a line of a traceback

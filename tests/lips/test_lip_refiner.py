@@ -98,6 +98,20 @@ def error_message(call, *arguments):
     return str(caught.value)
 
 
+@pytest.mark.parametrize("num", [1, 13, 25])
+def test_any_number_of_threads_gives_the_same_bytes(num):
+    rng = np.random.default_rng(0)
+    crops = rng.integers(0, 255, (num, 48, 64, 3), np.uint8)
+    mesh = rng.normal(100, 30, (num, 468, 3)).astype(np.float32)
+    before, refined = torch.get_num_threads(), []
+    for threads in (1, 2, 4):
+        torch.set_num_threads(threads)
+        refined.append(lip_refiner.released()(crops, mesh).tobytes())
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+    assert len(set(refined)) == 1
+
+
 def test_the_released_weights_are_those_that_the_json_describes():
     about = json.loads(RELEASED.with_suffix(".json").read_text())
     assert hashlib.sha256(RELEASED.read_bytes()).hexdigest() == about["sha256"]

@@ -96,6 +96,18 @@ def test_raw_faces_are_those_that_the_jpegs_encode(tiny):
     assert not jpegs
 
 
+def test_without_faces_mesh_clips_are_kept_with_lips_from_key_frames_and_no_offset(tiny):
+    dense = {row["clip"]: read(row) for row in index.kept(index.read(paths.INDEX))}
+    run_preprocess(load({"faces.mesh": False}))
+    for row in index.kept(index.read(paths.INDEX)):
+        clip = read(row)
+        assert 0 < row["mesh_share"] < 0.15 and row["mesh_share"] == pytest.approx(clip.held_T.mean())
+        assert row["av_confidence"] == row["av_moved"] == 0
+        apart = np.abs(clip.landmarks_T682 - dense.pop(row["clip"]).landmarks_T682)[:, 48:].mean()
+        assert apart < 3, row["clip"]  # px of 96
+    assert not dense
+
+
 def read(row):
     return shards.decode(shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"]))
 
