@@ -14,6 +14,7 @@ from benchmarks.machine import RESULTS, machine
 from tasks.core import config, paths
 from tasks.evaluate import conditions, measure
 from tasks.evaluate import stage as evaluate
+from tasks.evaluate.mesh_generator import MeshGenerator
 from tasks.evaluate.raw_clips import RawClips
 from tasks.inference.lip_sync import LipSync
 from tasks.loading.clips import Clips
@@ -30,6 +31,7 @@ def main() -> None:
     p = config.load()
     sync, raw, meters = LipSync(paths.GENERATOR), RawClips(paths.CLIPS, paths.RAW), evaluate.meters_of(p.evaluate)
     clips = Clips(paths.INDEX, paths.SHARDS, "test")
+    mesh = MeshGenerator(paths.MOTION, clips, raw)
     seconds: dict[str, float] = {"prepare": 0.0}
     frames = 0
     for number in range(min(args.clips, len(clips))):
@@ -39,10 +41,10 @@ def main() -> None:
         seconds["prepare"] += time.perf_counter() - began
         for row in conditions.ROWS:
             began = time.perf_counter()
-            made = conditions.fill(sync, clips, number, (row,))[row]
+            made = conditions.fill(sync, clips, number, (row,), mesh)[row]
             filled = time.perf_counter()
             measure.measure(row, made, to, meters)
-            name = "generate" if row in conditions.GENERATED else "fill others"
+            name = "generate" if row in conditions.GENERATED else "mesh" if row in conditions.MESH else "fill others"
             seconds[name] = seconds.get(name, 0.0) + filled - began
             seconds["measure"] = seconds.get("measure", 0.0) + time.perf_counter() - filled
     total = sum(seconds.values())

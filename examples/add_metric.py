@@ -12,6 +12,8 @@ from model.metrics import registry
 from model.metrics.registry import Metric
 from tasks.core import paths
 from tasks.evaluate import conditions
+from tasks.evaluate.mesh_generator import MeshGenerator
+from tasks.evaluate.raw_clips import RawClips
 from tasks.inference.lip_sync import LipSync
 from tasks.loading.clips import Clips
 
@@ -27,9 +29,10 @@ def flicker(faces_TSS3: np.ndarray) -> float:
 
 def main() -> None:
     sync, clips = LipSync(paths.GENERATOR), Clips(paths.INDEX, paths.SHARDS, "test")
+    mesh = MeshGenerator(paths.MOTION, clips, RawClips(paths.CLIPS, paths.RAW))
     measured = {row: [] for row in conditions.ROWS}
     for number in range(len(clips)):
-        for row, faces_TSS3 in conditions.fill(sync, clips, number).items():
+        for row, faces_TSS3 in conditions.fill(sync, clips, number, mesh=mesh).items():
             if row in measured:
                 measured[row].append({NAME: flicker(faces_TSS3) / flicker(clips[number].faces_TSS3)})
     for row, values in measured.items():

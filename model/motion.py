@@ -177,10 +177,14 @@ class Motion:
         self.net, self.shapes, self.p = net.of_first_kind(p), shapes, p
         self.voice = voice or Voice(np.ones(p.num_components), PLAIN_Q, PLAIN_Q)
 
-    @torch.no_grad()
     def bare_codes(self, sound: np.ndarray, middles_s: np.ndarray) -> np.ndarray:
         """The network's raw output.  Shape: (samples,) float 16 kHz from time 0, (T,) s -> (T, K)"""
-        features_1MC = torch.from_numpy(heard(listen(sound, self.p)).T.copy())[None]
+        return self.codes_of(listen(sound, self.p), middles_s)
+
+    @torch.no_grad()
+    def codes_of(self, power_CM: np.ndarray, middles_s: np.ndarray) -> np.ndarray:
+        """`bare_codes`, for the mel power of `listen`.  Shape: (C, M), (T,) s -> (T, K)"""
+        features_1MC = torch.from_numpy(heard(power_CM).T.copy())[None]
         return at_times(self.net(features_1MC)[0].T.numpy(), middles_s)
 
     def codes(self, sound: np.ndarray, middles_s: np.ndarray, strength: float = 1.0) -> np.ndarray:
@@ -203,7 +207,11 @@ class Motion:
         strength  of the motion; 1 is the average person's
         Shape: (samples,), (T,), (59, 3) -> (T, 59, 3)
         """
-        return head_mesh.without_overlap(self.shapes.shifts(self.codes(sound, middles_s, strength)) + closed_S3)
+        return self.shaped(self.codes(sound, middles_s, strength), closed_S3)
+
+    def shaped(self, code_TK: np.ndarray, closed_S3: np.ndarray) -> np.ndarray:
+        """The MOUTH points on the canonical head.  Shape: (T, K), (59, 3) -> (T, 59, 3)"""
+        return head_mesh.without_overlap(self.shapes.shifts(code_TK) + closed_S3)
 
 
 def mapped(values_T: np.ndarray, from_Q: np.ndarray, to_Q: np.ndarray) -> np.ndarray:

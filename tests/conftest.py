@@ -17,6 +17,7 @@ from filelock import FileLock
 from tasks.acquire import stage as acquire
 from tasks.core import config, paths
 from tasks.expert import stage as expert
+from tasks.motion import stage as motion
 from tasks.preprocess import stage as preprocess
 from tasks.storage import index, shards, unit_cache
 from tasks.tracking import runs as tracking
@@ -44,6 +45,15 @@ TINY = {
     "expert.val_every": 2,
     "expert.checkpoint_every": 2,
     "expert.precision": "fp32",
+    "motion.num_steps": 4,
+    "motion.width": 16,
+    "motion.num_components": 3,
+    "motion.clips_per_batch": 4,
+    "motion.num_frames": 24,
+    "motion.warmup_steps": 1,
+    "motion.log_every": 2,
+    "motion.val_every": 4,
+    "motion.checkpoint_every": 2,
     "train.num_runs": 0,
     "train.audio_from_expert": "never",
     "train.terms.expert.weight": 0.0,
@@ -166,6 +176,7 @@ def trained_folder(tiny_folder, tmp_path_factory):
         with inside(folder):
             p = config.load(Path("params.yaml"))
             expert.run(p)
+            motion.run(p)
             train.run(p)
             row = index.kept(index.read(paths.CLIPS), "test")[0]
             Path("face.mp4").write_bytes(shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"])
@@ -236,6 +247,7 @@ def committed_folder(tiny_folder, tmp_path_factory):
             commit("code")
             p = config.load(Path("params.yaml"))
             expert.run(p)
+            motion.run(p)
             train.run(p)
             dvc("commit", "-f")
             commit("checkpoint")

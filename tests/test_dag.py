@@ -52,7 +52,7 @@ def test_a_stage_reads_what_another_writes(stage):
 
 def test_every_section_of_params_is_a_parameter_of_some_stage():
     used = {name.split(".")[0] for stage in STAGES.values() for name in stage.get("params", [])}
-    assert used == set(PARAMS) - {"retrain", "motion"}  # no stages: a decision, and `python -m tasks.motion`
+    assert used == set(PARAMS) - {"retrain"}  # no stage: a decision
 
 
 def test_params_yaml_and_the_schema_hold_the_same_names():

@@ -12,6 +12,7 @@ STAGES = {
     "acquire": "corpus -> data/raw, data/clips.parquet",
     "preprocess": "data/raw -> data/shards, data/index.parquet",
     "expert": "data/shards -> models/expert.safetensors",
+    "motion": "data/shards -> models/motion.safetensors",
     "train": "data/shards -> models/generator.safetensors",
     "evaluate": "models -> reports/",
 }

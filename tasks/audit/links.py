@@ -192,7 +192,7 @@ def _against_mlflow(link: Link, record: training_record.Record, case: Case) -> N
 
 
 def evaluation(case: Case) -> Link:
-    """The metrics belong to this checkpoint and this index."""
+    """The metrics belong to this checkpoint, this motion network and this index."""
     link = Link("evaluation", "")
     digest = dvc_lock.out(case.lock, paths.METRICS)
     if not digest:
@@ -200,10 +200,13 @@ def evaluation(case: Case) -> Link:
         return link
     place = evidence.table_or_copy(paths.METRICS, digest)
     about = json.loads(place.read_text())["about"] if place else {}
-    for key, path in (("checkpoint_md5", paths.GENERATOR), ("index_md5", paths.INDEX)):
+    measured = {"checkpoint_md5": paths.GENERATOR, "index_md5": paths.INDEX}
+    if "motion" in case.lock:  # older commits have no such stage
+        measured["motion_md5"] = paths.MOTION
+    for key, path in measured.items():
         if place and about.get(key) != dvc_lock.out(case.lock, path):
             link.findings.append(f"{paths.METRICS}: measured on another {path} than that of dvc.lock")
-    link.claim = f"{paths.METRICS} belongs to this checkpoint and this index"
+    link.claim = f"{paths.METRICS} belongs to {', '.join(map(str, measured.values()))}"
     link.unchecked = "" if place else f"{paths.METRICS} is damaged here"
     return link
 

@@ -19,7 +19,8 @@ SHOWN = {
 }
 PREDICTOR = "models/landmarks.dat"  # of commits before the face mesh
 LIPS, MOTION = "released/lips.safetensors", "released/motion.safetensors"
-ROWS = ("right_audio", "wrong_audio", "moved_audio", "silence", "frozen_mouth", "real_video")
+GENERATED = ("right_audio", "wrong_audio", "moved_audio", "silence")
+ROWS = (*GENERATED, *(f"mesh_{row}" for row in GENERATED), "frozen_mouth", "real_video")
 RECORDINGS = (
     "recordings of people, whose faces and voices are personal data; a video can be withdrawn "
     "(`python -m flows withdraw`), but weights trained before cannot unlearn and are retired"
@@ -101,7 +102,8 @@ def metrics(case: Case) -> str:
     body = "\n".join(f"| {row} | " + " | ".join(cell(panel[row], name) for name in names) + " |" for row in rows)
     num_clips = panel["about"].get("clips", "?")
     people = panel["about"].get("people", "unseen speakers")
-    return f"On {num_clips} clips of {people}; 95 % intervals in brackets.\n\n{head}\n{body}"
+    mesh = " `mesh_` rows are of the mesh generator, the others of LipGAN." if "mesh_right_audio" in rows else ""
+    return f"On {num_clips} clips of {people}; 95 % intervals in brackets.{mesh}\n\n{head}\n{body}"
 
 
 def cell(figures: dict[str, Any], name: str) -> str:

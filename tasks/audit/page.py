@@ -37,7 +37,8 @@ NODES = (
     Node("training run", 3, 1, ("training run",), ("index, shards", "clips", "code, params", "sync expert")),
     Node("sync expert", 3, 2, ("bytes of expert",), ("index, shards",)),
     Node("checkpoint", 4, 1, ("bytes of train", "checkpoint"), ("training run",)),
-    Node("evaluation", 5, 1, ("bytes of evaluate", "evaluation"), ("checkpoint",)),
+    Node("motion network", 4, 2, ("bytes of motion",), ("index, shards",)),
+    Node("evaluation", 5, 1, ("bytes of evaluate", "evaluation"), ("checkpoint", "motion network")),
 )  # fmt: skip
 STYLE = """
 body { max-width: 82rem } svg text { font: 13px system-ui, sans-serif; fill: #444 }

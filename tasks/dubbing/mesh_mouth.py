@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from model import faces, timing
-from model.head_track import Heads, angles_deg
 from model.motion import Motion
-from tasks.compositor import compose, footage, library
+from tasks.compositor import footage, library, target
 from tasks.compositor.footage import Footage
 from tasks.compositor.library import Library
+from tasks.compositor.target import Target
 from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
 from tasks.dubbing import hear, speaker
@@ -35,21 +35,7 @@ from tasks.features.face_track import Frame
 from tasks.media import decode, native_rate
 
 JUDGED_PX = 96  # side of the sync expert's crops
-LEAST_EYES_PX = 12.0  # between the eyes' outer corners: smaller faces are not changed
-CHUNK = 512  # frames processed together
 PIECE_S, CONTEXT_S = 120, 2  # audio that the network processes at a time, and context on either side
-
-
-@dataclass(frozen=True)
-class Target:
-    """The video being dubbed: its heads, and why a frame cannot be changed ("" where it can).
-
-    angles_T2 in degrees; why_T of str
-    """
-
-    footage: Footage
-    angles_T2: np.ndarray
-    why_T: np.ndarray
 
 
 class Person:
@@ -79,7 +65,7 @@ class Person:
             )
         self.library = built
         self.about |= {"library_mouths": len(built)}
-        self.target = target(own, seen.size_hw, sway, len(choice.who_T))
+        self.target = target.target(own if sway is None else swaying(own, sway, len(choice.who_T)), seen.size_hw)
         return self.target.why_T
 
     def further(self, number: int, video: Path, seen: Seen, choice: Choice) -> Footage:
@@ -102,7 +88,7 @@ class Person:
         num_samples = script.mfcc_FW.shape[1] // timing.COLUMNS_PER_FRAME * timing.SAMPLES_PER_FRAME
         sound = hear.timeline(script.lines, num_samples)
         wanted_NS3 = wanted(self.network.motion, sound, script.plan, self.library.closed_S3, self.options.strength)
-        path_N = chosen(self.target, self.library, wanted_NS3, script.plan)
+        path_N = target.chosen(self.target, self.library, wanted_NS3, script.plan.source_N, script.plan.weight_N > 0)
         return MeshMouths(script.seen, script.plan, self.target, self.library, wanted_NS3, path_N, judged)
 
 
@@ -119,20 +105,6 @@ def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path) -> Footage:
         return footage.record(counted_frames, boxes_T4, who_T, folder)
 
 
-def target(film: Footage, size_hw: tuple[int, int], sway: Sway | None, num_frames: int) -> Target:
-    """`sway`: idle motion of a picture, shown for num_frames."""
-    if sway is not None:
-        film = swaying(film, sway, num_frames)
-    angles_T2 = np.full((len(film.run_T), 2), np.nan)
-    why_T = np.where(film.run_T < 0, "no_mesh", "").astype("<U8")
-    for low in range(0, len(film.run_T), CHUNK):
-        frames, heads = film.heads(low, low + CHUNK)
-        angles_T2[frames] = angles_deg(heads)
-        for k, t in enumerate(frames.tolist()):
-            why_T[t] = _why(heads, k, size_hw)
-    return Target(film, angles_T2, why_T)
-
-
 def swaying(film: Footage, sway: Sway, num_frames: int) -> Footage:
     """A picture's footage repeated as a video in which the head moves."""
     mesh_T4683 = np.repeat(np.asarray(film.mesh_T4683[:1]), num_frames, axis=0)
@@ -145,17 +117,6 @@ def swaying(film: Footage, sway: Sway, num_frames: int) -> Footage:
         np.repeat(film.at_T4[:1], num_frames, axis=0),
         np.repeat(film.light_T[:1], num_frames),
     )
-
-
-def _why(heads: Heads, t: int, size_hw: tuple[int, int]) -> str:
-    """Why the mouth of a head cannot be changed, "" where it can."""
-    lips_2 = heads.mesh(t)[library.MOUTH[:40], :2]
-    height, width = size_hw
-    if np.linalg.norm(heads.turn_T33[t, 0]) < LEAST_EYES_PX:  # the eye distance is 1 on the canonical head
-        return "small"
-    if lips_2.min() < 0 or lips_2[:, 0].max() > width or lips_2[:, 1].max() > height:
-        return "cut_off"
-    return "" if library.usable(Heads(*(part[t : t + 1] for part in heads)))[0] else "profile"
 
 
 def wanted(
@@ -196,19 +157,6 @@ def _pieces(sound: Iterable[np.ndarray]) -> Iterator[tuple[float, np.ndarray]]:
         have, start_s, first = have[done:], start_s + done / timing.SAMPLE_RATE_HZ, False
 
 
-def chosen(target: Target, mouths: Library, wanted_NS3: np.ndarray, plan: Plan) -> np.ndarray:
-    """Library index of the mouth for each changed output frame, -1 elsewhere.  Shape: -> (N,)"""
-    changed_N = plan.weight_N > 0
-    path_N = np.full(len(changed_N), -1)
-    bounds = np.flatnonzero(np.diff(changed_N.astype(np.int8), prepend=0, append=0))
-    for first, end in bounds.reshape(-1, 2).tolist():
-        sources = plan.source_N[first:end]
-        path_N[first:end] = compose.chosen(
-            mouths, wanted_NS3[first:end], target.angles_T2[sources], target.footage.light_T[sources]
-        )
-    return path_N
-
-
 @dataclass
 class MeshMouths:
     """judged: whether the sync expert will judge the result"""
@@ -223,18 +171,15 @@ class MeshMouths:
 
     def change(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[tuple[Frame, np.ndarray, float]]:
         source_B = self.plan.source_N[at]
-        frames, heads = self.target.footage.heads(int(source_B.min()), int(source_B.max()) + 1)
-        heads, within = library.apart(heads), np.searchsorted(frames, source_B)
+        made = target.composed(
+            self.target, self.library, batch, source_B, self.wanted_NS3[at], self.path_N[at], self.plan.weight_N[at]
+        )
         face = self.seen.faces[number]
         boxes_B4 = faces.crop_boxes(face.boxes_N4[source_B - face.first])
-        results: list[tuple[Frame, np.ndarray, float]] = []
-        for n, k, frame, box in zip(at.tolist(), within.tolist(), batch, boxes_B4, strict=True):
-            output, seam = compose.compose(
-                frame, self.library, heads, k, self.wanted_NS3[n], int(self.path_N[n]), float(self.plan.weight_N[n])
-            )
-            judged = crop.crop(output, box, JUDGED_PX) if self.judged else np.zeros((0, 0, 3), np.uint8)
-            results.append((output, judged, seam))
-        return results
+        return [
+            (output, crop.crop(output, box, JUDGED_PX) if self.judged else np.zeros((0, 0, 3), np.uint8), seam)
+            for (output, seam), box in zip(made, boxes_B4, strict=True)
+        ]
 
 
 def same_person(seen: Seen, looks: Sequence[np.ndarray], by: Recogniser) -> tuple[np.ndarray, float]:

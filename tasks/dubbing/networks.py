@@ -75,7 +75,8 @@ class Mesh:
     backend: str = "torch"
 
     def describe(self) -> str:
-        return f"released {self.checkpoint.name}, mouths from the person's own footage"
+        whose = "released" if self.checkpoint == MOTION else "trained"
+        return f"{whose} {self.checkpoint.name}, mouths from the person's own footage"
 
 
 Network = LipGan | Mesh
@@ -102,7 +103,7 @@ def settled(options: Options, checkpoint: str | None) -> Options:
 def load(generator: str | None, checkpoint: str | None, backend: str | None) -> Network:
     """`generator`: one of options.GENERATORS.  Errors: UserError where a file it needs is missing"""
     if generator == "mesh":
-        return mesh()
+        return mesh(released=checkpoint == RELEASED)
     return lipgan(Path(checkpoint or paths.GENERATOR), backend)
 
 
@@ -112,11 +113,12 @@ def lipgan(checkpoint: Path, backend: str | None) -> LipGan:
     return LipGan(sync, checkpoint, p, MeshPoints(), (checkpoint, *mesh_files()))
 
 
-def mesh() -> Mesh:
-    """The mesh generator with the released weights: no training needed."""
-    about = json.loads(MOTION.with_suffix(".json").read_text()) if MOTION.with_suffix(".json").is_file() else {}
+def mesh(*, released: bool = False) -> Mesh:
+    """The mesh generator with the network of the stage `motion`; where there is none, or if asked, the released one."""
+    path = paths.MOTION if paths.MOTION.is_file() and not released else MOTION
+    about = json.loads(path.with_suffix(".json").read_text()) if path.with_suffix(".json").is_file() else {}
     p = config.load(paths.PARAMS).faces
-    return Mesh(motion_weights.load(MOTION), about, MOTION, p, MeshPoints(), (MOTION, *mesh_files()))
+    return Mesh(motion_weights.load(path), about, path, p, MeshPoints(), (path, *mesh_files()))
 
 
 def mesh_files() -> tuple[Path, Path]:

@@ -9,17 +9,23 @@ import cv2
 import numpy as np
 
 from model import samples, seeds, timing
+from tasks.evaluate.mesh_generator import MeshGenerator
 from tasks.features import audio
 from tasks.features.mesh_points import MeshPoints
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.mouth_score import generate_clip
 from tasks.loading.clips import Clips
+from tasks.media import decode
 
 ROWS = {
-    "right_audio": "the generator with the clip's own sound",
-    "wrong_audio": "the generator with the sound of another clip",
-    "moved_audio": "the generator with the clip's own sound, moved by a third to two thirds of its length",
-    "silence": "the generator with digital silence",
+    "right_audio": "LipGAN with the clip's own sound",
+    "wrong_audio": "LipGAN with the sound of another clip",
+    "moved_audio": "LipGAN with the clip's own sound, moved by a third to two thirds of its length",
+    "silence": "LipGAN with digital silence",
+    "mesh_right_audio": "the mesh generator with the clip's own sound",
+    "mesh_wrong_audio": "the mesh generator with the sound of another clip",
+    "mesh_moved_audio": "the mesh generator with the clip's own sound, moved",
+    "mesh_silence": "the mesh generator with digital silence",
     "copy_input": "one frame, repeated unchanged",
     "frozen_mouth": "true frames with the mouth of one frame",
     "mumble": "true frames, the mouth opened 0.3 times as far",
@@ -28,13 +34,19 @@ ROWS = {
     "real_video": "true frames: the best that the measurement allows",
 }
 GENERATED = ("right_audio", "wrong_audio", "moved_audio", "silence")
-CONTROLS = tuple(row for row in ROWS if row not in ("right_audio", "real_video"))
+MESH = tuple(f"mesh_{row}" for row in GENERATED)
+CONTROLS = tuple(row for row in ROWS if row not in ("right_audio", "mesh_right_audio", "real_video"))
 MUMBLE = 0.3
 UPPER_LIP, CHIN = 0.2, 0.8  # shares of the closed gap that upper lip and chin move: the jaw opens less
 
 
-def fill(sync: LipSync, clips: Clips, number: int, rows: Sequence[str] = tuple(ROWS)) -> dict[str, np.ndarray]:
-    """The faces of each condition for one clip, and `identity`.  Shape: (T, S, S, 3) uint8 each"""
+def fill(
+    sync: LipSync, clips: Clips, number: int, rows: Sequence[str] = tuple(ROWS), mesh: MeshGenerator | None = None
+) -> dict[str, np.ndarray]:
+    """The faces of each condition for one clip, and `identity`.  Shape: (T, S, S, 3) uint8 each
+
+    mesh    of the same clips; needed for the rows of MESH
+    """
     clip = clips[number]
     num_frames, size = clip.faces_TSS3.shape[:2]
     identity_SS3 = clip.faces_TSS3[samples.identity_frame(clip.found_T)]
@@ -56,7 +68,25 @@ def fill(sync: LipSync, clips: Clips, number: int, rows: Sequence[str] = tuple(R
         "late_5": lambda: late(clip.faces_TSS3, 5),
         "real_video": lambda: clip.faces_TSS3,
     }
-    return {row: fillers[row]() for row in rows} | {"identity": identity_SS3[None]}
+    filled = {row: fillers[row]() for row in rows if row in fillers} | {"identity": identity_SS3[None]}
+    if of_mesh := [row for row in rows if row in MESH]:
+        assert mesh
+        filled |= mesh.faces(number, {row: sound(row, mesh, number) for row in of_mesh})
+    return filled
+
+
+def sound(row: str, mesh: MeshGenerator, number: int) -> np.ndarray:
+    """The sound of a condition of the mesh generator: as the MFCCs of LipGAN's condition.  Shape: -> (640 T,)"""
+    clips, raw = mesh.clips, mesh.raw
+    key, num_frames = clips.keys[number], len(clips[number].found_T)
+    if row == "mesh_silence":
+        return np.zeros(timing.num_samples(num_frames), np.float32)
+    if row == "mesh_wrong_audio":
+        other = other_clip(clips, number)
+        whole = decode.fit(raw.sound(clips.keys[other]), len(clips[other].found_T))
+        return tiled(whole, timing.num_samples(num_frames))
+    own = decode.fit(raw.sound(key), num_frames)
+    return np.roll(own, timing.num_samples(moved_frames(num_frames, key))) if row == "mesh_moved_audio" else own
 
 
 def silence(num_frames: int) -> np.ndarray:
@@ -76,10 +106,14 @@ def moved_sound(mfcc_FW: np.ndarray, key: str) -> np.ndarray:
     sound goes with the right mouth to some degree; the clip's own at another time does not.
     Shape: (12, 4 T) -> (12, 4 T)
     """
-    num_frames = mfcc_FW.shape[1] // timing.COLUMNS_PER_FRAME
-    third = num_frames // 3
-    moved = third + seeds.derive("moved sound", key) % (num_frames - 2 * third + 1)
+    moved = moved_frames(mfcc_FW.shape[1] // timing.COLUMNS_PER_FRAME, key)
     return np.roll(mfcc_FW, moved * timing.COLUMNS_PER_FRAME, axis=1)
+
+
+def moved_frames(num_frames: int, key: str) -> int:
+    """How far a clip's sound is moved, in frames."""
+    third = num_frames // 3
+    return third + seeds.derive("moved sound", key) % (num_frames - 2 * third + 1)
 
 
 def tiled(mfcc_FW: np.ndarray, num: int) -> np.ndarray:

@@ -11,8 +11,9 @@ import numpy as np
 from model import timing
 from tasks.core import paths
 from tasks.media import decode, fragments
-from tasks.preprocess import pieces
+from tasks.preprocess import pieces, sync
 from tasks.storage import index, shards
+from tasks.storage.index import Row
 
 
 class RawClips:
@@ -24,7 +25,7 @@ class RawClips:
     def __init__(self, table: Path, folder: Path) -> None:
         self.folder = folder
         self._rows = {row["clip"]: row for row in index.kept(index.read(table))}
-        self._sources: dict[str, str] | None = None
+        self._kept: dict[str, Row] | None = None
 
     def members(self, clip: str) -> dict[str, bytes]:
         row = self._rows[clip if clip in self._rows else pieces.clip_of(clip)]
@@ -34,9 +35,12 @@ class RawClips:
         """First frame and last frame + 1 of a clip in its video; None for a whole video."""
         if clip in self._rows:
             return fragments.span_of(self._rows[clip]["source"])
-        if self._sources is None:
-            self._sources = {row["clip"]: row["source"] for row in index.read(paths.INDEX)}
-        return fragments.span_of(self._sources[clip])
+        return fragments.span_of(self._indexed(clip)["source"])
+
+    def _indexed(self, clip: str) -> Row:
+        if self._kept is None:
+            self._kept = {row["clip"]: row for row in index.read(paths.INDEX)}
+        return self._kept[clip]
 
     def video(self, clip: str) -> bytes:
         """The bytes of the whole video, whatever its container."""
@@ -46,10 +50,14 @@ class RawClips:
         return Frames(self.video(clip), *(self.span(clip) or (0, None)))
 
     def sound(self, clip: str) -> np.ndarray:
-        """Shape: -> (samples,) float32, 16 kHz"""
+        """In sync with the frames, as in the shards: moved where preprocessing moved it.
+
+        Shape: -> (samples,) float32, 16 kHz
+        """
         first, end = self.span(clip) or (0, None)
-        with closing(pieces.SoundReader(self.video(clip))) as sound:
-            return sound.span(timing.num_samples(first), None if end is None else timing.num_samples(end))
+        with closing(pieces.SoundReader(self.video(clip))) as reader:
+            sound = reader.span(timing.num_samples(first), None if end is None else timing.num_samples(end))
+        return sync.earlier(sound, self._indexed(clip)["av_moved"])
 
     def words(self, clip: str) -> str:
         """The transcript as the corpus writes it, empty if there is none; it is not known for a piece."""

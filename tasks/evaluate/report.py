@@ -15,10 +15,9 @@ from tasks.core.files import all_or_nothing, write_atomic
 from tasks.core.html import data_uri, document, encoded, figure
 from tasks.evaluate import compare, conditions, report_media, report_plots, report_tables, summary
 from tasks.evaluate.measure import Record
-from tasks.evaluate.raw_clips import RawClips
+from tasks.evaluate.mesh_generator import MeshGenerator
 from tasks.evaluate.summary import Panel
 from tasks.inference.lip_sync import LipSync
-from tasks.loading.clips import Clips
 from tasks.storage import index
 
 STYLE = """
@@ -38,13 +37,14 @@ td:first-child small { white-space: normal; max-width: 15rem } tr.ours td { back
 
 
 def write(
-    panel: Panel, records: Sequence[Record], sync: LipSync, clips: Clips, raw: RawClips, p: EvaluateParams
+    panel: Panel, records: Sequence[Record], sync: LipSync, mesh: MeshGenerator, p: EvaluateParams
 ) -> dict[str, np.ndarray]:
     """reports/strips/ and reports/report.html; returns the strips by name."""
+    clips, raw = mesh.clips, mesh.raw
     strips: dict[str, np.ndarray] = {}
     sections = []
     for title, key in chosen(records, p.strips):
-        frames = conditions.fill(sync, clips, clips.keys.index(key), tuple(report_media.SHOWN))
+        frames = conditions.fill(sync, clips, clips.keys.index(key), tuple(report_media.SHOWN), mesh)
         strips[key.replace("/", "-")] = report_media.strip(frames)
         of_clip = [r for r in records if r["clip"] == key]
         sections.append(clip_section(title, key, of_clip, frames, raw.sound(key)))
@@ -68,23 +68,26 @@ def chosen(records: Sequence[Record], num: int) -> list[tuple[str, str]]:
 def clip_section(
     title: str, key: str, records: Sequence[Record], frames: Mapping[str, np.ndarray], sound: np.ndarray
 ) -> str:
-    [ours] = [r for r in records if r["row"] == "right_audio"]
-    video = data_uri("video/mp4", report_media.video(frames, sound))
+    by_row = {record["row"]: record for record in records}
+    played = {row: report_media.SHOWN[row] for row in report_media.PLAYED}
+    video = data_uri("video/mp4", report_media.video(frames, sound, played))
     strip = encoded(report_media.strip(frames), ".png")
-    figures = f"correlation {ours['aperture_corr']:.2f}, amplitude {ours['amplitude_ratio']:.2f} of real"
-    return f"""<h3>{title}: {figures}</h3>
-<p class="soft"><a href="#row-{html.escape(key)}"><code>{html.escape(key)}</code></a>, {ours["frames"]} frames.
-Play it with sound.</p>
-<figure><video controls loop playsinline preload="auto" aria-label="{", ".join(report_media.SHOWN.values())}"
+    corr, amplitude = (
+        " and ".join(f"{by_row[row][name]:.2f}" for row in report_tables.OURS)
+        for name in ("aperture_corr", "amplitude_ratio")
+    )
+    return f"""<h3>{title}: correlation {corr}, amplitude {amplitude} of real (LipGAN and mesh)</h3>
+<p class="soft"><a href="#row-{html.escape(key)}"><code>{html.escape(key)}</code></a>,
+{by_row["right_audio"]["frames"]} frames. Play it with sound.</p>
+<figure><video controls loop playsinline preload="auto" aria-label="{", ".join(played.values())}"
 src="{video}"></video></figure>
 {figure("image/png", strip, "frames spread over the clip, one condition per row")}
 {figure("image/png", report_plots.openings(records), "mouth opening over time")}"""
 
 
 def page(panel: Panel, records: Sequence[Record], sections: Sequence[str], p: EvaluateParams) -> str:
-    names = ("right_audio", "wrong_audio", "moved_audio", "leakage", "about")
-    right, wrong, moved, leak, about = (panel[name] for name in names)
-    discriminator = panel["discriminator"]
+    right, about, discriminator = panel["right_audio"], panel["about"], panel["discriminator"]
+    leaks = {"LipGAN": panel["leakage"], "mesh": panel["mesh_leakage"]}
     max_lag = p.max_lag
     plots = {
         "Correlation with the true mouth at each lag. The peak belongs at 0.": report_plots.lags(
@@ -100,19 +103,17 @@ def page(panel: Panel, records: Sequence[Record], sections: Sequence[str], p: Ev
     chosen_keys = [key for _, key in chosen(records, p.strips)]
     curves = "".join(figure("image/png", plot, text) for text, plot in plots.items() if plot)
     body = f"""<h1>Lip-sync evaluation</h1>
-<p class="soft">Checkpoint <code>{about["checkpoint_md5"][:12]}</code> after {about["step"]} steps, trained on
-{html.escape(", ".join(about["corpora"]))}; data index <code>{about["index_md5"][:12]}</code>; {about["clips"]} test
-clips ({right["num_frames"]} frames) of {html.escape(about["people"])}.
-Data: {html.escape("; ".join(about["licences"]))}.</p>
-<div class="verdict"><p class="first">The generated mouth {html.escape(panel["verdict"]["sentence"])}.</p>
-<p>It follows the true mouth with correlation <b>{right["aperture_corr"]:.2f}</b> when driven by the right sound,
-<b>{wrong["aperture_corr"]:.2f}</b> by another clip's, and <b>{moved["aperture_corr"]:.2f}</b> by its own at another
-time; the best lag is {right["aperture_lag_frames"]:+.0f}
-frames, it opens {right["amplitude_ratio"]:.2f} times as far as the real mouth, and in silence
-{leak["moves_in_silence"]:.2f} times.</p>
-<p>{html.escape(against_champion(records))}</p></div>
+<p class="soft">LipGAN <code>{about["checkpoint_md5"][:12]}</code> after {about["step"]} steps and the mesh generator's
+motion network <code>{about["motion_md5"][:12]}</code>, trained on {html.escape(", ".join(about["corpora"]))};
+data index <code>{about["index_md5"][:12]}</code>; {about["clips"]} test clips ({right["num_frames"]} frames) of
+{html.escape(about["people"])}. Data: {html.escape("; ".join(about["licences"]))}.</p>
+<div class="verdict">{generator_verdict("Mesh generator", "mesh_", panel)}{generator_verdict("LipGAN", "", panel)}
+<p>LipGAN: {html.escape(against_champion(records))}</p></div>
+<p>The mesh generator's mouths are made by the code of <code>dub</code>, at the size of the frames, and then cut into
+the same crops. They come from {about["mesh_library"]}, never from the frames that are made. It changes only the mouth's
+surroundings; LipGAN's rows show its whole picture, before it is blended into the frame.</p>
 <h2>Can these numbers be fooled?</h2>
-<p>The rows after the first two are controls: each scores well on at least one metric and must fail a check.
+<p>The rows after the first three are controls: each scores well on at least one metric and must fail a check.
 {controls(panel["verdict"])} Red is outside the limits.</p>
 <div class="wide">{report_tables.checks(panel)}</div>
 <h2>Sample clips</h2>{"".join(sections) or "<p>None (evaluate.strips is 0).</p>"}
@@ -122,11 +123,17 @@ frames, it opens {right["amplitude_ratio"]:.2f} times as far as the real mouth, 
 is marked; for a metric that only some clips have, their number is given.</p>
 {report_tables.groups(panel)}
 <h2>Does anything but the sound move the mouth?</h2>
-{report_tables.leakage(leak)}
+{report_tables.leakage(leaks)}
 <p>The co-trained sync discriminator classifies {discriminator["accuracy"]:.0%} of {discriminator["pairs"]:.0f} random
 pairs right, and prefers the right sound to a wrong one for {discriminator["accuracy_2afc"]:.0%} of faces; chance is
 50 %.</p>
+<h2>Half of a clip from the other half</h2>
+<p>Each half of a clip is made from the other half and its own sound: LipGAN's identity frame and the mesh generator's
+mouths are of the other half. PSNR and SSIM of the lower half of the crop, both blended into the frame as in
+<code>dub</code>.</p>
+{report_tables.halves(panel)}
 <h2>Hard cases</h2>
+<p>LipGAN's.</p>
 {report_tables.hard(hard) if hard else "<p>This corpus has none.</p>"}
 <h2>The worst failures</h2>
 <p>Over all splits, with the right sound; <code>{paths.INDEX}</code> has the location of each clip.</p>
@@ -134,6 +141,16 @@ pairs right, and prefers the right sound to a wrong one for {discriminator["accu
 <h2>The metrics</h2>
 <div class="wide">{report_tables.registry(panel)}</div>"""
     return document("Lip-sync evaluation", body, STYLE)
+
+
+def generator_verdict(title: str, of: str, panel: Panel) -> str:
+    """The verdict on one generator; `of`: what its rows' names begin with."""
+    right, wrong, moved = (panel[f"{of}{row}"] for row in ("right_audio", "wrong_audio", "moved_audio"))
+    return f"""<p class="first">{title}: the mouth {html.escape(panel["verdict"][f"{of}sentence"])}.</p>
+<p>It follows the true mouth with correlation <b>{right["aperture_corr"]:.2f}</b> when driven by the right sound,
+<b>{wrong["aperture_corr"]:.2f}</b> by another clip's, and <b>{moved["aperture_corr"]:.2f}</b> by its own at another
+time; the best lag is {right["aperture_lag_frames"]:+.0f} frames, it opens {right["amplitude_ratio"]:.2f} times as far
+as the real mouth, and in silence {panel[f"{of}leakage"]["moves_in_silence"]:.2f} times.</p>"""
 
 
 def controls(verdict: Mapping[str, Mapping[str, Sequence[str]]]) -> str:

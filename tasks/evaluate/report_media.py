@@ -11,12 +11,17 @@ from tasks.media.encode import encode_video
 
 SHOWN = {
     "real_video": "true",
-    "right_audio": "right sound",
-    "wrong_audio": "other sound",
-    "moved_audio": "moved sound",
-    "silence": "silence",
+    "right_audio": "LipGAN",
+    "mesh_right_audio": "mesh",
+    "wrong_audio": "LipGAN, other sound",
+    "mesh_wrong_audio": "mesh, other sound",
+    "moved_audio": "LipGAN, moved sound",
+    "mesh_moved_audio": "mesh, moved sound",
+    "silence": "LipGAN, silence",
+    "mesh_silence": "mesh, silence",
 }
-NUM_COLUMNS, LABEL_PX = 12, 92  # of a strip
+PLAYED = ("real_video", "right_audio", "mesh_right_audio", "wrong_audio", "mesh_wrong_audio")  # side by side
+NUM_COLUMNS, LABEL_PX = 12, 172  # of a strip
 SCALE, BAR_PX, CRF = 2, 26, 24  # of a video
 
 

@@ -17,6 +17,7 @@ matplotlib.use("Agg")
 COLOURS = {
     "real_video": "#444444",
     "right_audio": "#0b6bcb",
+    "mesh_right_audio": "#2b8a3e",
     "wrong_audio": "#d9480f",
     "moved_audio": "#e8a33d",
     "silence": "#868e96",
@@ -25,7 +26,7 @@ COLOURS = {
 
 def lags(rows: Sequence[Record]) -> bytes:
     figure, axes = _figure()
-    for name in SHOWN:
+    for name in COLOURS:
         points = [(row["lag_frames"], row["aperture_corr"]) for row in rows if row["row"] == name]
         axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=SHOWN[name], color=COLOURS[name])
     axes.axhline(0, color="#999", linewidth=0.8)
@@ -36,10 +37,10 @@ def lags(rows: Sequence[Record]) -> bytes:
 def offsets(rows: Sequence[Record]) -> bytes:
     figure, axes = _figure()
     axes.axvspan(-1.5, 1.5, color="#e6f4ea")
-    names = {"real_video": "true", "right_audio": "right sound", "late_5": "true, 5 frames late"}
-    for number, (name, title) in enumerate(names.items()):
-        points = [(row["lag_frames"] + 0.27 * (number - 1), row["share"]) for row in rows if row["row"] == name]
-        axes.bar(*zip(*points, strict=True), width=0.27, label=title, color=COLOURS.get(name, "#d9480f"))
+    names = {name: SHOWN[name] for name in ("real_video", "right_audio", "mesh_right_audio")}
+    for number, (name, title) in enumerate((names | {"late_5": "true, 5 frames late"}).items()):
+        points = [(row["lag_frames"] + 0.2 * (number - 1.5), row["share"]) for row in rows if row["row"] == name]
+        axes.bar(*zip(*points, strict=True), width=0.2, label=title, color=COLOURS.get(name, "#d9480f"))
     axes.set(xlabel="best lag in frames of 40 ms; + is late; shaded: in sync", ylabel="share")
     return _png(figure, axes)
 
@@ -78,7 +79,7 @@ def openings(records: Sequence[Record]) -> bytes:
     """Mouth opening of one clip over time."""
     figure, axes = _figure(2.4)
     for record in records:
-        if record["row"] in ("real_video", "right_audio", "wrong_audio"):
+        if record["row"] in ("real_video", "right_audio", "mesh_right_audio"):
             name = record["row"]
             seconds = np.arange(len(record["opening"])) / FPS
             axes.plot(seconds, record["opening"], color=COLOURS[name], label=SHOWN[name], linewidth=1.6)

@@ -11,14 +11,19 @@ from tasks.evaluate.measure import Record
 from tasks.evaluate.summary import Panel
 from tasks.storage.index import Row
 
-# the generator and the truth first, then the controls
-ORDER = ("right_audio", "real_video", *conditions.CONTROLS)
+# the generators and the truth first, then the controls
+OURS = ("right_audio", "mesh_right_audio")
+ORDER = (*OURS, "real_video", *conditions.CONTROLS)
 NAMES = {
-    "right_audio": "this model",
+    "right_audio": "LipGAN",
+    "mesh_right_audio": "mesh",
     "real_video": "real video",
-    "wrong_audio": "another clip's sound",
-    "moved_audio": "own sound moved",
-    "silence": "silence",
+    "wrong_audio": "LipGAN, another clip's sound",
+    "moved_audio": "LipGAN, own sound moved",
+    "silence": "LipGAN, silence",
+    "mesh_wrong_audio": "mesh, another clip's sound",
+    "mesh_moved_audio": "mesh, own sound moved",
+    "mesh_silence": "mesh, silence",
     "copy_input": "copy of the input",
     "frozen_mouth": "frozen mouth",
     "mumble": "0.3 x mumble",
@@ -111,18 +116,25 @@ def direction(name: str) -> str:
 
 
 def mark(row: str) -> str:
-    return ' class="ours"' if row == "right_audio" else ""
+    return ' class="ours"' if row in OURS else ""
 
 
-def leakage(figures: Mapping[str, Any]) -> str:
-    body = ""
+def leakage(of_generators: Mapping[str, Mapping[str, Any]]) -> str:
+    """`of_generators`: title -> figures of summary.leakage."""
+    body = f"<tr><th></th>{''.join(f'<th>{title}</th>' for title in of_generators)}</tr>"
     for name, (title, best) in LEAKAGE.items():
-        low, high = figures[f"{name}_ci"]
-        body += (
-            f"<tr><td>{title}<small>{best}</small></td><td>{figures[name]:.2f}<small>{low:.2f} to {high:.2f}</small>"
-        )
-        body += "</td></tr>"
+        body += f"<tr><td>{title}<small>{best}</small></td>"
+        for figures in of_generators.values():
+            low, high = figures[f"{name}_ci"]
+            body += f"<td>{figures[name]:.2f}<small>{low:.2f} to {high:.2f}</small></td>"
+        body += "</tr>"
     return f'<div class="wide"><table>{body}</table></div>'
+
+
+def halves(panel: Panel) -> str:
+    """PSNR and SSIM of the lower half of the crops, of both generators."""
+    titles = {"half_clip_lipgan": "LipGAN", "half_clip_mesh": "mesh"}
+    return f'<div class="wide">{table({row: panel[row] for row in titles}, ("psnr", "ssim"), titles, {})}</div>'
 
 
 def hard(cases: Mapping[str, Mapping[str, Any]]) -> str:

@@ -1,7 +1,7 @@
 """Stage `evaluate`: how well the mouth follows the sound, on held-out clips, next to controls that must fail a check.
 
-reads   models/*.safetensors, released/lips.safetensors, data/index.parquet, data/shards/*.tar, data/clips.parquet,
-        data/raw
+reads   models/*.safetensors (LipGAN, the sync expert, the motion network), released/lips.safetensors,
+        data/index.parquet, data/shards/*.tar, data/clips.parquet, data/raw
 writes  reports/metrics.json, reports/plots/{clips,lag,offsets}.csv, reports/strips/*.png, reports/report.html
 
     python -m flows evaluate
@@ -23,8 +23,9 @@ from model.params import EvaluateParams, Params
 from tasks.core import csv_tables, files, paths
 from tasks.core.files import write_atomic
 from tasks.core.progress import progress
-from tasks.evaluate import conditions, discriminator, lpips_fid, report, summary
+from tasks.evaluate import conditions, discriminator, half_clip, lpips_fid, report, summary
 from tasks.evaluate.measure import Meters, Record, measure, reference_of
+from tasks.evaluate.mesh_generator import MeshGenerator
 from tasks.evaluate.published_syncnet import PublishedSyncNet
 from tasks.evaluate.raw_clips import RawClips
 from tasks.features import audio
@@ -36,22 +37,28 @@ from tasks.loading.clips import Clips
 from tasks.storage import index
 from tasks.tracking import runs as tracking
 
-FID_ROWS = ("right_audio", "copy_input")  # FID is of whole sets of frames and expensive for each condition
+FID_ROWS = ("right_audio", "mesh_right_audio", "copy_input")  # expensive: FID is of whole sets of frames
 
 
 def run(p: Params) -> str:
-    """Measure every condition on every test clip, and the generator on each hard case; returns a summary line."""
+    """Measure every condition on every test clip, and LipGAN on each hard case; returns a summary line."""
     sync, raw = LipSync(paths.GENERATOR), RawClips(paths.CLIPS, paths.RAW)
+    clips = Clips(paths.INDEX, paths.SHARDS, "test")
+    mesh = MeshGenerator(paths.MOTION, clips, raw)
     meters = meters_of(p.evaluate)
     records: list[Record] = []
     rows = index.kept(index.read(paths.INDEX))
     splits = {row["split"] for row in rows}
     for split in p.evaluate.splits:
         if split == "test" or split in splits:  # only the embedded corpus has hard cases
-            records += measure_split(sync, split, meters, raw)
-    clips = Clips(paths.INDEX, paths.SHARDS, "test")
+            records += measure_split(sync, split, meters, raw, mesh)
+    halves = [
+        record
+        for number in progress(range(len(clips)), "evaluating halves", "clip")
+        for record in half_clip.measured(sync, mesh, clips, number)
+    ]
     noise = list(measure_noise(sync, clips, meters, raw, p.evaluate))
-    panel = summary.panel_of(records, noise, p)
+    panel = summary.panel_of(records, noise, halves, p)
     if meters.fid:
         for row in FID_ROWS:
             panel[row]["fid"] = meters.fid.of(row)
@@ -59,6 +66,8 @@ def run(p: Params) -> str:
     panel["about"] = {
         "version": registry.PANEL_VERSION,
         "checkpoint_md5": files.md5_file(paths.GENERATOR),
+        "motion_md5": files.md5_file(paths.MOTION),
+        "mesh_library": mesh.describe(),
         "index_md5": files.md5_file(paths.INDEX),
         "step": sync.about["loop"]["step"],
         "clips": len(clips),
@@ -72,7 +81,7 @@ def run(p: Params) -> str:
     csv_tables.write_csv(paths.METRICS_BY_CLIP, summary.clip_rows(records))
     csv_tables.write_csv(paths.LAG_CURVE, summary.lag_rows(records, p.evaluate.max_lag))
     csv_tables.write_csv(paths.OFFSETS, summary.offset_rows(records, p.evaluate.max_lag))
-    strips = report.write(panel, records, sync, clips, raw, p.evaluate)
+    strips = report.write(panel, records, sync, mesh, p.evaluate)
     with tracking.run("evaluate", p) as tracker:
         tracker.metrics(summary.flat(panel), step)
         for file in (paths.METRICS, paths.METRICS_BY_CLIP, paths.LAG_CURVE, paths.OFFSETS, paths.REPORT):
@@ -81,11 +90,13 @@ def run(p: Params) -> str:
             tracker.picture(name, picture_HW3, step)
     names = ("right_audio", "wrong_audio", "moved_audio", "about")
     right, wrong, moved, about = (panel[name] for name in names)
+    by_mesh = panel["mesh_right_audio"]
     return (
         f"mouth opening against truth: correlation {right['aperture_corr']:.2f} with the right sound, "
         f"{wrong['aperture_corr']:.2f} with another clip's, {moved['aperture_corr']:.2f} with its own moved, "
         f"best lag {right['aperture_lag_frames']:+.0f} frames, on "
-        f"{about['clips']} clips of {about['people']}; the generated mouth {panel['verdict']['sentence']}"
+        f"{about['clips']} clips of {about['people']}; LipGAN's mouth {panel['verdict']['sentence']}. "
+        f"Mesh generator: correlation {by_mesh['aperture_corr']:.2f}, its mouth {panel['verdict']['mesh_sentence']}"
     )
 
 
@@ -102,26 +113,27 @@ def meters_of(p: EvaluateParams) -> Meters:
     )
 
 
-def measure_split(sync: LipSync, split: str, meters: Meters, raw: RawClips | None = None) -> Iterator[Record]:
-    """One record per clip and condition: all conditions on split test, the generator and real video on others."""
-    clips = Clips(paths.INDEX, paths.SHARDS, split)
+def measure_split(sync: LipSync, split: str, meters: Meters, raw: RawClips, mesh: MeshGenerator) -> Iterator[Record]:
+    """One record per clip and condition: all conditions on split test, LipGAN and real video on others."""
+    clips = mesh.clips if split == "test" else Clips(paths.INDEX, paths.SHARDS, split)
     rows = tuple(conditions.ROWS) if split == "test" else ("right_audio", "real_video")
     for number in progress(range(len(clips)), f"evaluating {split}", "clip"):
-        yield from measure_clip(sync, clips, number, rows, meters, raw)
+        yield from measure_clip(sync, clips, number, rows, meters, raw, mesh)
 
 
 def measure_clip(
-    sync: LipSync, clips: Clips, number: int, rows: tuple[str, ...], meters: Meters, raw: RawClips | None
-) -> Iterator[Record]:
+    sync: LipSync, clips: Clips, number: int, rows: tuple[str, ...], meters: Meters, raw: RawClips | None,
+    mesh: MeshGenerator | None = None,
+) -> Iterator[Record]:  # fmt: skip
     clip, key = clips[number], clips.keys[number]
     reference = reference_of(clip, key, meters, raw)
-    frames = conditions.fill(sync, clips, number, rows)
+    frames = conditions.fill(sync, clips, number, rows, mesh)
     about: Record = {"split": clips.rows[number]["split"], "case": clips.rows[number]["case"], "clip": key}
     for row in rows:
         if meters.fid and about["split"] == "test" and row in (*FID_ROWS, "real_video"):
             meters.fid.add(row, frames[row])
         record = about | measure(row, frames[row], reference, meters)
-        if row == "wrong_audio":
+        if row in ("wrong_audio", "mesh_wrong_audio"):
             other = clips[conditions.other_clip(clips, number)]
             other_T = np.array(other.truth["aperture"]) if other.truth else faces.aperture(other.landmarks_T682)
             sound_T = conditions.tiled(other_T, len(record["opening"]))

@@ -14,13 +14,15 @@ from tasks.evaluate.measure import Record
 Panel = dict[str, Any]
 
 
-def panel_of(records: Sequence[Record], noisy: Sequence[Record], p: Params) -> Panel:
+def panel_of(records: Sequence[Record], noisy: Sequence[Record], halves: Sequence[Record], p: Params) -> Panel:
     """Condition -> metric -> mean over clips (lags: median), `<metric>_ci`; and the figures of the whole."""
     tested = [record for record in records if record["split"] == "test"]
     panel: Panel = {row: summed([r for r in tested if r["row"] == row], p) for row in conditions.ROWS}
     gain = column(tested, "right_audio", "aperture_corr") - column(tested, "wrong_audio", "aperture_corr")
     panel["right_minus_wrong"] = with_interval("aperture_corr", gain, p)
-    panel["leakage"] = leakage(tested, p)
+    panel["leakage"], panel["mesh_leakage"] = leakage(tested, p), leakage(tested, p, "mesh_")
+    for generator in ("lipgan", "mesh"):
+        panel[f"half_clip_{generator}"] = summed([r for r in halves if r["generator"] == generator], p)
     for case in sorted({r["case"] for r in records if r["split"] == "hard"}):
         hard = [r for r in records if r["split"] == "hard" and r["case"] == case and r["row"] == "right_audio"]
         panel[f"hard_{case}"] = summed(hard, p)
@@ -52,18 +54,18 @@ def with_interval(name: str, values_N: np.ndarray, p: Params) -> dict[str, Any]:
     return {name: mean, f"{name}_ci": [low, high]}
 
 
-def leakage(tested: Sequence[Record], p: Params) -> dict[str, Any]:
+def leakage(tested: Sequence[Record], p: Params, of: str = "") -> dict[str, Any]:
     """Whether only the sound moves the mouth, or other inputs as well.
 
     follows_its_sound   with a wrong sound, correlation with the mouth that belongs to it: high is best
     follows_the_pose    with a wrong sound, correlation with the mouth of the masked true frames: 0 is best
     moves_in_silence    with digital silence, amplitude against real: 0 is best
     """
-    wrong = [record for record in tested if record["row"] == "wrong_audio"]
+    wrong = [record for record in tested if record["row"] == f"{of}wrong_audio"]
     return (
         with_interval("follows_its_sound", np.array([record["follows_its_sound"] for record in wrong]), p)
-        | with_interval("follows_the_pose", column(tested, "wrong_audio", "aperture_corr"), p)
-        | with_interval("moves_in_silence", column(tested, "silence", "amplitude_ratio"), p)
+        | with_interval("follows_the_pose", column(tested, f"{of}wrong_audio", "aperture_corr"), p)
+        | with_interval("moves_in_silence", column(tested, f"{of}silence", "amplitude_ratio"), p)
     )
 
 
@@ -86,9 +88,11 @@ def judged(panel: Panel) -> dict[str, Any]:
         "version": verdict.VERDICT_VERSION,
         "ranking": order,
         "rank_of_right_audio": order.index("right_audio") + 1,
+        "rank_of_mesh_right_audio": order.index("mesh_right_audio") + 1,
         "failed": {row: [check.metric for check in verdict.failed(panel[row])] for row in panel},
         "checks": len(verdict.checked(panel["right_audio"])),
         "sentence": verdict.sentence(panel["right_audio"]),
+        "mesh_sentence": verdict.sentence(panel["mesh_right_audio"]),
     }
 
 

@@ -1,1 +1,1 @@
-"""Trains the network that predicts mouth motion from audio, on clips of people and rendered heads."""
+"""Stage `motion`: the network that predicts mouth motion from audio; also trains the released one, on videos."""

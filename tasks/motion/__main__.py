@@ -1,4 +1,4 @@
-"""`python -m tasks.motion`: trains the motion network; see tasks/motion/stage.py."""
+"""`python -m tasks.motion`: trains the motion network; see tasks/motion/folders.py."""
 
 import argparse
 import shlex
@@ -9,7 +9,7 @@ from pathlib import Path
 from tasks.core import config, paths
 from tasks.core.errors import UserError
 from tasks.core.progress import say
-from tasks.motion.stage import Order, run
+from tasks.motion.folders import Order, run
 
 EXAMPLE = """example: python -m tasks.motion --data videos --val alice --test bob --out models/motion.safetensors
 where videos/ has one folder per person: videos/alice/1.mp4, videos/bob/1.mp4, videos/carol/1.mp4"""

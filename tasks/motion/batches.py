@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -10,24 +11,34 @@ import torch
 from model import head_mesh, motion, motion_augment, seeds
 from model.motion_augment import Sounds, resampled
 from model.params import MotionParams
-from model.timing import COLUMNS_PER_FRAME, num_samples
+from model.timing import COLUMNS_PER_FRAME
+
+MIN_FOUND = 0.95  # share of a clip's frames with a mesh; the others repeat the nearest
+
+
+class OfPerson(Protocol):
+    @property
+    def person(self) -> str: ...
+
+
+Item = TypeVar("Item", bound=OfPerson)
 
 
 @dataclass(frozen=True, slots=True)
 class MotionClip:
-    """sound: (T * 640,) float32; mouth_TS3: MOUTH points on the canonical head, (T, 59, 3) float32
+    """power_CM: mel power of model.motion.listen, C = 4 T; mouth_TS3: MOUTH points on the canonical head, float32
 
     folder   number of its data folder
     """
 
     name: str
     person: str
-    sound: np.ndarray
+    power_CM: np.ndarray
     mouth_TS3: np.ndarray
     folder: int = 0
 
     def __post_init__(self) -> None:
-        assert len(self.sound) == num_samples(len(self.mouth_TS3)), self.name
+        assert len(self.power_CM) == COLUMNS_PER_FRAME * len(self.mouth_TS3), self.name
 
     @property
     def closed_S3(self) -> np.ndarray:
@@ -57,7 +68,7 @@ class Pieces:
         first_shifts = [shift for clip, shift in zip(clips, shifts, strict=True) if clip.folder == 0]
         self.shapes = motion.principal_shapes(np.concatenate(first_shifts), p.num_components)
         self.clips = [
-            Prepared(motion.listen(clip.sound, p), self.shapes.codes(shift), clip.folder)
+            Prepared(clip.power_CM, self.shapes.codes(shift), clip.folder)
             for clip, shift in zip(clips, shifts, strict=True)
         ]
         self.share_N = shares(clips, p)
@@ -90,6 +101,24 @@ class Pieces:
     def _other_voice(self, rng: np.random.Generator, num_columns: int) -> np.ndarray:
         power_CM = self._draw(rng).power_CM
         return np.take(power_CM, rng.integers(len(power_CM)) + np.arange(num_columns), axis=0, mode="wrap")
+
+
+def filled(mesh_T4683: np.ndarray, found_T: np.ndarray) -> np.ndarray:
+    """Frames without a mesh repeat the nearest that has one.  Shape: (T, ...), (T,) bool -> (T, ...)"""
+    frames_N = np.flatnonzero(found_T)
+    return mesh_T4683[frames_N[np.abs(np.arange(len(found_T))[:, None] - frames_N).argmin(axis=1)]]
+
+
+def at_most(items: Iterable[Item], num_each: int) -> list[Item]:
+    """At most `num_each` items per person, evenly spaced, in order."""
+    items_of: dict[str, list[Item]] = {}
+    for item in items:
+        items_of.setdefault(item.person, []).append(item)
+    return [
+        own[at]
+        for own in items_of.values()
+        for at in np.unique(np.linspace(0, len(own) - 1, min(num_each, len(own))).round().astype(int))
+    ]
 
 
 def shares(clips: Sequence[MotionClip], p: MotionParams) -> np.ndarray:

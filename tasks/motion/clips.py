@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model import head_mesh
+from model import head_mesh, motion
+from model.params import MotionParams
 from model.timing import SAMPLES_PER_FRAME
 from tasks.core import paths
 from tasks.core.errors import Refusal, UserError
@@ -22,12 +23,11 @@ from tasks.core.progress import bar, say
 from tasks.features import face_mesh, face_track, lip_refiner, mesh_model
 from tasks.media import decode
 from tasks.media.containers import MediaError
-from tasks.motion.batches import MotionClip
+from tasks.motion.batches import MIN_FOUND, MotionClip, filled
 
 CLIPS_VERSION = 1  # raise it when the same video gives a different mouth
 DETECT_PX = 480
 MIN_FRAMES, MAX_FRAMES = 12, 3000
-MIN_FOUND = 0.95  # share of frames with a face; the others repeat the nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +51,7 @@ def sources(folders: Sequence[Path]) -> list[Source]:
     return all_sources
 
 
-def at_most(videos: Sequence[Source], num_each: int) -> list[Source]:
-    """At most `num_each` videos per person, evenly spaced, in order."""
-    videos_of: dict[str, list[Source]] = {}
-    for source in videos:
-        videos_of.setdefault(source.person, []).append(source)
-    return [
-        own[at]
-        for own in videos_of.values()
-        for at in np.unique(np.linspace(0, len(own) - 1, min(num_each, len(own))).round().astype(int))
-    ]
-
-
-def load(wanted: Sequence[Source]) -> list[MotionClip]:
+def load(wanted: Sequence[Source], p: MotionParams) -> list[MotionClip]:
     """The usable clips, in order; each skipped clip is reported.
 
     Errors: UserError if no clip is usable
@@ -72,7 +60,7 @@ def load(wanted: Sequence[Source]) -> list[MotionClip]:
     with bar(len(wanted), "reading clips", "clip") as progress:
         for source in wanted:
             try:
-                clips.append(_read(source, reader_hash))
+                clips.append(_read(source, reader_hash, p))
             except Refusal as refusal:
                 refused[refusal.reason] += 1
                 say(f"motion: skipped {source.person}/{source.video.name}: {refusal.reason}, {refusal.detail}")
@@ -102,7 +90,7 @@ def _reader_hash() -> str:
     return hashlib.sha256(mesh + lip_refiner.RELEASED.read_bytes()).hexdigest()
 
 
-def _read(source: Source, reader_hash: str) -> MotionClip:
+def _read(source: Source, reader_hash: str, p: MotionParams) -> MotionClip:
     """Errors: Refusal"""
     key = hashlib.sha256(reader_hash.encode() + source.video.read_bytes()).hexdigest()
     cached = paths.cache() / "motion" / "clips" / key[:2] / f"{key}.npz"
@@ -111,7 +99,8 @@ def _read(source: Source, reader_hash: str) -> MotionClip:
         with all_or_nothing(cached) as partial, partial.open("wb") as file:
             np.savez(file, sound=sound, mouth=mouth_TS3)
     with np.load(cached) as stored:
-        return MotionClip(source.video.stem, source.person, stored["sound"], stored["mouth"], source.folder)
+        power_CM = motion.listen(stored["sound"], p)
+        return MotionClip(source.video.stem, source.person, power_CM, stored["mouth"], source.folder)
 
 
 def mouths(video: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -136,9 +125,7 @@ def _meshes(frames_THW3: np.ndarray) -> np.ndarray:
         track = face_mesh.track(frames_THW3, map(_largest, frames_THW3), lip_refiner.released())
     if track.found_T.mean() < MIN_FOUND:
         raise Refusal("no_face", f"{int(track.found_T.sum())} of {len(frames_THW3)} frames")
-    frames_N = np.flatnonzero(track.found_T)
-    nearest_T = frames_N[np.abs(np.arange(len(frames_THW3))[:, None] - frames_N).argmin(axis=1)]
-    return track.mesh_T4683[nearest_T]
+    return filled(track.mesh_T4683, track.found_T)
 
 
 def _first_box(frames_THW3: np.ndarray) -> list[np.ndarray | None]:

@@ -38,8 +38,8 @@ def mean_of_people(by_person: dict[str, dict[str, float]]) -> dict[str, float]:
 
 
 def said_opening(motion: Motion, clip: MotionClip) -> np.ndarray:
-    mouth_TS3 = motion.mouths(clip.sound, frame_middles_s(len(clip.mouth_TS3)), clip.closed_S3)
-    return mouth_opening(mouth_TS3)
+    code_TK = motion.as_real(motion.codes_of(clip.power_CM, frame_middles_s(len(clip.mouth_TS3))))
+    return mouth_opening(motion.shaped(code_TK, clip.closed_S3))
 
 
 def calibrated(motion: Motion, clips: Sequence[MotionClip], sizes: dict[str, float]) -> Motion:
@@ -63,7 +63,7 @@ def calibrated(motion: Motion, clips: Sequence[MotionClip], sizes: dict[str, flo
 
 def _codes(motion: Motion, clip: MotionClip, size: float) -> tuple[np.ndarray, np.ndarray]:
     """The network's raw output, and the truth at the average person's size.  Shape: -> (T, K) each"""
-    bare_TK = motion.bare_codes(clip.sound, frame_middles_s(len(clip.mouth_TS3)))
+    bare_TK = motion.codes_of(clip.power_CM, frame_middles_s(len(clip.mouth_TS3)))
     return bare_TK, motion.shapes.codes((clip.mouth_TS3 - clip.closed_S3) / size).astype(np.float64)
 
 

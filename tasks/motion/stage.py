@@ -1,174 +1,89 @@
-"""Trains the motion network on folders of clips: audio -> mouth motion.
+"""Stage `motion`: trains the network from audio to mouth motion on the shards.
 
-reads   videos, as FOLDER/PERSON/*.mpg, and the lip refiner's weights
-writes  --out (safetensors) and the JSON beside it: data, people, figures of held-out people, parameters, hashes
+reads   data/index.parquet, data/shards/*.tar (face meshes and mel power of splits train and val)
+writes  models/motion.safetensors, models/motion.json: people, figures of the unseen people of val, parameters, lineage
 keeps   .cache/motion/<key>/state.pt, from which an interrupted training resumes, bit for bit
 
-    python -m tasks.motion --data ../grid/video data/rendered --val s31 p03 --test s27 'p0[4-8]' \\
-        --licence "CC BY 4.0" --attribution "GRID (Cooke et al. 2006)" --out released/motion.safetensors
+    python -m flows motion
 
-People of --val and --test are never trained on; gains and curves are measured on --val, the final figures on both.
+The mesh generator moves mouths by it. `python -m tasks.motion` trains the released one in the same way, on videos.
 """
 
-import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatch
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
-import torch
+import numpy as np
 
-from model import seeds
-from model.motion import Motion, MotionNet
+from model import head_mesh, mfcc
 from model.params import MotionParams, Params
-from tasks.core import config, paths
-from tasks.core.errors import Stopped, UserError
-from tasks.core.progress import bar, say
-from tasks.core.stopping import stoppable
-from tasks.features import mesh_model
-from tasks.inference import checkpoints, motion_weights
-from tasks.motion import clips, measure
-from tasks.motion.batches import MotionClip, Pieces, geometric_mean, sizes, spreads
-from tasks.motion.clips import Source
-from tasks.motion.loop import MotionTrainer
-from tasks.tracking import runs as tracking
+from tasks.core import files, paths
+from tasks.core.errors import UserError
+from tasks.core.progress import progress
+from tasks.inference import motion_weights
+from tasks.loading.clips import Clips
+from tasks.motion import training
+from tasks.motion.batches import MIN_FOUND, MotionClip, at_most, filled
 
-MOTION_VERSION = 1  # raise it when the same parameters and clips give different weights
+SPLITS = ("train", "val")
+SPEECH_MEAN_SQUARE = 10**-2.5  # shards hold sound at mean square 1; speech as recorded is about -25 dB of full scale
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """Training data and output, with the notes for the JSON. `val` and `test`: names or patterns of people."""
+class StoredOf:
+    """A clip of a split, by its number."""
 
-    data: tuple[Path, ...]
-    out: Path
-    val: tuple[str, ...]
-    test: tuple[str, ...] = ()
-    licence: str = ""
-    attribution: str = ""
-    command: str = ""
+    person: str
+    number: int
 
 
-def run(p: Params, order: Order) -> str:
+def run(p: Params) -> str:
     """Train to `motion.num_steps`, from the start or resuming the same training; returns a one-line summary.
 
-    Errors: UserError if a split has no clip; Stopped on a request to stop
+    Errors: UserError if a split has no clip whose mesh holds; Stopped on a request to stop
     """
-    split = splits(clips.at_most(clips.sources(order.data), p.motion.clips_per_person), order)
-    loaded = {name: clips.load(of) for name, of in split.items() if of}
-    pieces = Pieces(loaded["train"], p.motion, p.seed)
-    trainer = MotionTrainer(pieces, p.motion, p.seed)
-    data_hash = clips.source_hash(split["train"])
-    train(trainer, loaded["val"], p, training_key(p, data_hash))
-    network = trained(trainer.average.network, pieces, loaded["val"], p.motion)
-    usual = average_person(pieces, loaded["val"])
-    figures: dict[str, Any] = {
-        name: measure.figures(network, loaded[name], sizes(loaded[name], usual, p.motion))
-        for name in ("val", "test")
-        if name in loaded
-    }
-    motion_weights.save(order.out, network, about(order, loaded, figures, data_hash, p.seed) | {"usual_spread": usual})
-    means = {name: measure.mean_of_people(of) for name, of in figures.items()}
-    summary = "; ".join(f"{name}: opening r {of['opening_r']:.2f}, shifted audio {of['moved_r']:.2f}, amplitude "
-                     f"{of['amplitude']:.2f}" for name, of in means.items())  # fmt: skip
-    return f"{p.motion.num_steps} steps on {len(loaded['train'])} clips; unseen people: {summary}"
-
-
-def splits(sources: Sequence[Source], order: Order) -> dict[str, list[Source]]:
-    """train, val, test -> videos.  Errors: UserError for a pattern that matches nobody, or an empty split"""
-    people = {source.person for source in sources}
-    for pattern in (*order.val, *order.test):
-        if not any(fnmatch(person, pattern) for person in people):
-            raise UserError(f"--val/--test {pattern}: matches nobody; people are {', '.join(sorted(people)[:20])}")
-    split: dict[str, list[Source]] = {"train": [], "val": [], "test": []}
-    for source in sources:
-        held_out = [name for name in ("val", "test") if any(fnmatch(source.person, of) for of in getattr(order, name))]
-        if len(held_out) > 1:
-            raise UserError(f"{source.person} is in both --val and --test")
-        split[held_out[0] if held_out else "train"].append(source)
-    if not split["train"] or not split["val"]:
-        raise UserError(
-            "motion: nobody to train on or to validate on; leave people out of --val and --test, and name some in --val"
-        )
-    return split
-
-
-def train(trainer: MotionTrainer, val: Sequence[MotionClip], p: Params, key: str) -> None:
-    """Errors: Stopped"""
-    file = paths.cache() / "motion" / key / "state.pt"
-    state = checkpoints.load_state(file) or {"run_id": ""}
-    if "step" in state:
-        trainer.restore(state)
-        say(f"motion: resuming at step {trainer.step} of {p.motion.num_steps}")
-    with (
-        tracking.run("motion", p, state["run_id"] or None) as tracker,
-        stoppable() as stop,
-        bar(p.motion.num_steps, "training", "step", initial=trainer.step) as progress,
-    ):
-
-        def save(state: dict[str, Any]) -> None:
-            checkpoints.save_state(file, state | {"run_id": tracker.run_id})
-
-        def after_step() -> None:
-            progress.update()
-            if stop.why and trainer.step < p.motion.num_steps:
-                save(trainer.state())
-                raise Stopped(f"motion: stopped by {stop.why} at step {trainer.step}: run again to resume")
-
-        trainer.run(
-            measure=lambda net: validated(net, trainer.pieces, val, p.motion),
-            save=save, log=tracker.metrics, after_step=after_step,
-        )  # fmt: skip
-
-
-def trained(net: MotionNet, pieces: Pieces, val: Sequence[MotionClip], p: MotionParams) -> Motion:
-    """The network with its shapes, calibrated to the held-out people's motion at the average person's size."""
-    size_of = sizes(val, average_person(pieces, val), p)
-    return measure.calibrated(Motion(net, pieces.shapes, p), val, size_of)
-
-
-def average_person(pieces: Pieces, val: Sequence[MotionClip]) -> float:
-    """Standard deviation of the average person's opening, over training and validation people."""
-    return geometric_mean([*pieces.spread_of.values(), *spreads(val).values()])
-
-
-def validated(net: MotionNet, pieces: Pieces, val: Sequence[MotionClip], p: MotionParams) -> dict[str, float]:
-    figures = measure.figures(trained(net, pieces, val, p), val, sizes(val, average_person(pieces, val), p))
-    return {f"val_{name}": value for name, value in measure.mean_of_people(figures).items()}
-
-
-def training_key(p: Params, data_hash: str) -> str:
-    """Identifies a training: only the same training resumes from its state."""
-    return f"{config.digest(p.motion)[:16]}-{seeds.derive(MOTION_VERSION, p.seed, data_hash):016x}"
-
-
-def about(
-    order: Order, loaded: dict[str, list[MotionClip]], figures: Mapping[str, Any], data_hash: str, seed: int
-) -> dict[str, Any]:
-    """The JSON beside the weights; it lists people of the first folder by name.
-
-    usual_spread   standard deviation of the average person's opening, where `size` is 1, in eye distances
-    """
-    people = {
-        name: {
-            "people": sorted({clip.person for clip in of if clip.folder == 0}),
-            "further_people": len({clip.person for clip in of if clip.folder}),
-            "clips": len(of),
-            "frames": sum(len(clip.mouth_TS3) for clip in of),
-        }
-        for name, of in loaded.items()
-    }
-    return {
-        "what": "sound to the mouth's motion: model/motion.py",
-        "data": people | {"train_videos_sha256": data_hash},
+    p = replace(p, motion=of_shards(p.motion))
+    loaded = {split: load(Clips(paths.INDEX, paths.SHARDS, split), p.motion) for split in SPLITS}
+    data_hash = files.md5_file(paths.INDEX)
+    network, usual = training.run(loaded["train"], loaded["val"], p, data_hash)
+    figures = {"val": training.figures(network, loaded["val"], usual)}
+    about = training.made_by(p) | {
+        "data": {split: training.people(of) for split, of in loaded.items()},
         "figures": figures,
-        "licence": order.licence,
-        "attribution": order.attribution,
-        "command": order.command,
-        "seed": seed,
-        "mouths_read_by": {"face_mesh": mesh_model.SHA256, "lip_refiner": clips.refiner_hash()},
-        "version": MOTION_VERSION,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
+        "usual_spread": usual,
+        "lineage": {"index_md5": data_hash},
     }
+    motion_weights.save(paths.MOTION, network, about)
+    return f"{p.motion.num_steps} steps on {len(loaded['train'])} clips; unseen people: {training.summary(figures)}"
+
+
+def motion_key(p: Params) -> str:
+    """The folder of this training's state; other parameters, data or code version give another one."""
+    index_md5 = files.md5_file(paths.INDEX) if paths.INDEX.is_file() else ""
+    return training.training_key(replace(p, motion=of_shards(p.motion)), index_md5)
+
+
+def of_shards(p: MotionParams) -> MotionParams:
+    """The parameters with the mel bands of the shards."""
+    return replace(p, num_bands=mfcc.MEL_BANDS, low_hz=mfcc.MEL_LOW_HZ, high_hz=mfcc.MEL_HIGH_HZ)
+
+
+def load(split: Clips, p: MotionParams) -> list[MotionClip]:
+    """At most `clips_per_person` clips of each person; without those whose mesh is missing too often.
+
+    Errors: UserError if none is left
+    """
+    stored_clips = [StoredOf(row.get("person") or row["video"], n) for n, row in enumerate(split.rows)]
+    wanted = at_most(stored_clips, p.clips_per_person)
+    loaded = []
+    for one in progress(wanted, "reading mouths", "clip"):
+        stored = split.stored(one.number)
+        mesh_T4683 = stored.mesh_T4683
+        found_T = np.isfinite(mesh_T4683[:, head_mesh.MOUTH[0], 0])
+        if found_T.mean() >= MIN_FOUND:
+            mouth_TS3 = head_mesh.mouths(filled(mesh_T4683, found_T)).astype(np.float32)
+            power_CM = SPEECH_MEAN_SQUARE * np.exp(stored.mel_CM.astype(np.float32) / mfcc.STEPS)
+            loaded.append(MotionClip(split.keys[one.number], one.person, power_CM.astype(np.float32), mouth_TS3))
+    if not loaded:
+        raise UserError(
+            f"motion: the face mesh holds in too few frames of each of {len(wanted)} clips; add other videos"
+        )
+    return loaded

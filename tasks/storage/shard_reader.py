@@ -49,11 +49,15 @@ class StoredClip:
     def faces(self) -> Faces:
         return Faces(self._members, self._num_frames, self._took)
 
+    @property
+    def mesh_T4683(self) -> np.ndarray:
+        """As in shards.Clip, without decoding a face.  Shape: (T, 468, 3) float32"""
+        return head_mesh.unpacked(self._mesh_TP3, self.faces.size)
+
     @cached_property
     def mouths_T4(self) -> np.ndarray:
         """Boxes of the lips.  Shape: (T, 4) int16"""
-        size = self.faces.size
-        return faces.mouth_boxes(head_mesh.landmarks(head_mesh.unpacked(self._mesh_TP3, size)), size)
+        return faces.mouth_boxes(head_mesh.landmarks(self.mesh_T4683), self.faces.size)
 
     @cached_property
     def clip(self) -> Clip:

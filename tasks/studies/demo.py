@@ -41,14 +41,15 @@ def run() -> None:
     dub.run(str(face), str(sound), str(paths.DUBBED), options=Options(generator="mesh"))
     side_by_side({"mesh": paths.DUBBED, "LipGAN": paths.DUBBED_LIPGAN}, paths.DUBBED_BOTH)
     panel = json.loads(paths.METRICS.read_text())
-    right, wrong = panel["right_audio"], panel["wrong_audio"]
+    right, wrong, by_mesh = (panel[row] for row in ("right_audio", "wrong_audio", "mesh_right_audio"))
     store = tracking.store()
     location = os.path.relpath(store.removeprefix(SQLITE)) if store.startswith(SQLITE) else store
     say(
         f"""
-Done. On {panel["about"]["clips"]} clips of {panel["about"]["people"]} the mouth follows the right sound with \
+Done. On {panel["about"]["clips"]} clips of {panel["about"]["people"]} LipGAN's mouth follows the right sound with \
 correlation {right["aperture_corr"]:.2f}
-and another sound with {wrong["aperture_corr"]:.2f}; best lag {right["aperture_lag_frames"]:+.0f} frames.
+and another sound with {wrong["aperture_corr"]:.2f}; best lag {right["aperture_lag_frames"]:+.0f} frames. The mesh \
+generator follows it with {by_mesh["aperture_corr"]:.2f}.
 
   report        {paths.REPORT!s:<22}open it in a browser
   dubbed video  {paths.DUBBED!s:<22}by mesh; any player; the face it was made from: {face}

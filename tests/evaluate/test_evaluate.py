@@ -1,17 +1,21 @@
 """The evaluation: its conditions, metrics, comparison of checkpoints and report."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import inside
 
 from model import mixtures
-from tasks.core import config, paths
+from tasks.core import config, files, paths
 from tasks.core.errors import UserError
 from tasks.evaluate import compare, compare_checkpoints, conditions
 from tasks.evaluate import stage as evaluate
 from tasks.evaluate.measure import ssim
+from tasks.evaluate.mesh_generator import MeshGenerator
+from tasks.evaluate.raw_clips import RawClips
 from tasks.inference import lip_sync
 from tasks.loading.clips import Clips
 
@@ -21,9 +25,18 @@ def p(trained):
     return config.load(Path("params.yaml"))
 
 
+@pytest.fixture(scope="module")
+def evaluated(trained_folder, tmp_path_factory):
+    """The tiny project after one evaluation. Read it, do not write to it."""
+    folder = shutil.copytree(trained_folder, tmp_path_factory.mktemp("evaluated") / "p", symlinks=True)
+    with inside(folder):
+        evaluate.run(config.load(paths.PARAMS))
+    return folder
+
+
 @pytest.fixture
-def panel(p):
-    evaluate.run(p)
+def panel(evaluated, monkeypatch):
+    monkeypatch.chdir(evaluated)
     return json.loads(paths.METRICS.read_text())
 
 
@@ -49,17 +62,25 @@ def test_real_video_and_the_two_still_mouths_have_their_known_values(panel):
     assert panel["frozen_mouth"]["psnr"] > copied["psnr"]  # only the mouth is wrong
 
 
-def test_two_evaluations_write_the_same_bytes(p):
-    files = (paths.METRICS, paths.METRICS_BY_CLIP, paths.LAG_CURVE, paths.OFFSETS, paths.REPORT)
+def test_two_evaluations_write_the_same_bytes(p, evaluated):
     evaluate.run(p)
-    before = [file.read_bytes() for file in files]
-    evaluate.run(p)
-    assert [file.read_bytes() for file in files] == before
+    for file in (paths.METRICS, paths.METRICS_BY_CLIP, paths.LAG_CURVE, paths.OFFSETS, paths.REPORT):
+        assert file.read_bytes() == (evaluated / file).read_bytes(), file
+
+
+def test_both_generators_have_a_verdict_and_reconstruct_halves_of_clips(panel):
+    assert {"sentence", "mesh_sentence", "rank_of_right_audio", "rank_of_mesh_right_audio"} <= set(panel["verdict"])
+    assert panel["about"]["motion_md5"] == files.md5_file(paths.MOTION)
+    for generator in ("lipgan", "mesh"):
+        half = panel[f"half_clip_{generator}"]
+        assert 15 < half["psnr"] < 60 and 0.3 < half["ssim"] < 1 and half["num_clips"] == panel["about"]["clips"]
+    assert set(panel["mesh_leakage"]) == set(panel["leakage"])
 
 
 def test_conditions_are_filled_as_described(p):
     sync, clips = lip_sync.LipSync(paths.GENERATOR), Clips(paths.INDEX, paths.SHARDS, "train")
-    frames = conditions.fill(sync, clips, 0)
+    mesh = MeshGenerator(paths.MOTION, clips, RawClips(paths.CLIPS, paths.RAW))
+    frames = conditions.fill(sync, clips, 0, mesh=mesh)
     faces_TSS3 = clips[0].faces_TSS3
     assert (frames["real_video"] == faces_TSS3).all()
     assert (frames["copy_input"] == frames["identity"]).all()

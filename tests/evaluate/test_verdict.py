@@ -9,6 +9,7 @@ from model.metrics import bilabials, verdict
 from model.metrics.registry import METRICS, summarise
 from tasks.core import paths
 from tasks.evaluate import conditions, measure
+from tasks.evaluate.mesh_generator import MeshGenerator
 from tasks.evaluate.raw_clips import RawClips
 from tasks.features.mesh_points import MeshPoints
 from tasks.inference import lip_sync
@@ -24,6 +25,9 @@ MUST_FAIL = {
     "wrong_audio": "aperture_corr",
     "moved_audio": "aperture_corr",
     "silence": "amplitude_ratio",
+    "mesh_wrong_audio": "aperture_corr",
+    "mesh_moved_audio": "aperture_corr",
+    "mesh_silence": "amplitude_ratio",
 }
 
 
@@ -36,9 +40,10 @@ def measured(trained_folder):
         records: dict[str, list] = {row: [] for row in conditions.ROWS}
         for split in ("train", "test"):
             clips = Clips(paths.INDEX, paths.SHARDS, split)
+            mesh = MeshGenerator(paths.MOTION, clips, raw)
             for number in range(len(clips)):
                 reference = measure.reference_of(clips[number], clips.keys[number], meters, raw)
-                for row, frames in conditions.fill(sync, clips, number).items():
+                for row, frames in conditions.fill(sync, clips, number, mesh=mesh).items():
                     if row in conditions.ROWS:
                         records[row].append(measure.measure(row, frames, reference, meters))
         return records

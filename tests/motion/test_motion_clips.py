@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.core import config
 from tasks.core.errors import UserError
 from tasks.features import lip_refiner, mesh_model
 from tasks.motion import clips, measure
@@ -12,6 +13,7 @@ from tasks.motion.__main__ import order
 from tasks.synthetic.clip import render
 from tasks.synthetic.plan import plan
 
+P = config.load(Path("params.yaml")).motion
 needs_mesh = pytest.mark.skipif(
     not (mesh_model.path().is_file() and lip_refiner.RELEASED.is_file()),
     reason=f"no face mesh or no lip refiner: run `{mesh_model.COMMAND}`",
@@ -37,15 +39,15 @@ def test_a_rendered_head_is_read_with_its_true_opening_and_an_unreadable_video_i
 ):
     folder, truth = rendered
     monkeypatch.setenv("LIPGAN_CACHE", str(tmp_path))
-    [clip] = clips.load(clips.sources([folder]))
+    [clip] = clips.load(clips.sources([folder]), P)
     assert (clip.person, clip.name) == ("ann", "1")
-    assert len(clip.sound) == 640 * len(clip.mouth_TS3)
+    assert clip.power_CM.shape == (4 * len(clip.mouth_TS3), P.num_bands)
     assert measure.correlation(clip.opening_T, np.array(truth["aperture"][: len(clip.opening_T)])) > 0.8
     assert "skipped bob/1.mp4: unreadable" in capsys.readouterr().err
 
     cached = list(tmp_path.rglob("*.npz"))
     assert len(cached) == 1
-    [again] = clips.load(clips.sources([folder])[:1])
+    [again] = clips.load(clips.sources([folder])[:1], P)
     assert np.array_equal(again.mouth_TS3, clip.mouth_TS3)
 
 

@@ -6,15 +6,16 @@ import pytest
 import torch
 
 from model import head_mesh
-from model.motion import Motion
+from model.motion import Motion, listen
 from tasks.core import config
 from tasks.core.errors import UserError
 from tasks.inference import motion_weights
 from tasks.motion import measure
-from tasks.motion.batches import MotionClip, Pieces, geometric_mean, padded, shares, sizes, spoken_faster
-from tasks.motion.clips import Source, at_most
+from tasks.motion.batches import MotionClip, Pieces, at_most, geometric_mean, padded, shares, sizes, spoken_faster
+from tasks.motion.clips import Source
+from tasks.motion.folders import Order, splits
 from tasks.motion.loop import MotionTrainer
-from tasks.motion.stage import Order, average_person, splits, trained
+from tasks.motion.training import average_person, trained
 
 SMALL = dataclasses.replace(
     config.load(Path("params.yaml")).motion,
@@ -34,7 +35,7 @@ def clip_of(person, number, frames=60, size=0.1):
     mouth_TS3[:, head_mesh.UPPER_INNER, 1] = 0.8
     mouth_TS3[:, head_mesh.LOWER_INNER, 1] = 0.8 + open_T[:, None]
     mouth_TS3[:, head_mesh.LOWER_INNER, 2] = rng.normal(0, 0.002, (frames, 9))
-    return MotionClip(f"{person}-{number}", person, sound.astype(np.float32), mouth_TS3)
+    return MotionClip(f"{person}-{number}", person, listen(sound, SMALL), mouth_TS3)
 
 
 CLIPS = [clip_of("ann", number) for number in range(4)] + [clip_of("bob", number, size=0.2) for number in range(4)]
@@ -94,7 +95,7 @@ def test_a_short_training_learns_to_open_the_mouth_where_there_is_sound(tmp_path
     loaded = motion_weights.load(tmp_path / "motion.safetensors")
     middles_s = np.arange(20) / 30
     np.testing.assert_allclose(
-        loaded.codes(UNSEEN[0].sound, middles_s), network.codes(UNSEEN[0].sound, middles_s), atol=1e-5
+        loaded.codes_of(UNSEEN[0].power_CM, middles_s), network.codes_of(UNSEEN[0].power_CM, middles_s), atol=1e-5
     )
 
 
