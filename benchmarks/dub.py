@@ -32,7 +32,7 @@ from tasks.core import config, paths
 from tasks.dubbing import dub, look, output, render
 from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
-from tasks.features import audio, crop, face_track, paste
+from tasks.features import audio, crop, face_track, mesh_points, paste
 from tasks.inference import lip_sync
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
@@ -49,7 +49,7 @@ PARTS = {  # what is timed of ours: (where it is called from, its name) -> what 
     (dub, "find_faces"): "pass 1: find faces",
     (look._Search, "searched"): ". search whole frames",
     (look._Search, "near"): ". search near",
-    (look._Search, "settle"): ". landmarks",
+    (mesh_points.MeshPoints, "__call__"): ". points, in a thread of their own",
     (render.Renderer, "one_face"): "pass 2: mouths",
     (LipSync, "generate"): ". generate",
     (paste, "over"): ". paste",

@@ -28,7 +28,7 @@ from tasks.compositor import compose, footage, join, library, warp
 from tasks.dubbing import dub, look, mesh_mouth, output, render
 from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
-from tasks.features import face_mesh, lip_refiner
+from tasks.features import face_mesh, lip_refiner, mesh_points
 from tasks.media import decode, encode, segments
 from tasks.provenance import c2pa_mark
 
@@ -36,9 +36,9 @@ RESULT = RESULTS / "dub_mesh.json"
 PARTS = {
     (dub, "find_faces"): "pass 1: find faces",
     (look._Search, "searched"): ". search whole frames",
-    (look._Search, "settle"): ". points",
+    (mesh_points.MeshPoints, "__call__"): ". points, in a thread of their own",
     (mesh_mouth.Person, "learn"): "pass 2: learn mouths",
-    (face_mesh.Tracker, "step"): ". mesh",
+    (face_mesh.Tracker, "step"): ". mesh, in a thread of its own",
     (lip_refiner.LipRefiner, "__call__"): ". lips",
     (footage, "_mouth"): ". store mouths",
     (library, "build"): ". library",

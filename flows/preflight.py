@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from model.params import LOCAL
 from tasks.core import paths, preflight, servers
 from tasks.core.errors import UserError
 from tasks.storage import object_store
@@ -17,10 +18,11 @@ STAGE_WRITES = {
     "acquire": (paths.RAW, paths.CLIPS.parent),
     "preprocess": (paths.SHARDS, paths.REPORTS),
     "expert": (paths.EXPERT.parent, paths.REPORTS),
+    "motion": (paths.MOTION.parent, paths.REPORTS),
     "train": (paths.GENERATOR.parent, paths.REPORTS),
     "evaluate": (paths.REPORTS,),
 }
-TRACKED = ("expert", "train", "evaluate")
+TRACKED = ("expert", "motion", "train", "evaluate")
 TRAINING_BYTES = 1 << 30  # states and checkpoints of a training
 DUB_BYTES = 100 << 20  # of a dub, beside thrice its source
 
@@ -52,8 +54,11 @@ def run(
         signature()
 
 
-def stage(name: str, corpus_folder: Path | None = None) -> None:
-    """Before a stage of dvc.yaml. `corpus_folder`: the videos, where the corpus is a folder of them."""
+def stage(name: str, corpus_folder: Path | None = None, raw: str = LOCAL) -> None:
+    """Before a stage of dvc.yaml. `corpus_folder`: the videos, where the corpus is a folder of them.
+
+    raw  acquire.raw: where the raw shards are
+    """
     from tasks.acquire import folder_files
 
     needed = {"expert": TRAINING_BYTES, "train": TRAINING_BYTES, "preprocess": size_of(paths.RAW) // 2}
@@ -61,6 +66,8 @@ def stage(name: str, corpus_folder: Path | None = None) -> None:
         needed["acquire"] = sum(file.stat().st_size for file in folder_files.regular(corpus_folder))
     folders = [paths.cache(), *STAGE_WRITES[name]]
     run(folders, flow=True, tracked=name in TRACKED, needs_bytes=needed.get(name, 0), what=f"stage {name}")
+    if os.environ.get("LIPGAN_UNITS") or raw != LOCAL:
+        object_store.demand_endpoint()
 
 
 def dub(out: Path, sources: Iterable[str | None], signs: bool = True) -> None:
@@ -90,8 +97,6 @@ def prefect() -> None:
     from flows import pools
 
     pools.demand_cluster()
-    if os.environ.get("LIPGAN_UNITS"):
-        object_store.demand_endpoint()
 
 
 def mlflow() -> None:

@@ -5,12 +5,14 @@ next `val_share` val, the others train. Two things bend it, by moving the person
 and none that is held out has more than twice its share, rounded up. In a corpus of 60 persons or more neither is
 likely, and one more moves no other; in a smaller one it moves at most three.
 
-With fewer persons than splits, each but the last holds one split, and the videos of the last are divided by the same
-rule; with too few of these, the clips of the last video; and one single clip is cut in time. A share of 0 is no split.
+With fewer persons than splits, the one with the most clips is divided by the same rule, by its videos, and each other
+holds one split; with too few videos it is the clips of one; and one single clip is cut in time. A share of 0 is no
+split.
 """
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -76,8 +78,9 @@ def _places(
     if len(units) > len(shares):
         split_of, last = divide(units, shares), None
     else:
-        *alone, last = units
-        split_of = dict(zip(alone, shares, strict=False))
+        counted = Counter(clip[level] for clip in clips)
+        last = max(units, key=lambda name: (counted[name], units.index(name)))
+        split_of = dict(zip([name for name in units if name != last], shares, strict=False))
         left = {split: share for split, share in shares.items() if split not in split_of.values()}
     found = {clip: Place((split_of[clip[level]],), LEVELS[level]) for clip in clips if clip[level] in split_of}
     rest = [clip for clip in clips if clip[level] == last]

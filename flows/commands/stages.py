@@ -52,5 +52,5 @@ def run(args: argparse.Namespace) -> None:
     from flows import preflight
 
     folder = Path(p.corpus.folder) if p.corpus.name == "folder" else None
-    preflight.pipeline(folder) if args.command == "demo" else preflight.stage(args.command, folder)
+    preflight.pipeline(folder) if args.command == "demo" else preflight.stage(args.command, folder, p.acquire.raw)
     importlib.import_module(f"flows.{args.command}").run(p)

@@ -73,9 +73,10 @@ def _with(about: Clip, /, **columns: str) -> Clip:
 def _cut(clip: Clip, held: Sequence[str], p: CorpusParams, file_of: FileOf | None) -> list[Clip]:
     """The clip once for each of its splits, with the span that the split has; whole for training if it is damaged."""
     wanted = {split: share for split, share in shares(p).items() if split in held}
+    if not file_of:
+        raise UserError(f"{clip['source']}: the only clip for {', '.join(held)}; take more people, or people with more")
     try:
-        num_frames = _num_frames(file_of(clip)) if file_of else 0
-        spans: Mapping[str, tuple[int, int]] = splits.cut(num_frames, wanted)
+        spans: Mapping[str, tuple[int, int]] = splits.cut(_num_frames(file_of(clip)), wanted)
     except MediaError:  # preprocessing refuses it by name
         return [_with(clip, split=splits.TRAIN, split_by="time")]
     except ValueError as error:

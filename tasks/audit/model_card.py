@@ -84,7 +84,7 @@ def use(corpora: list[str], licences: list[str]) -> str:
         )
     if corpora == ["synthetic"]:
         return "- Trained on the embedded synthetic corpus: for tests and teaching; too small for real faces."
-    if all(licence.startswith("CC BY") for licence in licences):
+    if licences and all(licence.startswith("CC BY") for licence in licences):
         return f"- Trained on open data: the weights may be shared with this attribution: {'; '.join(licences)}."
     return "- Trained on a folder of videos: as their licence and the people in them allow."
 

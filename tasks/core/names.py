@@ -47,12 +47,16 @@ def shortened(name: str) -> str:
 
 
 def demand_allowed(path: Path, option: str) -> None:
-    """Errors: UserError for a name that the file system does not allow, existing or not"""
-    try:
-        path.lstat()
-    except ValueError as error:  # a NUL
-        raise UserError(f"{option}: {one_line(str(path))}: {error}") from error
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            size = len(os.fsencode(path.name))
-            raise UserError(f"{option}: {path}: {error.strerror}; the last part of it has {size} bytes") from error
+    """Errors: UserError for a name that the file system does not allow, of a file or of the folders above it"""
+    there = next(folder for folder in (path.parent, *path.parent.parents) if os.path.exists(folder))
+    for part in path.parts[len(there.parts) :]:
+        try:
+            (there / part).lstat()
+        except ValueError as error:  # a NUL
+            raise UserError(f"{option}: {one_line(str(path))}: {error}") from error
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                size = len(os.fsencode(part))
+                raise UserError(
+                    f"{option}: {path}: {error.strerror}; {part[:KEPT_LETTERS]}... has {size} bytes"
+                ) from error

@@ -7,7 +7,9 @@ at the start of a shot, when a face is lost, and every WHOLE_EVERY key frames. A
 boxes, to the end of its shot at most.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import cv2
@@ -32,6 +34,7 @@ HELD_BYTES = 128 << 20  # of frames from one key frame to the next, whatever the
 MIN_SEEN = 5  # frames; fewer are a false detection
 CANDIDATES = 48  # crops kept of each face, evenly spread
 GIVE_BACK_EVERY = 250  # frames between two returns of freed memory to the system
+MOST_WAITING = 8  # blocks that are not yet measured
 EASIER = -0.4  # added to dlib's threshold if no face is found without
 
 
@@ -75,12 +78,13 @@ class Seen:
 
 def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Points, threshold: float = 0.0) -> Seen:
     """Pass 1 over (picture, start in s).  threshold: added to dlib's own, EASIER where nothing was found without"""
-    search = _Search(p, predictor, threshold)
-    for frame_HW3, time_s in frames:
-        search.add(frame_HW3, time_s)
-        if len(search.times_s) % GIVE_BACK_EVERY == 0:
-            memory.give_back()
-    search.end_shot()
+    with ThreadPoolExecutor(1, "points") as thread:
+        search = _Search(p, predictor, threshold, thread)
+        for frame_HW3, time_s in frames:
+            search.add(frame_HW3, time_s)
+            if len(search.times_s) % GIVE_BACK_EVERY == 0:
+                memory.give_back()
+        search.end_shot()
     done = sorted(search.done, key=lambda face: (face.first, -float(np.ptp(face.boxes_N4[0, ::2]))))
     how = "with a lower threshold" if threshold else "dlib's frontal detector"
     return Seen(np.array(search.times_s), search.size_hw, search.shots, done, how)
@@ -104,12 +108,18 @@ def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Points, box_4:
             boxes_N4 = scan(grey_HW, upsample, demand) / shrink
     found = []
     for box in boxes_N4:
-        crop_SS3 = crop.crop(frame_HW3, faces.crop_boxes(box[None])[0], p.size)
-        in_crop_1682 = predictor(crop_SS3[None])
-        points = to_frame(in_crop_1682, faces.crop_boxes(box[None]), p.size)
-        low_K = lower_face(crop_SS3, in_crop_1682[0])
-        found.append(Face(0, box[None].astype(float), np.ones(1, bool), points, low_K[None], {0: crop_SS3}))
+        crops_14 = faces.crop_boxes(box[None])
+        crop_SS3 = crop.crop(frame_HW3, crops_14[0], p.size)
+        points_1682, lows_1K = measure(crop_SS3[None], crops_14, predictor)
+        found.append(Face(0, box[None].astype(float), np.ones(1, bool), points_1682, lows_1K, {0: crop_SS3}))
     return Seen(np.zeros(1), frame_HW3.shape[:2], [0], found, how)
+
+
+def measure(crops_NSS3: np.ndarray, crops_N4: np.ndarray, predictor: Points) -> tuple[np.ndarray, np.ndarray]:
+    """Points in pixels of the frame and lower faces of crops.  Shape: (N, S, S, 3), (N, 4) -> (N, 68, 2), (N, K)"""
+    points_N682 = predictor(crops_NSS3)
+    lows_NK = np.array([lower_face(*pair) for pair in zip(crops_NSS3, points_N682, strict=True)])
+    return to_frame(points_N682, crops_N4, crops_NSS3.shape[1]), lows_NK
 
 
 def to_frame(points_N682: np.ndarray, crops_N4: np.ndarray, size: int) -> np.ndarray:
@@ -133,8 +143,7 @@ class _Block:
 
     frames_N: np.ndarray
     boxes_N4: np.ndarray
-    points_N682: np.ndarray
-    lows_NK: np.ndarray
+    measured: Future[tuple[np.ndarray, np.ndarray]]  # of `measure`
 
 
 @dataclass
@@ -158,8 +167,9 @@ class _Followed:
 class _Search:
     """The state of `look`."""
 
-    def __init__(self, p: FaceParams, predictor: Points, threshold: float) -> None:
-        self.p, self.predictor, self.threshold = p, predictor, threshold
+    def __init__(self, p: FaceParams, predictor: Points, threshold: float, thread: ThreadPoolExecutor) -> None:
+        self.p, self.predictor, self.threshold, self.thread = p, predictor, threshold, thread
+        self.measured: deque[Future[tuple[np.ndarray, np.ndarray]]] = deque(maxlen=MOST_WAITING)
         self.key_s = p.key_every / timing.FPS
         self.times_s: list[float] = []
         self.shots: list[int] = []
@@ -211,12 +221,11 @@ class _Search:
         first, end = int(one.blocks[0].frames_N[0]), int(one.blocks[-1].frames_N[-1]) + 1
         found_N, boxes_N4 = np.zeros(end - first, bool), np.full((end - first, 4), np.nan)
         points_N682 = np.zeros((end - first, 68, 2), np.float32)
-        lows_NK = np.zeros((end - first, one.blocks[0].lows_NK.shape[1]), np.uint8)
+        lows_NK = np.zeros((end - first, one.blocks[0].measured.result()[1].shape[1]), np.uint8)
         for block in one.blocks:
             at = block.frames_N - first
-            found_N[at], boxes_N4[at], points_N682[at], lows_NK[at] = (
-                True, block.boxes_N4, block.points_N682, block.lows_NK
-            )  # fmt: skip
+            found_N[at], boxes_N4[at] = True, block.boxes_N4
+            points_N682[at], lows_NK[at] = block.measured.result()
         one.blocks.clear()
         flat, at = points_N682.reshape(end - first, -1), np.flatnonzero(found_N)
         for column in range(flat.shape[1]):
@@ -286,10 +295,11 @@ class _Search:
             boxes_N4 = np.array([one.boxes[t] for t in at], np.float64)
             crops_N4 = faces.crop_boxes(boxes_N4)
             cut = [crop.crop(self.held[t], box, size) for t, box in zip(at, crops_N4, strict=True)]
-            in_crops_N682 = self.predictor(np.stack(cut))
-            points_N682 = to_frame(in_crops_N682, crops_N4, size)
-            lows_NK = np.array([lower_face(*pair) for pair in zip(cut, in_crops_N682, strict=True)])
-            one.blocks.append(_Block(np.array(at), boxes_N4, points_N682, lows_NK))
+            if len(self.measured) == MOST_WAITING:
+                self.measured[0].result()
+            points = self.thread.submit(measure, np.stack(cut), crops_N4, self.predictor)
+            self.measured.append(points)
+            one.blocks.append(_Block(np.array(at), boxes_N4, points))
             one.last = boxes_N4[-1]
         if high in one.boxes:
             one.portraits[high] = crop.crop(self.held[high], faces.crop_boxes(one.boxes[high][None])[0], size)

@@ -80,10 +80,10 @@ class ObjectStore:
 
 
 def demand_endpoint() -> None:
-    """Errors: UserError if a variable names an endpoint, and nothing answers there; s3fs tries for a minute"""
+    """Before the work. Errors: UserError if a variable names an endpoint that does not answer; s3fs tries for long"""
     for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
         if endpoint := os.environ.get(name):
-            servers.demand(name, endpoint, "/", "check the address and the network: finished work is kept")
+            servers.demand(name, endpoint, "/", f"check {name} and the network: finished work is kept")
             return
 
 
@@ -93,7 +93,6 @@ def _connected() -> Any:
         import s3fs
     except ImportError:
         raise UserError("object storage needs s3fs: pip install -e '.[s3]'") from None
-    demand_endpoint()
     fs = s3fs.S3FileSystem(
         use_listings_cache=False,
         skip_instance_cache=True,

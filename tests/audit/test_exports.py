@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from tasks.acquire import grid
 from tasks.audit import chain, croissant, exports, links, model_card, page
 from tasks.audit.links import Case
 from tasks.core import paths
@@ -106,6 +107,8 @@ def test_the_model_card_names_checkpoint_data_licence_and_permitted_use(committe
     assert md5_file(paths.GENERATOR) in card and md5_file(paths.INDEX) in card and case.commit in card
     assert "under: MIT" in card and "synthetic heads and voices: no person's" in card
     assert "This commit has no evaluation." in card
+    case.checkpoint["lineage"] |= {"corpora": ["grid"], "licences": [grid.CORPUS.licence]}
+    assert f"may be shared with this attribution: {grid.CORPUS.licence}" in model_card.card(case)
     case.checkpoint["lineage"]["corpora"] = ["lrs2"]
     assert "non-commercial research" in model_card.card(case) and "can be withdrawn" in model_card.card(case)
 

@@ -90,6 +90,12 @@ def test_few_persons_are_divided_by_video_clip_and_time(clips, levels):
     assert Counter(place.by for place in found.values() for _ in place.splits) == levels
 
 
+def test_of_two_persons_the_one_with_fewer_videos_is_tested():
+    for few, many in (("a", "b"), ("b", "a")):
+        found = splits.places([(few, few, "0"), *((many, f"{many}{k}", "0") for k in range(5))], SHARES)
+        assert {person for (person, *_), place in found.items() if place.splits == ("test",)} == {few}
+
+
 def test_divided_by_video_persons_do_not_count():
     found = splits.places([("a", f"a{k}", "0") for k in range(9)], SHARES, "video")
     assert {place.by for place in found.values()} == {"video"}

@@ -16,6 +16,7 @@ from test_app import WAIT_S, offer, served
 from wild import EXAMPLES
 
 from tasks.core.errors import UserError
+from tasks.dubbing.options import DEFAULTS
 from tasks.dubbing.tts import write_wav
 from tasks.serving import checked, connections, examiner, uploads
 from tasks.serving.job_queue import UNUSED_S, JobQueue
@@ -190,7 +191,7 @@ def test_a_bad_offer_does_not_take_the_live_place(queue, app, monkeypatch):
     pytest.importorskip("aiortc", reason="aiortc is not installed (extra live)")
     begun = []
     monkeypatch.setattr(queue.live, "open", lambda order: begun.append(order) or ("name", "sdp"))
-    monkeypatch.setattr("tasks.serving.routes.checkpoint_of", lambda fields: "models/generator.safetensors")
+    monkeypatch.setattr(queue, "options_of", lambda fields: (DEFAULTS, None))
     monkeypatch.setitem(queue.faces, "demo", Path("face.png"))
     good = offer()
     for bad in ("v=0", "x" * 900, good.replace("a=fingerprint", "a=finger"), good.replace("m=audio", "m=video")):

@@ -25,6 +25,21 @@ def test_the_type_of_a_row_has_the_columns_of_both_tables():
     assert set(index.Row.__annotations__) == {*index.CLIPS_SCHEMA.names, *index.INDEX_SCHEMA.names}
 
 
+@pytest.mark.parametrize(
+    ("trained", "tested", "same"),
+    [("anna", "ben", False), ("anna", "anna", True), ("", "", False)],
+)
+def test_reports_say_whether_train_and_test_share_a_person(trained, tested, same):
+    """Without persons, as in older tables, the videos count."""
+    rows = [
+        {"video": "a", "person": trained, "split": "train", "status": "kept"},
+        {"video": "b", "person": tested, "split": "test", "status": "kept"},
+        {"video": "b", "person": tested, "split": "train", "status": "refused"},
+    ]
+    assert ("same person in train and test" in index.tested_people(rows)) is same
+    assert (index.tested_people(rows) == "unseen speakers") is not same
+
+
 @pytest.mark.parametrize("num_rows", [0, 1, 1000, 2048, 2049, 5000])
 def test_a_table_larger_than_its_buffers_holds_every_row_sorted_by_clip(tmp_path, monkeypatch, num_rows):
     monkeypatch.setattr(index, "ROW_GROUP", 1024)
