@@ -92,7 +92,7 @@ def confidences(clean: list[Outcome], limit_frames: int) -> dict[str, dict[str, 
     late = [av_offset.offset(one.mouth_TC[:-LATE_FRAMES], one.sound_TC[LATE_FRAMES:]) for one in seen]
     foreign = []
     for one, other in itertools.pairwise(seen):
-        num = min(len(one.mouth_TC), len(other.mouth_T))
+        num = min(len(one.mouth_TC), len(other.mouth_TC))
         foreign.append(av_offset.offset(one.mouth_TC[:num], other.sound_TC[:num]))
 
     def moved(found: list[tuple[int, float]], least: float) -> float:

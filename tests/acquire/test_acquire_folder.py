@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import REAL, TINY, params_text, run_acquire
+from heic import heic
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +71,16 @@ def test_every_file_has_a_row_kept_or_refused(videos):
     assert rows["a.mp4"]["text"] == "HELLO THERE"
     assert rows["copy.mp4"]["detail"] == "same bytes as a.mp4"
     assert len({row["clip"] for row in rows.values()}) == len(rows)
+
+
+def test_a_live_photograph_is_a_video_and_a_picture_that_is_refused(videos):
+    for name, colour in (("IMG_1.MOV", 10), ("b.mp4", 20), ("c.mp4", 30)):
+        write_video(videos / name, colour)
+    (videos / "IMG_1.HEIC").write_bytes(heic([np.full((64, 64, 3), 90, np.uint8)]))
+    run_acquire(load())
+    rows = table()
+    assert (rows["IMG_1.MOV"]["reason"], rows["IMG_1.HEIC"]["reason"]) == ("", "not_a_video")
+    assert rows["IMG_1.MOV"]["clip"] != rows["IMG_1.HEIC"]["clip"]
 
 
 def test_the_bytes_in_the_raw_shard_are_the_bytes_of_the_file(videos):
