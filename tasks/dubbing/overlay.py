@@ -50,7 +50,7 @@ def laid_out(label: str, height: int, width: int) -> tuple[list[str], float]:
     demand_letters(label)
     scale = usual = max(SMALLEST, height / 30 / LETTER_PX)
     while True:
-        lines = wrapped(label, scale, width)
+        lines = wrapped(label, scale, width, height)
         if lines and sum(measured(line, scale)[-1] for line in lines) <= MOST_HEIGHT * height:
             return lines, scale
         if scale <= SMALLEST:
@@ -58,24 +58,26 @@ def laid_out(label: str, height: int, width: int) -> tuple[list[str], float]:
         scale = max(SMALLEST, min(usual, scale) * STEP)
 
 
-def wrapped(label: str, scale: float, width: int) -> list[str]:
-    """Lines no wider than the frame, broken at spaces, or where there is none anywhere; [] where no letter fits."""
+def wrapped(label: str, scale: float, width: int, height: int) -> list[str]:
+    """Lines no wider than the frame, broken at spaces, or where there is none anywhere; [] where they cannot fit."""
 
     def fits(line: str) -> bool:
-        (wide, _), _, margin, _ = measured(line, scale)
+        (wide, _), _, margin, _ = measured(line[: width + 1], scale)  # no letter is narrower than a pixel
         return wide + 2 * margin <= width
 
     lines: list[str] = []
     for paragraph in label.splitlines():
         line = ""
         for word in paragraph.split():
+            if len(lines) * LETTER_PX * scale > height:
+                return []
             if line and fits(f"{line} {word}"):
                 line = f"{line} {word}"
                 continue
             lines += [line] if line else []
             while not fits(word):
-                num = next((k for k in range(len(word) - 1, 0, -1) if fits(word[:k])), 0)
-                if not num:
+                num = next((k for k in range(1, len(word)) if not fits(word[: k + 1])), 1)
+                if not fits(word[:num]) or len(lines) * LETTER_PX * scale > height:
                     return []
                 lines.append(word[:num])
                 word = word[num:]
