@@ -7,6 +7,7 @@ from typing import get_type_hints
 import pytest
 import yaml
 
+from flows import preflight
 from model.params import Params
 from tasks.provenance import stage_deps
 
@@ -53,6 +54,10 @@ def test_a_stage_reads_what_another_writes(stage):
 def test_every_section_of_params_is_a_parameter_of_some_stage():
     used = {name.split(".")[0] for stage in STAGES.values() for name in stage.get("params", [])}
     assert used == set(PARAMS) - {"retrain"}  # no stage: a decision
+
+
+def test_the_check_before_a_stage_knows_where_every_stage_writes():
+    assert preflight.STAGE_WRITES.keys() == STAGES.keys() and set(preflight.TRACKED) <= STAGES.keys()
 
 
 def test_params_yaml_and_the_schema_hold_the_same_names():

@@ -35,7 +35,7 @@ def one_line(done):
 @pytest.mark.parametrize(
     "words",
     [
-        ("acquire",), ("preprocess",), ("expert",), ("train",), ("evaluate",), ("demo",), ("retrain",),
+        ("acquire",), ("preprocess",), ("expert",), ("motion",), ("train",), ("evaluate",), ("demo",), ("retrain",),
         ("dub", "--face", "a.mp4", "--audio", "b.wav", "--out", "out/a.mp4"), ("batch", "jobs.csv"),
         ("live", "--face", "a.png", "--audio", "b.wav", "--out", "out/a.mp4"), ("experiments",),
     ],
@@ -71,14 +71,16 @@ def test_a_user_without_a_home_is_told_which_variable_names_one(monkeypatch):
         preflight.signature()
 
 
-def test_where_numba_cannot_write_its_cache_goes_to_a_folder_that_can_be_written(closed):  # noqa: F811
-    code = "import os; from pathlib import Path; from tasks.core import preflight\n"
-    code += "preflight.settle_numba_cache(Path('here')); print(os.environ['NUMBA_CACHE_DIR']); import librosa"
-    closed.chmod(0o777)
-    done = unprivileged.run(code, HOME="/proc/nowhere", NUMBA_CACHE_DIR=None)
-    assert done.returncode == 0 and done.stdout == f"{closed}/here\n", done.stderr
-    line = unprivileged.run(code, NUMBA_CACHE_DIR="/proc/nowhere").stderr.splitlines()[-1]
-    assert "NUMBA_CACHE_DIR /proc/nowhere: cannot be written" in line
+def test_where_numba_cannot_write_its_cache_goes_to_a_folder_that_can_be_written(workspace, monkeypatch):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    with monkeypatch.context() as read_only:
+        read_only.setattr(checks, "unwritable", lambda folder: "read-only")  # librosa's own folder, and the home
+        checks.settle_numba_cache(Path("here"))
+    assert os.environ["NUMBA_CACHE_DIR"] == str(workspace / "here")
+    checks.settle_numba_cache(Path("elsewhere"))  # named, and it can be made
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/proc/nowhere")
+    with pytest.raises(UserError, match="NUMBA_CACHE_DIR /proc/nowhere: cannot be written"):
+        checks.settle_numba_cache(Path("here"))
 
 
 def test_a_disk_too_small_for_the_estimate_is_refused_before_the_work(workspace, monkeypatch, capsys):
