@@ -96,7 +96,7 @@ def test_a_second_export_is_identical(committed):
 
 def test_an_address_that_accepts_no_events_is_a_user_error(committed, monkeypatch):
     monkeypatch.setenv("OPENLINEAGE_URL", "http://127.0.0.1:9")
-    with pytest.raises(UserError, match="OPENLINEAGE_URL accepts no events"):
+    with pytest.raises(UserError, match="OPENLINEAGE_URL: .* does not answer"):
         exports.run(Path("out"))
     assert Path("out/MODEL_CARD.md").is_file()
 
