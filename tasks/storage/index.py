@@ -216,9 +216,10 @@ def _table(path: Path) -> pa.Table:
     """The checked table: the columns that every row needs, of their types."""
     try:
         table = pq.read_table(path)
+        table.validate(full=True)  # text that is not UTF-8 is no error of reading
     except FileNotFoundError:
         raise UserError(f"{path}: no such table; run `dvc repro`") from None
-    except (pa.ArrowException, OSError) as error:  # Arrow raises OSError for damaged pages
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # OSError: damaged pages; of names: not UTF-8
         if isinstance(error, OSError) and error.errno:
             raise
         raise UserError(f"{path}: not a clip table ({' '.join(str(error).split())}); run `dvc checkout`") from error
