@@ -10,6 +10,7 @@ Faces and audio features come from the code that made the training shards.
 """
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,15 +49,15 @@ def run(
             and for an output that cannot be written
     """
     options = networks.settled(options, checkpoint)
-    target = demand_output(out, options, [face, *([audio] if audio else []), *(path for _, path in spans)])
+    given = [face, *([audio] if audio else []), *(path for _, path in spans)]
+    target = demand_output(out, options, [*given, *options.library])
     if sum((audio is not None, bool(spans), options.text is not None)) != 1:
         raise UserError("give one of --audio, --span and --text")
     demand_file(Path(face))
     if options.idle and not decode.is_image(face):
         raise UserError(f"--idle is for pictures; {face} is a video, whose head moves already")
     network = networks.load(options.generator, checkpoint, options.backend)
-    files = [face, *([audio] if audio else []), *(path for _, path in spans), *map(str, network.files)]
-    files += options.library
+    files = [*given, *map(str, network.files), *options.library]
     if paths.EXPERT.is_file():
         files.append(str(paths.EXPERT))
     if options.recognition:
@@ -128,15 +129,20 @@ def demand_output(out: str, options: Options, sources: Sequence[str]) -> Path:
             raise UserError(f"--out must end in {wanted}{' with --lossless' * options.lossless}, got {path}")
         if Path(path).is_dir():
             raise UserError(f"--out: {path} is a folder; name a file in it")
-        if taken := next((source for source in sources if Path(source).resolve() == Path(path).resolve()), None):
+        if taken := next((source for source in sources if same(source, path)), None):
             raise UserError(f"--out: {path} would overwrite the input {taken}; name another file")
-    if options.side_by_side and Path(options.side_by_side).resolve() == Path(out).resolve():
+    if options.side_by_side and same(options.side_by_side, out):
         raise UserError(f"--side-by-side: {out} is the output itself; name another file")
     beside = Path(out).with_suffix(".json")
     names.demand_allowed(beside, "--out: the JSON beside it")
     if beside.exists() and not work_folder.is_sidecar(beside):
         raise UserError(f"--out: the JSON beside it, {beside}, exists and is not of a dub; name another file")
     return Path(out)
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two names are those of one file, which need not exist."""
+    return os.path.realpath(one) == os.path.realpath(other)  # Path.resolve raises where links lead in a circle
 
 
 def demand_label(face: Path, label: str | None) -> None:
