@@ -10,7 +10,6 @@ Faces and audio features come from the code that made the training shards.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from tasks.core import memory, names, paths
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file, sha256_file
 from tasks.core.progress import say
-from tasks.dubbing import hear, likeness, mesh_mouth, networks, overlay, script, tts, work_folder
+from tasks.dubbing import hear, likeness, mesh_mouth, networks, out_names, overlay, script, tts, work_folder
 from tasks.dubbing.find_faces import find_faces
 from tasks.dubbing.judge import Judge
 from tasks.dubbing.networks import Mesh, Network
@@ -124,25 +123,16 @@ def demand_output(out: str, options: Options, sources: Sequence[str]) -> Path:
     """Errors: UserError for a name that does not fit the options, or would overwrite an input or a foreign JSON"""
     wanted = ".mkv" if options.lossless else ".mp4"
     for path in filter(None, (out, options.side_by_side)):
-        names.demand_allowed(Path(path), "--out")
         if Path(path).suffix.lower() != wanted:
             raise UserError(f"--out must end in {wanted}{' with --lossless' * options.lossless}, got {path}")
-        if Path(path).is_dir():
-            raise UserError(f"--out: {path} is a folder; name a file in it")
-        if taken := next((source for source in sources if same(source, path)), None):
-            raise UserError(f"--out: {path} would overwrite the input {taken}; name another file")
-    if options.side_by_side and same(options.side_by_side, out):
+        out_names.demand_free(path, sources)
+    if options.side_by_side and out_names.same(options.side_by_side, out):
         raise UserError(f"--side-by-side: {out} is the output itself; name another file")
     beside = Path(out).with_suffix(".json")
     names.demand_allowed(beside, "--out: the JSON beside it")
     if beside.exists() and not work_folder.is_sidecar(beside):
         raise UserError(f"--out: the JSON beside it, {beside}, exists and is not of a dub; name another file")
     return Path(out)
-
-
-def same(one: str, other: str) -> bool:
-    """Whether two names are those of one file, which need not exist."""
-    return os.path.realpath(one) == os.path.realpath(other)  # Path.resolve raises where links lead in a circle
 
 
 def demand_label(face: Path, label: str | None) -> None:

@@ -311,6 +311,7 @@ def test_loudness_rises_where_there_is_sound():
         ({"options": Options(speaker="anna")}, "not a face's number, x,y@seconds or a picture file"),
         ({"options": Options(crf=52)}, "--crf must be from 0 to 51, got 52"),
         ({"audio": None, "options": Options(text="a", tts="say 'a {text} {out}")}, "--tts: no closing quotation"),
+        ({"audio": None, "options": Options(text="caf\udce9")}, "--text: not UTF-8: 'caf.*xe9'"),
         ({"audio": None, "spans": [(99.0, "speech.wav")]}, "speech.wav begins at 99.00 s, the video ends at 1.16 s"),
         ({"options": Options(length="short")}, "--length must be one of longest, video, sound"),
     ],
