@@ -78,10 +78,11 @@ class Person:
         dubbed = sorted(set(choice.who_T[choice.who_T >= 0].tolist()))
         who_T, alike = same_person(elsewhere, [speaker.looks(seen.faces[k], by) for k in dubbed], by)
         self.about.setdefault("library_likeness", {})[video.name] = round(alike, 3)
-        if alike < by.same:
+        wanted = by.same_still if decode.is_image(self.face) or decode.is_image(video) else by.same
+        if alike < wanted:
             raise UserError(
                 f"--library {video}: no face in it looks like the dubbed person: best likeness {alike:.2f}, "
-                f"wanted {by.same}; use footage of the same person"
+                f"wanted {wanted}; use footage of the same person"
             )
         return record(video, elsewhere, who_T, folder, of_video)
 
