@@ -32,7 +32,7 @@ def num_workers() -> int:
     text = os.environ.get("LIPGAN_WORKERS", "")
     if not text:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise UserError(f"LIPGAN_WORKERS must be a whole number from 1, got {text!r}")
     return int(text)
 

@@ -42,7 +42,7 @@ def run(
     Errors: UserError
     """
     folders = list(writes)
-    preflight.demand_temporary_folder()
+    preflight.temporary_folder()
     preflight.demand_writable(folders)
     preflight.demand_space(folders[0], needs_bytes, what)
     preflight.settle_numba_cache(paths.cache() / "numba")

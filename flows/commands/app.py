@@ -1,8 +1,7 @@
 """`app`: web UI: dub in a browser."""
 
 import argparse
-import tempfile
-from pathlib import Path
+import math
 from typing import Any
 
 from flows.commands import BACKEND, add_generator, command
@@ -36,8 +35,11 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from flows import preflight
+    from tasks.core import preflight as checks
 
-    preflight.run([Path(tempfile.gettempdir())], signs=True, needs_bytes=args.max_mb << 21, what="what visitors send")
+    demand_limits(args)
+
+    preflight.run([checks.temporary_folder()], signs=True, needs_bytes=args.max_mb << 21, what="what visitors send")
     from tasks.core import paths
     from tasks.core.progress import say
     from tasks.serving import choices, server
@@ -50,3 +52,12 @@ def run(args: argparse.Namespace) -> None:
     with JobQueue(limits, demo, defaults) as queue:
         say(f"app: http://{args.host}:{args.port}  (Ctrl-C ends it)")
         server.serve(queue, args.host, args.port)
+
+
+def demand_limits(args: argparse.Namespace) -> None:
+    """Errors: UserError for a limit under which nothing can be sent, made or kept"""
+    from tasks.core.errors import UserError
+
+    for name in ("max_mb", "max_seconds", "max_work", "keep"):
+        if not 0 < (value := getattr(args, name)) < math.inf:
+            raise UserError(f"--{name.replace('_', '-')} must be a number above 0, got {value}")

@@ -1,7 +1,6 @@
 """`live`: a picture or video speaks in real time."""
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +44,9 @@ def run(args: argparse.Namespace) -> None:
     if not args.serve and not (args.audio and args.out):
         raise UserError("live needs --audio and --out, or --serve for a browser with a microphone")
     from flows import preflight
+    from tasks.core import preflight as checks
 
-    preflight.dub(Path(tempfile.gettempdir()) / "live" if args.serve or args.out == "-" else Path(args.out), [])
+    preflight.dub(checks.temporary_folder() / "live" if args.serve or args.out == "-" else Path(args.out), [])
     if args.serve:
         return serve(args)
     from tasks.live import file as live_file

@@ -60,10 +60,10 @@ def demand_space(folder: Path, needed_bytes: int, what: str) -> None:
         )
 
 
-def demand_temporary_folder() -> None:
+def temporary_folder() -> Path:
     """Errors: UserError if there is none"""
     try:
-        tempfile.gettempdir()
+        return Path(tempfile.gettempdir())
     except FileNotFoundError:
         raise UserError("no temporary folder can be written; set TMPDIR to one that can") from None
 

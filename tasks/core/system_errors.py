@@ -5,7 +5,7 @@ import errno
 from tasks.core.errors import UserError
 
 ADVICE = {
-    errno.EACCES: "give this user the right to write there, or choose another folder",
+    errno.EACCES: "give this user the right to read and write there, or choose another",
     errno.EPERM: "give this user the right to do that, or choose another folder",
     errno.EROFS: "it can only be read; choose a folder that can be written",
     errno.ENOSPC: "free some space; the same command then goes on",
@@ -13,6 +13,7 @@ ADVICE = {
     errno.EFBIG: "raise the limit of file sizes (ulimit -f), or use another disk",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOTDIR: "a file lies where a folder is wanted; move it away",
+    errno.EISDIR: "a folder lies where a file is wanted; move it away, or name a file",
     errno.EEXIST: "a file lies where a folder is wanted; move it away",
     errno.ELOOP: "links lead in a circle; remove one of them",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",

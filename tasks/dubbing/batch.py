@@ -9,6 +9,8 @@ spreadsheet writes it: tasks/dubbing/job_table.py.
 """
 
 import json
+import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 from tasks.core import names
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
+from tasks.core.system_errors import as_user_error
 from tasks.dubbing import dub, job_table, spans, tts
 from tasks.dubbing.options import RENAMED, Options
 from tasks.media import containers
@@ -35,6 +38,12 @@ class BatchJob:
     def out(self) -> str:
         return self.cells["out"]
 
+    @property
+    def outs(self) -> list[str]:
+        """Everything that it writes: the video, the JSON beside it, and the video side by side."""
+        beside = f"{os.path.splitext(self.out)[0]}.json"
+        return [self.out, beside, *([self.cells["side_by_side"]] if "side_by_side" in self.cells else [])]
+
 
 def read(path: Path) -> list[BatchJob]:
     """Errors: UserError for a file that is not a list of jobs, and for two jobs that write the same file."""
@@ -46,9 +55,9 @@ def read(path: Path) -> list[BatchJob]:
         if missing := [name for name in ("face", "out") if name not in cells]:
             raise UserError(f"{path}: job {number} has no {missing[0]}")
         jobs.append(BatchJob(number, cells))
-    outs = [Path(job.out).resolve() for job in jobs]
-    if duplicate := next((out for out in outs if outs.count(out) > 1), None):
-        raise UserError(f"{path}: two jobs write {duplicate.name}")
+    outs = Counter(os.path.realpath(out) for job in jobs for out in job.outs)
+    if duplicate := next((out for out, times in outs.items() if times > 1), None):
+        raise UserError(f"{path}: two jobs write {Path(duplicate).name}")
     return jobs
 
 
@@ -70,10 +79,14 @@ def run(job: BatchJob) -> str:
             words["text"] = tts.text_of(words["text"])
         options = Options.from_mapping(words)
         audio = cells.get("audio")
-        lines = spans.several(audio) if audio and not Path(audio).is_file() else []
+        lines = spans.several(audio) if audio and not os.path.isfile(audio) else []
         dub.run(cells["face"], None if lines else audio, job.out, cells.get("checkpoint"), lines, options)
     except (UserError, containers.MediaError) as error:
         return str(error)
+    except OSError as error:  # of this job's files: it stops no other
+        if (refused := as_user_error(error)) is None:
+            raise
+        return str(refused)
     return ""
 
 

@@ -18,7 +18,7 @@ from tasks.core import memory, names, paths
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file, sha256_file
 from tasks.core.progress import say
-from tasks.dubbing import hear, likeness, mesh_mouth, networks, overlay, script, tts, work_folder
+from tasks.dubbing import hear, likeness, mesh_mouth, networks, out_names, overlay, script, tts, work_folder
 from tasks.dubbing.find_faces import find_faces
 from tasks.dubbing.judge import Judge
 from tasks.dubbing.networks import Mesh, Network
@@ -48,15 +48,15 @@ def run(
             and for an output that cannot be written
     """
     options = networks.settled(options, checkpoint)
-    target = demand_output(out, options, [face, *([audio] if audio else []), *(path for _, path in spans)])
+    given = [face, *([audio] if audio else []), *(path for _, path in spans)]
+    target = demand_output(out, options, [*given, *options.library])
     if sum((audio is not None, bool(spans), options.text is not None)) != 1:
         raise UserError("give one of --audio, --span and --text")
     demand_file(Path(face))
     if options.idle and not decode.is_image(face):
         raise UserError(f"--idle is for pictures; {face} is a video, whose head moves already")
     network = networks.load(options.generator, checkpoint, options.backend)
-    files = [face, *([audio] if audio else []), *(path for _, path in spans), *map(str, network.files)]
-    files += options.library
+    files = [*given, *map(str, network.files), *options.library]
     if paths.EXPERT.is_file():
         files.append(str(paths.EXPERT))
     if options.recognition:
@@ -123,14 +123,10 @@ def demand_output(out: str, options: Options, sources: Sequence[str]) -> Path:
     """Errors: UserError for a name that does not fit the options, or would overwrite an input or a foreign JSON"""
     wanted = ".mkv" if options.lossless else ".mp4"
     for path in filter(None, (out, options.side_by_side)):
-        names.demand_allowed(Path(path), "--out")
         if Path(path).suffix.lower() != wanted:
             raise UserError(f"--out must end in {wanted}{' with --lossless' * options.lossless}, got {path}")
-        if Path(path).is_dir():
-            raise UserError(f"--out: {path} is a folder; name a file in it")
-        if taken := next((source for source in sources if Path(source).resolve() == Path(path).resolve()), None):
-            raise UserError(f"--out: {path} would overwrite the input {taken}; name another file")
-    if options.side_by_side and Path(options.side_by_side).resolve() == Path(out).resolve():
+        out_names.demand_free(path, sources)
+    if options.side_by_side and out_names.same(options.side_by_side, out):
         raise UserError(f"--side-by-side: {out} is the output itself; name another file")
     beside = Path(out).with_suffix(".json")
     names.demand_allowed(beside, "--out: the JSON beside it")

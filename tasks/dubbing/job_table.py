@@ -15,6 +15,7 @@ from tasks.core.errors import UserError
 
 SEPARATORS = ",;\t|"
 SEPARATOR_LINE = re.compile(r"\"?sep=(.)\"?\r?\n?", re.IGNORECASE)  # Excel's own first line
+EMPTY_LINES = re.compile(r"\A(?:[ \t,;|\"]*[\r\n]+)+")  # before the first one with a name
 NUMBER = r"\d+(?:\.\d+)?"
 PARTS = {  # columns whose value has commas, which people forget to quote
     "speaker": (NUMBER, rf"{NUMBER}@\S+"),
@@ -37,9 +38,10 @@ def read(path: Path, columns: Sequence[str]) -> list[Row]:
     separator = ""
     if line := SEPARATOR_LINE.match(text):
         separator, text = line[1], text[line.end() :]
+    text = EMPTY_LINES.sub("", text)
     separator = separator or separator_of(text, columns)
     try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True))
     except csv.Error as error:
         raise UserError(f"{path}: not a table of jobs: {error}") from error
     header = [name.strip() for name in next(iter(lines), [])]
@@ -60,7 +62,7 @@ def decoded(content: bytes) -> str:
     except UnicodeDecodeError:
         as_bytes = os.fsdecode(content)
         words = [word.strip() for word in re.split(r"[,;\t|\r\n\"]", as_bytes)]
-        is_file = any(Path(word).exists() for word in words if re.search("[\udc80-\udcff]", word))
+        is_file = any(os.path.exists(word) for word in words if re.search("[\udc80-\udcff]", word))
         return as_bytes if is_file else content.decode("cp1252", "replace")
 
 

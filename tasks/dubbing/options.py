@@ -98,7 +98,7 @@ def read(name: str, word: str, kind: Any) -> Any:
             raise UserError(f"{flag(name)} must be yes or no, got {word!r}")
         return SWITCH[word.lower()]
     if kind is int:
-        if not re.fullmatch(r"-?\d+", word):
+        if not re.fullmatch(r"-?\d{1,9}", word):
             raise UserError(f"{flag(name)} must be a whole number, got {word!r}")
         return int(word)
     if kind is float:
@@ -119,7 +119,7 @@ def read_number(name: str, word: str) -> float:
 def read_box(word: str) -> Box:
     """ "40,40,140,140" -> (40.0, 40.0, 140.0, 140.0).  Errors: UserError"""
     sides = word.split(",")
-    if len(sides) != 4 or not all(re.fullmatch(r"\d+(?:\.\d+)?", side) for side in sides):
+    if len(sides) != 4 or not all(re.fullmatch(r"\d{1,9}(?:\.\d+)?", side) for side in sides):
         raise UserError(f"--box {word}: wanted left,top,right,bottom in pixels")
     left, top, right, bottom = map(float, sides)
     if min(right - left, bottom - top) < MIN_BOX_PX:

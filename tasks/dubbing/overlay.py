@@ -91,13 +91,19 @@ def demand_letters(label: str) -> None:
     letters = [letter for letter in dict.fromkeys(label) if not letter.isspace()]
     if not letters:
         raise UserError("--label is empty")
-    unknown = drawn("?")
-    bad = [x for x in letters if unicodedata.bidirectional(x) in ("R", "AL") or (x != "?" and drawn(x) == unknown)]
+    bad = [letter for letter in letters if not is_written(letter)]
     if bad:
         names = ", ".join(unicodedata.name(letter, f"U+{ord(letter):04X}").lower() for letter in bad[:3])
         raise UserError(f"--label: the font cannot write {''.join(bad)} ({names}); use other letters")
 
 
+def is_written(letter: str) -> bool:
+    if unicodedata.category(letter) == "Cs":  # half a character: OpenCV dies of it
+        return False
+    return unicodedata.bidirectional(letter) not in ("R", "AL") and (letter == "?" or drawn(letter) != drawn("?"))
+
+
+@functools.lru_cache(maxsize=512)
 def drawn(letter: str) -> bytes:
     picture_SS = np.zeros((80, 80), np.uint8)
     cv2.putText(picture_SS, letter, (10, 50), FONT, 1.0, 255, 1, cv2.LINE_AA)

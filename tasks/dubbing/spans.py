@@ -1,11 +1,11 @@
 """`--span`: a sound file and when it begins, as 00:01:02.5=line.wav. A cell of a job list may hold several."""
 
+import os
 import re
-from pathlib import Path
 
 from tasks.core.errors import UserError
 
-WHEN = r"(?:(?:\d+:)?\d+:)?\d+(?:[.,]\d+)?"  # subtitles and some spreadsheets write a comma
+WHEN = r"(?:(?:\d{1,9}:)?\d{1,9}:)?\d{1,9}(?:[.,]\d+)?"  # subtitles and some spreadsheets write a comma
 SPAN = re.compile(rf"\s*({WHEN})=(.+)", re.DOTALL)
 QUOTED = r"\"[^\"]*\"|'[^']*'"
 ONE_OF_SEVERAL = re.compile(rf"\s*({WHEN})=({QUOTED}|.+?)(?=\s+{WHEN}=|\s*$)", re.DOTALL)
@@ -39,13 +39,13 @@ def seconds(when: str) -> float:
 
 def path(word: str) -> str:
     """A file as it is written; quotes around it count only if they are no part of its name."""
-    if re.fullmatch(QUOTED, word) and not Path(word).exists():
+    if re.fullmatch(QUOTED, word) and not os.path.exists(word):
         return word[1:-1]
     return word
 
 
 def paths(cell: str) -> tuple[str, ...]:
     """Files separated by spaces, those with spaces in quotes; or one file whose name has spaces."""
-    if Path(cell).exists():
+    if os.path.exists(cell):  # unlike Path.exists, false for what is too long for a name: a list of files
         return (cell,)
     return tuple(path(word) for word in re.findall(rf"{QUOTED}|\S+", cell))

@@ -5,6 +5,7 @@ likeness (tasks/dubbing/likeness.py), which suffices within one film.
 """
 
 import itertools
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from tasks.dubbing.look import Face, Seen
 from tasks.media import containers, decode
 
 PATTERNS = Patterns()
+MAX_DIGITS = 9  # of a face's number
 MAX_PORTRAITS = 12  # of a face that are described
 MAX_LAG = 3  # frames, at 25 frames/s, between a mouth and its sound
 LOUDNESS_DB = 40.0  # further below the loudest is silence
@@ -141,8 +143,8 @@ def persons(seen: Seen, numbers: list[int], by: Recogniser = PATTERNS) -> list[l
 
 def portrait_of(wanted: str, seen: Seen, by: Recogniser) -> np.ndarray:
     """The description of the face that `--speaker` names."""
-    if wanted.isdigit():
-        if int(wanted) >= len(seen.faces):
+    if wanted.isdecimal():
+        if len(wanted) > MAX_DIGITS or int(wanted) >= len(seen.faces):
             raise UserError(f"--speaker {wanted}: faces are numbered 0 to {len(seen.faces) - 1}, see the .json")
         return looks(seen.faces[int(wanted)], by)
     if point := re.fullmatch(r"(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)@(\d+(?:\.\d+)?)", wanted):
@@ -154,7 +156,7 @@ def portrait_of(wanted: str, seen: Seen, by: Recogniser) -> np.ndarray:
                 if left <= x < right and top <= y < bottom:
                     return looks(face, by)
         raise UserError(f"--speaker {wanted}: there is no face at this point at {time_s:g} s")
-    if Path(wanted).is_file():
+    if os.path.isfile(wanted):
         return portrait_in(Path(wanted), by)
     raise UserError(f"--speaker {wanted}: not a face's number, x,y@seconds or a picture file")
 

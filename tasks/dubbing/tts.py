@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from model import timing
-from tasks.core import programs, texts
+from tasks.core import names, programs, texts
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file
 from tasks.media import alphabets, espeak
@@ -39,9 +39,11 @@ def read_bytes(path: Path) -> bytes:
 
 
 def speak(text: str, out: Path, tts: str | None, voice: str | None) -> None:
-    """Errors: UserError where the text has no speech, the voice does not speak its letters, espeak-ng is missing, or
-    the command fails or writes nothing
+    """Errors: UserError where the text is not valid Unicode or has no speech, the voice does not speak its letters,
+    espeak-ng is missing, or the command fails or writes nothing
     """
+    if (shown := names.valid(text)) != text:
+        raise UserError(f"--text: not UTF-8: {shown!r}")
     if tts is None:
         alphabets.demand_spoken(text, voice or VOICE)
         write_wav(out, espeak.say(text, voice or VOICE).sound)

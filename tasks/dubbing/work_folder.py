@@ -34,7 +34,7 @@ def is_made(out: Path, key: str) -> bool:
     try:
         made_by = json.loads(out.with_suffix(".json").read_text())["made_by"]
         return bool(made_by["key"] == key and made_by["output_sha256"] == files.sha256_file(out))
-    except (OSError, json.JSONDecodeError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return False
 
 
@@ -42,7 +42,7 @@ def is_sidecar(path: Path) -> bool:
     """Whether this is the JSON of a dub, which another dub may replace."""
     try:
         return "made_by" in json.loads(path.read_text())
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, RecursionError, TypeError):
         return False
 
 

@@ -11,10 +11,10 @@ from typing import BinaryIO
 import numpy as np
 
 from model import timing
-from tasks.core import names
 from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing, demand_file
 from tasks.core.progress import say
+from tasks.dubbing import out_names
 from tasks.dubbing.options import DEFAULTS, Options
 from tasks.live import speakers
 from tasks.live.stream import CHUNK, LOOK_AHEAD_S, LiveStream, Speaker, StreamFrame, chunks
@@ -60,9 +60,10 @@ def run(
     """
     if out != PIPE and Path(out).suffix.lower() != ".mp4":
         raise UserError(f"--out must end in .mp4, or be - for Matroska on standard output, got {out}")
+    given = (face, *([audio] if audio != PIPE else []), *options.library)
     if out != PIPE:
-        names.demand_allowed(Path(out), "--out")
-    for path in (face, *([audio] if audio != PIPE else []), *options.library):
+        out_names.demand_free(out, given)
+    for path in given:
         demand_file(Path(path))
     sources = {"face": Path(face)} | ({"sound": Path(audio)} if audio != PIPE else {})
     in_real_time = paced or audio == PIPE

@@ -9,7 +9,7 @@ from tasks.core import json_files, paths
 from tasks.core.errors import UserError
 from tasks.dubbing import networks
 from tasks.dubbing.options import Options
-from tasks.inference import auto_backend, lip_sync
+from tasks.inference import auto_backend, backends, lip_sync
 from tasks.tracking import registry
 from tasks.tracking import runs as tracking
 
@@ -48,6 +48,8 @@ def defaults(generator: str | None, strength: float | None, backend: str | None)
     """
     words = {"generator": generator, "strength": strength, "backend": backend}
     options = networks.settled(Options.from_mapping(words), None)
+    if backend:
+        backends.checked(backend, (auto_backend.AUTO, *backends.BACKENDS), "--backend")
     if backend and (offered := checkpoints()):
         auto_backend.lip_sync(Path(registry.path_of(next(iter(offered.values()))[0])), backend)
     return options

@@ -59,7 +59,7 @@ def serve(queue: JobQueue, host: str, port: int) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     try:
         listening = config.bind_socket()
-    except SystemExit as error:  # uvicorn's way to say that it cannot
+    except (SystemExit, OverflowError) as error:  # uvicorn's way to say that it cannot; a port beyond 65535
         raise UserError(f"port {port} of {host} cannot be used; choose another with --port") from error
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listening])

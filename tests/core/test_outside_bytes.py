@@ -138,7 +138,7 @@ def test_what_the_system_refuses_is_one_line_and_other_errors_stay():
 def test_read_only_data_is_one_line(closed):  # noqa: F811
     done = unprivileged.command("agree", "--who", "A", "--organisation", "B", "--signed", "params.yaml")
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert re.search(r"error: .*data.*: Permission denied; give this user the right to write there", done.stderr)
+    assert re.search(r"error: .*data.*: Permission denied; give this user the right to read", done.stderr)
 
 
 def test_a_full_disk_under_a_command_is_one_line(workspace, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """A list of dubbing jobs, by the real flow."""
 
+import errno
 import json
 import os
 import shutil
@@ -49,10 +50,14 @@ def test_a_bad_job_stops_no_other_and_a_second_run_makes_only_missing_outputs(tr
         ("face,audio,out\n,a.wav,b.mp4\n", "job 1 has no face"),
         ("face,sound,out\na,b,c\n", "'sound' is not a column; known: face, audio, out"),
         ("face,audio,out\na,b,c.mp4\na,d,c.mp4\n", "two jobs write c.mp4"),
+        ("face,audio,out,lossless\na,b,c.mp4,no\na,d,c.mkv,yes\n", "two jobs write c.json"),
+        ("face,audio,out,side_by_side\na,b,c.mp4,d.mp4\na,d,e.mp4,./d.mp4\n", "two jobs write d.mp4"),
+        ("face,audio,out\na,b,loop/c.mp4\na,d,./loop/c.mp4\n", "two jobs write c.mp4"),
     ],
 )
 def test_a_bad_list_is_refused_before_any_work(workspace, text, message):
     Path("jobs.csv").write_text(text)
+    Path("loop").symlink_to("loop")
     with pytest.raises(UserError, match=message):
         jobs.read(Path("jobs.csv"))
 
@@ -63,12 +68,23 @@ def test_a_bad_list_is_refused_before_any_work(workspace, text, message):
         ({"crf": "low"}, "--crf must be a whole number, got 'low'"),
         ({"lossless": "perhaps"}, "--lossless must be yes or no, got 'perhaps'"),
         ({"box": "1,2,3"}, "--box 1,2,3: wanted left,top,right,bottom in pixels"),
+        ({"crf": "9" * 5000}, "--crf must be a whole number"),
+        ({"box": f"0,0,{'9' * 400},{'9' * 400}"}, "wanted left,top,right,bottom in pixels"),
         ({"sped": "2"}, "'sped' is no option of dub; known: length, speaker"),
     ],
 )
 def test_an_option_that_cannot_be_read_is_named(cells, message):
     with pytest.raises(UserError, match=message):
         Options.from_mapping(cells)
+
+
+def test_what_the_system_refuses_to_one_job_is_its_reason(workspace, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.EIO, "Input/output error", "a.mp4")
+
+    monkeypatch.setattr(jobs.dub, "run", full)
+    job = jobs.BatchJob(1, {"face": "a.mp4", "audio": "b.wav", "out": "c.mp4"})
+    assert jobs.run(job) == "a.mp4: Input/output error; the disk has errors; check it"
 
 
 def test_words_and_values_give_the_same_options():

@@ -304,6 +304,7 @@ def test_loudness_rises_where_there_is_sound():
     ("change", "message"),
     [
         ({"face": "none.mp4"}, "none.mp4: no such file"),
+        ({"face": "circle.mp4"}, "circle.mp4: no such file"),
         ({"audio": "none.wav"}, "none.wav: no such file"),
         ({"audio": None}, "give one of --audio, --span and --text"),
         ({"out": "a.avi"}, "--out must end in .mp4"),
@@ -315,10 +316,13 @@ def test_loudness_rises_where_there_is_sound():
         ({"face": "grey.mp4"}, "no face found in 5 frames"),
         ({"face": "half.mp4"}, "no picture can be read: damaged after"),
         ({"options": Options(speaker="7")}, "--speaker 7: faces are numbered 0 to 0"),
+        ({"options": Options(speaker="²")}, "not a face's number, x,y@seconds or a picture file"),
+        ({"options": Options(speaker="9" * 5000)}, "faces are numbered 0 to 0"),
         ({"options": Options(speaker="1,1@0")}, "--speaker 1,1@0: there is no face at this point at 0 s"),
         ({"options": Options(speaker="anna")}, "not a face's number, x,y@seconds or a picture file"),
         ({"options": Options(crf=52)}, "--crf must be from 0 to 51, got 52"),
         ({"audio": None, "options": Options(text="a", tts="say 'a {text} {out}")}, "--tts: no closing quotation"),
+        ({"audio": None, "options": Options(text="caf\udce9")}, "--text: not UTF-8: 'caf.*xe9'"),
         ({"audio": None, "spans": [(99.0, "speech.wav")]}, "speech.wav begins at 99.00 s, the video ends at 1.16 s"),
         ({"options": Options(length="short")}, "--length must be one of longest, video, sound"),
     ],
@@ -329,6 +333,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(trained, change, message):
     encode.encode_video(Path("grey.mp4"), grey, np.zeros(3200, np.float32))
     encode.encode_video(Path("mute.mp4"), grey, None)
     Path("text.mp4").write_text("no video")
+    Path("circle.mp4").symlink_to("circle.mp4")
     encode.encode_video(Path("half.mp4"), [*face_frames()], None)  # its index is in front
     whole = Path("half.mp4").read_bytes()
     Path("half.mp4").write_bytes(whole[: len(whole) // 2] + bytes(len(whole) // 2))

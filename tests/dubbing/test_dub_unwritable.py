@@ -117,9 +117,13 @@ def test_an_input_or_a_foreign_file_is_never_overwritten(trained):
     both = Options(side_by_side="out/a.mp4")
     assert "--side-by-side: out/a.mp4 is the output itself" in refused(UserError, options=both)
     assert "would overwrite the input face.mp4" in refused(UserError, options=Options(side_by_side="face.mp4"))
+    own = Options(generator="mesh", library=("own.mp4",))
+    assert "would overwrite the input own.mp4" in refused(UserError, "own.mp4", options=own)
     Path("a.json").mkdir()
     Path("a.json/kept").write_text("someone's")
     assert "the JSON beside it, a.json, exists and is not of a dub" in refused(UserError, "a.mp4")
+    Path("b.json").write_text("[" * 100_000)  # deeper than is read
+    assert "the JSON beside it, b.json, exists and is not of a dub" in refused(UserError, "b.mp4")
     Path("b.json").write_text('{"list": "someone\'s"}')
     assert "the JSON beside it, b.json, exists and is not of a dub" in refused(UserError, "b.mp4")
     assert Path("face.mp4").read_bytes() == whole

@@ -64,6 +64,23 @@ def test_excels_first_line_and_empty_rows_and_columns_are_no_jobs():
     ]
 
 
+@pytest.mark.parametrize("first", ["\n\r\n", ";;\r\n", " , \n\t\t\n", '"";""\n'])
+def test_empty_lines_before_the_names_of_the_columns_are_passed_over(first):
+    assert read(f"{first}face;audio;out\na;b;c\n") == [{"face": "a", "audio": "b", "out": "c"}]
+
+
+def test_a_quoted_cell_may_begin_with_a_space():
+    assert read('face, audio, out\na, "b, c", "d"\n') == [{"face": "a", "audio": "b, c", "out": "d"}]
+
+
+def test_a_cell_that_is_too_long_for_a_name_is_a_text_or_a_list_of_files():
+    text = "é" * 300
+    assert read(f"face;text;out\na;{text};c\n".encode("cp1252")) == [{"face": "a", "text": text, "out": "c"}]
+    many = [f"videos/{number:03d}.mp4" for number in range(300)]
+    assert spans.paths(" ".join(many)) == tuple(many)
+    assert spans.several(f"1='{text}' 2=b.wav") == [(1.0, text), (2.0, "b.wav")]
+
+
 def test_a_name_that_is_not_utf_8_is_found_by_its_bytes():
     name = os.fsdecode(b"caf\xe9.mp4")
     Path(name).touch()

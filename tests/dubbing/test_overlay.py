@@ -39,6 +39,7 @@ def test_a_short_label_is_a_thirtieth_of_the_frame_high():
         ("by AI 😀", r"the font cannot write 😀 \(grinning face\)"),
         ("שלום", "the font cannot write .*hebrew letter"),
         ("हिन्दी", "the font cannot write .*devanagari letter"),
+        ("caf\udce9", "the font cannot write"),
         (" \n", "--label is empty"),
     ],
 )

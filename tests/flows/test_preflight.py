@@ -90,6 +90,25 @@ def test_a_disk_too_small_for_the_estimate_is_refused_before_the_work(workspace,
     assert "stage train needs about 1.1 GB, 0.3 GB are free; free some space" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [("app",), ("live", "--face", "a.png", "--serve"), ("train",)])
+def test_a_machine_without_a_temporary_folder_is_told_which_variable_names_one(workspace, monkeypatch, capsys, words):
+    def none():
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(checks.tempfile, "gettempdir", none)
+    assert command.main(words) == 2
+    assert "no temporary folder can be written; set TMPDIR to one that can" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--max-mb", "-5"), ("--max-seconds", "nan"), ("--max-work", "0"), ("--keep", "inf"), ("--backend", "abacus")],
+)
+def test_a_limit_of_the_page_under_which_nothing_works_is_refused_before_it_is_served(workspace, capsys, option, value):
+    assert command.main(["app", option, value]) == 2
+    assert f"error: {option} must be " in capsys.readouterr().err
+
+
 def test_a_wrong_certificate_or_key_is_refused_before_the_work(workspace, monkeypatch):
     monkeypatch.setenv("LIPGAN_CONFIG", "config")
     c2pa_mark.demand_signer()  # makes a pair of its own

@@ -1,5 +1,6 @@
 """A live stream gives the windows of the whole audio, and the frames of dubbing the picture."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -111,11 +112,16 @@ def test_the_file_of_a_stream_contains_all_audio_in_place_and_is_marked(portrait
         ({"face": "grey.png"}, "no face found in the picture"),
         ({"options": Options(strength=0.5)}, "--strength is of --generator mesh"),
         ({"out": "a.avi"}, "--out must end in .mp4"),
+        ({"out": "talk.mp4", "audio": "./talk.mp4"}, "--out: talk.mp4 would overwrite the input ./talk.mp4"),
+        ({"out": "folder.mp4"}, "--out: folder.mp4 is a folder; name a file in it"),
         ({"options": Options(backend="abacus")}, "--backend must be one of auto, torch"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(portrait, change, message):
     cv2.imwrite("grey.png", np.full((96, 96, 3), 127, np.uint8))
+    shutil.copy("speech.wav", "talk.mp4")
+    Path("folder.mp4").mkdir(exist_ok=True)
+    Path("folder.mp4/kept").touch()
     with pytest.raises(UserError, match=message):
         live_file.run(**({"face": "face.png", "audio": "speech.wav", "out": "out/a.mp4"} | change))
     assert list(Path().glob("out/*")) == []

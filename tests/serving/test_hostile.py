@@ -18,7 +18,7 @@ from wild import EXAMPLES
 from tasks.core.errors import UserError
 from tasks.dubbing.options import DEFAULTS
 from tasks.dubbing.tts import write_wav
-from tasks.serving import checked, connections, examiner, uploads
+from tasks.serving import checked, connections, examiner, server, uploads
 from tasks.serving.job_queue import UNUSED_S, JobQueue
 from tasks.serving.store import Full, Store
 from tasks.serving.uploads import Limits
@@ -207,3 +207,10 @@ def test_the_first_look_runs_in_a_process_of_its_own_with_limits(queue, app):
     assert process.is_alive()
     limits = Path(f"/proc/{process.pid}/limits").read_text()
     assert str(examiner.MEMORY_BYTES) in limits
+
+
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 65536), ("no host", 7860)])
+def test_a_port_that_cannot_be_is_one_line(queue, monkeypatch, host, port):
+    monkeypatch.setattr(server.signal, "signal", lambda *rest: None)
+    with pytest.raises(UserError, match=f"port {port} of {host} cannot be used; choose another with --port"):
+        server.serve(queue, host, port)
