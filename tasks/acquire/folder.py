@@ -137,6 +137,8 @@ def fetch(clip: dict[str, Any], hints: dict[str, Any]) -> tuple[dict[str, Any], 
 def video_id(name: str) -> str:
     """An id that is a valid key and readable for plain names: "talks/monday.mp4" -> "talks-monday"."""
     stem = name.rsplit(".", 1)[0]
+    if not stem.rpartition("/")[2]:  # a hidden file
+        stem = name
     plain = re.sub(r"[^A-Za-z0-9_-]", "-", stem)
     if len(plain) > LONG:
         return f"{plain[:KEPT]}-{names.digest(stem)}"

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+PLACEHOLDER = ".gitkeep"  # keeps an empty folder in git, as data/videos of this repository
 KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -22,7 +23,8 @@ def regular(folder: Path) -> list[Path]:
 
 def odd_ones(folder: Path) -> list[tuple[Path, str, str]]:
     """(path, reason, detail) of what is neither a file that is read nor a folder that is entered."""
-    return [(path, *why) for path in sorted(_walk(folder)) if (why := odd(path))]
+    found = (path for path in sorted(_walk(folder)) if path.name != PLACEHOLDER)
+    return [(path, *why) for path in found if (why := odd(path))]
 
 
 def odd(path: Path) -> tuple[str, str] | None:

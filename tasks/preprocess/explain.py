@@ -6,6 +6,7 @@ reads   data/clips.parquet, data/raw
 writes  out/explain/<key>.png, if the clip has a face
 """
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,9 @@ def find(key: str) -> Row:
         for row in rows:
             if row["clip"] == name:
                 return row
-    near = [row["clip"] for row in rows if key in row["clip"]] or [row["clip"] for row in rows]
-    raise UserError(f"--explain: no clip {key} in {paths.CLIPS}; for example {', '.join(near[:MAX_NAMED])}, ...")
+    names = [row["clip"] for row in rows if row["status"] == "kept"]
+    near = difflib.get_close_matches(key, names, MAX_NAMED) or names[:MAX_NAMED]
+    raise UserError(f"--explain: no clip {key} in {paths.CLIPS}; for example {', '.join(near)}, ...")
 
 
 def report(figures: dict[str, Any], p: Params) -> list[str]:

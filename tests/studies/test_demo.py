@@ -16,7 +16,8 @@ MEASURED = {"aperture_corr": 0.5, "aperture_lag_frames": 0.0}
 def test_the_demo_ends_with_one_clip_dubbed_by_both_generators_side_by_side(trained, capsys):
     pytest.importorskip("espeakng_loader", reason="espeak-ng is not installed (extra synthetic)")
     paths.METRICS.parent.mkdir(exist_ok=True)
-    paths.METRICS.write_text(json.dumps({"about": {"clips": 1}, "right_audio": MEASURED, "wrong_audio": MEASURED}))
+    rows = dict.fromkeys(("right_audio", "wrong_audio", "mesh_right_audio"), MEASURED)
+    paths.METRICS.write_text(json.dumps({"about": {"clips": 1}, **rows}))
     demo.run()
     lines = capsys.readouterr().err.splitlines()
     for path, generator in ((paths.DUBBED, "mesh"), (paths.DUBBED_LIPGAN, "lipgan")):
