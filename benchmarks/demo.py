@@ -68,6 +68,8 @@ def main() -> None:
         "faces_found_in_clean_frames": prepared["found_share_by_case"].get("clean"),
         "right_audio": right,
         "wrong_audio": wrong,
+        "mesh_right_audio": panel["mesh_right_audio"],
+        "mesh_wrong_audio": panel["mesh_wrong_audio"],
         "right_minus_wrong": panel["right_minus_wrong"],
         "discriminator": panel["discriminator"],
         "expert": expert,

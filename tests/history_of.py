@@ -42,7 +42,7 @@ def index_md5(clips):
     return md5
 
 
-def lock(index_digest, checkpoint):
+def lock(index_digest, checkpoint, motion=""):
     """A dvc.lock as long as a real one: most of it are code dependencies."""
     deps = [{"path": f"tasks/module_{k}.py", "hash": "md5", "md5": f"{k:032x}", "size": k} for k in range(100)]
     stages = {
@@ -57,6 +57,9 @@ def lock(index_digest, checkpoint):
             "outs": [{"path": "models/generator.safetensors", "hash": "md5", "md5": checkpoint, "size": 1}],
         },
     }
+    if motion:
+        outs = [{"path": "models/motion.safetensors", "hash": "md5", "md5": motion, "size": 1}]
+        stages["motion"] = {"cmd": "python -m flows motion", "outs": outs}
     return yaml.dump({"schema": "2.0", "stages": stages}, Dumper=yaml.CSafeDumper, sort_keys=False)
 
 

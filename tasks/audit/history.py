@@ -1,12 +1,14 @@
 """Lineage queries over the git history: where a clip or video was used, and how a checkpoint was made.
 
 They read git and DVC's cache: every commit that changed dvc.lock, on any branch, and the index that it lists by hash.
-Results are kept in .cache/lineage.db (sqlite), because commits, locks and indexes never change. Commits whose index is
-not in the cache are reported as unanswered.
+Results are kept in .cache/lineage-2.db (sqlite), because commits, locks and indexes never change. Commits whose index
+is not in the cache are reported as unanswered.
 """
 
 import contextlib
 import functools
+import hashlib
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -30,7 +32,8 @@ CREATE INDEX IF NOT EXISTS clips_by_name ON clips (clip);
 CREATE INDEX IF NOT EXISTS clips_by_video ON clips (video);
 """
 COLUMNS = ("clip", "video", "split", "status", "shard", "corpus", "licence", "source_sha256")
-FOLLOWED = (paths.RAW, paths.CLIPS, paths.SHARDS, paths.INDEX, paths.GENERATOR, paths.DISCRIMINATORS)
+FOLLOWED = (paths.RAW, paths.CLIPS, paths.SHARDS, paths.INDEX, paths.GENERATOR, paths.DISCRIMINATORS, paths.MOTION)
+RELEASED = "released/motion.safetensors"  # in the repository; a JSON lies beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def opened() -> Iterator[sqlite3.Connection]:
     """The database, brought up to date with the repository.  Errors: UserError outside a git repository."""
     if not git_revision.commit():
         raise UserError("no git history here; run in the repository whose history is queried")
-    file = paths.cache() / "lineage.db"
+    file = paths.cache() / "lineage-2.db"
     file.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(sqlite3.connect(file, timeout=60)) as db:
         db.executescript(SCHEMA)
@@ -170,7 +173,9 @@ def _files_of(digest: str) -> dict[str, str]:
 
 
 def of_checkpoint(which: str) -> HistoryAnswer:
-    """The commits with a checkpoint, and its training; `which`: a file, or the beginning of an md5.
+    """The commits with a checkpoint, or with the weights released with the code, and the training of either.
+
+    which   a file, or the beginning of an md5
 
     Errors: UserError if no commit has it.
     """
@@ -181,23 +186,38 @@ def of_checkpoint(which: str) -> HistoryAnswer:
         by_lock = _hashes(db)
         digests = [digest for (digest,) in db.execute("SELECT digest FROM indexes").fetchall()]
         content = {digest: _clips_by_split(db, digest) for digest in digests}
-    checkpoints = (str(paths.GENERATOR), str(paths.DISCRIMINATORS))
+    checkpoints = (str(paths.GENERATOR), str(paths.DISCRIMINATORS), str(paths.MOTION))
 
     def answer(blob: str) -> dict[str, Any] | None:
         hashes = by_lock.get(blob, {})
-        full = next((hashes[path] for path in checkpoints if hashes.get(path, "").startswith(md5)), "")
+        file = next((path for path in checkpoints if hashes.get(path, "").startswith(md5)), "")
         index_md5 = hashes.get(str(paths.INDEX), "")
-        return (
-            {"checkpoint": full, "index": index_md5, "clips": content.get(index_md5, "not in DVC's cache")}
-            if full
-            else {}
-        )
+        clips = content.get(index_md5, "not in DVC's cache")
+        return {"checkpoint": hashes[file], "file": file, "index": index_md5, "clips": clips} if file else {}
 
     spans, _ = _spans(answer)
-    spans = [span for span in spans if span.answer]
+    spans = [_with_training(span) for span in spans if span.answer] or _released(md5)
     if not spans:
         raise UserError(f"--checkpoint {which}: no commit of this repository names md5 {md5}")
-    return HistoryAnswer(f"checkpoint {md5}", [_with_training(span) for span in spans], [])
+    return HistoryAnswer(f"checkpoint {md5}", spans, [])
+
+
+def _released(md5: str) -> list[CommitRange]:
+    """The commits that released the weights with this md5, the newest one's JSON telling how they were trained."""
+    commits = (programs.git("log", "--all", "--format=%H", "--", RELEASED) or "").split()
+    contents = programs.git_contents([f"{commit}:{RELEASED}" for commit in commits]) if commits else []
+    with_it = [
+        (commit, full)
+        for commit, content in zip(commits, contents, strict=True)
+        if content is not None and (full := hashlib.md5(content).hexdigest()).startswith(md5)
+    ]
+    if not with_it:
+        return []
+    newest, full = with_it[0]
+    about = json.loads(programs.git_contents([f"{newest}:{Path(RELEASED).with_suffix('.json')}"])[0] or b"{}")
+    training = about.get("command", "no record in the commit")
+    facts = {"checkpoint": full, "file": RELEASED, "licence": about.get("licence", ""), "training": training}
+    return [CommitRange(newest, with_it[-1][0], len(with_it), facts)]
 
 
 def _clips_by_split(db: sqlite3.Connection, digest: str) -> str:
@@ -206,7 +226,9 @@ def _clips_by_split(db: sqlite3.Connection, digest: str) -> str:
 
 
 def _with_training(span: CommitRange) -> CommitRange:
-    """Adds the training record of the newest commit."""
+    """Adds the training record of the newest commit; only the stage `train` writes one."""
+    if span.answer["file"] == str(paths.MOTION):
+        return span
     content = programs.git_contents([f"{span.newest}:{paths.TRAIN_RECORD}"])[0]
     if content is None:
         return CommitRange(

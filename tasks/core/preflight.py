@@ -77,7 +77,8 @@ def home() -> Path | None:
 
 
 def demand_in_home(setting: str, name: str) -> None:
-    """A folder that a library keeps in the home, unless a variable names another.
+    """A folder that a library keeps in the home, unless a variable names another; it is made here, because Prefect
+    makes none in a home that does not exist yet.
 
     Errors: UserError if it cannot be written
     """
@@ -87,6 +88,7 @@ def demand_in_home(setting: str, name: str) -> None:
     place = Path(folder) if folder else Path(str(home())) / name
     if why := unwritable(place):
         raise UserError(f"{place}: cannot be written: {why}; or set HOME or {setting}")
+    place.mkdir(parents=True, exist_ok=True)
 
 
 def settle_numba_cache(folder: Path) -> None:

@@ -11,6 +11,7 @@ from tasks.core.errors import UserError
 ANSWER_S = 5.0  # for a connection, and again for an answer
 PATIENCE_S = 8.0  # in all, also for a name server that says nothing
 PORTS = {"http": 80, "https": 443, "tcp": 8786, "tls": 8786, "ray": 10001}
+NOT_FOUND = 404
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -36,7 +37,8 @@ def keep_loopback_direct() -> None:
 def demand(setting: str, address: str, path: str | None = None, advice: str = "") -> None:
     """Errors: UserError if nothing answers at the address that `setting` names.
 
-    path    of an HTTP server: what is asked for; any answer will do. None: a connection is enough
+    path    of an HTTP server: what is asked for. "/": any answer will do; another: one that is no web page and not
+            "not found", as of a server of another kind. None: a connection is enough
     advice  what to do, beside starting the server
     """
     parts = parsed(setting, address)
@@ -79,7 +81,10 @@ def problem(parts: SplitResult, path: str | None) -> str:
 
     url = parts._replace(path=parts.path.rstrip("/") + path, query="", fragment="").geturl()
     try:
-        httpx.get(url, timeout=ANSWER_S, trust_env=not is_loopback(parts.hostname))
+        answer = httpx.get(url, timeout=ANSWER_S, trust_env=not is_loopback(parts.hostname))
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
         return " ".join(str(error).split()) or type(error).__name__
+    page = answer.content.lstrip()[:1] == b"<"  # MLflow calls its plain OK text/html
+    if path != "/" and (answer.status_code == NOT_FOUND or page):
+        return f"a server of another kind answers: HTTP {answer.status_code}"
     return ""

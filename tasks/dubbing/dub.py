@@ -161,8 +161,10 @@ def summary(target: Path, about: dict[str, Any], network: Network) -> str:
     passed = sum(span["last"] - span["first"] + 1 for span in about["passed_through"])
     dubbed = [face["number"] for face in about["faces"] if face["dubbed"]]
     of_faces = f"; dubbed {len(dubbed)} of {len(about['faces'])} faces ({about['speaker_by']})"
+    outside = about["frames"] - about["changed"] - passed  # of the spans
+    passed_by = f"{passed} passed through" + (f", {outside} outside the spans" if outside else "")
     return (
-        f"dub: {target}: {about['frames']} frames, {about['duration_s']:.2f} s; {about['changed']} changed, {passed} "
-        f"passed through{of_faces if len(about['faces']) > 1 else ''}; what and why: {target.with_suffix('.json')}; "
+        f"dub: {target}: {about['frames']} frames, {about['duration_s']:.2f} s; {about['changed']} changed, {passed_by}"
+        f"{of_faces if len(about['faces']) > 1 else ''}; what and why: {target.with_suffix('.json')}; "
         f"checkpoint {network.describe()}"
     )

@@ -18,8 +18,11 @@ from tasks.dubbing.options import Box
 from tasks.media import containers, decode, native_rate
 
 
-def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folder: Path) -> Seen:
-    """Run pass 1, or load its result from an interrupted run.  Errors: UserError if no face is found."""
+def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folder: Path, where: str = "") -> Seen:
+    """Run pass 1, or load its result from an interrupted run.  where: for the progress bar, of which video
+
+    Errors: UserError if no face is found
+    """
     kept = folder / "seen.npz"
     if kept.is_file():
         return work_folder.load(kept)
@@ -30,9 +33,9 @@ def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folde
         else:
             if box is not None:
                 raise UserError("--box is for pictures; in a video choose the face by --speaker x,y@seconds")
-            seen = in_video(face, p, points)
+            seen = in_video(face, p, points, where)
             if not seen.faces:
-                seen = in_video(face, p, points, look.EASIER)
+                seen = in_video(face, p, points, where, look.EASIER)
     if not seen.faces:
         searched = "the picture" if decode.is_image(face) else f"{len(seen.times_s)} frames"
         advice = "; or give its position with --box" * decode.is_image(face)
@@ -41,12 +44,12 @@ def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folde
     return seen
 
 
-def in_video(face: Path, p: FaceParams, points: Points, threshold: float = 0.0) -> Seen:
+def in_video(face: Path, p: FaceParams, points: Points, where: str, threshold: float = 0.0) -> Seen:
     info = decode.probe(face)
     length_s = info.duration_s or decode.counted_length_s(face)
     total = max(1, round(length_s * (info.fps or timing.FPS)))
     with contextlib.closing(native_rate.pictures(face)) as pictures:
-        return look.look(counted(ahead(pictures, 4), total, "finding faces"), p, points, threshold)
+        return look.look(counted(ahead(pictures, 4), total, "finding faces" + where), p, points, threshold)
 
 
 def read_told(face: Path) -> np.ndarray:
@@ -59,7 +62,9 @@ def read_told(face: Path) -> np.ndarray:
 
 
 def counted(frames: Iterable[Any], total: int, label: str) -> Iterator[Any]:
+    """The frames, each counted by a progress bar. `total` is an estimate: the bar grows where there are more."""
     with bar(total, label, "frame") as progress:
         for frame in frames:
-            yield frame
+            progress.total = max(progress.total, progress.n + 1)
             progress.update()
+            yield frame

@@ -26,6 +26,7 @@ class Patterns:
     """Which pixels are lighter than their neighbours, counted by cell of the face; brightness and tint cancel."""
 
     same = 0.75  # from this likeness on two faces are one person's
+    same_still = 0.625  # where one of the two is a single picture, not the median of many: docs/dubbing.md
 
     def describe(self, portrait_SS3: np.ndarray) -> np.ndarray:
         """Shape: (S, S, 3) uint8 RGB -> (CELLS * CELLS * 256,) float32, length 1"""
@@ -47,7 +48,7 @@ class Patterns:
 class Network:
     """dlib's face recognition network.  Errors: UserError where the file is missing or is another network"""
 
-    same = 0.4  # 1 - distance; its authors give 0.6 for the distance
+    same = same_still = 0.4  # 1 - distance; its authors give 0.6 for the distance
 
     def __init__(self, weights: Path) -> None:
         demand_file(weights, option="--recognition")

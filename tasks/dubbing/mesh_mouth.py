@@ -18,6 +18,7 @@ from tasks.compositor import footage, library, target
 from tasks.compositor.footage import Footage
 from tasks.compositor.library import Library
 from tasks.compositor.target import Target
+from tasks.core import names
 from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
 from tasks.dubbing import hear, speaker
@@ -72,16 +73,18 @@ class Person:
         """Record more footage of the person.  Errors: UserError where it shows no face or only other people"""
         folder, by = self.folder / f"library{number}", self.recogniser
         folder.mkdir(exist_ok=True)
-        elsewhere = find_faces(video, self.network.p, self.network.points, None, folder)
+        of_video = f" of {names.one_line(video.name)}"
+        elsewhere = find_faces(video, self.network.p, self.network.points, None, folder, of_video)
         dubbed = sorted(set(choice.who_T[choice.who_T >= 0].tolist()))
         who_T, alike = same_person(elsewhere, [speaker.looks(seen.faces[k], by) for k in dubbed], by)
         self.about.setdefault("library_likeness", {})[video.name] = round(alike, 3)
-        if alike < by.same:
+        wanted = by.same_still if decode.is_image(self.face) or decode.is_image(video) else by.same
+        if alike < wanted:
             raise UserError(
                 f"--library {video}: no face in it looks like the dubbed person: best likeness {alike:.2f}, "
-                f"wanted {by.same}; use footage of the same person"
+                f"wanted {wanted}; use footage of the same person"
             )
-        return record(video, elsewhere, who_T, folder)
+        return record(video, elsewhere, who_T, folder, of_video)
 
     def mouths(self, script: Script, *, judged: bool) -> "MeshMouths":
         """Call after `learn`.  judged: whether the sync expert will judge the result"""
@@ -92,8 +95,8 @@ class Person:
         return MeshMouths(script.seen, script.plan, self.target, self.library, wanted_NS3, path_N, judged)
 
 
-def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path) -> Footage:
-    """Record the chosen faces of a video or picture."""
+def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path, where: str = "") -> Footage:
+    """Record the chosen faces of a video or picture.  where: for the progress bar, of which video"""
     boxes_T4 = np.full((len(who_T), 4), np.nan)
     for number, track in enumerate(seen.faces):
         mine = np.arange(track.first, track.end)[(who_T[track.first : track.end] == number) & track.found_N]
@@ -101,7 +104,7 @@ def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path) -> Footage:
     if decode.is_image(face):
         return footage.record([decode.read_image(face)], boxes_T4[:1], who_T[:1], folder)
     with contextlib.closing(native_rate.pictures(face)) as pictures:
-        counted_frames = counted(ahead((picture for picture, _ in pictures), 4), len(who_T), "learning mouths")
+        counted_frames = counted(ahead((picture for picture, _ in pictures), 4), len(who_T), "learning mouths" + where)
         return footage.record(counted_frames, boxes_T4, who_T, folder)
 
 

@@ -75,8 +75,8 @@ class Mesh:
     backend: str = "torch"
 
     def describe(self) -> str:
-        whose = "released" if self.checkpoint == MOTION else "trained"
-        return f"{whose} {self.checkpoint.name}, mouths from the person's own footage"
+        other = f"{self.checkpoint}, in place of --checkpoint {RELEASED}"
+        return f"{'released motion' if self.checkpoint == MOTION else other}; mouths from the person's own footage"
 
 
 Network = LipGan | Mesh

@@ -68,7 +68,7 @@ def about(checkpoint: Path, description: Mapping[str, Any], sources: Mapping[str
         "data": {
             "index_md5": lineage.get("index_md5", "unknown"),
             "corpora": lineage.get("corpora", []),
-            "licences": lineage.get("licences", []),
+            "licences": lineage.get("licences") or _licences(description),
         },
         "code": {
             "git_commit": git_revision.commit() or "unknown",
@@ -78,6 +78,12 @@ def about(checkpoint: Path, description: Mapping[str, Any], sources: Mapping[str
             role: {"name": names.valid(file.name), "sha256": files.sha256_file(file)} for role, file in sources.items()
         },
     }
+
+
+def _licences(description: Mapping[str, Any]) -> list[str]:
+    """Of weights trained outside the pipeline, whose JSON states the licence of the data and the attribution."""
+    stated = [description[name] for name in ("licence", "attribution") if description.get(name)]
+    return [": ".join(stated)] if stated else []
 
 
 def tags(about: Mapping[str, Any]) -> dict[str, str]:

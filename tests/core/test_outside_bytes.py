@@ -141,6 +141,13 @@ def test_read_only_data_is_one_line(closed):  # noqa: F811
     assert re.search(r"error: .*data.*: Permission denied; give this user the right to read", done.stderr)
 
 
+def test_a_folder_in_place_of_the_parameters_is_one_line(workspace, capsys):
+    Path("params.yaml").unlink()
+    Path("params.yaml").mkdir()
+    assert command.main(["train"]) == 2
+    assert "error: params.yaml: Is a directory; a folder lies where a file is wanted" in capsys.readouterr().err
+
+
 def test_a_full_disk_under_a_command_is_one_line(workspace, monkeypatch, capsys):
     def full(*rest):
         raise OSError(errno.ENOSPC, "No space left on device", ".cache/units/acquire/ab")

@@ -1,5 +1,6 @@
 """Dubbing with a generator trained for six steps: it moves no mouth well, but everything else is real."""
 
+import itertools
 import json
 import os
 from fractions import Fraction
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 
 from model import faces, samples, timing
-from tasks.core import config, paths
+from tasks.core import config, paths, progress
 from tasks.core.errors import UserError
-from tasks.dubbing import dub, hear, idle, look, speaker
+from tasks.dubbing import dub, find_faces, hear, idle, look, speaker
 from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
 from tasks.features import audio, crop, face_track
@@ -107,11 +108,21 @@ def test_a_hand_before_the_mouth_stays_and_the_change_fades_around_it(trained):
     assert 0 < change[19] < change[10]
 
 
-def test_only_spans_are_changed_and_the_rest_keeps_picture_and_sound(trained):
+def test_the_bar_counts_every_frame_that_is_read_also_where_more_come_than_were_promised():
+    states = []
+    with progress.reported(lambda *state: states.append(state)):
+        assert list(find_faces.counted(range(5), 4, "all")) == list(range(5))
+        assert list(itertools.islice(find_faces.counted(range(9), 5, "some"), 5)) == list(range(5))
+    assert [state for state in states if state[1] == 5] == [("all", 5, 5), ("some", 5, 5)]
+
+
+def test_only_spans_are_changed_and_the_rest_keeps_picture_and_sound(trained, capsys):
     real, sound = face_frames(), decode.decode_sound(Path("face.mp4"))
     made = lossless("face.mp4", None, spans=[(0.4, speech(640 * 10, "line.wav"))])
     changed = np.flatnonzero((made != real).any(axis=(1, 2, 3)))
     assert 10 - 3 <= changed[0] <= 10 and 19 <= changed[-1] <= 19 + 3
+    num = about("out/a.mkv")["changed"]
+    assert f"{num} changed, 0 passed through, {len(real) - num} outside the spans; " in capsys.readouterr().err
     heard = decode.decode_sound(Path("out/a.mkv"))
     line = decode.decode_sound(Path("line.wav"))
     assert np.abs(heard[: 10 * 640] - sound[: 10 * 640]).max() < 1e-3

@@ -19,6 +19,7 @@ from tasks.features.face_track import detect
 from tasks.media import decode, encode, native_rate
 
 CLIPS = sorted(REAL.glob("*.mpg"))
+GRID = ROOT.parent / "shared/grid/video"
 pytestmark = [
     pytest.mark.skipif(len(CLIPS) < 2, reason="the real clips in ../shared/real are not here"),
     pytest.mark.skipif(not mesh_model.path().is_file(), reason=f"no model: `{mesh_model.COMMAND}`"),
@@ -119,6 +120,17 @@ def test_the_library_can_come_from_other_footage_of_the_person(project):
     sidecar = about("out/a.mkv")
     assert sidecar["library_mouths"] > NUM and sidecar["library_likeness"]["more.mpg"] > 0.9
     assert sidecar["made_by"]["options"]["library"] == ["more.mpg"]
+
+
+@pytest.mark.skipif(not GRID.is_dir(), reason="the people of GRID in ../shared/grid are not here")
+def test_a_picture_takes_mouths_from_another_clip_of_the_person_though_one_picture_is_less_alike(project):
+    picture_HW3 = next(decode.frames(GRID / "s1/bbaf2n.mpg"))
+    cv2.imwrite("face.png", picture_HW3[..., ::-1])
+    own = mesh(lossless=True, library=(str(GRID / "s1/bbaf3s.mpg"),))
+    dub.run("face.png", "speech.mpg", "out/a.mkv", options=own)
+    assert about("out/a.mkv")["library_likeness"]["bbaf3s.mpg"] < 0.75  # two clips of the person: 0.88
+    with pytest.raises(UserError, match=r"looks like the dubbed person: .* wanted 0.625"):
+        dub.run("face.png", "speech.mpg", "out/b.mkv", options=mesh(lossless=True, library=("speech.mpg",)))
 
 
 def test_a_library_of_another_person_is_refused_in_one_line(project):

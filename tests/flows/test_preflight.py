@@ -1,10 +1,12 @@
 """What can be known before the work is said before the work: one line, exit status 2, nothing left behind."""
 
+import http.server
 import os
 import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -56,6 +58,34 @@ def test_a_home_that_cannot_be_written_is_refused_before_a_dub_and_before_a_stag
     assert "set LIPGAN_CONFIG" in line and not list(Path("out").iterdir())
     line = one_line(unprivileged.command("acquire", HOME=home, PREFECT_HOME=None, LIPGAN_CACHE=None))
     assert "set HOME or PREFECT_HOME" in line
+
+
+class Other(http.server.BaseHTTPRequestHandler):
+    """A server of another kind: a page for /ui/health, 404 for what else is asked for."""
+
+    def do_GET(self):
+        self.send_response(200 if self.path.startswith("/ui/") else 404)
+        self.end_headers()
+        self.wfile.write(b"\n<!DOCTYPE html><title>Someone's page</title>" if self.path.startswith("/ui/") else b"")
+
+    def log_message(self, *rest):
+        pass
+
+
+@pytest.mark.parametrize(("path", "status"), [("api", 404), ("ui", 200)])
+def test_a_server_of_another_kind_is_one_line(workspace, monkeypatch, capsys, path, status):
+    with http.server.HTTPServer(("127.0.0.1", 0), Other) as other:
+        threading.Thread(target=other.handle_request, daemon=True).start()
+        monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{other.server_address[1]}/{path}")
+        assert command.main(["acquire"]) == 2
+    assert f"(a server of another kind answers: HTTP {status})" in capsys.readouterr().err
+
+
+def test_a_home_that_does_not_exist_yet_is_made_for_prefect(workspace, monkeypatch):
+    monkeypatch.delenv("PREFECT_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(workspace / "no/home/yet"))
+    checks.demand_in_home("PREFECT_HOME", ".prefect")
+    assert Path("no/home/yet/.prefect").is_dir()
 
 
 def test_a_user_without_a_home_is_told_which_variable_names_one(monkeypatch):

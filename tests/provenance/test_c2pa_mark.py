@@ -48,6 +48,13 @@ def test_a_marked_video_names_its_checkpoint_its_data_its_code_and_its_sources(v
     }
 
 
+def test_a_video_of_the_released_weights_names_the_licence_and_the_attribution_of_their_data(video):
+    description = json.loads((ROOT / "released/motion.json").read_text())
+    about = c2pa_mark.about(Path("net.safetensors"), description, {})
+    [licence] = about["data"]["licences"]
+    assert licence.startswith("CC BY 4.0: GRID audiovisual sentence corpus")
+
+
 def test_the_manifest_names_the_source_type_and_the_ingredients(video):
     import c2pa
 

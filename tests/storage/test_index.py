@@ -84,6 +84,14 @@ def test_a_table_with_null_or_foreign_columns_is_one_line(tmp_path, changed, mes
     assert "\n" not in str(caught.value)
 
 
+def test_a_table_of_0_1_which_has_no_persons_is_read(tmp_path):
+    pq.write_table(table_of(person=(pa.bool_(), None), split_by=(pa.bool_(), None)), tmp_path / "old.parquet")
+    [old] = index.kept(index.read(tmp_path / "old.parquet"))
+    assert old["clip"] == "x" and "person" not in old
+    pq.write_table(table_of(person=(pa.string(), None)), tmp_path / "empty.parquet")
+    assert index.kept(index.read(tmp_path / "empty.parquet"))
+
+
 @given(st.integers(0, 10**6), st.binary(max_size=60), st.booleans())
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_any_damage_of_a_table_is_read_or_one_line(tmp_path_factory, at, damage, cut):

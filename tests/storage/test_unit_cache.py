@@ -66,7 +66,7 @@ def test_collect_leaves_the_planned_files_and_no_older_ones(tmp_path):
 def test_a_failed_collect_leaves_the_old_folder_unchanged(tmp_path):
     unit_cache.make(build, unit("1.tar", n=1))
     unit_cache.collect([unit("1.tar", n=1)], "shard.tar", tmp_path / "out")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(UserError, match=r"a finished unit without shard\.tar"):
         unit_cache.collect([unit("1.tar", n=1), unit("2.tar", n=2)], "shard.tar", tmp_path / "out")
     assert os.listdir(tmp_path / "out") == ["1.tar"]
 
