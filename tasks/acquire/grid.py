@@ -30,7 +30,7 @@ def words_of(name: str, alignment: bytes | None) -> Words:
     times = []
     for line in alignment.decode("ascii", errors="replace").splitlines():
         columns = line.split()
-        if len(columns) != 3 or not (columns[0].isdigit() and columns[1].isdigit()):
+        if len(columns) != 3 or not (columns[0].isdecimal() and columns[1].isdecimal()):
             raise ValueError(f"a line is {line[:40]!r}, wanted `start end word`")
         times.append((columns[2].lower(), int(columns[0]) / TICKS_PER_S, int(columns[1]) / TICKS_PER_S))
     if any(start > end for _, start, end in times) or times != sorted(times, key=lambda word: word[1]):

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import yaml
 
 from model.params import Params, Range
+from tasks.core import names
 from tasks.core.errors import UserError
 
 
@@ -111,6 +112,8 @@ def _check(hint: Any, value: Any, where: str) -> Any:
     if not right_type or (isinstance(value, bool) and kind is not bool):
         hint_text = "; YAML reads 1e-3 as text, write 1.0e-3" if kind is float and isinstance(value, str) else ""
         raise ValueError(f"{where} must be {kind.__name__}, got {value!r}{hint_text}")
+    if isinstance(value, str) and names.valid(value) != value:  # "\\uD800" in YAML
+        raise ValueError(f"{where} has half a character in it: {names.valid(value)}")
     if isinstance(limits, Range):
         if not limits.low <= value <= limits.high:
             raise ValueError(f"{where} must be from {limits.low:g} to {limits.high:g}, got {value!r}")

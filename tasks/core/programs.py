@@ -44,7 +44,7 @@ def git_contents(names: Sequence[str]) -> list[bytes | None]:
     for _ in names:
         end = bytes(rest[:1024]).index(b"\n")  # "<hash> <kind> <size>", or "<name> missing"
         head = bytes(rest[:end]).decode().rsplit(" ", 2)
-        size = int(head[-1]) if head[-1].isdigit() else None
+        size = int(head[-1]) if head[-1].isdecimal() else None
         start = end + 1
         contents.append(None if size is None else bytes(rest[start : start + size]))
         rest = rest[start:] if size is None else rest[start + size + 1 :]

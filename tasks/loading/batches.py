@@ -188,7 +188,7 @@ class Batches:
 
 def num_ahead() -> int:
     value = os.environ.get("LIPGAN_PREFETCH", "4")
-    if not value.isdigit() or int(value) < 1:
+    if not value.isdecimal() or int(value) < 1:
         raise UserError(f"LIPGAN_PREFETCH must be a whole number from 1, got {value!r}")
     return int(value)
 

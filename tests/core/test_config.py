@@ -31,6 +31,7 @@ def test_the_file_of_the_repository_is_valid():
         ("evaluate.splits", ["hard"], "evaluate.splits must begin with test"),
         ("train.augment.snr_db", [20.0, 0.0], "augment.snr_db must be [lowest, highest], got [20.0, 0.0]"),
         ("expert.augment.silent", 0.1, "expert.augment.silent must be 0: silence fits every closed mouth"),
+        ("corpus.licence", "\ud800", r"corpus.licence has half a character in it: \ud800"),
         ("train", 3, "train must be a section of parameters, got 3"),
     ],
 )

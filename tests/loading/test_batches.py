@@ -231,7 +231,9 @@ def test_more_ranks_than_clips_get_equal_batches(clips, p):
     assert [len(batch.target_BSS3) for part in parts for batch in take(part, 3)] == [1] * 6
 
 
-@pytest.mark.parametrize(("name", "value"), [("LIPGAN_PREFETCH", "0"), ("LIPGAN_DATA", "tape")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("LIPGAN_PREFETCH", "0"), ("LIPGAN_PREFETCH", "²"), ("LIPGAN_DATA", "tape")]
+)
 def test_a_wrong_variable_is_named(clips, p, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=f"{name} must be"):
