@@ -17,7 +17,7 @@ def test_the_demo_ends_with_one_clip_dubbed_by_both_generators_side_by_side(trai
     pytest.importorskip("espeakng_loader", reason="espeak-ng is not installed (extra synthetic)")
     paths.METRICS.parent.mkdir(exist_ok=True)
     rows = dict.fromkeys(("right_audio", "wrong_audio", "mesh_right_audio"), MEASURED)
-    paths.METRICS.write_text(json.dumps({"about": {"clips": 1}, **rows}))
+    paths.METRICS.write_text(json.dumps({"about": {"clips": 1, "people": "unseen speakers"}, **rows}))
     demo.run()
     lines = capsys.readouterr().err.splitlines()
     for path, generator in ((paths.DUBBED, "mesh"), (paths.DUBBED_LIPGAN, "lipgan")):
