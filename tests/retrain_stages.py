@@ -29,7 +29,8 @@ def acquire():
         split = "test" if file.name < "b" else "train"
         rows.append(
             {"clip": f"folder/{file.stem}/00000", "video": file.stem, "split": split, "status": "kept", "reason": ""}
-            | {"source_sha256": sha256, "member_sha256": sha256, "face_px": 100.0, "text": ""}
+            | {"source_sha256": sha256, "member_sha256": sha256, "face_px": 100.0, "text": "", "corpus": "folder"}
+            | {"person": file.stem, "split_by": "person", "detail": "", "shard": "a.tar", "offset": 0, "size": 0}
         )
     index.write(paths.INDEX, rows, index.INDEX_SCHEMA)
 

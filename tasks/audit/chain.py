@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import yaml
+
 from tasks.audit import evidence, links
 from tasks.audit.links import Case, Link
-from tasks.core import json_files, paths
+from tasks.core import json_files, paths, programs
 from tasks.core.errors import UserError
 from tasks.provenance import dvc_lock, git_revision
+from tasks.provenance.dvc_lock import Lock
 from tasks.storage import index
 
 
@@ -40,6 +43,13 @@ def run(*, without_raw: bool = False) -> list[Link]:
     ]
 
 
+def of_pipeline(lock: Lock, commit: str) -> Lock:
+    """The lock of the stages in the commit's dvc.yaml: DVC keeps entries of stages that are gone."""
+    [text] = programs.git_contents([f"{commit}:dvc.yaml"])
+    stages = yaml.safe_load(text or b"{}").get("stages", {})
+    return {name: stage for name, stage in lock.items() if name in stages}
+
+
 def open_case(without_raw: bool) -> Case:
     commit = git_revision.commit()
     if not commit:
@@ -47,6 +57,7 @@ def open_case(without_raw: bool) -> Case:
     lock = dvc_lock.committed(commit)
     if lock is None:
         raise UserError(f"commit {commit[:12]} has no {dvc_lock.LOCK}; run `dvc repro` and commit it")
+    lock = of_pipeline(lock, commit)
     tables = {}
     for path in (paths.CLIPS, paths.INDEX):
         place = evidence.table_or_copy(path, dvc_lock.out(lock, path))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from conftest import commit, dvc, git
 
 from tasks.audit import chain, links
@@ -68,6 +69,16 @@ def test_any_flipped_bit_is_found_and_its_file_named(committed):
         if not [line for line in found if str(path) in line] or (clip and not [x for x in found if clip in x]):
             missed.append((path, at, bit, found))
     assert missed == [] and findings() == []
+
+
+def test_a_stage_that_is_only_in_the_lock_is_of_an_older_pipeline_and_no_finding(committed):
+    lock = yaml.safe_load(Path(dvc_lock.LOCK).read_text())
+    lock["stages"]["landmarks"] = lock["stages"]["train"] | {
+        "outs": [{"path": "models/landmarks.dat", "md5": "0" * 32}]
+    }
+    Path(dvc_lock.LOCK).write_text(yaml.safe_dump(lock))
+    commit("an entry of version 0.1")
+    assert findings() == []
 
 
 def test_without_dvcs_cache_a_flip_is_found_and_named_all_the_same(committed):

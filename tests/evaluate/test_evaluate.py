@@ -145,7 +145,7 @@ def test_the_report_is_self_contained_and_shows_the_figures(panel):
     page = paths.REPORT.read_text()
     assert "http" not in page and 'src="data:image/png;base64,' in page and 'src="data:video/mp4;base64,' in page
     assert f"{panel['right_audio']['aperture_corr']:.2f}" in page
-    assert f"of {panel['about']['people']}.\nData: MIT" in page and panel["about"]["people"] == "unseen speakers"
+    assert f"of\n{panel['about']['people']}. Data: MIT" in page and panel["about"]["people"] == "unseen speakers"
     assert f"<b>{panel['moved_audio']['aperture_corr']:.2f}</b> by its own at another" in page
     assert len(list(paths.STRIPS.glob("*.png"))) == 1
     assert "There is no champion to compare it with" in page  # no commit here
