@@ -305,6 +305,7 @@ def test_a_person_dubs_a_video_in_the_browser(browser, app, folder, queue, tmp_p
     page.locator("#face").set_input_files(folder / "face.mp4")
     page.locator("#sound").set_input_files(folder / "speech.wav")
     page.locator("#length").select_option("sound")
+    page.locator("#point video").wait_for()  # the upload is examined first
     until(page, "document.querySelector('#point video').readyState >= 2")
     page.locator("#point video").click()  # the middle: the face
     assert page.evaluate("/^[\\d.]+,[\\d.]+@0.00$/.test(state.speaker)")
