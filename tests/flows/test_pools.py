@@ -14,9 +14,8 @@ from flows import pools
 from flows.watch import WorkerWatch, stall_s
 from tasks.core import config, paths, progress
 from tasks.core.errors import UserError
-from tasks.features import yaw
 from tasks.preprocess import stage as preprocess
-from tasks.storage import unit_cache
+from tasks.storage import index, unit_cache
 
 
 def hashes(folder):
@@ -33,8 +32,8 @@ def test_a_cluster_writes_the_shards_that_one_process_writes(tiny, monkeypatch, 
     with pools.pool(kind, 2) as executor:
         for future in [executor.submit(unit_cache.make, preprocess.build, unit) for unit in planned]:
             future.result()
-        with pytest.raises(UserError, match="no yaw estimator"):
-            executor.submit(yaw.load, Path("nowhere")).result()
+        with pytest.raises(UserError, match="no such table"):
+            executor.submit(index.read, Path("nowhere")).result()
     assert all(unit.done for unit in planned)
     preprocess.collect(planned, refused)
     assert hashes(paths.SHARDS) == before
