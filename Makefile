@@ -10,7 +10,7 @@ export PYTHONUNBUFFERED := 1
 .PHONY: help demo dub test fuzz lint check docs app mlflow server clean
 
 help:
-	@echo "make demo    install, run the pipeline on the embedded corpus, dub a clip: about 16 minutes"
+	@echo "make demo    install, run the pipeline on the embedded corpus, dub a clip: up to 25 minutes"
 	@echo "make dub     FACE=talk.mp4 AUDIO=speech.wav [OUT=out/dubbed.mp4]: install, dub a video with the released model"
 	@echo "make test    install, run every test, on all cores: about 15 minutes on two"
 	@echo "make lint    ruff and mypy"
