@@ -33,6 +33,7 @@ HELD = 0.5  # lowest score at which the mesh counts as tracking a face
 
 GREETING = b"INFO: Created TensorFlow Lite"  # written to file descriptor 2 once per process; no option turns it off
 
+_one_swap = threading.Lock()  # file descriptor 2 is the whole process's: a second swap inside a first would keep it
 _of_thread = threading.local()
 
 
@@ -101,9 +102,9 @@ def of_this_thread() -> FaceMesh:
 @contextmanager
 def _without(line: bytes) -> Iterator[None]:
     """Buffer what is written to file descriptor 2 and write it afterwards, without lines that begin with `line`."""
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as buffer:
+    with _one_swap, tempfile.TemporaryFile() as buffer:
+        sys.stderr.flush()
+        stderr = os.dup(2)
         os.dup2(buffer.fileno(), 2)
         try:
             yield

@@ -242,3 +242,19 @@ def test_the_models_greeting_is_hidden_and_other_lines_are_shown():
     code += "with face_mesh._without(b'a'): os.write(2, b'a line\\nb line\\n')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stderr == "b line\n"
+
+
+def test_stderr_is_the_same_after_two_threads_have_loaded_the_model_at_once():
+    program = (
+        "import os, threading, time\n"
+        "from tasks.features import face_mesh\n"
+        "def load(begin_s, last_s):\n"
+        "    time.sleep(begin_s)\n"
+        "    with face_mesh._without(b'INFO'):\n"
+        "        time.sleep(last_s)\n"
+        "threads = [threading.Thread(target=load, args=times) for times in ((0, 0.2), (0.1, 0.3))]\n"
+        "[t.start() for t in threads]; [t.join() for t in threads]\n"
+        "os.write(2, b'the last line\\n')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stderr == "the last line\n"
