@@ -130,7 +130,8 @@ class DaskPool(Executor):
             self._alone_since = 0.0
         elif not self._alone_since:
             self._alone_since = time.monotonic()
-            say(f"dask: no worker yet; start one: dask worker {self.address}")
+            if self.address:
+                say(f"dask: no worker yet; start one: dask worker {self.address}")
         elif 0 < self._stall_s < time.monotonic() - self._alone_since:
             raise UserError(
                 f"LIPGAN_DASK={self.address}: no worker for {self._stall_s:g} s (LIPGAN_STALL_S); start one: "

@@ -71,8 +71,8 @@ class FileMember:
 def write(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes | FileMember]]]) -> dict[str, ClipSpan]:
     """Write (key, {extension: bytes}) samples, members sorted by name; return each sample's position.
 
-    The bytes are those of webdataset.TarWriter(mtime=0, user="", group=""), without dates and PAX headers; it is not
-    used because it neither reads nor hashes files, and its import takes seconds and 180 MB.
+    The bytes are those of webdataset.TarWriter(mtime=0, user="", group=""), without dates and PAX headers; why it is
+    not used is in docs/architecture.md.
     Errors: UserError if a file changed since it was hashed.
     """
     spans: dict[str, ClipSpan] = {}
