@@ -21,6 +21,7 @@ ALONE = {
     "PIL": "tasks/media/stills.py",
     "pi_heif": "tasks/media/stills.py",
     "aiortc": "tasks/serving/examiner.py tasks/serving/rtc.py",
+    "webdataset": "tasks/loading/streaming.py",
     "s3fs": "tasks/storage/object_store.py",
     "botocore": "tasks/storage/object_store.py",
 }
