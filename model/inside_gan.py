@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from model.ema import Average
 from model.inside import InsideNet
@@ -19,6 +20,7 @@ from model.params import InsideParams
 from model.visual_quality import QualityDiscriminator, accuracy, quality_loss, realism_loss
 
 SURROUNDINGS = 0.05  # weight of L1 outside the painted area, from which only its edge is taken
+PATCH, LEAST_AREA = 8, 0.1  # px of a patch of the discriminator; its painted share from which it is judged
 RATE_FLOOR = 0.05  # final learning rate relative to the peak
 
 
@@ -54,9 +56,10 @@ class InsideGan:
         if judged:
             # the surroundings are the true ones, so that only the inside and its join are judged
             shown_B3HW = true_B3HW + (made_B3HW - true_B3HW) * area_B1HW
-            figures |= self._quality_step(shown_B3HW.detach(), true_B3HW)
+            judged_B1hw = F.avg_pool2d(area_B1HW, PATCH) > LEAST_AREA
+            figures |= self._quality_step(shown_B3HW.detach(), true_B3HW, judged_B1hw)
             with self._autocast():
-                realism = realism_loss(self.quality.patches(shown_B3HW))
+                realism = realism_loss(self.quality.patches(shown_B3HW)[judged_B1hw])
             loss = loss + p.quality_weight * realism
             figures["realism"] = realism.detach()
         update(self.net, self.net_optimizer, loss)
@@ -91,9 +94,10 @@ class InsideGan:
             for group in optimizer.param_groups:
                 group["lr"] = self.rate(number) * optimizer.defaults["lr"]
 
-    def _quality_step(self, shown_B3HW: Tensor, true_B3HW: Tensor) -> dict[str, Tensor]:
+    def _quality_step(self, shown_B3HW: Tensor, true_B3HW: Tensor, judged_B1hw: Tensor) -> dict[str, Tensor]:
         with self._autocast():
-            real, generated = self.quality.patches(torch.cat([true_B3HW, shown_B3HW])).chunk(2)
+            both = self.quality.patches(torch.cat([true_B3HW, shown_B3HW]))
+        real, generated = (scores_B1hw[judged_B1hw] for scores_B1hw in both.chunk(2))
         loss = quality_loss(real, generated)
         update(self.quality, self.quality_optimizer, loss)
         return {"quality_loss": loss.detach(), "quality_accuracy": accuracy(real.detach(), generated.detach())}
