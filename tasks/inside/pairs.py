@@ -66,13 +66,16 @@ def of_film(film: Film, num: int, rng: np.random.Generator) -> Pool | None:
 
 
 def drawn(opening_T: np.ndarray, num: int, rng: np.random.Generator) -> np.ndarray:
-    """Different pairs of frame numbers, the second lacking in the first.  Shape: -> (at most num, 2) int"""
+    """Different pairs of frame numbers, the second lacking in the first; wide mouths are drawn more often.
+
+    Shape: -> (at most num, 2) int
+    """
     order_T = np.argsort(opening_T, kind="stable")
     count_T = np.searchsorted(opening_T[order_T], (opening_T - LACK_FROM) / ENOUGH)
     wide = np.flatnonzero(count_T > 0)
     if not len(wide):
         return np.zeros((0, 2), int)
-    second_N = rng.choice(wide, num)
+    second_N = rng.choice(wide, num, p=opening_T[wide] / opening_T[wide].sum())
     first_N = order_T[(rng.random(num) * count_T[second_N]).astype(int)]
     return np.unique(np.stack([first_N, second_N], axis=1), axis=0)
 
