@@ -43,7 +43,7 @@ def index_md5(clips):
 
 
 def lock(index_digest, checkpoint, networks=None):
-    """A dvc.lock as long as a real one: most of it are code dependencies.  networks: of the mesh generator, name -> md5"""
+    """A dvc.lock as long as a real one, most of it code dependencies. `networks` of the mesh generator: name -> md5."""
     deps = [{"path": f"tasks/module_{k}.py", "hash": "md5", "md5": f"{k:032x}", "size": k} for k in range(100)]
     stages = {
         "preprocess": {
