@@ -6,6 +6,7 @@ changes.
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from model import head_mesh, mouth_choice
