@@ -12,6 +12,7 @@ as filmed, dark, painted.
 import argparse
 import itertools
 import json
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -112,29 +113,31 @@ def person(video: Path, folder: Path, net: InsideNet, sheets: Path | None) -> di
     return rows
 
 
+def main(args: argparse.Namespace, work: Path) -> None:
+    torch.set_num_threads(1)
+    net = inside_weights.load(args.weights)
+    people = {
+        name: person(video, work / name, net, args.sheets)
+        for name, video in videos_of(args.folder, args.people).items()
+    }
+    names = next(iter(people.values()))["dark"]
+    mean = {
+        kind: {name: float(np.mean([rows[kind][name] for rows in people.values()])) for name in names}
+        for kind in ("dark", "painted")
+    }
+    result = {"machine": machine(), "commit": commit(), "people": people, "mean": mean}
+    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(mean, indent=1))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.inside", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--people", nargs="+", required=True)
     parser.add_argument("--weights", type=Path, default=inside_weights.RELEASED)
     parser.add_argument("--sheets", type=Path, help="a folder for the sheets")
-    parser.add_argument("--work", type=Path, required=True, help="a folder for recordings, which are kept")
+    parser.add_argument("--work", type=Path, help="a folder for recordings, to keep them")
     parser.add_argument("--out", type=Path, default=RESULT)
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    net = inside_weights.load(args.weights)
-    people = {
-        name: person(video, args.work / name, net, args.sheets)
-        for name, video in videos_of(args.folder, args.people).items()
-    }
-    mean = {
-        kind: {
-            name: float(np.mean([rows[kind][name] for rows in people.values()]))
-            for name in people[next(iter(people))][kind]
-        }
-        for kind in ("dark", "painted")
-    }
-    args.out.write_text(
-        json.dumps({"machine": machine(), "commit": commit(), "people": people, "mean": mean}, indent=1) + "\n"
-    )
-    print(json.dumps(mean, indent=1))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as own:
+        main(options, options.work or Path(own))
