@@ -33,7 +33,7 @@ CREATE INDEX IF NOT EXISTS clips_by_video ON clips (video);
 """
 COLUMNS = ("clip", "video", "split", "status", "shard", "corpus", "licence", "source_sha256")
 FOLLOWED = (paths.RAW, paths.CLIPS, paths.SHARDS, paths.INDEX, paths.GENERATOR, paths.DISCRIMINATORS, paths.MOTION)
-RELEASED = "released/motion.safetensors"  # in the repository; a JSON lies beside it
+RELEASED = tuple(f"released/{name}.safetensors" for name in ("generator", "expert", "motion", "lips"))  # and a JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,20 +205,22 @@ def of_checkpoint(which: str) -> HistoryAnswer:
 
 def _released(md5: str) -> list[CommitRange]:
     """The commits that released the weights with this md5, the newest one's JSON telling how they were trained."""
-    commits = (programs.git("log", "--all", "--format=%H", "--", RELEASED) or "").split()
-    contents = programs.git_contents([f"{commit}:{RELEASED}" for commit in commits]) if commits else []
-    with_it = [
-        (commit, full)
-        for commit, content in zip(commits, contents, strict=True)
-        if content is not None and (full := hashlib.md5(content).hexdigest()).startswith(md5)
-    ]
-    if not with_it:
-        return []
-    newest, full = with_it[0]
-    about = json.loads(programs.git_contents([f"{newest}:{Path(RELEASED).with_suffix('.json')}"])[0] or b"{}")
-    training = about.get("command", "no record in the commit")
-    facts = {"checkpoint": full, "file": RELEASED, "licence": about.get("licence", ""), "training": training}
-    return [CommitRange(newest, with_it[-1][0], len(with_it), facts)]
+    spans = []
+    for file in RELEASED:
+        commits = (programs.git("log", "--all", "--format=%H", "--", file) or "").split()
+        contents = programs.git_contents([f"{commit}:{file}" for commit in commits]) if commits else []
+        with_it = [
+            (commit, full)
+            for commit, content in zip(commits, contents, strict=True)
+            if content is not None and (full := hashlib.md5(content).hexdigest()).startswith(md5)
+        ]
+        if with_it:
+            newest, full = with_it[0]
+            about = json.loads(programs.git_contents([f"{newest}:{Path(file).with_suffix('.json')}"])[0] or b"{}")
+            training = about.get("command", "no record in the commit")
+            facts = {"checkpoint": full, "file": file, "licence": about.get("licence", ""), "training": training}
+            spans.append(CommitRange(newest, with_it[-1][0], len(with_it), facts))
+    return spans
 
 
 def _clips_by_split(db: sqlite3.Connection, digest: str) -> str:

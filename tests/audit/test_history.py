@@ -61,14 +61,15 @@ def test_a_motion_network_leads_to_its_commits_and_to_no_record_of_another_train
     assert (span.newest, span.answer["file"]) == (commits[0], str(paths.MOTION)) and "training" not in span.answer
 
 
-def test_the_released_weights_lead_to_the_commit_that_released_them(workspace):
+@pytest.mark.parametrize("file", history.RELEASED)
+def test_the_released_weights_lead_to_the_commit_that_released_them(workspace, file):
     Path("released").mkdir()
-    Path(history.RELEASED).write_bytes(b"weights")
-    Path(history.RELEASED).with_suffix(".json").write_text('{"command": "python -m x", "licence": "CC BY 4.0"}')
+    Path(file).write_bytes(b"weights")
+    Path(file).with_suffix(".json").write_text('{"command": "python -m x", "licence": "CC BY 4.0"}')
     [commit] = history_of.write([history_of.lock(history_of.index_md5(["v0/a"]), "a" * 32)])
     programs.git("add", "released")
     programs.git("-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "-m", "weights")
-    [span] = history.of_checkpoint(history.RELEASED).spans
+    [span] = history.of_checkpoint(file).spans
     assert span.newest != commit and span.num_commits == 1
     assert (span.answer["training"], span.answer["licence"]) == ("python -m x", "CC BY 4.0")
 
