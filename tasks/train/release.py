@@ -61,7 +61,7 @@ def stored(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def _unfinished(p: Params) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     states = States(p)
-    if (state := states.load()) is None:
+    if (state := checkpoints.load_state(states.last)) is None:  # States.load would delete what a training is writing
         raise UserError(f"{states.last}: no such file; `python -m flows train` begins the training")
     gan = stage.make_gan(p, choose_device())
     gan.load_state_dict(state["gan"])

@@ -17,6 +17,7 @@ from tasks.inference import checkpoints, lip_sync, sync_meter
 from tasks.inference.lip_sync import LipSync
 from tasks.train import release
 from tasks.train import stage as train
+from tasks.train.state import States
 
 GRID = ROOT.parent / "shared/grid"
 real = pytest.mark.skipif(not GRID.is_dir(), reason="the people of GRID in ../shared/grid are not here")
@@ -118,10 +119,12 @@ def test_an_unfinished_training_is_released_with_its_steps(released):
     finally:
         Path("params.yaml").write_text(text)
     finished, _ = checkpoints.load(lip_sync.RELEASED)
+    being_written = States(config.load(paths.PARAMS)).last.with_name(".state.pt.abc")  # by a training that still runs
+    being_written.mkdir()
     release.run(config.load(paths.PARAMS), unfinished=True)  # its last state is that of the last step
     weights, about = checkpoints.load(lip_sync.RELEASED)
     assert all(torch.equal(weights[name], finished[name]) for name in finished)
-    assert about["steps"] == 60 and about["network"] == "generator"
+    assert about["steps"] == 60 and about["network"] == "generator" and being_written.is_dir()
 
 
 @real
