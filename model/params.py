@@ -100,6 +100,7 @@ class CorpusParams:
     licence: str
     persons: Literal["folder", "video"]
     split_by: Literal["person", "video"]
+    splits: str
     val_share: Share
     test_share: Share
     lrs2: Lrs2Params

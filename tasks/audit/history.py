@@ -37,7 +37,7 @@ OF_MESH = (paths.MOTION, paths.INSIDE)  # the networks of the mesh generator
 CHECKPOINTS = (paths.GENERATOR, paths.DISCRIMINATORS, *OF_MESH)
 FOLLOWED = (paths.RAW, paths.CLIPS, paths.SHARDS, paths.INDEX, *CHECKPOINTS)
 MAX_NAMED = 3  # clips or videos suggested by an error
-RELEASED = ("released/motion.safetensors", "released/inside.safetensors")  # in the repository; a JSON lies beside each
+RELEASED = tuple(f"released/{name}.safetensors" for name in ("motion", "inside", "lips", "generator", "expert"))
 
 
 @dataclass(frozen=True, slots=True)
