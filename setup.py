@@ -7,7 +7,16 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
-FILES = ("params.yaml", "dvc.yaml", "withdrawals.csv", ".gitignore", ".dvcignore", ".dvc/config", "pyproject.toml")
+FILES = (
+    "params.yaml",
+    "dvc.yaml",
+    "withdrawals.csv",
+    "splits.csv",
+    ".gitignore",
+    ".dvcignore",
+    ".dvc/config",
+    "pyproject.toml",
+)
 
 
 class BuildWithProject(build_py):

@@ -20,7 +20,7 @@ from tasks.core.version import version
 from tasks.provenance.stage_deps import DVC_YAML, ROOMS
 
 ROOT = Path(__file__).parents[2]  # of the checkout, or the folder of installed packages
-FILES = ("params.yaml", "withdrawals.csv", ".gitignore", ".dvcignore")
+FILES = ("params.yaml", "withdrawals.csv", "splits.csv", ".gitignore", ".dvcignore")
 CODE = Path("code.json")
 PREFECT = Path("prefect.toml")
 DVC_SETTINGS = Path(".dvc/config")
