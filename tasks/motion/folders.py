@@ -9,6 +9,8 @@ writes  --out (safetensors) and the JSON beside it: data, people, figures of hel
 People of --val and --test are never trained on; gains and curves are measured on --val, the final figures on both.
 """
 
+import argparse
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -37,6 +39,25 @@ class Order:
     command: str = ""
 
 
+def parser(prog: str, what: str, example: str) -> argparse.ArgumentParser:
+    """The command line of a training on folders of clips."""
+    of = argparse.ArgumentParser(
+        prog=prog, description=what, epilog=example, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    of.add_argument("--data", nargs="+", type=Path, required=True, metavar="FOLDER")
+    of.add_argument("--val", nargs="+", required=True, metavar="PERSON", help="held out: for the curves and gains")
+    of.add_argument("--test", nargs="*", default=[], metavar="PERSON", help="held out: for the final figures")
+    of.add_argument("--out", type=Path, required=True, help="the weights file; a JSON is written beside it")
+    of.add_argument("--licence", default="", help="licence of the data, for the JSON")
+    of.add_argument("--attribution", default="", help="attribution of the data, for the JSON")
+    return of
+
+
+def ordered(prog: str, args: argparse.Namespace, arguments: Sequence[str]) -> Order:
+    command = shlex.join([*prog.split(), *arguments])
+    return Order(tuple(args.data), args.out, tuple(args.val), tuple(args.test), args.licence, args.attribution, command)
+
+
 def run(p: Params, order: Order) -> str:
     """Train to `motion.num_steps`, from the start or resuming the same training; returns a one-line summary.
 
@@ -45,7 +66,7 @@ def run(p: Params, order: Order) -> str:
     split = splits(at_most(clips.sources(order.data), p.motion.clips_per_person), order)
     loaded = {name: clips.load(of, p.motion) for name, of in split.items() if of}
     data_hash = clips.source_hash(split["train"])
-    network, usual = training.run(loaded["train"], loaded["val"], p, data_hash)
+    network, usual, _ = training.run(loaded["train"], loaded["val"], p, data_hash)
     figures = {name: training.figures(network, of, usual) for name, of in loaded.items() if name != "train"}
     motion_weights.save(order.out, network, about(order, loaded, figures, data_hash, p) | {"usual_spread": usual})
     return f"{p.motion.num_steps} steps on {len(loaded['train'])} clips; unseen people: {training.summary(figures)}"
