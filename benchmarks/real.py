@@ -32,6 +32,7 @@ import sys
 import tempfile
 import venv
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -107,6 +108,7 @@ def second_predictor(file: str | None) -> Path:
     return found[0]
 
 
+@cache
 def points(video: Path) -> np.ndarray:
     """Shape: -> (T, 468, 3) px; frames without a face repeat the nearest.  Errors: UserError if too few have one"""
     with tempfile.TemporaryDirectory() as folder:
