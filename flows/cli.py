@@ -22,6 +22,7 @@ from flows.commands import (
     batch,
     compare,
     completion,
+    deploy,
     deps,
     dub,
     experiments,
@@ -38,7 +39,7 @@ from tasks.core import servers
 from tasks.core.errors import UserError
 
 GROUPS: dict[str, tuple[ModuleType, ...]] = {  # in the order of the help
-    "pipeline": (stages, retrain),
+    "pipeline": (stages, retrain, deploy),
     "dubbing": (dub, batch, live, app),
     "data rights and lineage": (agree, audit, withdraw),
     "experiments": (compare, experiments, listen),
@@ -110,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # errors are printed here, once: Prefect would print a traceback for a mistyped parameter too
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")  # the server of a flow reads only this one
     servers.keep_loopback_direct()
