@@ -86,10 +86,10 @@ def _darkened(new_HW3: np.ndarray, lips_202: np.ndarray, darkness: float) -> np.
 
 def _visible(weight_HW: np.ndarray) -> tuple[slice, slice] | None:
     """Rows and columns in which the new mouth is visible; None where too few."""
-    rows, columns = (np.flatnonzero(weight_HW.any(axis=axis)) for axis in (1, 0))
-    if min(len(rows), len(columns)) < warp.LEAST_PX:
+    left, top, width, height = cv2.boundingRect((weight_HW > 0).view(np.uint8))
+    if min(width, height) < warp.LEAST_PX:
         return None
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return slice(top, top + height), slice(left, left + width)
 
 
 def _patched(frame_HW3: Frame, rows: slice, columns: slice, patch: np.ndarray, changed: np.ndarray) -> Frame:

@@ -21,7 +21,7 @@ from tasks.compositor.target import Target
 from tasks.core import names
 from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
-from tasks.dubbing import hear, speaker
+from tasks.dubbing import speaker
 from tasks.dubbing.find_faces import counted, find_faces
 from tasks.dubbing.idle import Sway
 from tasks.dubbing.likeness import Recogniser
@@ -77,7 +77,8 @@ class Person:
         elsewhere = find_faces(video, self.network.p, self.network.points, None, folder, of_video)
         dubbed = sorted(set(choice.who_T[choice.who_T >= 0].tolist()))
         who_T, alike = same_person(elsewhere, [speaker.looks(seen.faces[k], by) for k in dubbed], by)
-        self.about.setdefault("library_likeness", {})[video.name] = round(alike, 3)
+        likeness = self.about.setdefault("library_likeness", {})
+        likeness[video.name if video.name not in likeness else f"{video.name} ({number})"] = round(alike, 3)
         wanted = by.same_still if decode.is_image(self.face) or decode.is_image(video) else by.same
         if alike < wanted:
             raise UserError(
@@ -88,9 +89,9 @@ class Person:
 
     def mouths(self, script: Script, *, judged: bool) -> "MeshMouths":
         """Call after `learn`.  judged: whether the sync expert will judge the result"""
-        num_samples = script.mfcc_FW.shape[1] // timing.COLUMNS_PER_FRAME * timing.SAMPLES_PER_FRAME
-        sound = hear.timeline(script.lines, num_samples)
-        wanted_NS3 = wanted(self.network.motion, sound, script.plan, self.library.closed_S3, self.options.strength)
+        wanted_NS3 = wanted(
+            self.network.motion, script.driving_audio(), script.plan, self.library.closed_S3, self.options.strength
+        )
         path_N = target.chosen(self.target, self.library, wanted_NS3, script.plan.source_N, script.plan.weight_N > 0)
         return MeshMouths(script.seen, script.plan, self.target, self.library, wanted_NS3, path_N, judged)
 
@@ -104,7 +105,8 @@ def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path, where: str =
     if decode.is_image(face):
         return footage.record([decode.read_image(face)], boxes_T4[:1], who_T[:1], folder)
     with contextlib.closing(native_rate.pictures(face)) as pictures:
-        counted_frames = counted(ahead((picture for picture, _ in pictures), 4), len(who_T), "learning mouths" + where)
+        kept = (picture.keeping() for picture, _ in pictures)  # the mesh's square has lips and mouth in it
+        counted_frames = counted(ahead(kept, 4), len(who_T), "learning mouths" + where)
         return footage.record(counted_frames, boxes_T4, who_T, folder)
 
 

@@ -1,7 +1,8 @@
 """What is decided before any mouth is rendered: which face says which lines, in which frames of the output."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,9 @@ from tasks.dubbing.speaker import Choice
 from tasks.media import decode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Script:
-    """mfcc_FW: of the driving audio, from the output's first frame on.  original: whose sound is kept between the lines
+    """num_frames: of driving audio, 25 a second, that cover the output.  original: whose sound is kept between the lines
     sway: of a picture with --idle
     """
 
@@ -31,13 +32,24 @@ class Script:
     choice: Choice
     lines: Sequence[Line]
     plan: Plan
-    mfcc_FW: np.ndarray
+    num_frames: int
     original: Path | None = None
     sway: Sway | None = None
 
     @property
     def duration_s(self) -> float:
         return float(self.plan.ends_s[-1])
+
+    @cached_property
+    def mfcc_FW(self) -> np.ndarray:
+        """Of the driving audio, from the output's first frame on; only LipGAN and the sync expert need it, and librosa
+        takes seconds to load.
+        """
+        return hear.mfcc(self.driving_audio(), self.num_frames)
+
+    def driving_audio(self) -> Iterator[np.ndarray]:
+        """From the output's first frame on.  Shape: yields (n,) float32, num_frames x 640 in all, 16 kHz"""
+        return hear.timeline(self.lines, timing.num_samples(self.num_frames))
 
 
 # Why a frame cannot be changed, "" where it can (T,), or None: all can
@@ -72,8 +84,7 @@ def write(
         hidden_T=hidden(seen, choice, sway),
     )  # fmt: skip
     num_frames = max(1, int(np.ceil(frames.ends_s[-1] * timing.FPS - 1e-6)))
-    mfcc_FW = hear.mfcc(hear.timeline(lines, timing.num_samples(num_frames)), num_frames)
-    return Script(face, seen, choice, lines, frames, mfcc_FW, face if spans and has_sound else None, sway)
+    return Script(face, seen, choice, lines, frames, num_frames, face if spans and has_sound else None, sway)
 
 
 def demand_within(lines: Sequence[Line], video_s: float) -> None:

@@ -67,7 +67,9 @@ def recoloured(made_SS3: np.ndarray, real_SS3: np.ndarray, mask_SS: np.ndarray) 
 
 def grey_like(new_HW3: np.ndarray, real_HW3: np.ndarray) -> np.ndarray:
     """New pixels for a place in a frame: without colour if the place has none.  Shape: (H, W, 3) uint8 twice -> same"""
-    if np.ptp(real_HW3, axis=2).mean() > GREY_LEVELS:
+    red, green, blue = cv2.split(real_HW3)
+    spread = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
+    if cv2.sumElems(spread)[0] > GREY_LEVELS * spread.size:
         return new_HW3
     return cv2.cvtColor(cv2.cvtColor(new_HW3, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 

@@ -5,7 +5,7 @@ It is upright and has square pixels, as viewers show it, however the file stores
 takes slices works on pictures and arrays alike.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -31,12 +31,16 @@ class Geometry:
     """How the frames of a video are shown.
 
     stored_wh: as decoded; frames of another size are scaled to it.  orientation: of tasks.media.upright
-    aspect: width of a stored pixel over its height
+    aspect: width of a stored pixel over its height.  shown_wh: size in square pixels, upright
     """
 
     stored_wh: tuple[int, int]
     orientation: int = upright.AS_STORED
     aspect: Fraction = Fraction(1)
+    shown_wh: tuple[int, int] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shown_wh", self._shown_wh())  # once: every picture asks for it
 
     @property
     def upright_wh(self) -> tuple[int, int]:
@@ -46,8 +50,7 @@ class Geometry:
     def upright_aspect(self) -> Fraction:
         return 1 / self.aspect if upright.swaps_sides(self.orientation) else self.aspect
 
-    @property
-    def shown_wh(self) -> tuple[int, int]:
+    def _shown_wh(self) -> tuple[int, int]:
         """Upright, in square pixels: the shorter way of the pixels is enlarged, so that no detail is lost."""
         (width, height), aspect = self.upright_wh, _stretch(self.upright_aspect)
         return (round(width * aspect), height) if aspect >= 1 else (width, round(height / aspect))
@@ -74,6 +77,8 @@ class Picture:
         self._frame, self.geometry, self._own = frame, geometry, own
         self.shape = (*geometry.shown_wh[::-1], 3)
         self._shown_HW3: np.ndarray | None = None  # kept where pixels had to be made square: no part can be made alone
+        self._keeps = False
+        self._kept: tuple[int, int, np.ndarray] | None = None  # top and left of a part, and the part
 
     @property
     def time_s(self) -> float | None:
@@ -95,8 +100,28 @@ class Picture:
             return self._squared()[slice(*rows), slice(*columns)].copy()
         if not self._is_planar():
             return np.ascontiguousarray(self.rgb()[slice(*rows), slice(*columns)])
+        if (kept := self._of_kept(rows, columns)) is not None:
+            return kept
         part = self._part(*upright.stored_part(rows, columns, shown_hw, orientation))
-        return np.ascontiguousarray(upright.upright(part, orientation))
+        part = np.ascontiguousarray(upright.upright(part, orientation))
+        if self._keeps:
+            self._kept = (rows[0], columns[0], part)
+            return part.copy()
+        return part
+
+    def keeping(self) -> "Picture":
+        """This picture; from now on the part read last stays in memory, and what lies within it is not converted again."""
+        self._keeps = True
+        return self
+
+    def _of_kept(self, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray | None:
+        if self._kept is None:
+            return None
+        top, left, part = self._kept
+        within = top <= rows[0] and rows[1] <= top + part.shape[0]
+        if not (within and left <= columns[0] and columns[1] <= left + part.shape[1]):
+            return None
+        return part[rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left].copy()
 
     def _part(self, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
         """Stored rows and columns of a planar frame.  Shape: -> (rows, columns, 3) uint8 RGB"""
@@ -193,7 +218,10 @@ class Picture:
         return low_x, low_y, patch, cv2.warpAffine(changed_HW.astype(np.float32), from_stored, size_wh, flags=flags) > 0
 
     def small(self, width: int, height: int) -> np.ndarray:
-        """A grey thumbnail, as stored.  Shape: -> (height, width) uint8"""
+        """A grey thumbnail, as stored; black is 0.  Shape: -> (height, width) uint8"""
+        if self._frame.format.name == PLANAR:
+            grey = cv2.resize(self.luma(), (width, height), interpolation=cv2.INTER_AREA)
+            return grey if self._frame.color_range == FULL_RANGE else cv2.LUT(grey, LUMA)
         return self._frame.reformat(width, height, format="gray", interpolation="AREA", threads=1).to_ndarray()
 
     def _rgb(self, frame: av.VideoFrame, width: int, height: int) -> np.ndarray:

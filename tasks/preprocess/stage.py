@@ -23,7 +23,7 @@ from tasks.core.errors import Refusal
 from tasks.core.files import write_atomic
 from tasks.core.progress import doing
 from tasks.features import audio, mesh_model
-from tasks.media import fragments
+from tasks.media import fragments, shown
 from tasks.preprocess import gates, pieces
 from tasks.storage import index, shards, unit_cache
 from tasks.storage.face_codec import FACE_STORE_VERSION
@@ -80,6 +80,7 @@ def algorithms() -> str:
         "shards": shards.SHARDS_VERSION,
         "store": FACE_STORE_VERSION,
         "quality": QUALITY_VERSION,
+        "pictures": shown.PICTURES_VERSION,
     }
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
