@@ -13,7 +13,7 @@ def run(p: Params) -> None:
         if ready := acquire.ready(p):
             engine.run_units("acquire", ready, acquire.build, after=acquire.release)
     planned, refused = acquire.plan(p)
-    pages.rename(f"acquire {p.corpus.name} {len(planned)} raw shards")
+    pages.entitle(f"acquire {p.corpus.name} {len(planned)} raw shards")
     ran = engine.run_units("acquire", planned, acquire.build, after=acquire.release)
     engine.done("acquire", f"{ran}: {acquire.collect(planned, refused, p)}")
     pages.refusals("acquire", sum(unit.size for unit in planned), index.refused_by_reason(refused))

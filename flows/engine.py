@@ -10,11 +10,9 @@ from concurrent.futures import BrokenExecutor
 from functools import partial
 from typing import Any, TypeVar
 
-import prefect
 from prefect import Task, flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
-from prefect.context import TagsContext
 from prefect.futures import as_completed
 from prefect.states import Failed, State
 from prefect.task_engine import TaskRunTimeoutError
@@ -63,14 +61,13 @@ def run_flow(
 
     @failing_in_a_line
     def body(parameters: dict[str, Any]) -> Any:
-        # tasks would inherit the tags, and Prefect ask the server for each whether it limits how many run at once
-        with TagsContext(current_tags=set()), pages.logged():
-            pages.rename(title)
+        with pages.logged():
+            pages.entitle(title, tags)
             return work()
 
     runner = ThreadPoolTaskRunner(max_workers=num_workers())
     made = flow(name=name, persist_result=False, validate_parameters=False, task_runner=runner)(body)
-    with offline.server_or_memory(), prefect.tags(*tags):
+    with offline.server_or_memory():
         return made(dict(parameters))
 
 

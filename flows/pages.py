@@ -36,13 +36,17 @@ def tags(p: Params) -> list[str]:
     return [p.corpus.name, *([f"commit {commit}"] if commit else []), *([f"exp {experiment}"] if experiment else [])]
 
 
-def rename(name: str) -> None:
-    """Name the flow run that is going on."""
+def entitle(name: str, tags: Sequence[str] = ()) -> None:
+    """Name the flow run that is going on, and add tags to those it has.
+
+    Tags set around a flow would be its tasks' too, and Prefect asks for each of those whether a limit is set for it.
+    """
     context = FlowRunContext.get()
     assert context is not None and context.flow_run is not None
-    context.flow_run.name = name
+    run = context.flow_run
+    run.name, run.tags = name, [*run.tags, *(tag for tag in tags if tag not in run.tags)]
     with get_client(sync_client=True) as client:
-        client.set_flow_run_name(context.flow_run.id, name)
+        client.update_flow_run(run.id, name=name, tags=run.tags)
 
 
 @contextmanager

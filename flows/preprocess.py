@@ -11,7 +11,7 @@ from tasks.preprocess import stage as preprocess
 @engine.stage_flow("preprocess")
 def run(p: Params) -> None:
     planned, refused = preprocess.plan(p)
-    pages.rename(f"preprocess {p.corpus.name} {len(planned)} shards")
+    pages.entitle(f"preprocess {p.corpus.name} {len(planned)} shards")
     ran = engine.run_units("preprocess", planned, preprocess.build)
     engine.done("preprocess", f"{ran}: {preprocess.collect(planned, refused)}")
     report = json.loads(paths.PREPROCESS_REPORT.read_text())

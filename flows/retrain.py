@@ -44,7 +44,7 @@ def tell(flow: Flow, run: FlowRun, state: State) -> None:
 def run() -> None:
     with pages.logged():
         p = config.load(paths.PARAMS)
-        pages.rename(f"retrain {p.corpus.name}")
+        pages.entitle(f"retrain {p.corpus.name}", ["retrain", *pages.tags(p)])
 
         def step(name: str, work: Any) -> Any:
             timeout_s = p.retrain.timeout_h * HOUR_S or None if name == "reproduce" else None

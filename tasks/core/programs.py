@@ -86,11 +86,11 @@ def _run_module(
     with subprocess.Popen(command, env=environment, cwd=folder, pass_fds=keep_open) as running:
         try:
             status = running.wait()
-        except TimeoutError:
-            stop_below(running.pid)
-            raise
-        except BaseException:  # Ctrl-C has reached its children too
+        except KeyboardInterrupt:  # it has reached the children too
             running.kill()
+            raise
+        except BaseException:  # time is up, or this process was asked to stop
+            stop_below(running.pid)
             raise
     if status:
         raise UserError(f"{module} {' '.join(arguments)} ended with status {status}; see its output above")
