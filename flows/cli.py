@@ -35,7 +35,7 @@ from flows.commands import (
     stages,
     withdraw,
 )
-from tasks.core import servers
+from tasks.core import servers, threads
 from tasks.core.errors import UserError
 
 GROUPS: dict[str, tuple[ModuleType, ...]] = {  # in the order of the help
@@ -114,6 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")  # the server of a flow reads only this one
+    threads.settle()
     servers.keep_loopback_direct()
     try:
         return args.run(args) or 0

@@ -22,6 +22,7 @@ RESULT_NEUTRAL = {
     "tasks/core/memory.py": "how much memory is free, and the message if it runs out",
     "tasks/core/progress.py": "what the terminal shows",
     "tasks/core/servers.py": "whether a server answers, and the message if it does not",
+    "tasks/core/threads.py": "how long a thread spins before it sleeps",
     "tasks/core/stopping.py": "when a run stops; it resumes bit for bit",
     "tasks/tracking/registry.py": "what is logged to MLflow",
     "tasks/tracking/runs.py": "what is logged to MLflow",
