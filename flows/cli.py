@@ -17,6 +17,7 @@ from types import ModuleType
 
 from flows.commands import (
     agree,
+    align,
     app,
     audit,
     batch,
@@ -40,7 +41,7 @@ from tasks.core.errors import UserError
 
 GROUPS: dict[str, tuple[ModuleType, ...]] = {  # in the order of the help
     "pipeline": (stages, retrain, deploy),
-    "dubbing": (dub, batch, live, app),
+    "dubbing": (dub, batch, live, app, align),
     "data rights and lineage": (agree, audit, withdraw),
     "experiments": (compare, experiments, listen),
     "maintenance": (import_tracking, gc, deps, completion),
