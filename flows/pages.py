@@ -18,7 +18,7 @@ from model.params import Params
 from tasks.core import config, paths, programs, progress
 from tasks.core.errors import REASONS
 
-RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
+FLOWS, TASKS = "prefect.flow_runs", "prefect.task_runs"  # loggers
 EXPERIMENT = "DVC_EXP_NAME"  # set by `dvc exp run`
 
 
@@ -57,12 +57,12 @@ def logged() -> Iterator[None]:
     """
     of_flow = get_run_logger()
     logging.raiseExceptions = False  # a server that goes away is the flow's error, not one of every line too
-    for name in RUN_LOGGERS:
+    for name in (FLOWS, TASKS):
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         logger.propagate = False
-        if not any(isinstance(each, WithoutEmptyTraceback) for each in logger.filters):
-            logger.addFilter(WithoutEmptyTraceback())
+        if not any(isinstance(each, Readable) for each in logger.filters):
+            logger.addFilter(Readable())
 
     def write(line: str, level: int = logging.INFO) -> None:
         try:
@@ -92,13 +92,15 @@ class Forward(logging.Handler):
         self._write(record.getMessage(), record.levelno)
 
 
-class WithoutEmptyTraceback(logging.Filter):
-    """Prefect logs a failed state with the traceback of no exception: "NoneType: None"."""
+class Readable(logging.Filter):
+    """Drops the line of each task that went well, of which there are hundreds, and "NoneType: None", which Prefect logs
+    as the traceback of a failed state without an exception.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info == (None, None, None):
             record.exc_info = None
-        return True
+        return not (record.name == TASKS and record.getMessage().startswith("Finished in state Completed"))
 
 
 def table(key: str, title: str, head: Sequence[str], rows: Sequence[Sequence[Any]], below: str = "") -> None:

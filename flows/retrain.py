@@ -50,18 +50,19 @@ def run() -> None:
             timeout_s = p.retrain.timeout_h * HOUR_S or None if name == "reproduce" else None
             result = engine.run_alone(name, work, timeout_s)
             if name == "judge":
-                show_gate(*result)
+                pages.entitle(f"retrain {p.corpus.name}: {show_gate(*result)}")
             return result
 
         engine.done("retrain", cycle.run(p, step))
 
 
-def show_gate(judgement: Judgement, moved: dict[str, Any]) -> None:
-    """The artifact `retrain-gate`: each demand, what was found, and the verdict."""
+def show_gate(judgement: Judgement, moved: dict[str, Any]) -> str:
+    """The artifact `retrain-gate`: each demand, what was found, and the verdict, which is returned."""
     rows = [("holds" if each.holds else "**FAILS**", each.demand, each.found) for each in judgement.reasons]
     verdict = "promoted" if judgement.promoted else "refused"
     below = "\n".join(f"- {line}" for line in (drift.lines(moved) if moved else []))
     pages.table("retrain-gate", f"The new model is {verdict}", ("", "demand", "found"), rows, below)
+    return verdict
 
 
 def once() -> None:

@@ -111,6 +111,7 @@ def test_the_pages_say_what_ran_with_what_and_how_it_went(shown, server):
     assert not any(task["tags"] for task in tasks)
     lines = logs(server, flow_run)
     assert "a line for the log" in lines and "slow {server}" in lines
+    assert not any(line.startswith("Finished in state Completed") for line in lines[:-1])
     assert any("Retry 2/2" in line and "the network is away" in line for line in lines)
     [artifact] = ask(server, "artifacts/filter", artifacts={"flow_run_id": {"any_": [flow_run["id"]]}})
     assert artifact["key"] == "acquire-refusals" and artifact["type"] == "markdown"
