@@ -10,6 +10,7 @@ import numpy as np
 
 from model import head_mesh, mouth_choice
 from model.head_track import Heads, angles_deg
+from model.inside import InsideNet
 from tasks.compositor.footage import Footage
 from tasks.compositor.geometry import Geometry
 
@@ -24,8 +25,10 @@ MOUTH = list(head_mesh.MOUTH)
 class Library:
     """
     closed_S3   the person's closed mouth on the canonical head
+    opening_N   see head_mesh.mouth_opening
     features_ND what `mouth_choice` compares
     next_N      the mouth in the next frame of its video, -1: none
+    inside      paints the inside of a mouth that is wanted wider open than the chosen one; None: it is darkened
     """
 
     footage: Sequence[Footage]
@@ -37,19 +40,16 @@ class Library:
     next_N: np.ndarray
     film_N: np.ndarray
     frame_N: np.ndarray
+    inside: InsideNet | None = None
 
     def __len__(self) -> int:
         return len(self.frame_N)
-
-    def opening(self, n: int) -> float:
-        """See head_mesh.mouth_opening."""
-        return float(self.opening_N[n])
 
     def picture(self, n: int) -> tuple[np.ndarray, tuple[int, int]]:
         return self.footage[self.film_N[n]].picture(int(self.frame_N[n]))
 
 
-def build(footage: Sequence[Footage]) -> Library | None:
+def build(footage: Sequence[Footage], inside: InsideNet | None = None) -> Library | None:
     """None where no frame of the videos shows a usable mouth."""
     parts = [(film, *part) for film, one in enumerate(footage) for part in _chunks(one)]
     if not parts:
@@ -59,8 +59,7 @@ def build(footage: Sequence[Footage]) -> Library | None:
     shut_N = opening_N <= np.quantile(opening_N, head_mesh.RESTING)
     ends = np.cumsum([len(frames) for _, frames, _ in parts])[:-1]
     resting = [heads.canonical_TP3[mine] for (_, _, heads), mine in zip(parts, np.split(shut_N, ends), strict=True)]
-    closed_P3 = np.concatenate(resting).mean(axis=0)
-    closed_P3[MOUTH] = shut(closed_P3[MOUTH])
+    closed_P3 = closed_head(np.concatenate(resting))
     geometry = Geometry(closed_P3)
     frame_N = np.concatenate([frames for _, frames, _ in parts])
     film_N = np.concatenate([np.full(len(frames), film) for film, frames, _ in parts])
@@ -78,7 +77,15 @@ def build(footage: Sequence[Footage]) -> Library | None:
         np.append(np.where(follows, np.arange(1, len(frame_N)), -1), -1),
         film_N,
         frame_N,
+        inside,
     )
+
+
+def closed_head(resting_NP3: np.ndarray) -> np.ndarray:
+    """The person's head with the mouth closed, from canonical heads at rest.  Shape: (N, P, 3) -> (P, 3)"""
+    closed_P3: np.ndarray = resting_NP3.mean(axis=0)
+    closed_P3[MOUTH] = shut(closed_P3[MOUTH])
+    return closed_P3
 
 
 def shut(closed_S3: np.ndarray) -> np.ndarray:
