@@ -116,4 +116,5 @@ def refusals(stage: str, kept: int, refused: Mapping[str, int]) -> None:
     """The artifact `<stage>-refusals`: how many clips were refused for what."""
     rows = [(reason, REASONS[reason], number) for reason, number in sorted(refused.items(), key=lambda r: -r[1])]
     title = f"{stage}: {kept} clips kept, {sum(refused.values())} refused"
-    table(f"{stage}-refusals", title, ("reason", "meaning", "clips"), rows, f"Each clip: `{paths.INDEX}`")
+    where = paths.CLIPS if stage == "acquire" else paths.INDEX
+    table(f"{stage}-refusals", title, ("reason", "meaning", "clips"), rows, f"Each clip: `{where}`")
