@@ -73,6 +73,7 @@ app: .venv/.installed
 	python -m flows app --port 7860
 
 mlflow: .venv/.installed
+	@echo "open http://localhost:5000/#/experiments/1/runs?workflowType=machine_learning"
 	python -m mlflow server --backend-store-uri sqlite:///$(CURDIR)/mlflow.db --port 5000
 
 server: .venv/.installed

@@ -29,6 +29,7 @@ from flows.commands import (
     experiments,
     gc,
     import_tracking,
+    init,
     listen,
     live,
     retrain,
@@ -40,7 +41,7 @@ from tasks.core import servers, threads
 from tasks.core.errors import UserError
 
 GROUPS: dict[str, tuple[ModuleType, ...]] = {  # in the order of the help
-    "pipeline": (stages, retrain, deploy),
+    "pipeline": (init, stages, retrain, deploy),
     "dubbing": (dub, batch, live, app, align),
     "data rights and lineage": (agree, audit, withdraw),
     "experiments": (compare, experiments, listen),

@@ -414,6 +414,13 @@ class RetrainParams:
     timeout_h: Annotated[float, Range(0, 10_000)]  # of `dvc repro`; 0: none
     notify: list[str]  # a command; its last word is the line for which a retraining failed
 
+    def __post_init__(self) -> None:
+        if self.min_amplitude_ratio > self.max_amplitude_ratio:
+            raise ValueError(
+                f"retrain.min_amplitude_ratio is {self.min_amplitude_ratio:g}, above retrain.max_amplitude_ratio "
+                f"{self.max_amplitude_ratio:g}: no checkpoint could ever serve"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Params:

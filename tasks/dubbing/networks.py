@@ -109,7 +109,7 @@ def settled(options: Options, checkpoint: str | None) -> Options:
         generator = "mesh"
     elif generator is None:
         named = checkpoint or options.backend
-        generator = "lipgan" if named else config.load(paths.PARAMS).model.generator
+        generator = "lipgan" if named else config.load_here().model.generator
     options = replace(options, generator=generator)
     options.check()
     return options
@@ -134,7 +134,7 @@ def mesh(*, released: bool = False) -> Mesh:
     """
     path = paths.MOTION if paths.MOTION.is_file() and not released else MOTION
     inside = paths.INSIDE if paths.INSIDE.is_file() and not released else inside_weights.RELEASED
-    p, motion, painter = config.load(paths.PARAMS).faces, motion_weights.load(path), inside_weights.load(inside)
+    p, motion, painter = config.load_here().faces, motion_weights.load(path), inside_weights.load(inside)
     files = (path, inside, *mesh_files())
     return Mesh(motion, painter, json_files.read(path.with_suffix(".json")), path, inside, p, MeshPoints(), files)
 

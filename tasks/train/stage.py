@@ -43,6 +43,7 @@ from tasks.loading.clips import Clips
 from tasks.loading.streaming import Streamed
 from tasks.provenance import agreement, training_record
 from tasks.tracking import runs as tracking
+from tasks.tracking.naming import CHECKPOINT
 from tasks.train import validation
 from tasks.train.loop import Trainer
 from tasks.train.state import TRAIN_VERSION, States
@@ -92,6 +93,7 @@ def run(p: Params) -> str:
                 _write_outs(trainer, clips, p)
                 tracker.file(paths.TRAIN_CURVE, "plots")
                 tracker.tag(training_record.record_training(p, trainer.sessions, tracker.run_id))
+                tracker.tag({CHECKPOINT: files.md5_file(paths.GENERATOR)})
                 states.delete_others()
     last = trainer.curve[-1] if trainer.curve else {}
     figures = ", ".join(f"{name} {last[name]:.4f}" for name in ("l1", "mouth_l1", "val_mouth_l1") if name in last)
