@@ -1,8 +1,9 @@
 """Flow `acquire`: one task for each part to download, then one for each raw shard."""
 
-from flows import engine
+from flows import engine, pages
 from model.params import Params
 from tasks.acquire import stage as acquire
+from tasks.storage import index
 
 
 @engine.stage_flow("acquire")
@@ -12,5 +13,7 @@ def run(p: Params) -> None:
         if ready := acquire.ready(p):
             engine.run_units("acquire", ready, acquire.build, after=acquire.release)
     planned, refused = acquire.plan(p)
+    pages.entitle(f"acquire {p.corpus.name} {len(planned)} raw shards")
     ran = engine.run_units("acquire", planned, acquire.build, after=acquire.release)
     engine.done("acquire", f"{ran}: {acquire.collect(planned, refused, p)}")
+    pages.refusals("acquire", sum(unit.size for unit in planned), index.refused_by_reason(refused))

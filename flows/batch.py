@@ -20,11 +20,11 @@ def run(path: Path, allow_commands: bool = False) -> int:
 
     A refused job does not stop the others; an interrupted job resumes.
     """
-
-    def made(jobs: str) -> int:  # Prefect sends the parameter as JSON, which not every file name can be
-        return make(path, allow_commands)
-
-    return engine.stage_flow("batch")(made)(names.valid(str(path)))
+    jobs = names.valid(str(path))  # Prefect sends it as JSON, which not every file name can be
+    count: int = engine.run_flow(
+        "batch", lambda: make(path, allow_commands), f"batch {names.valid(path.name)}", {"jobs": jobs}
+    )
+    return count
 
 
 def make(path: Path, allow_commands: bool) -> int:

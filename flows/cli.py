@@ -23,6 +23,7 @@ from flows.commands import (
     batch,
     compare,
     completion,
+    deploy,
     deps,
     dub,
     experiments,
@@ -36,11 +37,11 @@ from flows.commands import (
     stages,
     withdraw,
 )
-from tasks.core import servers
+from tasks.core import servers, threads
 from tasks.core.errors import UserError
 
 GROUPS: dict[str, tuple[ModuleType, ...]] = {  # in the order of the help
-    "pipeline": (init, stages, retrain),
+    "pipeline": (init, stages, retrain, deploy),
     "dubbing": (dub, batch, live, app, align),
     "data rights and lineage": (agree, audit, withdraw),
     "experiments": (compare, experiments, listen),
@@ -112,8 +113,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # errors are printed here, once: Prefect would print a traceback for a mistyped parameter too
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")  # the server of a flow reads only this one
+    threads.settle()
     servers.keep_loopback_direct()
     try:
         return args.run(args) or 0

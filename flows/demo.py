@@ -1,4 +1,4 @@
-"""Flow `demo`: `dvc repro`, then a dubbed clip. The stages share this flow's Prefect server instead of starting six."""
+"""Flow `demo`: `dvc repro`, then a dubbed clip."""
 
 from flows import engine
 from model.params import Params
@@ -8,5 +8,5 @@ from tasks.studies import demo
 
 @engine.stage_flow("demo")
 def run(p: Params) -> None:
-    programs.dvc("repro", variables={"PREFECT_API_URL": engine.server_url()})
+    programs.dvc("repro")
     demo.run()

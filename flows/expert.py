@@ -5,6 +5,6 @@ from model.params import Params
 from tasks.expert import stage
 
 
-@engine.stage_flow("expert")
+@engine.stage_flow("expert", lambda p: f"{p.expert.num_steps} steps")
 def run(p: Params) -> None:
     engine.done("expert", engine.run_alone("expert", lambda: stage.run(p)))

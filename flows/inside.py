@@ -5,6 +5,6 @@ from model.params import Params
 from tasks.inside import stage
 
 
-@engine.stage_flow("inside")
+@engine.stage_flow("inside", lambda p: f"{p.inside.num_steps} steps")
 def run(p: Params) -> None:
     engine.done("inside", engine.run_alone("inside", lambda: stage.run(p)))

@@ -1,12 +1,18 @@
 """Flow `preprocess`: a task for each shard."""
 
-from flows import engine
+import json
+
+from flows import engine, pages
 from model.params import Params
+from tasks.core import paths
 from tasks.preprocess import stage as preprocess
 
 
 @engine.stage_flow("preprocess")
 def run(p: Params) -> None:
     planned, refused = preprocess.plan(p)
+    pages.entitle(f"preprocess {p.corpus.name} {len(planned)} shards")
     ran = engine.run_units("preprocess", planned, preprocess.build)
     engine.done("preprocess", f"{ran}: {preprocess.collect(planned, refused)}")
+    report = json.loads(paths.PREPROCESS_REPORT.read_text())
+    pages.refusals("preprocess", report["kept"], report["refused_by_reason"])

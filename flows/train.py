@@ -5,6 +5,6 @@ from model.params import Params
 from tasks.train import stage
 
 
-@engine.stage_flow("train")
+@engine.stage_flow("train", lambda p: f"{p.train.num_steps} steps")
 def run(p: Params) -> None:
     engine.done("train", engine.run_alone("train", lambda: stage.run(p)))

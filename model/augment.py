@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from model import seeds
+from model.mfcc import NUM_MFCC
 from model.params import AugmentParams
-from model.samples import NUM_MFCC
 
 STRONGEST = 10.0  # spread of the lowest coefficient at microphone 1, about half of its spread in speech
 FALL = 0.8  # spread of each coefficient over the one before: a room's response is smooth over frequency

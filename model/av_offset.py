@@ -6,10 +6,14 @@ late. The mouth and what the sound predicts of it are compared in several cues (
 Shape letters: T frames, C = 7 cues, N faces, S mouth points, K components of the motion network
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from model import head_mesh
-from model.motion import Shapes
+
+if TYPE_CHECKING:  # its version is read where torch is not wanted
+    from model.motion import Shapes
 
 QUALITY_VERSION = 5  # of this module, loudness and head_mesh: raise it when a figure changes; it is in the unit keys
 
@@ -26,7 +30,7 @@ WEIGHT_C = np.array([0.25, 0.2, 0.05, 0.1, 0.05, 0.1, 0.25])
 NUM_COMPONENTS = len(WEIGHT_C) - 1
 
 
-def mouth_cues(mesh_T4683: np.ndarray, shapes: Shapes) -> np.ndarray:
+def mouth_cues(mesh_T4683: np.ndarray, shapes: "Shapes") -> np.ndarray:
     """Components and opening of a measured mouth; frames without a mesh repeat the nearest.
 
     Shape: (T, 468, 3) px, nan where there is no mesh -> (T, C); all zero if fewer than LEAST_HELD have one

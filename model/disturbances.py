@@ -58,4 +58,40 @@ def disturbed_cepstra(
     piece, column, level_db, silent = (
         torch.from_numpy(of).to(device) for of in (piece_B, column_BW, level_db_B.astype(np.float32), silent_B)
     )
-    return mfcc.mixed(stored_BWM, pieces_PCM[piece[:, None], column], level_db, silent)
+    return mixed(stored_BWM, pieces_PCM[piece[:, None], column], level_db, silent)
+
+
+def mixed(
+    stored_BWM: torch.Tensor, other_BWM: torch.Tensor, level_db_B: torch.Tensor, silent_B: torch.Tensor
+) -> torch.Tensor:
+    """The cepstra of windows mixed with another sound, or of that sound alone.
+
+    Mel powers are added and phases ignored: |S + D|^2 is |S|^2 + |D|^2 and a cross term whose mean is 0, because the
+    sounds are independent. Compared with sounds added sample by sample, the coefficients are off by 17 to 20 % of the
+    second sound's effect at 20 dB and by 11 % at 0 dB (root mean squares over 8 clips of the demo;
+    tests/model/test_disturbances.py), with a bias of less than a fortieth of their spread.
+
+    stored_BWM   of `mfcc.levelled`
+    other_BWM    mel power of a sound whose mean square is 1
+    level_db_B   of that sound: relative to the voice, or to full scale if the voice is silent
+    Shape: stored (B, W, 40) int16, other (B, W, 40), (B,), (B,) bool -> (B, 12, W) float32
+    """
+    voice_BWM = torch.exp(stored_BWM.float() / mfcc.STEPS)
+    voice_BWM = torch.where(silent_B[:, None, None], mfcc.LOG_FLOOR, voice_BWM)
+    power_BWM = voice_BWM + other_BWM * (10 ** (level_db_B / 10))[:, None, None]
+    return cepstra(power_BWM.log())
+
+
+def cepstra(log_mel_BWM: torch.Tensor) -> torch.Tensor:
+    """Coefficients 1 to 12 of the discrete cosine transform, liftered.  Shape: (B, W, 40) -> (B, 12, W)"""
+    return (log_mel_BWM @ _basis().to(log_mel_BWM.device)).transpose(1, 2).contiguous()
+
+
+@cache
+def _basis() -> torch.Tensor:
+    """Shape: -> (40, 12)"""
+    band_M = torch.arange(mfcc.MEL_BANDS, dtype=torch.float64)
+    order_F = torch.arange(1, mfcc.NUM_MFCC + 1, dtype=torch.float64)
+    cosine_MF = torch.cos(torch.pi / mfcc.MEL_BANDS * (band_M[:, None] + 0.5) * order_F) * (2 / mfcc.MEL_BANDS) ** 0.5
+    # Differs: librosa's lifter counts coefficients from 1
+    return (cosine_MF * (1 + mfcc.LIFTER / 2 * torch.sin(torch.pi * (order_F + 1) / mfcc.LIFTER))).float()

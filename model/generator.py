@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model import distributed
-from model.samples import NUM_MFCC
+from model.mfcc import NUM_MFCC
 from model.timing import WINDOW
 
 LEVELS = 5  # times the face encoder halves the picture

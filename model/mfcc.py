@@ -1,4 +1,4 @@
-"""From sound to the networks' audio input: mel power, cepstra, and background sound mixed in between.
+"""From sound to the networks' audio input: mel power and its levels. Training mixes and transforms it: disturbances.py.
 
 Shape letters: M = 40 mel bands, F = 12 coefficients, C columns of a sound, B windows of W columns
 """
@@ -6,12 +6,10 @@ Shape letters: M = 40 mel bands, F = 12 coefficients, C columns of a sound, B wi
 from functools import cache
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from model.samples import NUM_MFCC
 from model.timing import HOP, SAMPLE_RATE_HZ
 
+NUM_MFCC = 12  # coefficients 1..12; C0, the loudness, is left out
 WINDOW_SAMPLES = 400  # 25 ms
 NUM_FFT = 512
 MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ = 40, 300, 3700
@@ -29,39 +27,6 @@ def levelled(log_mel_MC: np.ndarray, mean_square: float) -> np.ndarray:
     """
     level = np.log(max(mean_square, LOG_FLOOR))
     return np.clip(np.round((log_mel_MC.T - level) * STEPS), -32768, 32767).astype(np.int16)
-
-
-def mixed(stored_BWM: Tensor, other_BWM: Tensor, level_db_B: Tensor, silent_B: Tensor) -> Tensor:
-    """The cepstra of windows mixed with another sound, or of that sound alone.
-
-    Mel powers are added and phases ignored: |S + D|^2 is |S|^2 + |D|^2 and a cross term whose mean is 0, because the
-    sounds are independent. Compared with sounds added sample by sample, the coefficients are off by 17 to 20 % of the
-    second sound's effect at 20 dB and by 11 % at 0 dB (root mean squares over 8 clips of the demo;
-    tests/model/test_disturbances.py), with a bias of less than a fortieth of their spread.
-
-    stored_BWM   of `levelled`
-    other_BWM    mel power of a sound whose mean square is 1
-    level_db_B   of that sound: relative to the voice, or to full scale if the voice is silent
-    Shape: stored (B, W, 40) int16, other (B, W, 40), (B,), (B,) bool -> (B, 12, W) float32
-    """
-    voice_BWM = torch.exp(stored_BWM.float() / STEPS)
-    voice_BWM = torch.where(silent_B[:, None, None], LOG_FLOOR, voice_BWM)
-    power_BWM = voice_BWM + other_BWM * (10 ** (level_db_B / 10))[:, None, None]
-    return cepstra(power_BWM.log())
-
-
-def cepstra(log_mel_BWM: Tensor) -> Tensor:
-    """Coefficients 1 to 12 of the discrete cosine transform, liftered.  Shape: (B, W, 40) -> (B, 12, W)"""
-    return (log_mel_BWM @ _basis().to(log_mel_BWM.device)).transpose(1, 2).contiguous()
-
-
-@cache
-def _basis() -> Tensor:
-    """Shape: -> (40, 12)"""
-    band_M, order_F = torch.arange(MEL_BANDS, dtype=torch.float64), torch.arange(1, NUM_MFCC + 1, dtype=torch.float64)
-    cosine_MF = torch.cos(torch.pi / MEL_BANDS * (band_M[:, None] + 0.5) * order_F) * (2 / MEL_BANDS) ** 0.5
-    # Differs: librosa's lifter counts coefficients from 1
-    return (cosine_MF * (1 + LIFTER / 2 * torch.sin(torch.pi * (order_F + 1) / LIFTER))).float()
 
 
 def mel_power(

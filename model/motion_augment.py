@@ -1,6 +1,6 @@
 """Audio augmentation for training the motion network: speaker, room, microphone, level, background audio.
 
-Everything operates on mel power, where sounds add as if they had no phase (see model.mfcc.mixed for the accuracy).
+Everything operates on mel power, where sounds add as if they had no phase (accuracy: model.disturbances.mixed).
 Shape letters: C columns of 10 ms, M mel bands
 """
 

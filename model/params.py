@@ -408,9 +408,12 @@ class RetrainParams:
     min_amplitude_ratio: Annotated[float, Range(0, 100)]
     max_amplitude_ratio: Annotated[float, Range(0, 100)]
     max_wrong_audio_corr: Annotated[float, Range(-1, 1)]
+    max_moved_audio_corr: Annotated[float, Range(-1, 1)]
     min_in_sync: Share
     min_hard_corr: Annotated[float, Range(-1, 1)]
     drift_ks: Share
+    timeout_h: Annotated[float, Range(0, 10_000)]  # of `dvc repro`; 0: none
+    notify: list[str]  # a command; its last word is the line for which a retraining failed
 
     def __post_init__(self) -> None:
         if self.min_amplitude_ratio > self.max_amplitude_ratio:

@@ -13,8 +13,6 @@ from torch import Tensor
 
 from model import timing
 
-NUM_MFCC = 12  # coefficients 1..12; C0, the loudness, is left out
-
 
 class Batch(NamedTuple):
     """B samples as the loader delivers them; a sample is one target frame and its inputs.

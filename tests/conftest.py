@@ -9,6 +9,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import prefect_server
 import pytest
 import torch
 import yaml
@@ -120,6 +121,13 @@ def environment_stays():
 def one_thread():
     """Two threads of torch that spin for one another stand still when something else runs beside the tests."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The address of a Prefect server: stages that find one have pages and a history."""
+    with prefect_server.running(tmp_path_factory.mktemp("server")) as address:
+        yield address
 
 
 def run_acquire(p):

@@ -63,7 +63,8 @@ def evaluate():
     ]
     csv_tables.write_csv(paths.METRICS_BY_CLIP, by_clip)
     right = {"aperture_corr": value, "amplitude_ratio": 1.0}
-    paths.METRICS.write_text(json.dumps({"right_audio": right, "wrong_audio": {"aperture_corr": 0.0}}))
+    off = {"aperture_corr": 0.0}
+    paths.METRICS.write_text(json.dumps({"right_audio": right, "wrong_audio": off, "moved_audio": off}))
 
 
 if __name__ == "__main__":

@@ -8,16 +8,15 @@ from flows.commands import command
 
 
 def add(commands: Any) -> None:
-    retrain = command(
+    command(
         commands,
         "retrain",
         "train on new data; a model that passes the gate serves",
         run_retrain,
         what="Train on the present contents of the corpus in a separate work tree. The result is committed on a "
         "branch; if it is no worse than the champion, it takes its place.",
-        example='lipgan retrain\nlipgan retrain --serve "0 2 * * *"     every night at two',
+        example="lipgan retrain\nlipgan deploy      the same every night",
     )
-    retrain.add_argument("--serve", metavar="CRON", help="keep running and retrain at these times; needs `make server`")
     rollback = command(
         commands,
         "rollback",
@@ -29,14 +28,19 @@ def add(commands: Any) -> None:
 
 
 def run_retrain(args: argparse.Namespace) -> None:
+    check()
+    from flows import retrain
+
+    retrain.once()
+
+
+def check() -> None:
+    """Errors: UserError for what would end a retraining later"""
     from flows import preflight
     from tasks.core import config
 
     corpus = config.load().corpus
     preflight.pipeline(Path(corpus.folder) if corpus.name == "folder" else None)
-    from flows import retrain
-
-    retrain.serve(args.serve) if args.serve else retrain.run()
 
 
 def run_rollback(args: argparse.Namespace) -> None:

@@ -28,7 +28,7 @@ import httpx
 
 from tasks.acquire import http_answers
 from tasks.acquire.http_answers import FileVersion, RetryableError
-from tasks.core.errors import UserError
+from tasks.core.errors import Outage, UserError
 from tasks.core.files import write_atomic
 from tasks.core.progress import bar
 
@@ -150,9 +150,7 @@ def _persist(attempt: Callable[[], T], url: str, rules: Rules, progress: Callabl
         failures = 0 if progress() > best else failures + 1
         best = max(best, progress())
         if failures >= rules.max_failures:
-            raise UserError(
-                f"{url}: {failures} failures in a row without progress, the last: {why}; run again to resume"
-            )
+            raise Outage(f"{url}: {failures} failures in a row without progress, the last: {why}; run again to resume")
         if wait_s is None:
             wait_s = min(LONGEST_WAIT_S, rules.backoff_s * 2 ** max(failures - 1, 0))
         log.warning("%s: %s; retrying in %.0f s", url, why, wait_s)

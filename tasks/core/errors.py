@@ -7,6 +7,10 @@ class UserError(Exception):
     exit_status = 2
 
 
+class Outage(UserError):
+    """A network or a server failed; trying again later may help. A flow does so before it ends with the line."""
+
+
 class Stopped(UserError):
     """The work was asked to stop; the same command resumes it. Exit status 75, EX_TEMPFAIL of sysexits.h."""
 

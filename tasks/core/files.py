@@ -1,5 +1,6 @@
-"""Writing files all-or-nothing, hashing them, and demanding that they exist."""
+"""Writing files all-or-nothing and one process at a time, hashing them, and demanding that they exist."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -30,6 +31,38 @@ def all_or_nothing(out: Path) -> Iterator[Path]:
 def write_atomic(path: Path, text: str) -> None:
     with all_or_nothing(path) as partial:
         partial.write_text(text)
+
+
+@contextmanager
+def locked(path: Path, busy: str) -> Iterator[int]:
+    """Hold the lock file `path`, made where there is none; yields its descriptor.
+
+    Child processes that inherit it hold the lock too. The kernel releases it when the last of them ends.
+    Errors: UserError `busy`, and the process that holds it
+    """
+    while True:
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise UserError(f"{busy} (process {holder}, or one it started)") from None
+            if not is_at(file.fileno(), path):  # who held it has deleted it
+                continue
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield file.fileno()
+            return
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file still has this path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def demand_file(path: Path | str, advice: str = "", option: str = "") -> Path:

@@ -1,12 +1,17 @@
 """The only module that starts other programs. Arguments are lists; nothing goes through a shell."""
 
+import contextlib
 import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
+
 from tasks.core.errors import UserError
+
+STOP_WITHIN_S = 60  # of a training that was asked to stop and writes its state first
 
 
 def git(*arguments: str, folder: Path | None = None) -> str | None:
@@ -81,12 +86,36 @@ def _run_module(
     # the commands of stages are of this environment, though nobody activated it
     search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     environment = {**os.environ, "PATH": search, **(variables or {})}
-    try:
-        subprocess.run(command, check=True, env=environment, cwd=folder, pass_fds=keep_open)
-    except subprocess.CalledProcessError as error:
-        raise UserError(
-            f"{module} {' '.join(arguments)} ended with status {error.returncode}; see its output above"
-        ) from error
+    with subprocess.Popen(command, env=environment, cwd=folder, pass_fds=keep_open) as running:
+        try:
+            status = running.wait()
+        except KeyboardInterrupt:  # it has reached the children too
+            running.kill()
+            raise
+        except BaseException:  # time is up, or this process was asked to stop
+            stop_below(running.pid)
+            raise
+    if status:
+        raise UserError(f"{module} {' '.join(arguments)} ended with status {status}; see its output above")
+
+
+def stop_below(pid: int) -> None:
+    """Ask a process and all that it started to stop, as a preemptible machine does; wait, then end what is left."""
+    top = psutil.Process(pid)
+    asked: dict[int, psutil.Process] = {}
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while new := [one for one in (top, *top.children(recursive=True)) if one.pid not in asked]:
+            for one in new:
+                asked[one.pid] = one
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.suspend()  # so that it starts nothing while the others are looked for
+    for one in asked.values():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.terminate()
+            one.resume()
+    _, left = psutil.wait_procs(asked.values(), timeout=STOP_WITHIN_S)
+    for one in left:
+        one.kill()
 
 
 def run(arguments: list[str], setting: str, timeout_s: float = 600) -> None:

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +16,11 @@ from tasks.core import names
 T = TypeVar("T")
 
 Report = Callable[[str, int, int], None]  # of a bar: what it counts, how many are done, of how many
+COPIED_EVERY_S = 30.0  # of a bar, in a log that is kept elsewhere
 
 _notes: Path | None = None  # folder in which this process notes its current work
 _report: Report | None = None  # gets the state of every bar, in place of the terminal
+_copy: Callable[[str], None] | None = None  # gets every line too, and that of a bar now and then
 
 
 class _ReportedBar(tqdm):
@@ -36,6 +39,17 @@ def reported(report: Report) -> Iterator[None]:
         yield
     finally:
         _report = before
+
+
+@contextmanager
+def copied(to: Callable[[str], None]) -> Iterator[None]:
+    """Within this, `to` gets every line of `say` as well, and every COPIED_EVERY_S the state of a bar."""
+    global _copy
+    before, _copy = _copy, to
+    try:
+        yield
+    finally:
+        _copy = before
 
 
 @contextmanager
@@ -66,8 +80,12 @@ def bar(
     over = threading.Event()
 
     def keep_alive() -> None:
+        copied_s = time.monotonic()
         while not over.wait(1 if on_terminal else 10):
             shown.refresh()
+            if _copy and time.monotonic() - copied_s >= COPIED_EVERY_S:
+                copied_s = time.monotonic()
+                _copy(f"{what}: {shown.n} of {total} {unit}s")
 
     watcher = threading.Thread(target=keep_alive, daemon=True)
     watcher.start()
@@ -91,6 +109,8 @@ def progress(iterable: Iterable[T], what: str, unit: str) -> Iterator[T]:
 def say(line: str) -> None:
     """Print one line on standard error, above any bar."""
     tqdm.write(names.valid(line), file=sys.stderr)
+    if _copy:
+        _copy(names.valid(line))
 
 
 def note_in(folder: Path | None) -> None:

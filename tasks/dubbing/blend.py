@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model import faces, timing
-from model.samples import NUM_MFCC
+from model.mfcc import NUM_MFCC
 from tasks.dubbing.look import Face
 from tasks.features import crop, paste
 from tasks.features.face_track import Frame

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,27 +50,46 @@ def is_sidecar(path: Path) -> bool:
 def folder(out: Path, key: str) -> Iterator[Path]:
     """The folder for this output; it is emptied if it was for other inputs (another key).
 
-    Errors: UserError where nothing can be written beside the output; Stopped where writing fails later (a full disk)
+    Errors: UserError where nothing can be written beside the output, or another dub writes the same; Stopped where
+            writing fails later (a full disk)
     """
     here = out.parent / f".{names.shortened(out.name)}.work"
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if not (here / "key").is_file() or (here / "key").read_text() != key:
+    with ExitStack() as held:
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(_alone(out))
+            _settle(here, key)
+        except OSError as error:
+            raise UserError(f"{out}: cannot be written: {error.strerror}") from error
+        try:
+            yield here
+        except UserError:
             shutil.rmtree(here, ignore_errors=True)
-            here.mkdir()
-            write_atomic(here / "key", key)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written: {error.strerror}") from error
-    try:
-        yield here
-    except UserError:
+            raise
+        except OSError as error:
+            raise Stopped(
+                f"{out}: stopped: {error.strerror or error}; fix that and run the same again: it resumes from {here}"
+            ) from error
+        shutil.rmtree(here)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """By the name of the JSON, which a.mp4 and a.mkv have in common.  Errors: UserError if another dub writes it"""
+    lock = out.parent / f".{names.shortened(out.with_suffix('.json').name)}.lock"
+    with files.locked(lock, f"{out}: another dub writes it; wait until it is done, or name another file"):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _settle(here: Path, key: str) -> None:
+    """An empty folder, unless its parts have this key."""
+    if not (here / "key").is_file() or (here / "key").read_text() != key:
         shutil.rmtree(here, ignore_errors=True)
-        raise
-    except OSError as error:
-        raise Stopped(
-            f"{out}: stopped: {error.strerror or error}; fix that and run the same again: it resumes from {here}"
-        ) from error
-    shutil.rmtree(here)
+        here.mkdir()
+        write_atomic(here / "key", key)
 
 
 def put(whole: Path, about: str, out: Path) -> None:

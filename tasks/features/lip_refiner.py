@@ -18,10 +18,10 @@ from safetensors.torch import load_file
 from model import lips
 from model.lips import LIPS, LipNet
 from tasks.core.errors import UserError
-from tasks.core.files import demand_file, sha256_file
+from tasks.core.released import LIP_REFINER
 from tasks.features.affine import Frame, cut
 
-RELEASED = Path(__file__).parents[2] / "released/lips.safetensors"
+RELEASED = LIP_REFINER
 BATCH = 64  # frames
 
 
@@ -67,12 +67,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def sha256() -> str:
-    """Of the released weights.  Errors: UserError where they are missing"""
-    demand_file(RELEASED, f"`git checkout {RELEASED.parent.name}` restores it")
-    return sha256_file(RELEASED)
 
 
 @cache

@@ -22,7 +22,7 @@ import torch
 
 from model import faces
 from model.metrics import picture
-from model.samples import NUM_MFCC
+from model.mfcc import NUM_MFCC
 from model.timing import WINDOW
 from tasks.core import files, paths
 from tasks.core.device import choose_device

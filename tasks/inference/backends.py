@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from model.generator import Generator
-from model.samples import NUM_MFCC
+from model.mfcc import NUM_MFCC
 from model.timing import WINDOW
 from tasks.core.errors import UserError
 

@@ -5,7 +5,6 @@ shapes.basis    (K, 177) components of the mouth's shape, shapes.scale (K,)
 voice.gain      (K,) factor for each component; voice.said, voice.real (Q,): model.motion.Voice
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,11 @@ from model.motion import Motion, MotionNet, Shapes, Voice
 from model.params import MotionParams
 from tasks.core import config, json_files
 from tasks.core.errors import UserError
-from tasks.core.files import demand_file
+from tasks.core.released import MOTION
 from tasks.inference import checkpoints
 
-RELEASED = Path(__file__).parents[2] / "released/motion.safetensors"
+RELEASED = MOTION
 FORMAT = 1
-
-
-def sha256() -> str:
-    """Of the released network, weights and JSON.  Errors: UserError where one is missing"""
-    released = (RELEASED, RELEASED.with_suffix(".json"))
-    for path in released:
-        demand_file(path, f"`git checkout {path.parent.name}` restores it")
-    return hashlib.sha256(b"".join(path.read_bytes() for path in released)).hexdigest()
 
 
 def is_one(path: Path) -> bool:

@@ -16,9 +16,8 @@ from typing import Protocol
 import numpy as np
 
 from model import timing
-from model.mfcc import WINDOW_SAMPLES
+from model.mfcc import NUM_MFCC, WINDOW_SAMPLES
 from model.params import FaceParams
-from model.samples import NUM_MFCC
 from tasks.core.errors import UserError
 from tasks.dubbing import look, speaker
 from tasks.dubbing.blend import FaceBlender, as_array

@@ -14,8 +14,8 @@ import torch
 
 from model import disturbances, faces, timing
 from model.augment import Change
-from model.mfcc import MEL_BANDS
-from model.samples import NUM_MFCC, Batch
+from model.mfcc import MEL_BANDS, NUM_MFCC
+from model.samples import Batch
 from model.sampling import Draws
 from tasks.core import distributed as ranks
 from tasks.core import memory

@@ -7,6 +7,7 @@ tasks.core.errors.REASONS. A clip that fails several gates is refused for the fi
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,8 +15,10 @@ import numpy as np
 from model import head_mesh, loudness, timing
 from model.params import QualityParams
 from tasks.core.errors import Refusal
-from tasks.features.face_track import Track
 from tasks.media.frame import Picture
+
+if TYPE_CHECKING:  # torch, which takes a second, is imported where a shard is built
+    from tasks.features.face_track import Track
 
 THUMB_PX = 32  # pictures are compared at this size
 SAMPLED_PX = 128  # large pictures are subsampled to at least this shorter side
@@ -60,7 +63,7 @@ class PictureStatistics:
         }
 
 
-def of_face(track: Track, mesh_T4683: np.ndarray) -> dict[str, float]:
+def of_face(track: "Track", mesh_T4683: np.ndarray) -> dict[str, float]:
     """Yaw without its sign, pitch (positive: down) and roll (positive: clockwise): medians."""
     held_T = np.isfinite(mesh_T4683).all(axis=(1, 2))
     pose_N3 = head_mesh.pose_deg(head_mesh.place(mesh_T4683[held_T]))

@@ -11,26 +11,27 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from model import faces, timing
 from model.av_offset import QUALITY_VERSION
 from model.params import FaceParams, Params, QualityParams
-from tasks.core import config, paths
+from tasks.core import config, paths, released
 from tasks.core.errors import Refusal
 from tasks.core.files import write_atomic
 from tasks.core.progress import doing
-from tasks.features import audio, lip_refiner, mesh_model
-from tasks.inference import motion_weights
+from tasks.features import audio, mesh_model
 from tasks.media import fragments, shown
-from tasks.preprocess import examine, gates, page, pieces
-from tasks.preprocess.sync import Synchroniser
+from tasks.preprocess import gates, pieces
 from tasks.storage import index, shards, unit_cache
 from tasks.storage.face_codec import FACE_STORE_VERSION
 from tasks.storage.index import Row
 from tasks.storage.unit_cache import Unit
+
+if TYPE_CHECKING:  # torch, which takes a second, is imported where a shard is built
+    from tasks.preprocess import examine
 
 PROVENANCE = (
     "clip", "video", "person", "split", "split_by", "corpus", "licence", "source", "source_sha256", "text",
@@ -44,7 +45,8 @@ def plan(p: Params) -> tuple[list[Unit], list[Row]]:
     rows = index.read(paths.CLIPS)
     for row in index.kept(rows):
         groups[row["shard"]].append(row)
-    lips_sha256, motion_sha256 = lip_refiner.sha256(), motion_weights.sha256()
+    lips_sha256 = released.sha256(released.LIP_REFINER)
+    motion_sha256 = released.sha256(released.MOTION, released.MOTION.with_suffix(".json"))
     planned = [
         Unit(
             stage="preprocess",
@@ -83,7 +85,11 @@ def algorithms() -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
-def tools() -> examine.Tools:
+def tools() -> "examine.Tools":
+    from tasks.features import lip_refiner
+    from tasks.preprocess import examine
+    from tasks.preprocess.sync import Synchroniser
+
     return examine.Tools(lip_refiner.released(), Synchroniser())
 
 
@@ -92,6 +98,8 @@ def build(unit: Unit, folder: Path) -> None:
 
     Memory holds one piece of a clip at a time.
     """
+    from tasks.preprocess import examine
+
     p, limits = FaceParams(**unit.inputs["faces"]), QualityParams(**unit.inputs["quality"])
     loaded = tools()
     rows = []
@@ -122,7 +130,7 @@ def build(unit: Unit, folder: Path) -> None:
 class Measured:
     """A piece of a clip: the stored clip or the refusal, and its columns of the index."""
 
-    part: examine.Part
+    part: "examine.Part"
     clip: shards.Clip | Refusal
     figures: dict[str, Any]
 
@@ -143,9 +151,11 @@ class Measured:
 
 
 def read_clip(
-    raw: Mapping[str, bytes | Callable[[], BinaryIO]], p: FaceParams, limits: QualityParams, loaded: examine.Tools
+    raw: Mapping[str, bytes | Callable[[], BinaryIO]], p: FaceParams, limits: QualityParams, loaded: "examine.Tools"
 ) -> Iterator[Measured]:
     """The pieces of a clip, from the members of a raw shard; at least one."""
+    from tasks.preprocess import examine
+
     content = raw["json"]
     about = json.loads(content if isinstance(content, bytes) else content().read())
     [extension] = raw.keys() - {"json", "txt"}
@@ -177,6 +187,8 @@ def collect(planned: Sequence[Unit], refused: list[Row]) -> str:
 
     Errors: UserError if no clip is kept, or none of a split that training and evaluation need.
     """
+    from tasks.preprocess import page
+
     measured = [row for unit in planned for row in json.loads((unit.folder / "rows.json").read_text())]
     rows: list[Row] = [
         row | {name: bytes.fromhex(row[name]) for name in ("found", "closed") if name in row} for row in measured

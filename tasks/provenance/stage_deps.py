@@ -15,11 +15,14 @@ ROOMS = ("flows", "tasks", "model")
 # dependencies: editing a progress bar must not retrain the GAN.
 RESULT_NEUTRAL = {
     "flows/engine.py": "which Prefect task builds a unit; the bytes of a unit come from the unit alone",
+    "flows/offline.py": "what Prefect's engine asks of a server",
+    "flows/pages.py": "what Prefect's pages show",
     "flows/pools.py": "which process or cluster builds a unit",
     "flows/watch.py": "kills workers that hang",
     "tasks/core/memory.py": "how much memory is free, and the message if it runs out",
     "tasks/core/progress.py": "what the terminal shows",
     "tasks/core/servers.py": "whether a server answers, and the message if it does not",
+    "tasks/core/threads.py": "how long a thread spins before it sleeps",
     "tasks/core/stopping.py": "when a run stops; it resumes bit for bit",
     "tasks/tracking/jsonl.py": "what is logged to files instead of MLflow",
     "tasks/tracking/naming.py": "what is logged to MLflow",

@@ -54,16 +54,21 @@ class Challenger:
     def judged(self, p: Params) -> bool:
         """Whether the gate has judged this version; a refusal under other parameters does not count."""
         tags = self.version.tags if self.version else {}
-        return tags.get("verdict") == "promoted" or tags.get("gate.sha256") == config.digest(p.retrain)
+        return tags.get("verdict") == "promoted" or tags.get("gate.sha256") == demands(p)
 
 
-def run(p: Params, step: Step, variables: Mapping[str, str]) -> str:
-    """All steps of a retraining; returns a summary line. `variables` are the environment of `dvc repro`.
+def demands(p: Params) -> str:
+    """A digest of what the gate demands."""
+    return config.digest(replace(p.retrain, timeout_h=0.0, notify=[]))
+
+
+def run(p: Params, step: Step) -> str:
+    """All steps of a retraining; returns a summary line.
 
     Errors: UserError if a step fails; the champion keeps serving.
     """
     with worktree.locked() as lock:
-        reproduced: Challenger = step("reproduce", lambda: reproduce(p, lock, variables))
+        reproduced: Challenger = step("reproduce", lambda: reproduce(p, lock))
         if reproduced.version and reproduced.judged(p):
             version = reproduced.version
             return f"nothing new: this is version {version.number}, {version.tags['verdict']} before"
@@ -74,7 +79,7 @@ def run(p: Params, step: Step, variables: Mapping[str, str]) -> str:
         return line
 
 
-def reproduce(p: Params, lock: int, variables: Mapping[str, str]) -> Challenger:
+def reproduce(p: Params, lock: int) -> Challenger:
     """Bring the work tree up to date with the corpus.
 
     Errors: UserError if MLflow does not answer (checked first, not after hours of training), or a stage fails.
@@ -85,7 +90,7 @@ def reproduce(p: Params, lock: int, variables: Mapping[str, str]) -> Challenger:
     pull = ["--pull"] if remote else []
     if not remote:  # nothing can be pulled later: a stage that runs finds the outputs of those that do not
         programs.ask_dvc("checkout", "--force", "--allow-missing", folder=folder)
-    programs.dvc("repro", "--allow-missing", *pull, variables=variables, folder=folder, keep_open=[lock])
+    programs.dvc("repro", "--allow-missing", *pull, folder=folder, keep_open=[lock])
     outs = dvc_lock.outs_of(dvc_lock.parse((folder / dvc_lock.LOCK).read_text()))
     same = (each for each in models.versions() if each.tags.get("dvc.md5") == outs[str(paths.GENERATOR)])
     return Challenger(folder, remote, outs, next(same, None))
@@ -231,7 +236,7 @@ def conclude(challenger: Challenger, judgement: Judgement, moved: dict[str, Any]
     if judgement.promoted:
         models.promote(version, judgement.sentence())
         return f"version {version.number} is champion now; branch {branch}"
-    refusal = {"verdict": "refused", "reasons": judgement.sentence(), "gate.sha256": config.digest(p.retrain)}
+    refusal = {"verdict": "refused", "reasons": judgement.sentence(), "gate.sha256": demands(p)}
     models.tag(version, refusal)
     serving = models.aliased(CHAMPION)
     still = f"version {serving.number} keeps serving" if serving else "no version serves"

@@ -58,13 +58,14 @@ def judge(challenger: Evaluation, champion: Evaluation | None, findings: Sequenc
 
 
 def _floors(challenger: Evaluation, p: RetrainParams) -> list[Reason]:
-    right, wrong = challenger.panel["right_audio"], challenger.panel["wrong_audio"]
+    right, wrong, moved = (challenger.panel[row] for row in ("right_audio", "wrong_audio", "moved_audio"))
     lags = [lag for lag in challenger.by_clip.get("aperture_lag_frames", {}).values() if lag is not None]
     in_sync = float(np.mean([abs(lag) <= 1 for lag in lags])) if lags else 0.0
     floors = [
         _floor("correlation with the right sound", right["aperture_corr"], p.min_aperture_corr, 1.0),
         _floor("amplitude", right["amplitude_ratio"], p.min_amplitude_ratio, p.max_amplitude_ratio),
         _floor("correlation with a wrong sound", wrong["aperture_corr"], -1.0, p.max_wrong_audio_corr),
+        _floor("correlation with its own sound moved", moved["aperture_corr"], -1.0, p.max_moved_audio_corr),
         _floor("share in sync", in_sync, p.min_in_sync, 1.0),
     ]
     hard = [row["aperture_corr"] for name, row in challenger.panel.items() if name.startswith("hard_")]

@@ -4,17 +4,14 @@ It uses the repository's DVC cache, and the corpus, which git does not track, is
 """
 
 import configparser
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from model.params import Params
-from tasks.core import paths, programs
+from tasks.core import files, paths, programs
 from tasks.core.errors import UserError
-from tasks.core.files import all_or_nothing
 from tasks.provenance import dvc_cache
 
 BRANCHES = "retrain"
@@ -29,24 +26,13 @@ def place() -> Path:
 def locked() -> Iterator[int]:
     """Lock for one retraining at a time; yields the locked file's descriptor.
 
-    Child processes that inherit it hold the lock too, so that a `dvc repro` that outlives its parent keeps the next
-    retraining out. The kernel releases the lock when the last of them ends.
+    A `dvc repro` that inherits it and outlives its parent keeps the next retraining out.
     Errors: UserError that names the process, if another retraining runs
     """
     path = paths.cache() / "retrain.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise UserError(
-                f"another retraining runs (process {file.read().strip() or 'unknown'}, or one it started)"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield file.fileno()
+    with files.locked(path, "another retraining runs") as descriptor:
+        yield descriptor
 
 
 def base() -> str:
@@ -105,7 +91,7 @@ def _share_settings(folder: Path) -> None:
         settings.add_section("cache")
     settings["cache"]["dir"] = str(dvc_cache.folder())
     settings["cache"].setdefault("type", "reflink,hardlink,copy")
-    with all_or_nothing(folder / LOCAL) as partial:
+    with files.all_or_nothing(folder / LOCAL) as partial:
         partial.touch(0o600)  # it may hold a remote's password
         with partial.open("w") as file:
             settings.write(file)

@@ -217,7 +217,8 @@ def read(path: Path) -> list[Row]:
 def _table(path: Path) -> pa.Table:
     """The checked table: the columns that every row needs, of their types."""
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:  # read_table would import pandas first
+            table = file.read()
         table.validate(full=True)  # text that is not UTF-8 is no error of reading
     except FileNotFoundError:
         raise UserError(f"{path}: no such table; run `dvc repro`") from None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core import servers
-from tasks.core.errors import UserError
+from tasks.core.errors import Outage, UserError
 
 CONNECT_S, SILENT_S = 5, 60  # until a server answers at all; between two parts of its answer
 STREAMED = 8 << 20
@@ -79,7 +79,7 @@ class ObjectStore:
         except FileNotFoundError:
             raise UserError(f"{address}: no such object or bucket; check {self.setting}") from None
         except (OSError, BotoCoreError, ClientError) as error:
-            raise UserError(
+            raise Outage(
                 f"{address}: {_line(error)}; check {self.setting}, AWS_ENDPOINT_URL and the network, then run again: "
                 "finished work is kept"
             ) from None

@@ -2,13 +2,15 @@
 
 import sys
 
-from tasks.core import config, paths
-from tasks.core import distributed as ranks
+from tasks.core import config, paths, threads
 from tasks.core.errors import UserError
 from tasks.core.progress import say
-from tasks.train.stage import run
 
 if __name__ == "__main__":
+    threads.settle()  # before torch is loaded
+    from tasks.core import distributed as ranks
+    from tasks.train.stage import run
+
     try:
         line = run(config.load(paths.PARAMS))
         if ranks.first_process():

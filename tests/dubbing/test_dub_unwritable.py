@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT
 
 from tasks.core.errors import Stopped, UserError
-from tasks.dubbing import dub, output
+from tasks.dubbing import dub, output, work_folder
 from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
 from tasks.features import mesh_model
@@ -129,6 +129,16 @@ def test_an_input_or_a_foreign_file_is_never_overwritten(trained):
     assert Path("face.mp4").read_bytes() == whole
     assert Path("a.json/kept").read_text() == "someone's"
     assert Path("b.json").read_text() == '{"list": "someone\'s"}'
+
+
+@pytest.mark.parametrize("other", ["out/a.mp4", "out/a.mkv"])  # the JSON of both is out/a.json
+def test_a_second_dub_into_the_same_output_is_one_line_and_takes_nothing_from_the_first(trained, other):
+    with work_folder.folder(Path("out/a.mp4"), "of the first") as first:
+        (first / "part").write_text("made")
+        line = refused(UserError, out=other, options=Options(lossless=other.endswith("mkv")))
+        assert line.startswith(f"{other}: another dub writes it; wait until it is done, or name another file (process ")
+        assert (first / "part").read_text() == "made"
+    assert not list(Path("out").iterdir())
 
 
 def test_a_file_that_cannot_be_read_is_one_line(trained):

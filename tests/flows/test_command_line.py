@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -119,3 +120,19 @@ def test_the_packages_contain_every_file_of_their_folders():
     assert project["tool"]["setuptools"]["package-data"]["released"] == ["*"]
     module, _, name = project["project"]["scripts"]["lipgan"].partition(":")
     assert getattr(importlib.import_module(module), name) is cli.main
+
+
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [({}, "10000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")],
+)
+def test_a_thread_of_torch_that_waits_soon_sleeps_unless_the_user_says_otherwise(given, spins):
+    """Of its OpenMP's own report of its settings."""
+    code = "from flows.cli import main\nmain(['completion', 'bash'])\nimport torch"
+    own = {name: of for name, of in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    own |= {"OMP_DISPLAY_ENV": "VERBOSE", **given}
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=own, capture_output=True, text=True, timeout=60)
+    found = re.search(r"GOMP_SPINCOUNT = '(\d+)'", ran.stderr)
+    if found is None:
+        pytest.skip("this torch has no OpenMP of GNU")
+    assert found[1] == spins

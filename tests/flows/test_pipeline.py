@@ -1,35 +1,27 @@
 """The pipeline as a person runs it: DVC, Prefect, processes, kill -9; the tiny corpus, in a copy of the project."""
 
 import hashlib
-import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tarfile
 import time
-import urllib.request
 from pathlib import Path
 
 import lrs2_archive
 import lrs2_server
 import pytest
 from conftest import ROOT, TINY, params_text
+from prefect_server import ask, variables
 
 from tasks.core import files
 
 DVC = [sys.executable, "-m", "dvc"]
 FLOW = [sys.executable, "-m", "flows"]
-FOREIGN = ("LIPGAN_", "PREFECT_", "MLFLOW_TRACKING")  # of whoever runs the tests: not for the project under test
 STAGES = ["acquire", "preprocess", "expert", "motion", "inside", "train", "evaluate"]
-
-
-def variables(folder, **more):
-    own = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    return own | {"LIPGAN_TRACKING": "off", "PREFECT_HOME": str(folder / ".prefect"), "OMP_NUM_THREADS": "1"} | more
 
 
 def call(command, folder, environment, expect=0):
@@ -42,28 +34,6 @@ def call(command, folder, environment, expect=0):
 
 def stages_run(output):
     return re.findall(r"Running stage '(\w+)'", output)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A Prefect server, as `make server` starts it: stages that find one need not start their own."""
-    folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with (folder / "log").open("w") as log:
-        running = subprocess.Popen(command, env=variables(folder), stdout=log, stderr=log, start_new_session=True)
-    address = f"http://127.0.0.1:{port}/api"
-    for _ in range(600):
-        try:
-            urllib.request.urlopen(f"{address}/health", timeout=1)
-            break
-        except OSError:
-            assert running.poll() is None, (folder / "log").read_text()
-            time.sleep(0.2)
-    yield address
-    os.killpg(running.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +194,25 @@ def test_one_more_clip_in_a_folder_rebuilds_one_shard(project, tmp_path):
         assert ran == 1 and kept >= 6
 
 
+@pytest.mark.slow
+def test_after_the_demo_with_own_videos_and_without_a_remote_retrain_trains_and_judges(project, tmp_path):
+    """As README and docs/retraining.md say it: the first run refused or not, the next finds nothing new."""
+    made, environment = project
+    folder = copy_project(tmp_path, TINY | {"corpus.name": "folder", "corpus.num_shards": dict.fromkeys(SPLITS, 2)})
+    environment = environment | {"PREFECT_HOME": str(folder / ".prefect"), "LIPGAN_TRACKING": "mlflow"}
+    contents = list(videos_of(made))
+    for k in range(12):
+        (folder / f"data/videos/clip{k}.mp4").write_bytes(distinct(contents[k % len(contents)], k))
+    call([*DVC, "repro"], folder, environment | {"LIPGAN_TRACKING": "off"})
+    for command in (["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "demo"]):
+        subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
+    (folder / "data/videos/one-more.mp4").write_bytes(distinct(contents[0], 99))
+    output = call([*FLOW, "retrain"], folder, environment)
+    assert sorted(stages_run(output)) == sorted(STAGES)
+    assert re.search(r"retrain: version 1 (is champion now|was refused: .*); branch retrain/", output), output[-2000:]
+    assert "retrain: nothing new: this is version 1" in call([*FLOW, "retrain"], folder, environment)
+
+
 SPLITS = ("train", "val", "test", "hard", "pretrain")
 
 
@@ -241,7 +230,6 @@ def distinct(mp4, number):
 
 @pytest.mark.slow
 def test_a_flow_runs_without_any_server(project):
-    """Prefect starts a server of its own; a fastapi it cannot work with would break it here."""
     folder, environment = project
     alone = {name: value for name, value in environment.items() if name != "PREFECT_API_URL"}
     assert "preprocess: ran 0, kept" in call([*FLOW, "preprocess"], folder, alone)
@@ -251,17 +239,15 @@ def test_the_server_plans_the_nights_of_a_served_retraining(server, tmp_path):
     """Deployed and asked for through Prefect's own API; a SQLAlchemy it cannot work with would plan nothing."""
     environment = variables(tmp_path, PREFECT_API_URL=server)
     serving = subprocess.Popen(
-        [*FLOW, "retrain", "--serve", "0 2 * * *"], cwd=ROOT, env=environment,
+        [*FLOW, "deploy"], cwd=ROOT, env=environment,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     planned, deadline = [], time.monotonic() + 60
     try:
         while len(planned) < 2 and time.monotonic() < deadline:
             assert serving.poll() is None, serving.stdout.read().decode()
-            wanted = json.dumps({"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}).encode()
-            request = urllib.request.Request(f"{server}/flow_runs/filter", wanted, {"Content-Type": "application/json"})
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                planned = sorted(run["expected_start_time"] for run in json.load(answer))
+            wanted = {"state": {"type": {"any_": ["SCHEDULED"]}}}
+            planned = sorted(run["expected_start_time"] for run in ask(server, "flow_runs/filter", flow_runs=wanted))
             time.sleep(0.5)
     finally:
         os.killpg(serving.pid, signal.SIGTERM)
@@ -271,8 +257,8 @@ def test_the_server_plans_the_nights_of_a_served_retraining(server, tmp_path):
 
 def test_a_bad_schedule_is_one_line(server, tmp_path):
     environment = variables(tmp_path, PREFECT_API_URL=server)
-    message = call([*FLOW, "retrain", "--serve", "nightly"], ROOT, environment, expect=2)
-    assert message == "error: --serve: 'nightly' is not a cron line; every night at two is '0 2 * * *'\n"
+    message = call([*FLOW, "deploy", "--cron", "nightly"], ROOT, environment, expect=2)
+    assert message == "error: --cron: 'nightly' is not a cron line; every night at two is '0 2 * * *'\n"
 
 
 @pytest.mark.slow

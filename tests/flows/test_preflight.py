@@ -4,15 +4,12 @@ import http.server
 import os
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
 import unprivileged
-from conftest import ROOT
 from unprivileged import closed  # noqa: F401 - a fixture
 
 from flows import __main__ as command
@@ -252,30 +249,3 @@ def test_an_mlflow_db_of_another_version_is_one_line_with_the_command_that_upgra
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace}/foreign.db")
     with pytest.raises(UserError, match="cannot be used"):
         preflight.mlflow()
-
-
-CODE = """
-from flows import engine
-from tasks.core.errors import UserError
-
-def refuse():
-    raise UserError("refused for a reason")
-
-@engine.stage_flow("refusing")
-def run():
-    engine.run_alone("refuse", refuse)
-
-try:
-    run()
-except UserError as error:
-    print("the line:", error)
-"""
-
-
-def test_prefect_logs_no_traceback_for_what_a_user_can_fix(workspace):
-    """As in a deployment, where Prefect's own logging is on."""
-    given = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_HOME": str(workspace / "prefect")}
-    given["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
-    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, env=given, timeout=300)
-    assert done.stdout == "the line: refused for a reason\n", done.stderr
-    assert "refused for a reason" in done.stderr and "raise UserError" not in done.stderr  # a line of a traceback

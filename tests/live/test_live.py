@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from model import samples, timing
+from model import mfcc, samples, timing
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub
@@ -79,7 +79,7 @@ def test_a_live_stream_gives_the_frames_of_dubbing_the_picture(portrait):
     height, width = portrait.picture_HW3.shape[:2]
     made = np.stack([one.picture_HW3 for one in frames])
     assert np.abs(made.astype(int) - dubbed[:, :height, :width]).max() <= 2  # batches round differently
-    quiet_FW = np.zeros((samples.NUM_MFCC, timing.WINDOW), np.float32)
+    quiet_FW = np.zeros((mfcc.NUM_MFCC, timing.WINDOW), np.float32)
     assert (portrait.frame(0, quiet_FW) != portrait.frame(0, quiet_FW + 300)).any()  # the audio has an effect
 
 

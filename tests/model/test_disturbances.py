@@ -41,7 +41,7 @@ def test_mel_power_equals_librosas(voice):
 
 @pytest.mark.parametrize("loudness", [1.0, 0.01])
 def test_stored_mel_power_gives_the_stored_cepstra(voice, loudness):
-    found_FW = mfcc.cepstra(stored(voice * loudness).float() / mfcc.STEPS)[0].numpy()
+    found_FW = disturbances.cepstra(stored(voice * loudness).float() / mfcc.STEPS)[0].numpy()
     wanted_FW = audio.mfcc(voice * loudness, len(voice) // 640)
     assert wanted_FW.std() > 10 and np.abs(found_FW - wanted_FW).max() < 0.03
 
@@ -52,7 +52,7 @@ def test_powers_added_give_nearly_the_cepstra_of_sounds_added(voice, kind, snr_d
     num_frames, rng = len(voice) // 640, seeds.generator("noisy", kind, "a")
     other = rng.standard_normal(len(voice)) if kind == "noise" else backgrounds.music(rng, len(voice))
     level = torch.tensor([-snr_db])
-    found_FW = mfcc.mixed(stored(voice), power(other), level, torch.tensor([False]))[0].numpy()
+    found_FW = disturbances.mixed(stored(voice), power(other), level, torch.tensor([False]))[0].numpy()
     wanted_FW = audio.mfcc(mixtures.mix_at_snr(voice, kind, snr_db, "a"), num_frames)
     clean_FW = audio.mfcc(voice, num_frames)
     error, change = (np.sqrt(np.mean(np.square(of - wanted_FW))) for of in (found_FW, clean_FW))
@@ -61,7 +61,7 @@ def test_powers_added_give_nearly_the_cepstra_of_sounds_added(voice, kind, snr_d
 
 def test_a_sound_far_below_the_voice_changes_nothing(voice):
     other = np.random.default_rng(0).standard_normal(len(voice))
-    found_FW = mfcc.mixed(stored(voice), power(other), torch.tensor([-160.0]), torch.tensor([False]))[0].numpy()
+    found_FW = disturbances.mixed(stored(voice), power(other), torch.tensor([-160.0]), torch.tensor([False]))[0].numpy()
     assert np.abs(found_FW - audio.mfcc(voice, len(voice) // 640)).max() < 0.1
 
 
@@ -69,10 +69,10 @@ def test_silent_samples_contain_no_voice_and_without_noise_are_digital_silence(v
     other, silent = power(np.random.default_rng(0).standard_normal(len(voice))), torch.tensor([True])
     quiet = stored(voice)
     for level_db in (-60.0, -170.0):
-        one, two = (mfcc.mixed(of, other, torch.tensor([level_db]), silent)[0] for of in (quiet, quiet // 2))
+        one, two = (disturbances.mixed(of, other, torch.tensor([level_db]), silent)[0] for of in (quiet, quiet // 2))
         assert torch.equal(one, two)
     assert np.allclose(two.numpy(), audio.mfcc(np.zeros(num_samples(4)), 4)[:, :1], atol=0.05)
-    noise_FW = mfcc.mixed(quiet, other, torch.tensor([-60.0]), silent)[0].numpy()
+    noise_FW = disturbances.mixed(quiet, other, torch.tensor([-60.0]), silent)[0].numpy()
     wanted_FW = audio.mfcc(0.001 * np.random.default_rng(0).standard_normal(len(voice)), len(voice) // 640)
     assert np.abs(noise_FW - wanted_FW).mean() < 0.1
 
@@ -85,7 +85,7 @@ def test_the_background_continues_from_window_to_window():
         torch.zeros(2, 3, 40, dtype=torch.int16), columns_BW, [change] * 2, np.zeros(2, bool)
     )
     assert torch.allclose(mixed[0, :, 2], mixed[1, :, 0], atol=1e-4)
-    wanted = mfcc.cepstra((pieces[3, 9:12] * 1e20).log()[None])
+    wanted = disturbances.cepstra((pieces[3, 9:12] * 1e20).log()[None])
     assert torch.allclose(mixed[1], wanted[0], atol=0.01)
 
 

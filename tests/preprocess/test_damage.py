@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 from model import timing
-from model.samples import NUM_MFCC
+from model.mfcc import NUM_MFCC
 from tasks.core import config, paths
 from tasks.core.errors import REASONS, Refusal
 from tasks.media import decode, encode

@@ -13,11 +13,12 @@ from tasks.storage import index
 
 P = RetrainParams(
     metric="aperture_corr", promote="not_worse", min_clips=5, min_aperture_corr=0.3, min_amplitude_ratio=0.5,
-    max_amplitude_ratio=2.0, max_wrong_audio_corr=0.3, min_in_sync=0.5, min_hard_corr=0.0, drift_ks=0.3,
+    max_amplitude_ratio=2.0, max_wrong_audio_corr=0.3, max_moved_audio_corr=0.3, min_in_sync=0.5, min_hard_corr=0.0,
+    drift_ks=0.3, timeout_h=0, notify=[],
 )  # fmt: skip
 
 
-def evaluation(values, *, amplitude=0.8, wrong=0.05, lags=None, hard=0.4, method="m", names=None):
+def evaluation(values, *, amplitude=0.8, wrong=0.05, moved=0.0, lags=None, hard=0.4, method="m", names=None):
     names = names or [f"c{k}" for k in range(len(values))]
     lags = lags or [0] * len(values)
     lines = [
@@ -29,6 +30,7 @@ def evaluation(values, *, amplitude=0.8, wrong=0.05, lags=None, hard=0.4, method
     panel = {
         "right_audio": {"aperture_corr": mean, "amplitude_ratio": amplitude},
         "wrong_audio": {"aperture_corr": wrong},
+        "moved_audio": {"aperture_corr": moved},
         "hard_dark": {"aperture_corr": hard},
     }
     return Evaluation(panel, compare.parse(by_clip), {clip: f"sha {clip}" for clip in names}, method)
@@ -67,6 +69,8 @@ def test_a_challenger_that_cannot_be_told_apart_is_promoted_only_if_not_worse_su
         ({"amplitude": 2.1}, "amplitude"),
         ({"amplitude": None}, "amplitude"),
         ({"wrong": 0.31}, "correlation"),
+        ({"moved": 0.31}, "correlation"),
+        ({"moved": None}, "correlation"),
         ({"lags": [0, 0, 5, -5, 3, 7]}, "share"),
         ({"hard": -0.1}, "mean"),
         ({"hard": None}, "mean"),
@@ -102,7 +106,7 @@ def test_figures_of_different_methods_are_never_compared():
 def test_a_clip_that_could_not_be_measured_counts_as_the_worst_not_as_absent():
     ours = evaluation([*GOOD[:5], None])
     judgement = gate.judge(ours, evaluation(GOOD), [], dataclasses.replace(P, promote="better"))
-    assert "on 6 clips" in judgement.sentence() and "-" in judgement.reasons[5].found
+    assert "on 6 clips" in judgement.sentence() and "-" in judgement.reasons[6].found
 
 
 def rows(face_px):

@@ -50,7 +50,7 @@ class Project:
         self.count -= 1
 
     def retrain(self):
-        return retrain.run(load(), plain, {})
+        return retrain.run(load(), plain)
 
     @property
     def serving(self):
@@ -170,7 +170,7 @@ def step(name, work):
     if name == sys.argv[1]:
         os.kill(os.getpid(), signal.SIGKILL)
     return work()
-cycle.run(config.load(paths.PARAMS), step, {})
+cycle.run(config.load(paths.PARAMS), step)
 """
 
 
@@ -290,8 +290,8 @@ def test_the_command_runs_the_same_steps_under_prefect(project, monkeypatch):
     done = subprocess.run([sys.executable, "-m", "flows", "retrain"], capture_output=True, text=True)
     assert done.returncode == 0 and "retrain: nothing new: this is version" in done.stderr, done.stderr
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    served = subprocess.run([sys.executable, "-m", "flows", "retrain", "--serve", "0 2 * * *"], capture_output=True)
-    assert served.returncode == 2 and b"error: --serve needs a Prefect server: `make server`" in served.stderr
+    served = subprocess.run([sys.executable, "-m", "flows", "deploy"], capture_output=True)
+    assert served.returncode == 2 and b"error: deploy needs a Prefect server: `make server`" in served.stderr
 
 
 def test_the_champion_is_compared_on_the_clips_both_were_measured_on(project):
