@@ -7,7 +7,8 @@ two of them, loads the clip's mel spectrogram from a compressed npz, and makes f
 tasks/loading/batches.py on the same frames, stored as JPEGs and raw: with nothing decoded at the start of every epoch,
 as for a corpus larger than memory, and with all clips decoded before. Processor time of the whole process; all files
 are in the page cache. "Long" are the same clips repeated ten times: of a long clip no more is decoded than of a short
-one.
+one. "As trained" adds what a training adds: runs of frames and augmentation; "streamed" does that from shards read from
+start to end by webdataset (tasks/loading/streaming.py), each clip hashed.
 """
 
 import argparse
@@ -15,6 +16,8 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -23,10 +26,13 @@ import numpy as np
 import torch
 
 from benchmarks.machine import RESULTS, commit, machine
+from model import augment
+from model.augment import Change
 from model.params import TrainParams
 from tasks.core import config, paths
 from tasks.loading import batches as loader
 from tasks.loading.clips import Clips
+from tasks.loading.streaming import Stream
 from tasks.storage import index, shards
 
 SIZE, BATCH, MEL_STEP = 96, 64, 27
@@ -120,6 +126,28 @@ def forgetful(clips: Clips, p: TrainParams) -> Iterator[int]:
             clips.forget()
 
 
+def mapped(clips: Clips, p: TrainParams) -> Iterator[int]:
+    """As trained, with what was decoded dropped after each epoch."""
+    for number in count():
+        epoch = loader.Epoch(
+            clips, p, seed=0, epoch=number, per_clip=p.windows_per_clip, flip=p.augment.flip, silent=p.augment.silent
+        )
+
+        @cache
+        def change_of(clip: int, number: int = number) -> Change:
+            return augment.draw(p.augment, seed=0, epoch=number, clip=clips.keys[clip])
+
+        for k in range(loader.batches_per_epoch(len(clips), p)):
+            loader.batch_of(clips, epoch.rows(k), change_of)
+            yield p.batch_size
+        clips.forget()
+
+
+def streamed(clips: Clips, p: TrainParams) -> Iterator[int]:
+    for _ in Stream(clips, p, 0, 0, 1):
+        yield p.batch_size
+
+
 def rate(batches: Iterator[int], seconds: float) -> tuple[int, float]:
     began, made = time.process_time(), 0
     while (took := time.process_time() - began) < seconds:
@@ -134,7 +162,7 @@ def main() -> None:
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     params = config.load(Path("params.yaml"))
-    p = params.train
+    p, trained = params.train, replace(params.train, batch_size=BATCH)
 
     stored = Clips(paths.INDEX, paths.SHARDS, "train")
     with tempfile.TemporaryDirectory() as scratch:
@@ -153,6 +181,10 @@ def main() -> None:
             "ours, JPEG, long, anew each epoch": forgetful(made_of["jpeg", LONG][0](), p),
             "ours, raw, long, anew each epoch": forgetful(made_of["raw", LONG][0](), p),
             "ours, JPEG, in memory": ours(in_memory, p),
+            "ours, JPEG, as trained, anew each epoch": mapped(made_of["jpeg", 1][0](), trained),
+            "ours, JPEG, as trained, streamed": streamed(made_of["jpeg", 1][0](), trained),
+            "ours, raw, as trained, anew each epoch": mapped(made_of["raw", 1][0](), trained),
+            "ours, raw, as trained, streamed": streamed(made_of["raw", 1][0](), trained),
         }
         for batches in list(sources.values())[1:]:  # an epoch: every clip was read once, and held against its hash
             for _ in range(len(folders) * p.windows_per_clip // BATCH):

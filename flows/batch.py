@@ -1,5 +1,7 @@
 """Flow `batch`: a list of dubbing jobs, a Prefect task each; as many at a time as there are workers."""
 
+import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from tasks.core import names
 from tasks.core.progress import bar
 from tasks.dubbing import batch
 from tasks.dubbing.batch import BatchJob
+from tasks.tracking import registry
 
 
 def run(path: Path, allow_commands: bool = False) -> int:
@@ -26,7 +29,7 @@ def run(path: Path, allow_commands: bool = False) -> int:
 
 def make(path: Path, allow_commands: bool) -> int:
     """`run` inside its flow."""
-    jobs = batch.read(path)
+    jobs = with_files(batch.read(path))
     if not allow_commands:
         batch.demand_no_commands(path, jobs)
     report = path.with_suffix(".jobs.json")
@@ -36,6 +39,20 @@ def make(path: Path, allow_commands: bool) -> int:
         engine.done("batch", f"job {number}: {why}")
     engine.done("batch", f"{len(done) - len(refused)} of {len(jobs)} made; the state of each job: {report}")
     return len(refused)
+
+
+def with_files(jobs: Sequence[BatchJob]) -> list[BatchJob]:
+    """The jobs with models:/... replaced by the checkpoint's file, each model fetched once.
+
+    Errors: UserError where the registry has no such version: before any job
+    """
+    file_of = functools.cache(registry.path_of)
+    return [
+        dataclasses.replace(job, cells=job.cells | {"checkpoint": file_of(job.cells["checkpoint"])})
+        if "checkpoint" in job.cells
+        else job
+        for job in jobs
+    ]
 
 
 def run_jobs(jobs: Sequence[BatchJob], report: Path) -> dict[int, str]:

@@ -20,17 +20,22 @@ Share = Annotated[float, Range(0, 1)]
 Rate = Annotated[float, Range(0, 1)]
 Weight = Annotated[float, Range(0, 1e6)]
 LOCAL = "local"  # acquire.raw: raw shards are in data/raw
+AUTO = "auto"  # corpus.num_shards: by the number of clips
+ShardCount = Annotated[int, Range(1, 10_000)] | Literal["auto"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumShards:
-    """Shards per split, chosen by the hash of the video id; changing a number rebuilds that split."""
+    """Shards per split, chosen by the hash of the video id; changing a number rebuilds that split.
 
-    train: Annotated[int, Range(1, 10_000)]
-    val: Annotated[int, Range(1, 10_000)]
-    test: Annotated[int, Range(1, 10_000)]
-    hard: Annotated[int, Range(1, 10_000)]
-    pretrain: Annotated[int, Range(1, 10_000)]
+    auto: about 300 clips a shard, by powers of two, so that it changes only where the clips double or halve
+    """
+
+    train: ShardCount
+    val: ShardCount
+    test: ShardCount
+    hard: ShardCount
+    pretrain: ShardCount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,10 +17,11 @@ ALONE = {
     "ai_edge_litert": "tasks/features/face_mesh.py",
     "subprocess": "tasks/core/programs.py",
     "av": "tasks/media/containers.py tasks/media/decode.py tasks/media/native_rate.py tasks/media/encode.py "
-    "tasks/media/frame.py tasks/media/segments.py tasks/media/shown.py tasks/media/stream_writer.py",
+    "tasks/media/frame.py tasks/media/hdr.py tasks/media/segments.py tasks/media/shown.py tasks/media/stream_writer.py",
     "PIL": "tasks/media/stills.py",
     "pi_heif": "tasks/media/stills.py",
     "aiortc": "tasks/serving/examiner.py tasks/serving/rtc.py",
+    "webdataset": "tasks/loading/streaming.py",
     "s3fs": "tasks/storage/object_store.py",
     "botocore": "tasks/storage/object_store.py",
 }

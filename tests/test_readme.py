@@ -108,7 +108,8 @@ def test_dvc_commands_name_stages_and_parameters_that_exist(command):
 def test_a_command_is_of_a_kind_that_is_checked_here(command):
     plain = re.sub(r"^([A-Z0-9_]+=\S+ )*", "", command)  # variables before it
     ours = ("make ", "lipgan ", "python -m flows", "python -m tasks")
-    assert plain.startswith((*ours, "dvc ", "git ", "cd ", "cp ", "pip install", "export ", "prefect ", "torchrun "))
+    others = ("dvc ", "git ", "cd ", "cp ", "pip install", "export ", "prefect ", "torchrun ", "dask ", "aws s3 ")
+    assert plain.startswith((*ours, *others))
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`((?:flows|tasks|model|tests|benchmarks)/[\w./-]*)`", TEXT))))

@@ -61,15 +61,24 @@ def clips(p: Params) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             "source": names.valid(file.name),
             "source_sha256": file.sha256,
         }
-        if file.refused:
-            reason, detail = file.refused
-            refused.append(row | {"status": "refused", "reason": reason, "detail": names.valid(detail), "text": ""})
+        text, unreadable = _text(words.get(file.path))
+        if reason := file.refused or unreadable:
+            row |= {"status": "refused", "reason": reason[0], "detail": names.valid(reason[1]), "text": ""}
+            refused.append(row)
             continue
-        clip = row | {"inputs": row | {"text": read_words(words.get(file.path))}}
+        clip = row | {"inputs": row | {"text": text}}
         wanted.append(clip | ({"place": file.name} if row["source"] != file.name else {}))
     if p.corpus.persons == "folder":
         _say_empty(folder, {file.name.partition("/")[0] for file in found if not file.refused})
     return wanted, refused
+
+
+def _text(transcript: Path | None) -> tuple[str, tuple[str, str] | None]:
+    """The words of a video, or why its transcript refuses it: without them it would count as one without words."""
+    try:
+        return read_words(transcript), None
+    except OSError as error:
+        return "", ("unreadable", f"its transcript cannot be read: {error.strerror}")
 
 
 def file_of(clip: dict[str, Any], p: Params) -> Path:

@@ -10,6 +10,7 @@ val or test is not in a training split.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -173,12 +174,13 @@ def spools(p: Params, splits: dict[str, str]) -> SpoolOf | None:
         return None
     held_out = lrs2_lists.held_out_videos(splits)
     withdrawn = withdrawals.read()
+    clips, wanted = Counter(splits.values()), p.corpus.num_shards
 
     def spool_of(clip: str) -> str | None:
         split, video = splits.get(clip), clip.split("/")[1]
         if split is None or video in withdrawn or (split not in lrs2_lists.HELD_OUT and video in held_out):
             return None
-        num_shards = getattr(p.corpus.num_shards, split)
+        num_shards = shards.num_shards(getattr(wanted, split), clips[split])
         return shards.shard_name(split, shards.shard_of(video, num_shards), num_shards)
 
     return spool_of

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from model import splits as rule
-from model.params import OpenCorpusParams, Params
+from model.params import AUTO, OpenCorpusParams, Params
 from tasks.acquire import download, open_files, record, splits
 from tasks.acquire.folder import video_id
 from tasks.core import paths
@@ -186,7 +186,13 @@ class OpenCorpus:
     def groups(self, p: Params) -> list[list[str]]:
         """Persons by raw shard; one group of all, if they are too few to have a split each."""
         held, persons = {split: share for split, share in splits.shares(p.corpus).items() if share > 0}, self.persons(p)
-        if p.corpus.split_by != "person" or len(persons) <= len(held):
+        auto = [split for split in held if getattr(p.corpus.num_shards, split) == AUTO]
+        if auto and p.acquire.delete_parts:
+            raise UserError(
+                f"corpus.num_shards.{auto[0]} is auto, but with acquire.delete_parts an archive is deleted before all "
+                "clips are counted; give a number"
+            )
+        if auto or p.corpus.split_by != "person" or len(persons) <= len(held):
             return [persons]
         groups: dict[tuple[str, int], list[str]] = defaultdict(list)
         for person, split in rule.divide(persons, held).items():

@@ -10,8 +10,9 @@ writes  data/raw/<split>-*.tar, data/clips.parquet; if acquire.raw is s3://bucke
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,14 +75,16 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
         persons = OPEN[p.corpus.name].persons(p) if p.corpus.name in OPEN else ()
         wanted, line = splits.assign(wanted, p.corpus, file_of, persons)
         say(f"acquire: {line}")
-    return _units(wanted, p), [{"person": "", "split": "", "split_by": ""} | row for row in refused]
+    return _units(wanted, p, refused), [{"person": "", "split": "", "split_by": ""} | row for row in refused]
 
 
-def _units(wanted: Sequence[dict[str, Any]], p: Params) -> list[Unit]:
-    corpus, counts = CORPORA[p.corpus.name], p.corpus.num_shards
+def _units(wanted: Sequence[dict[str, Any]], p: Params, refused: Sequence[dict[str, Any]] = ()) -> list[Unit]:
+    """`refused` clips count for the number of shards, so that a withdrawal changes one shard alone."""
+    corpus, clips = CORPORA[p.corpus.name], Counter(row.get("split", "") for row in (*wanted, *refused))
+    counts = {split: shards.num_shards(count, clips[split]) for split, count in asdict(p.corpus.num_shards).items()}
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for clip in wanted:
-        num_shards = getattr(counts, clip["split"])
+        num_shards = counts[clip["split"]]
         groups[shards.shard_name(clip["split"], shards.shard_of(clip["video"], num_shards), num_shards)].append(clip)
     return [
         Unit(

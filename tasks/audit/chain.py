@@ -15,7 +15,6 @@ from tasks.audit.links import Case, Link
 from tasks.core import json_files, paths, programs
 from tasks.core.errors import UserError
 from tasks.provenance import dvc_lock, git_revision
-from tasks.provenance.dvc_lock import Lock
 from tasks.storage import index
 
 
@@ -25,9 +24,9 @@ def run(*, without_raw: bool = False) -> list[Link]:
     Errors: UserError if there is no commit, or no dvc.lock in it.
     """
     case = open_case(without_raw)
-    skipped = {str(paths.RAW)} if without_raw else set()
-    outs = {path: digest for path, digest in dvc_lock.outs_of(case.lock).items() if path not in skipped}
-    findings, _ = evidence.outs(outs)
+    outs = dvc_lock.outs_of(case.lock)
+    skipped = case.not_held | ({str(paths.RAW)} if without_raw else set())
+    findings = evidence.outs({path: outs[path] for path in outs if path not in skipped}, case.unpushed)
     return [
         links.evaluation(case),
         links.checkpoint(case),
@@ -43,11 +42,10 @@ def run(*, without_raw: bool = False) -> list[Link]:
     ]
 
 
-def of_pipeline(lock: Lock, commit: str) -> Lock:
-    """The lock of the stages in the commit's dvc.yaml: DVC keeps entries of stages that are gone."""
+def pipeline_of(commit: str) -> dict[str, Any]:
+    """dvc.yaml of a commit."""
     [text] = programs.git_contents([f"{commit}:dvc.yaml"])
-    stages = yaml.safe_load(text or b"{}").get("stages", {})
-    return {name: stage for name, stage in lock.items() if name in stages}
+    return yaml.safe_load(text or b"{}") or {}
 
 
 def open_case(without_raw: bool) -> Case:
@@ -57,7 +55,10 @@ def open_case(without_raw: bool) -> Case:
     lock = dvc_lock.committed(commit)
     if lock is None:
         raise UserError(f"commit {commit[:12]} has no {dvc_lock.LOCK}; run `dvc repro` and commit it")
-    lock = of_pipeline(lock, commit)
+    pipeline = pipeline_of(commit)
+    lock = {name: stage for name, stage in lock.items() if name in pipeline.get("stages", {})}  # DVC keeps old entries
+    unpushed = dvc_lock.unpushed(pipeline)
+    not_held = evidence.not_held(dvc_lock.outs_of(lock), unpushed)
     tables = {}
     for path in (paths.CLIPS, paths.INDEX):
         place = evidence.table_or_copy(path, dvc_lock.out(lock, path))
@@ -66,7 +67,7 @@ def open_case(without_raw: bool) -> Case:
         paths.GENERATOR.with_suffix(".json"), dvc_lock.out(lock, paths.GENERATOR.with_suffix(".json"))
     )
     described = json_files.read(about) if about else None
-    return Case(commit, lock, tables[paths.CLIPS], tables[paths.INDEX], described)
+    return Case(commit, lock, tables[paths.CLIPS], tables[paths.INDEX], described, unpushed, not_held)
 
 
 def clean(links: Sequence[Link]) -> bool:

@@ -65,39 +65,53 @@ def _blob_hash(path: Path, like: str) -> str:
     return hashed(b"blob %d\0" % len(content) + content).hexdigest()
 
 
-def outs(wanted: dict[str, str]) -> tuple[dict[str, list[str]], int]:
-    """Outs of stages (path -> hash of dvc.lock) against the files here: (findings by out, number of files)."""
+def not_held(wanted: dict[str, str], unpushed: frozenset[str]) -> frozenset[str]:
+    """Outs that are neither here nor in the cache, and that no remote can have: those of another machine."""
+    return frozenset(
+        name
+        for name in unpushed & wanted.keys()
+        if not Path(name).exists() and not dvc_cache.place(wanted[name]).exists()
+    )
+
+
+def outs(wanted: dict[str, str], unpushed: frozenset[str]) -> dict[str, list[str]]:
+    """Outs of stages (path -> hash of dvc.lock) against the files here: findings by out."""
     files = {name: dvc_cache.tracked_files(Path(name)) if digest.endswith(".dir") else [Path(name)] for name, digest in
              wanted.items()}  # fmt: skip
     everything = [file for group in files.values() for file in group if file.is_file()]
     md5s = dict(zip(everything, in_parallel(md5_file, everything, "hashing"), strict=True))
     findings = {
-        name: _folder(Path(name), digest, {file: md5s[file] for file in files[name]})
+        name: _folder(Path(name), digest, {file: md5s[file] for file in files[name]}, name not in unpushed)
         if digest.endswith(".dir")
-        else _file(Path(name), digest, md5s.get(Path(name)))
+        else _file(Path(name), digest, md5s.get(Path(name)), name not in unpushed)
         for name, digest in wanted.items()
     }
-    return findings, len(everything)
+    return findings
 
 
-def _file(path: Path, wanted: str, got: str | None) -> list[str]:
-    if got is None:
-        return [f"{path}: missing; `dvc checkout {path}` or `dvc pull {path}`"]
-    return [] if got == wanted else [f"{path}: md5 {got[:12]}, dvc.lock has {wanted[:12]}; `dvc checkout {path}`"]
+def _file(path: Path, wanted: str, got: str | None, pushed: bool) -> list[str]:
+    if got == wanted:
+        return []
+    what = f"md5 {got[:12]}, dvc.lock has {wanted[:12]}" if got else "missing"
+    return [f"{path}: {what}; {dvc_cache.way_back(path, wanted, pushed=pushed)}"]
 
 
-def _folder(folder: Path, wanted: str, got: dict[Path, str]) -> list[str]:
+def _folder(folder: Path, wanted: str, got: dict[Path, str], pushed: bool) -> list[str]:
     if not folder.is_dir():
-        return [f"{folder}: missing; `dvc checkout {folder}` or `dvc pull {folder}`"]
+        return [f"{folder}: missing; {dvc_cache.way_back(folder, wanted, pushed=pushed)}"]
     here = {file.relative_to(folder).as_posix(): md5 for file, md5 in got.items()}
     if dvc_cache.folder_hash(here) == wanted:
         return []
     if (listed := dvc_cache.files_of(wanted)) is None:
         return [f"{folder}: the hash of its {len(here)} files is not dvc.lock's; the cache has no list of its files"]
-    findings = [f"{folder / name}: missing; `dvc checkout {folder}`" for name in sorted(listed.keys() - here.keys())]
+    findings = [
+        line
+        for name in sorted(listed.keys() - here.keys())
+        for line in _file(folder / name, listed[name], None, pushed)
+    ]
     findings += [f"{folder / name}: not in dvc.lock's {folder}" for name in sorted(here.keys() - listed.keys())]
     for name in sorted(here.keys() & listed.keys()):
-        findings += _file(folder / name, listed[name], here[name])
+        findings += _file(folder / name, listed[name], here[name], pushed)
     return findings
 
 

@@ -69,8 +69,9 @@ class HistoryAnswer:
         if self.unknown:
             some = ", ".join(commit[:12] for commit in self.unknown[:3])
             lines.append(
-                f"  {len(self.unknown)} commits cannot be answered ({some}, ...): their index is not in DVC's cache; "
-                "`dvc fetch --all-commits data/index.parquet`, or it was purged"
+                f"  {len(self.unknown)} commits cannot be answered ({some}, ...): their index is not in DVC's cache"
+                + ("; `dvc fetch --all-commits data/index.parquet`" if dvc_cache.has_remote(Path()) else "")
+                + "; or it was purged"
             )
         return "\n".join(lines)
 

@@ -53,6 +53,8 @@ class Case:
     clips: list[Row] | None  # None: the table here is damaged, and the cache has no copy
     index: list[Row] | None
     checkpoint: dict[str, Any] | None  # models/generator.json
+    unpushed: frozenset[str] = frozenset()  # outs with `push: false`
+    not_held: frozenset[str] = frozenset()  # those of them that only another machine has
 
 
 def code(case: Case) -> Link:
@@ -109,8 +111,12 @@ def stage_bytes(name: str, case: Case, findings: Mapping[str, list[str]]) -> Lin
     of_stage = [finding for path in stage.outs for finding in findings.get(path, [])]
     unchecked = [path for path in stage.outs if path not in findings]
     claim = ", ".join(f"{path} {digest[:8]}" for path, digest in stage.outs.items())
-    skipped = f"{', '.join(unchecked)} not checked, as requested" if unchecked else ""
+    skipped = "; ".join(f"{path} {_why_not(path, case)}" for path in unchecked)
     return Link(f"bytes of {name}", claim, of_stage, skipped, dict(stage.outs))
+
+
+def _why_not(path: str, case: Case) -> str:
+    return "not held here, and in no remote" if path in case.not_held else "not checked, as requested"
 
 
 def checkpoint(case: Case) -> Link:
@@ -247,8 +253,9 @@ def acquired_clips(case: Case) -> Link:
 
 def raw_members(case: Case, without_raw: bool) -> Link:
     link = Link("raw bytes", "", facts={"raw": dvc_lock.out(case.lock, paths.RAW)})
-    if without_raw or case.clips is None:
-        link.unchecked = "not checked, as requested" if without_raw else f"{paths.CLIPS} is damaged here"
+    if (raw := str(paths.RAW)) in case.not_held or without_raw or case.clips is None:
+        damaged = case.clips is None and not without_raw
+        link.unchecked = f"{paths.CLIPS} is damaged here" if damaged else _why_not(raw, case)
         link.claim = f"{paths.RAW} of dvc.lock"
         return link
     num_clips, link.findings = evidence.members(paths.RAW, index.kept(case.clips))

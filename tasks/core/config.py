@@ -9,7 +9,8 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -105,6 +106,13 @@ def _check(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list):
             raise ValueError(f"{where} must be a list, got {value!r}")
         return [_check(get_args(hint)[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if isinstance(hint, UnionType) or get_origin(hint) is Union:  # a number, or one of some words
+        words = [word for part in get_args(hint) if get_origin(part) is Literal for word in get_args(part)]
+        if isinstance(value, str):
+            if value not in words:
+                raise ValueError(f"{where} must be a number or {', '.join(words)}, got {value!r}")
+            return value
+        [hint] = [part for part in get_args(hint) if get_origin(part) is not Literal]
     kind, limits = hint, None
     if get_origin(hint) is Annotated:
         kind, limits = get_args(hint)

@@ -34,7 +34,6 @@ REASONS = {
     "held_out_programme": "its programme is in val or test: no clip of it may be trained on",
     "duplicate": "another clip has the same bytes or the same id",
     "unreadable": "no video frame could be decoded",
-    "hdr": "the picture is HDR (PQ or HLG), which would be read in washed colours",
     "truncated": "the container declares clearly more than could be decoded",
     "no_sound": "there is no audio stream, or no sample in it",
     "no_face": "the detector found a face in too few frames",

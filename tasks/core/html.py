@@ -6,6 +6,7 @@ import html
 import cv2
 import numpy as np
 
+SHOWS = "data-video"
 STYLE = """
 :root { color-scheme: light; --line: #dde1e6; --soft: #5f6770; --good: #1b7f4b; --bad: #c0341d; --accent: #0b6bcb }
 * { box-sizing: border-box }
@@ -38,6 +39,11 @@ def figure(kind: str, content: bytes, caption: str) -> str:
     """A picture with its caption, which is plain text.  kind: "image/png", ..."""
     text = html.escape(caption)
     return f'<figure><img alt="{text}" src="{data_uri(kind, content)}"><figcaption>{text}</figcaption></figure>'
+
+
+def shows(video: str) -> str:
+    """The attribute of a picture that shows the person of a video, by which tasks/withdrawal finds the page."""
+    return f' {SHOWS}="{html.escape(video)}"'
 
 
 def data_uri(kind: str, content: bytes) -> str:

@@ -10,7 +10,7 @@ from tasks.core.errors import UserError
 
 ANSWER_S = 5.0  # for a connection, and again for an answer
 PATIENCE_S = 8.0  # in all, also for a name server that says nothing
-PORTS = {"http": 80, "https": 443, "tcp": 8786, "tls": 8786, "ray": 10001}
+PORTS = {"http": 80, "https": 443, "tcp": 8786, "tls": 8786}
 NOT_FOUND = 404
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 

@@ -77,7 +77,8 @@ class Person:
         elsewhere = find_faces(video, self.network.p, self.network.points, None, folder, of_video)
         dubbed = sorted(set(choice.who_T[choice.who_T >= 0].tolist()))
         who_T, alike = same_person(elsewhere, [speaker.looks(seen.faces[k], by) for k in dubbed], by)
-        self.about.setdefault("library_likeness", {})[video.name] = round(alike, 3)
+        likeness = self.about.setdefault("library_likeness", {})
+        likeness[video.name if video.name not in likeness else f"{video.name} ({number})"] = round(alike, 3)
         wanted = by.same_still if decode.is_image(self.face) or decode.is_image(video) else by.same
         if alike < wanted:
             raise UserError(

@@ -1,6 +1,7 @@
 """A whole split, decoded once, in the memory of this machine or of a GPU; batches are gathered from it.
 
-LIPGAN_DATA   disk (default): see tasks.loading.batches | ram: in this machine's memory | device: where training runs
+LIPGAN_DATA   disk (default): see tasks.loading.batches | ram: in this machine's memory | device: where training runs |
+              stream: see tasks.loading.streaming
 
 LRS2's main part at 96 x 96 is 72 GB, so it fits into an H200 beside a batch of 1,024.
 """
@@ -23,7 +24,7 @@ from tasks.core.progress import progress
 from tasks.loading.batches import MakeBatch
 from tasks.loading.clips import Clips
 
-PLACES = ("disk", "ram", "device")
+PLACES = ("disk", "ram", "device", "stream")
 USABLE = 0.9  # share of the free memory; the networks need some too
 
 
@@ -39,8 +40,8 @@ def on_device() -> bool:
 
 
 def maker(clips: Clips, device: torch.device) -> MakeBatch | None:
-    """How batches are made; None: from disk.  Errors: UserError if the data does not fit."""
-    if place() == "disk":
+    """How batches are made; None: from shards.  Errors: UserError if the data does not fit."""
+    if place() in ("disk", "stream"):
         return None
     return Resident(clips, device if on_device() else torch.device("cpu")).batch
 

@@ -49,7 +49,7 @@ JUMP_S = 60.0  # a time stamp further ahead than this is broken: no talking head
 
 
 class MediaError(Exception):
-    """This file cannot be used. `reason`: "unreadable", "truncated", "no_sound", "empty_file" or "hdr"."""
+    """This file cannot be used. `reason`: "unreadable", "truncated", "no_sound" or "empty_file"."""
 
     def __init__(self, reason: str, detail: str) -> None:
         assert reason in REASONS, reason

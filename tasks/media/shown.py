@@ -1,5 +1,5 @@
-"""The pictures of a video as a viewer shows them: progressive, upright, in square pixels. Every reader of videos takes
-them from here; HDR, which would look washed out, is refused.
+"""The pictures of a video as a viewer shows them: progressive, upright, in square pixels, of standard dynamic range.
+Every reader of videos takes them from here.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,8 +14,9 @@ from av.video.stream import VideoStream
 from tasks.media import upright
 from tasks.media.containers import MediaError, Source, decoded, opened, timed_pictures, video_stream
 from tasks.media.frame import Geometry, Picture
-from tasks.media.stills import HDR_TRANSFERS
+from tasks.media.hdr import ToSdr
 
+PICTURES_VERSION = 1  # raise it when the same video gives other pictures; it is part of the unit cache's keys
 ODDEST = 4  # pixels wider or higher than this are damage
 DEINTERLACE = "mode=send_frame:deint=interlaced"  # a picture for each picture; progressive ones stay
 
@@ -23,14 +24,14 @@ DEINTERLACE = "mode=send_frame:deint=interlaced"  # a picture for each picture; 
 def pictures(container: InputContainer, stream: VideoStream) -> Iterator[tuple[Picture, float]]:
     """Every picture with its start in s after the first one's, never decreasing.
 
-    Errors: MediaError hdr; those of FFmpeg become MediaErrors in `containers.opened`
+    Errors: those of FFmpeg become MediaErrors in `containers.opened`
     """
     geometry: Geometry | None = None
+    to_sdr = ToSdr()
     for frame, time_s in timed_pictures(progressive(decoded(container, stream), stream), stream):
         if geometry is None:
-            demand_sdr(frame)
             geometry = geometry_of(frame, stream)
-        yield Picture(frame, geometry), time_s
+        yield Picture(to_sdr(frame), geometry), time_s
 
 
 def geometry(source: Source) -> Geometry:
@@ -63,11 +64,6 @@ def demand_video(container: InputContainer) -> VideoStream:
     if stream is None:
         raise MediaError("unreadable", "there is no video stream that can be decoded")
     return stream
-
-
-def demand_sdr(frame: av.VideoFrame) -> None:
-    if transfer := HDR_TRANSFERS.get(frame.color_trc):
-        raise MediaError("hdr", f"the picture is HDR ({transfer}); convert it to SDR (BT.709) first")
 
 
 def progressive(frames: Iterable[av.VideoFrame], stream: VideoStream) -> Iterator[av.VideoFrame]:

@@ -1,8 +1,8 @@
 """Photographs and other still pictures, read with Pillow: one upright RGB picture, as viewers show it.
 
 The bytes decide whether a file is a picture, not its name. Of an animation or a burst the first or main picture is
-read. Transparent pixels are shown on white; a picture with another colour profile than sRGB is converted; one with more
-than MAX_PIXELS is made smaller, because its dub is a video.
+read. Transparent pixels are shown on white; a picture with another colour profile than sRGB, or of high dynamic range,
+is converted; one with more than MAX_PIXELS is made smaller, because its dub is a video.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from PIL import Image, ImageCms
 from tasks.media import upright
 from tasks.media.containers import MediaError, Source
 from tasks.media.frame import Geometry
+from tasks.media.hdr import TRANSFERS, sdr_still
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "HEIF", "AVIF")
 MAX_PIXELS = 36_864 * 256  # the largest frame of H.264's levels 5.1 and 5.2: 4096 x 2304
@@ -29,7 +30,6 @@ SNIFFED_BYTES = 32
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
 BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # their possible lengths: "BM" alone is too little
 BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1", b"avif", b"avis"}
-HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # ISO/IEC 23091-2
 ORIENTATION = 274  # tag of EXIF
 DNG = 50706  # tag of TIFF: a camera's raw data, whose first picture is only a thumbnail
 # what Pillow's readers raise on damaged bytes
@@ -65,15 +65,17 @@ def geometry(source: Source) -> Geometry:
 def read(source: Source) -> np.ndarray:
     """The picture, upright, of at most MAX_PIXELS.  Shape: -> (H, W, 3) uint8 RGB
 
-    Errors: MediaError unreadable, truncated, empty_file, hdr
+    Errors: MediaError unreadable, truncated, empty_file
     """
     with _opened(source) as image:
         image.draft(None, _fitting(*image.size))  # a large JPEG is decoded at a half or a quarter, if that is enough
         rgb = _rgb(image)
+        transfer = image.info["transfer"]
         orientation = _orientation(image)  # only now: TIFF's is applied by Pillow, and no longer there
     if (wanted_wh := _fitting(*rgb.size)) != rgb.size:
         rgb = rgb.resize(wanted_wh, Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return np.ascontiguousarray(upright.upright(np.asarray(rgb), orientation))
+    shown_HW3 = sdr_still(np.asarray(rgb), transfer) if transfer else np.asarray(rgb)
+    return np.ascontiguousarray(upright.upright(shown_HW3, orientation))
 
 
 def _fitting(width: int, height: int) -> tuple[int, int]:
@@ -105,6 +107,7 @@ def _opened(source: Source) -> Iterator[Image.Image]:
         try:
             with Image.open(file, formats=FORMATS) as image:
                 _demand_readable(image, file)
+                image.info["transfer"] = _hdr_transfer(file) if image.format in ("HEIF", "AVIF") else None
                 yield image
         except DAMAGE as error:
             cut = "truncated" in str(error)
@@ -120,8 +123,6 @@ def _demand_readable(image: Image.Image, file: BinaryIO) -> None:
         raise MediaError("unreadable", "a camera's raw data (DNG) is not read; export it as JPEG or HEIC")
     if image.format == "HEIF" and not _is_whole(file):  # libheif gives a picture with holes in it
         raise MediaError("truncated", "it ends before the picture does")
-    if image.format in ("HEIF", "AVIF") and (transfer := _hdr_transfer(file)):
-        raise MediaError("hdr", f"the picture is HDR ({transfer}); convert it to SDR first")
 
 
 def _is_whole(file: BinaryIO) -> bool:
@@ -144,7 +145,7 @@ def _hdr_transfer(file: BinaryIO) -> str | None:
     file.seek(0)
     head = file.read(1 << 16)  # the boxes with the properties lie in front of the pictures
     box = head.find(b"colrnclx")
-    return HDR_TRANSFERS.get(int.from_bytes(head[box + 10 : box + 12], "big")) if box >= 0 else None
+    return TRANSFERS.get(int.from_bytes(head[box + 10 : box + 12], "big")) if box >= 0 else None
 
 
 def _orientation(image: Image.Image) -> int:

@@ -1,7 +1,8 @@
 """reports/preprocess.html: an overview of the corpus in one self-contained page: kept and refused clips, each with its
 flags or reason, and histograms of the measurements.
 
-It shows faces of the corpus: a DVC out, never in git, since many licences forbid redistribution.
+It shows faces of the corpus: a DVC out, never in git, since many licences forbid redistribution. Each picture says
+whose it is (html.SHOWS), by which a withdrawal finds the pages with a person and leaves the others.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from matplotlib.figure import Figure
 
 from tasks.core import paths
 from tasks.core.files import write_atomic
-from tasks.core.html import data_uri, document, encoded
+from tasks.core.html import data_uri, document, encoded, shows
 from tasks.features import drawing
 from tasks.media import containers, decode
 from tasks.storage import shards
@@ -90,7 +91,8 @@ def _kept_figure(row: Row) -> str:
     clip = shards.decode(shards.read(paths.SHARDS / row["shard"], row["offset"], row["size"]))
     flags = f"<br><span class=flag>{row['flags']}</span>" if row["flags"] else ""
     middle = len(clip.faces_TSS3) // 2
-    return _figure(drawing.draw(clip.faces_TSS3[middle], clip.mesh_T4683[middle]), f"{_name(row)}{flags}")
+    picture_HW3 = drawing.draw(clip.faces_TSS3[middle], clip.mesh_T4683[middle])
+    return _figure(picture_HW3, f"{_name(row)}{flags}", row["video"])
 
 
 def _refused_figure(row: Row, raw: dict[str, Row]) -> str:
@@ -102,7 +104,7 @@ def _refused_figure(row: Row, raw: dict[str, Row]) -> str:
         [extension] = members.keys() - {"json", "txt"}
         try:
             with contextlib.closing(decode.frames(members[extension]())) as frames:
-                return _figure(next(islice(frames, 1)), caption)
+                return _figure(next(islice(frames, 1)), caption, row["video"])
         except containers.MediaError:
             return _figure(None, caption)
 
@@ -111,10 +113,10 @@ def _name(row: Row) -> str:
     return html.escape(row.get("case") or row["source"] or row["clip"])
 
 
-def _figure(picture_HW3: np.ndarray | None, caption: str) -> str:
+def _figure(picture_HW3: np.ndarray | None, caption: str, video: str = "") -> str:
     if picture_HW3 is None:
         picture_HW3 = np.full((THUMB_PX, THUMB_PX, 3), 225, np.uint8)
     scale = THUMB_PX / max(picture_HW3.shape[:2])
     small = cv2.resize(picture_HW3, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     address = data_uri("image/jpeg", encoded(small, ".jpg"))
-    return f"<figure><img alt='' src='{address}'>{caption}</figure>"
+    return f"<figure{shows(video) if video else ''}><img alt='' src='{address}'>{caption}</figure>"

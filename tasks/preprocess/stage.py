@@ -24,7 +24,7 @@ from tasks.core.files import write_atomic
 from tasks.core.progress import doing
 from tasks.features import audio, lip_refiner, mesh_model
 from tasks.inference import motion_weights
-from tasks.media import fragments
+from tasks.media import fragments, shown
 from tasks.preprocess import examine, gates, page, pieces
 from tasks.preprocess.sync import Synchroniser
 from tasks.storage import index, shards, unit_cache
@@ -78,6 +78,7 @@ def algorithms() -> str:
         "shards": shards.SHARDS_VERSION,
         "store": FACE_STORE_VERSION,
         "quality": QUALITY_VERSION,
+        "pictures": shown.PICTURES_VERSION,
     }
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 

@@ -86,18 +86,23 @@ class DvcStore:
 
 def folder() -> Path:
     """DVC's cache here: `cache.dir` of the most local settings that name one."""
-    for file in (Path(".dvc/config.local"), Path(".dvc/config"), *_settings_outside()):
-        settings = configparser.RawConfigParser()
-        settings.read(file)
+    for file, settings in _settings(Path()):
         if settings.has_option("cache", "dir"):
             return (file.parent / Path(settings["cache"]["dir"].strip("\"'")).expanduser()).resolve()
     return Path(".dvc/cache").resolve()
 
 
-def _settings_outside() -> Iterator[Path]:
-    """The user's settings of DVC, then the machine's."""
-    yield Path(os.environ.get("DVC_GLOBAL_CONFIG_DIR") or platformdirs.user_config_dir("dvc", "iterative"), "config")
-    yield Path(os.environ.get("DVC_SYSTEM_CONFIG_DIR") or platformdirs.site_config_dir("dvc", "iterative"), "config")
+def _settings(project: Path) -> Iterator[tuple[Path, configparser.RawConfigParser]]:
+    """DVC's settings and their files, the most local first: of this copy, the repository, the user, the machine."""
+    outside = (
+        os.environ.get("DVC_GLOBAL_CONFIG_DIR") or platformdirs.user_config_dir("dvc", "iterative"),
+        os.environ.get("DVC_SYSTEM_CONFIG_DIR") or platformdirs.site_config_dir("dvc", "iterative"),
+    )
+    own = (project / ".dvc/config.local", project / ".dvc/config")
+    for file in (*own, *(Path(folder, "config") for folder in outside)):
+        settings = configparser.RawConfigParser()
+        settings.read(file)
+        yield file, settings
 
 
 def place(digest: str) -> Path:
@@ -146,8 +151,29 @@ def cache() -> DvcStore:
     return DvcStore("DVC cache", fsspec.filesystem("file"), str(folder()))
 
 
-def has_remote(folder: Path) -> bool:
-    return bool(programs.ask_dvc("remote", "list", folder=folder).strip())
+def has_remote(project: Path) -> bool:
+    return any(
+        section.strip("'").startswith("remote ")
+        for _, settings in _settings(project)
+        for section in settings.sections()
+    )
+
+
+def way_back(path: Path, digest: str, *, pushed: bool) -> str:
+    """The command that brings an out's bytes back; only one that can work here.  pushed: not `push: false`"""
+    if _held(digest):
+        return f"`dvc checkout {path}`"
+    if pushed and has_remote(Path()):
+        return f"`dvc pull {path}`"
+    return "`dvc repro` makes it again"
+
+
+def _held(digest: str) -> bool:
+    """Whether the cache has a file, or all files of a folder, unharmed."""
+    if not digest.endswith(".dir"):
+        return cached(digest) is not None
+    listed = files_of(digest)
+    return listed is not None and all(cached(md5) for md5 in listed.values())
 
 
 def remotes() -> list[DvcStore]:

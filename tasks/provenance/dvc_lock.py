@@ -58,6 +58,18 @@ def committed(revision: str = "HEAD") -> Lock | None:
     return parse(text.decode()) if text is not None else None
 
 
+def unpushed(pipeline: dict[str, Any]) -> frozenset[str]:
+    """Outs that dvc.yaml marks `push: false`: no remote has them."""
+    return frozenset(
+        path
+        for stage in pipeline.get("stages", {}).values()
+        for out in stage.get("outs", [])
+        if isinstance(out, dict)
+        for path, settings in out.items()
+        if settings.get("push") is False
+    )
+
+
 def history() -> dict[str, str]:
     """Commit -> git's hash of its dvc.lock, of every commit on any branch that changed it, newest first.
 

@@ -6,6 +6,7 @@ written anywhere. Transient errors are retried for about a minute at most.
 """
 
 import functools
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from tasks.core import servers
 from tasks.core.errors import UserError
 
 CONNECT_S, SILENT_S = 5, 60  # until a server answers at all; between two parts of its answer
+STREAMED = 8 << 20
 TRIES = 3  # of the S3 client, and again of s3fs around it
 
 
@@ -56,6 +58,10 @@ class ObjectStore:
             content: bytes = fs.cat_file(f"{self.url}/{name}", start=offset, end=offset + size)
         return content
 
+    def stream(self, name: str) -> io.BufferedReader:
+        """An object from its start, by requests of STREAMED bytes, each tried again as any other."""
+        return io.BufferedReader(_Ranges(self, name), STREAMED)
+
     @contextmanager
     def _file_system(self, address: str) -> Iterator[Any]:
         """The file system; its errors become UserErrors that name the object and what to do."""
@@ -77,6 +83,24 @@ class ObjectStore:
                 f"{address}: {_line(error)}; check {self.setting}, AWS_ENDPOINT_URL and the network, then run again: "
                 "finished work is kept"
             ) from None
+
+
+class _Ranges(io.RawIOBase):
+    def __init__(self, store: ObjectStore, name: str) -> None:
+        self._store, self._name, self._at = store, name, 0
+        self._size = store.sizes(name).get(name, 0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        num = min(len(buffer), self._size - self._at)
+        if num > 0:
+            content = self._store.read(self._name, self._at, num)
+            num = len(content)
+            buffer[:num] = content
+            self._at += num
+        return max(0, num)
 
 
 def demand_endpoint() -> None:

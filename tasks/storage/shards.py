@@ -14,6 +14,7 @@ there. Keys are <part>/<video>/<clip>; a dot in the last part would end WebDatas
 import hashlib
 import io
 import json
+import math
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,12 +31,20 @@ from tasks.storage import face_codec, remote_shards
 from tasks.storage.face_codec import Content
 
 SHARDS_VERSION = 3  # raise it when the layout above changes
+CLIPS_PER_SHARD = 300  # about, with corpus.num_shards: auto
 BLOCK = 1 << 20  # bytes of a file in memory at a time
 
 
 def shard_of(video: str, num_shards: int) -> int:
     """Stable: adding or removing a video moves no other."""
     return int(hashlib.sha256(video.encode()).hexdigest(), 16) % num_shards
+
+
+def num_shards(wanted: int | str, num_clips: int) -> int:
+    """The shards of a split: the number that is wanted; with "auto" a power of two, 212 to 425 clips in each."""
+    if isinstance(wanted, int):
+        return wanted
+    return 1 << max(0, round(math.log2(max(1, num_clips) / CLIPS_PER_SHARD)))
 
 
 def shard_name(split: str, shard: int, num_shards: int) -> str:
@@ -62,8 +71,8 @@ class FileMember:
 def write(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes | FileMember]]]) -> dict[str, ClipSpan]:
     """Write (key, {extension: bytes}) samples, members sorted by name; return each sample's position.
 
-    The bytes are those of webdataset.TarWriter(mtime=0, user="", group=""), without dates and PAX headers; it is not
-    used because it neither reads nor hashes files, and its import takes seconds and 180 MB.
+    The bytes are those of webdataset.TarWriter(mtime=0, user="", group=""), without dates and PAX headers; why it is
+    not used is in docs/architecture.md.
     Errors: UserError if a file changed since it was hashed.
     """
     spans: dict[str, ClipSpan] = {}
@@ -91,6 +100,15 @@ def _tar_member(name: str, content: bytes | FileMember) -> Iterator[bytes]:
     else:
         yield from _blocks(content, info.size)
     yield bytes(-info.size % tarfile.BLOCKSIZE)
+
+
+def member_sha256(key: str, members: Mapping[str, bytes]) -> str:
+    """The hash that `write` gives for a clip with these members."""
+    sha256 = hashlib.sha256()
+    for extension in sorted(members):
+        for piece in _tar_member(f"{key}.{extension}", members[extension]):
+            sha256.update(piece)
+    return sha256.hexdigest()
 
 
 def _blocks(member: FileMember, size: int) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ LIPGAN_UNITS   s3://bucket/folder: finished units are shared between machines, o
                and always read first
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -156,16 +157,23 @@ def collect(units: Iterable[Unit], member: str, out: Path, ending: str = "") -> 
         for unit in units:
             source = unit.folder / member
             try:
-                os.link(source, partial / f"{unit.name}{ending}")
+                _link(source.resolve(strict=True), partial / f"{unit.name}{ending}")
             except FileNotFoundError:
                 raise UserError(
                     f"{unit.folder}: a finished unit without {member}; delete that folder, and it is built again"
                 ) from None
-            except OSError:  # another file system, or one without hard links
-                shutil.copyfile(source, partial / f"{unit.name}{ending}")
         planned, written = sorted(f"{u.name}{ending}" for u in units), sorted(p.name for p in partial.iterdir())
         assert planned == written, f"planned {planned}, wrote {written}"
     return [out / name for name in planned]
+
+
+def _link(source: Path, place: Path) -> None:
+    """A hard link; a symbolic one to another file system, which DVC follows into its cache; else a copy."""
+    for link in (os.link, os.symlink):
+        with contextlib.suppress(OSError):
+            link(source, place)
+            return
+    shutil.copyfile(source, place)
 
 
 def library_versions(*names: str) -> dict[str, str]:

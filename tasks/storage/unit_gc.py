@@ -31,7 +31,8 @@ def run(plans: Mapping[str, Plan], days: float, dry_run: bool) -> str:
     folders = idle(time.time() - days * DAY_S, needed, unknown)
     num_bytes = 0
     for folder in folders:
-        num_bytes += sum(file.stat().st_size for file in folder.iterdir())
+        stats = [file.stat() for file in folder.iterdir()]
+        num_bytes += sum(of.st_size for of in stats if of.st_nlink == 1)  # others are links to what data/ or DVC holds
         if dry_run:
             say(f"{folder.parents[1].name}/{folder.name}")
         else:
@@ -39,7 +40,7 @@ def run(plans: Mapping[str, Plan], days: float, dry_run: bool) -> str:
     for stage, why in unknown.items():
         say(f"{stage} cannot be planned now, its units are kept: {why}")
     outcome = "would be deleted" if dry_run else "deleted"
-    return f"{len(folders)} units, {num_bytes / 1e6:.1f} MB, unused for {days:g} days, {outcome}"
+    return f"{len(folders)} units, {num_bytes / 1e6:.1f} MB on the disk, unused for {days:g} days, {outcome}"
 
 
 def current(plans: Mapping[str, Plan]) -> tuple[set[str], dict[str, str]]:

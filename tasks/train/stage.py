@@ -13,7 +13,8 @@ On SIGTERM, Ctrl-C or after `train.time_limit_s` it saves at the next step and e
 or `dvc repro`, resumes. These variables decide where and how fast it runs and change no result:
 
 LIPGAN_DEVICE    default: cuda if there is a GPU, otherwise cpu
-LIPGAN_DATA      disk (default): clips are decoded when drawn | ram, device: the whole split is held there as bytes
+LIPGAN_DATA      disk (default): clips are decoded when drawn | ram, device: the whole split is held there as bytes |
+                 stream: see tasks.loading.streaming; other batches, so another training
 LIPGAN_COMPILE   a mode of torch.compile: default | reduce-overhead (CUDA graphs) | max-autotune; unset: not compiled
 LIPGAN_PREFETCH  see tasks.loading.batches      LIPGAN_STATE  see tasks.train.state
 """
@@ -36,9 +37,10 @@ from tasks.core.memory import explain_out_of_memory
 from tasks.core.progress import say
 from tasks.core.stopping import stoppable
 from tasks.inference import checkpoints
-from tasks.loading import batches, resident
+from tasks.loading import batches, resident, streaming
 from tasks.loading.batches import Batches
 from tasks.loading.clips import Clips
+from tasks.loading.streaming import Streamed
 from tasks.provenance import agreement, training_record
 from tasks.tracking import runs as tracking
 from tasks.train import validation
@@ -59,7 +61,8 @@ def run(p: Params) -> str:
             if (value := getattr(p.train, name)) % num_ranks():
                 raise UserError(f"train.{name} is {value}: {num_ranks()} processes cannot share it evenly")
         clips, val_clips = (Clips(paths.INDEX, paths.SHARDS, split) for split in ("train", "val"))
-        clips.check()
+        streamed = resident.place() == "stream"
+        streaming.demand(clips) if streamed else clips.check()
         val_clips.check()
         make_batch = resident.maker(clips, device)
         states = States(p)
@@ -69,7 +72,7 @@ def run(p: Params) -> str:
             trainer = Trainer(
                 p,
                 make_gan=lambda: make_gan(p, device),
-                batches_from=lambda step: Batches(
+                batches_from=lambda step: (Streamed if streamed else Batches)(
                     clips, p.train, p.seed, step, make=make_batch, rank=rank(), num_ranks=num_ranks(),
                     pin=device.type == "cuda" and not resident.on_device(),
                 ),
@@ -139,7 +142,7 @@ def _write_outs(trainer: Trainer, clips: Clips, p: Params) -> None:
     about = {
         "params": params | {"seed": p.seed},
         "loop": {"step": trainer.step, "epoch": trainer.step // per_epoch},
-        "loader": {"next_batch": trainer.step % per_epoch, **batches.about(clips)},
+        "loader": {"next_batch": trainer.step % per_epoch, **batches.about(clips), **streaming.facts()},
         "lineage": {
             "index_md5": files.md5_file(paths.INDEX),
             "corpora": sorted({row["corpus"] for row in clips.rows}),

@@ -16,6 +16,7 @@ from model.params import Params
 from tasks.core import config, files, paths
 from tasks.core.errors import UserError
 from tasks.inference import checkpoints
+from tasks.loading import streaming
 
 TRAIN_VERSION = 4  # raise it when the same parameters train to other weights
 KEPT_STATES = 3  # states of other parameters, so that returning to those resumes
@@ -31,6 +32,7 @@ def identity(p: Params) -> dict[str, Any]:
     values = config.flat({"train": config.as_dict(p.train), "model": config.as_dict(p.model.network)})
     del values["train.time_limit_s"]
     values |= {"seed": p.seed, "faces.size": p.faces.size, "the trainer's version": TRAIN_VERSION}
+    values |= streaming.facts()
     return values | {"the index's md5": files.md5_file(paths.INDEX) if paths.INDEX.is_file() else ""}
 
 

@@ -1,7 +1,8 @@
 """Search for copies of a video: by the contents of files, not by manifests.
 
 A tar contains a video if a member's key names it (<part>/<video>/<clip>), a table if it has a kept row or the words of
-it, a page or picture if its text or name has it. Checkpoints contain no faces: they are retired, not deleted.
+it, a page if it marks a picture as the video's (tasks.core.html.shows) or, without such marks, if its text has the key;
+a picture if its name has it. Checkpoints contain no faces: they are retired, not deleted.
 """
 
 import contextlib
@@ -17,11 +18,13 @@ import pyarrow.parquet as pq
 
 from model.params import Params
 from tasks.acquire import folder as acquire_folder
-from tasks.core import config, paths, programs
+from tasks.core import config, html, paths, programs
 from tasks.core.files import md5_file
 from tasks.core.progress import progress
 from tasks.provenance import dvc_cache
 from tasks.provenance.dvc_cache import DvcStore
+
+UNMARKED_OVERVIEW = b"<title>Preprocessing</title>"  # of version 0.1, without marks: it may show anybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,14 @@ def holds(file: io.BufferedIOBase, video: str) -> bool:
     if head[:4] == b"PAR1":
         return _rows_of(file, video)
     if head[:15].lower() == b"<!doctype html>":
-        return f"/{video}/".encode() in file.read()
+        return _shown_by(file.read(), video)
     return False
+
+
+def _shown_by(page: bytes, video: str) -> bool:
+    if f"{html.SHOWS}=".encode() in page:
+        return html.shows(video).encode() in page
+    return UNMARKED_OVERVIEW in page or f"/{video}/".encode() in page
 
 
 def _rows_of(file: io.BufferedIOBase, video: str) -> bool:
@@ -99,7 +108,7 @@ def _in_work_trees(video: str) -> Iterator[Copy]:
     here = Path.cwd()
     for tree in work_trees():
         outs = [*sorted((tree / paths.RAW).glob("*")), *sorted((tree / paths.SHARDS).glob("*"))]
-        outs += [tree / paths.CLIPS, tree / paths.INDEX, tree / paths.REPORT]
+        outs += [tree / paths.CLIPS, tree / paths.INDEX, tree / paths.REPORT, tree / paths.PREPROCESS_PAGE]
         outs += [file for file in sorted((tree / paths.STRIPS).glob("*"))]
         for file in outs:
             if file.is_file() and (_is_strip(file.name, video) or _holds(file, video)):

@@ -1,8 +1,10 @@
 """What lies in a folder of videos and is no file: each is a row by name and reason, and nothing waits for it."""
 
+import errno
 import os
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from conftest import TINY, params_text
@@ -67,3 +69,18 @@ def test_a_pipe_is_found_before_a_program_hashes_the_folder(videos):
     (videos / ".cache").mkdir()
     os.mkfifo(videos / ".cache/pipe")
     assert folder_files.pipe_in(videos) == videos / ".cache/pipe"
+
+
+def test_a_transcript_that_cannot_be_read_refuses_its_video_alone(videos, monkeypatch):
+    (videos / "a.txt").write_text("words")
+    read_bytes = Path.read_bytes
+
+    def denied(path):
+        if path.name == "a.txt":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", denied)  # chmod does not stop root
+    wanted, refused = rows()
+    assert wanted == ["talks/b.mp4"]
+    assert refused == {"a.mp4": ("unreadable", "its transcript cannot be read: Permission denied")}

@@ -13,7 +13,7 @@ from conftest import commit, dvc, git
 from tasks.audit import chain, links
 from tasks.core import config, files, paths
 from tasks.core.errors import UserError
-from tasks.provenance import dvc_lock, training_record, withdrawals
+from tasks.provenance import dvc_cache, dvc_lock, training_record, withdrawals
 from tasks.storage import index
 from tasks.tracking import runs as tracking
 from tasks.train import stage as train
@@ -183,6 +183,40 @@ def test_raw_bytes_can_be_left_out(committed):
     shutil.rmtree(paths.RAW)
     assert findings() and findings(without_raw=True) == []
     assert [link.state for link in chain.run(without_raw=True) if link.name == "raw bytes"] == ["unchecked"]
+
+
+def test_a_second_clone_that_pulled_audits_clean_and_what_no_remote_has_is_not_held_here(
+    committed, tmp_path, monkeypatch
+):
+    """Three minutes' work of an engineer on another machine: clone, pull, audit; raw bytes never left the first one."""
+    dvc("remote", "add", "-d", "near", str(tmp_path / "near"))
+    dvc("push")
+    commit("with a remote")
+    git("clone", "-q", str(committed), str(tmp_path / "second"))
+    monkeypatch.chdir(tmp_path / "second")
+    monkeypatch.setenv("LIPGAN_CACHE", str(tmp_path / "second/.cache"))
+    Path(".dvc/cache").mkdir(parents=True)
+    dvc("pull", "--allow-missing")
+    links = chain.run()
+    assert [finding for link in links for finding in link.findings] == []
+    lines = {link.name: link.lines[0] for link in links}
+    assert not paths.RAW.exists() and not paths.PREPROCESS_PAGE.exists()
+    assert "data/raw not held here" in lines["bytes of acquire"] and "not held here" in lines["raw bytes"]
+    assert "reports/preprocess.html not held here" in lines["bytes of preprocess"]
+
+
+def test_a_missing_out_is_brought_back_by_a_command_that_can_work(committed):
+    def hint():
+        [line] = [line for line in findings(without_raw=True) if str(paths.INDEX) in line and "missing" in line]
+        return line.rpartition("; ")[2]
+
+    copy = dvc_cache.place(dvc_lock.out(dvc_lock.committed(), paths.INDEX))
+    paths.INDEX.unlink()
+    assert hint() == "`dvc checkout data/index.parquet`"
+    copy.unlink()
+    assert hint() == "`dvc repro` makes it again"
+    dvc("remote", "add", "-d", "near", "elsewhere")
+    assert hint() == "`dvc pull data/index.parquet`"
 
 
 def test_lrs2_without_its_agreement_is_a_finding(committed):

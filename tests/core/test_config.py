@@ -28,6 +28,8 @@ def test_the_file_of_the_repository_is_valid():
         ("faces.smooth_frames", 4, "faces.smooth_frames must be odd, got 4"),
         ("corpus.name", "lrs3", "corpus.name must be one of synthetic, folder, lrs2, grid, got 'lrs3'"),
         ("corpus.num_shards", {"train": 1}, "corpus.num_shards.hard is missing"),
+        ("corpus.num_shards.train", "many", "corpus.num_shards.train must be a number or auto, got 'many'"),
+        ("corpus.num_shards.train", 0, "corpus.num_shards.train must be from 1 to 10000, got 0"),
         ("evaluate.splits", ["hard"], "evaluate.splits must begin with test"),
         ("train.augment.snr_db", [20.0, 0.0], "augment.snr_db must be [lowest, highest], got [20.0, 0.0]"),
         ("expert.augment.silent", 0.1, "expert.augment.silent must be 0: silence fits every closed mouth"),

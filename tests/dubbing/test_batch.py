@@ -12,6 +12,7 @@ from test_dub import speech
 from flows import batch
 from tasks.core.errors import UserError
 from tasks.dubbing import batch as jobs
+from tasks.dubbing.batch import BatchJob
 from tasks.dubbing.options import Options
 from tasks.media import native_rate
 
@@ -41,6 +42,25 @@ def test_a_bad_job_stops_no_other_and_a_second_run_makes_only_missing_outputs(tr
     messages = capfd.readouterr().err
     assert "out/a.mp4: up to date, made from the same inputs; kept" in messages
     assert last.is_file()
+
+
+def test_a_model_of_the_registry_is_fetched_once_and_a_missing_one_stops_the_list(monkeypatch):
+    asked = []
+
+    def path_of(checkpoint):
+        asked.append(checkpoint)
+        if checkpoint.endswith("/9"):
+            raise UserError("--checkpoint: models:/lipgan/9: no such version")
+        return "served/generator.safetensors"
+
+    monkeypatch.setattr(batch.registry, "path_of", path_of)
+    row = {"face": "a.mp4", "out": "b.mp4"}
+    named = [BatchJob(number, row | {"checkpoint": "models:/lipgan@champion"}) for number in (1, 2)]
+    resolved = batch.with_files([*named, BatchJob(3, row)])
+    assert [job.cells.get("checkpoint") for job in resolved] == ["served/generator.safetensors"] * 2 + [None]
+    assert asked == ["models:/lipgan@champion"]
+    with pytest.raises(UserError, match="no such version"):
+        batch.with_files([BatchJob(1, row | {"checkpoint": "models:/lipgan/9"})])
 
 
 @pytest.mark.parametrize(

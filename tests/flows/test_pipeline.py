@@ -19,6 +19,8 @@ import lrs2_server
 import pytest
 from conftest import ROOT, TINY, params_text
 
+from tasks.core import files
+
 DVC = [sys.executable, "-m", "dvc"]
 FLOW = [sys.executable, "-m", "flows"]
 FOREIGN = ("LIPGAN_", "PREFECT_", "MLFLOW_TRACKING")  # of whoever runs the tests: not for the project under test
@@ -96,6 +98,29 @@ def set_params(folder, changes):
 def hashes(folder, *places):
     files = sorted(f for place in places for f in (folder / place).rglob("*") if f.is_file() and f.name[0] != ".")
     return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def on_disk(*folders):
+    """Bytes on disk of all files, each file once however many names it has."""
+    stats = [f.lstat() for folder in folders for f in folder.rglob("*") if f.is_file()]
+    return sum({of.st_ino: of.st_blocks * 512 for of in stats}.values())
+
+
+def damaged(cache):
+    """Objects of DVC's cache whose bytes are not those of their name: something was written through a link."""
+    objects = [f for f in (cache / "files/md5").rglob("*") if f.is_file()]
+    assert objects
+    return [f for f in objects if files.md5_file(f) != (f.parent.name + f.name).removesuffix(".dir")]
+
+
+@pytest.mark.slow
+def test_data_units_and_dvcs_cache_hold_everything_once(project):
+    folder, _ = project
+    places = [folder / "data", folder / ".cache/units", folder / ".dvc/cache", folder / "models", folder / "reports"]
+    outs = on_disk(folder / "data", folder / "models", folder / "reports")
+    assert sum(on_disk(place) for place in places) > 2 * outs  # by name all is there twice, clips three times
+    assert on_disk(*places) <= 1.1 * outs
+    assert damaged(folder / ".dvc/cache") == []
 
 
 @pytest.mark.slow
@@ -266,6 +291,7 @@ def test_training_is_tracked_by_mlflow_and_linked_to_its_data(project):
         "print([f.path for f in client.list_artifacts(run.info.run_id, 'images')], run.inputs.dataset_inputs)"
     )
     seen = call([sys.executable, "-W", "ignore", "-c", code], folder, environment)
+    assert damaged(folder / ".dvc/cache") == []  # though the checkpoint that was replaced is a link into it
     digest = hashlib.md5((folder / "data/index.parquet").read_bytes()).hexdigest()
     assert f"[2, 4] {digest} 4" in seen and ".png" in seen and f"digest='{digest}'" in seen
 

@@ -4,13 +4,16 @@ import hashlib
 import os
 import resource
 import signal
+import socket
+import subprocess
+import sys
 import time
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
 
-from flows import pools
+from flows import cluster, pools
 from flows.watch import WorkerWatch, stall_s
 from tasks.core import config, paths, progress
 from tasks.core.errors import UserError
@@ -22,28 +25,93 @@ def hashes(folder):
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.iterdir())}
 
 
-@pytest.mark.parametrize(("kind", "module"), [("dask", "distributed"), ("ray", "ray")])
-def test_a_cluster_writes_the_shards_that_one_process_writes(tiny, monkeypatch, kind, module):
-    pytest.importorskip(module)
+def started(*words, folder):
+    """A command of Dask, as a person starts it in a folder of theirs; this project's settings are not in it."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("LIPGAN_", "PYTHON"))}
+    log = (folder / f"{words[0]}.log").open("w")
+    command = [sys.executable, "-m", "dask", *words, "--no-dashboard"]
+    return subprocess.Popen(command, cwd=folder, env=own, stdout=log, stderr=log)
+
+
+@pytest.fixture
+def scheduler(tmp_path_factory, monkeypatch):
+    """(process, address, folder) of a `dask scheduler` without workers; commands of this test use it."""
+    pytest.importorskip("distributed")
+    folder = tmp_path_factory.mktemp("elsewhere")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process, address = (
+        started("scheduler", "--host", "127.0.0.1", "--port", str(port), folder=folder),
+        f"tcp://127.0.0.1:{port}",
+    )
+    monkeypatch.setenv("LIPGAN_DASK", address)
+    monkeypatch.setattr(cluster, "CONNECT_S", 60)  # it takes seconds to start
+    yield process, address, folder
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def worker(scheduler):
+    _, address, folder = scheduler
+    process = started(
+        "worker", address, "--nthreads", "1", "--no-nanny", "--local-directory", str(folder), folder=folder
+    )
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_scheduler_and_a_worker_started_elsewhere_write_the_shards_that_one_process_writes(tiny, monkeypatch, worker):
+    """And what such a worker lacks is one line."""
     before = hashes(paths.SHARDS)
     monkeypatch.setenv("LIPGAN_CACHE", str(tiny / "elsewhere"))
     planned, refused = preprocess.plan(config.load(Path("params.yaml")))
     assert planned and not any(unit.done for unit in planned)
-    with pools.pool(kind, 2) as executor:
+    with pools.pool("dask", 2) as executor:
+        right, executor.root = executor._settings, "/nowhere"
+        with pytest.raises(
+            UserError, match=r"cannot import the project \(No module named 'flows'\); start it in an env"
+        ):
+            executor.submit(os.getcwd).result()
+        executor.root = str(cluster.ROOT)
         for future in [executor.submit(unit_cache.make, preprocess.build, unit) for unit in planned]:
             future.result()
         with pytest.raises(UserError, match="no such table"):
             executor.submit(index.read, Path("nowhere")).result()
+        for name, value, message in (
+            ("code", "0" * 64, "other code than this folder's; start it again"),
+            ("folder", "/nowhere", "/nowhere: No such file or directory; share the project's folder"),
+            ("probe", "/nowhere", r"does not see /nowhere; share the unit cache \(LIPGAN_CACHE\)"),
+        ):
+            executor._settings = executor._settings | {name: value}
+            with pytest.raises(UserError, match=message) as caught:
+                executor.submit(os.getcwd).result()
+            assert "\n" not in str(caught.value)
+            executor._settings = right
     assert all(unit.done for unit in planned)
     preprocess.collect(planned, refused)
     assert hashes(paths.SHARDS) == before
+
+
+def test_a_scheduler_without_workers_and_one_that_dies_are_one_line(workspace, scheduler, monkeypatch, capfd):
+    monkeypatch.setattr(cluster, "LOOK_S", 0.2)
+    monkeypatch.setenv("LIPGAN_STALL_S", "0.5")
+    with pools.pool("dask", 1) as executor:
+        with pytest.raises(UserError, match=r"no worker for 0\.5 s \(LIPGAN_STALL_S\); start one: dask worker tcp://"):
+            executor.submit(os.getcwd).result()
+        future = executor.submit(os.getcwd)
+        scheduler[0].kill()
+        with pytest.raises(UserError, match="the scheduler went away; start it again"):
+            future.result()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.parametrize(("kind", "module"), [("dask", "distributed"), ("ray", "ray"), ("processes", "os")])
+@pytest.mark.parametrize(("kind", "module"), [("dask", "distributed"), ("processes", "os")])
 def test_a_worker_that_dies_breaks_the_pool_by_the_same_error_under_each_runner(kind, module, tmp_path, monkeypatch):
     pytest.importorskip(module)
     monkeypatch.chdir(tmp_path)
@@ -52,9 +120,9 @@ def test_a_worker_that_dies_breaks_the_pool_by_the_same_error_under_each_runner(
 
 
 def test_a_runner_that_is_not_installed_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(pools.importlib, "import_module", lambda name: __import__(f"no_{name}"))
-    with pytest.raises(UserError, match=r"pip install -e '\.\[ray\]'"):
-        pools.pool("ray", 1)
+    monkeypatch.setattr(cluster.importlib, "import_module", lambda name: __import__(f"no_{name}"))
+    with pytest.raises(UserError, match=r"pip install -e '\.\[dask\]'"):
+        pools.pool("dask", 1)
 
 
 def hit_by(number):

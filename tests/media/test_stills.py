@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 from test_upright import PICTURE
 from turned import photograph
 
-from tasks.media import decode, stills
+from tasks.media import decode, hdr, stills
 from tasks.media.containers import MediaError
 
 
@@ -146,12 +146,12 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded():
 
 
 @pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
-def test_a_picture_in_hdr_is_refused_by_name(transfer, name):
+def test_a_picture_in_hdr_is_converted(transfer, name):
     content = bytearray(saved(of(PICTURE), "AVIF").getvalue())
     at = content.index(b"colrnclx") + 10
     content[at : at + 2] = transfer.to_bytes(2, "big")
-    with pytest.raises(MediaError, match=rf"hdr: the picture is HDR \({name}\)"):
-        decode.read_image(io.BytesIO(bytes(content)))
+    shown = decode.read_image(io.BytesIO(bytes(content)))
+    assert (shown == hdr.sdr_still(read(of(PICTURE), "AVIF"), name)).all()
 
 
 @pytest.mark.parametrize("ending", [".png", ".jpg", ".webp", ".tif", ".avif", ".heic"])
@@ -165,7 +165,7 @@ def test_a_damaged_picture_is_refused_in_words(ending):
         try:
             assert decode.read_image(io.BytesIO(bytes(data))).dtype == np.uint8
         except MediaError as error:
-            assert error.reason in ("unreadable", "truncated", "hdr") and "\n" not in str(error)
+            assert error.reason in ("unreadable", "truncated") and "\n" not in str(error)
     with pytest.raises(MediaError, match=r"truncated|unreadable"):
         decode.read_image(io.BytesIO(content[: len(content) // 2]))
 

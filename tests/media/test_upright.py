@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from turned import STORED, film, photograph, recorded
 
 from tasks.media import decode, encode, native_rate, segments, upright
-from tasks.media.containers import MediaError
 from tasks.preprocess import pieces
 
 EIGHT = sorted(STORED)
@@ -140,6 +139,8 @@ def test_a_video_without_a_matrix_has_square_upright_pixels(tmp_path):
 MATTERS = {  # what a reader could treat in another way than another one
     "interlaced": {"codec": "libx264", "pixels": "yuv420p", "options": {"x264-params": "tff=1"}},
     "10 bit": {"codec": "libx264", "pixels": "yuv420p10le"},
+    "HLG": {"codec": "libx264", "pixels": "yuv420p10le", "has": {"color_trc": 18}},
+    "PQ, turned": {"codec": "libx264", "pixels": "yuv420p10le", "has": {"color_trc": 16}, "orientation": 6},
     "12 bit": {"codec": "ffv1", "pixels": "yuv422p12le", "ending": "mkv"},
     "grey": {"codec": "ffv1", "pixels": "gray", "ending": "mkv"},
     "grey of 10 bit": {"codec": "ffv1", "pixels": "gray10le", "ending": "mkv"},
@@ -162,16 +163,6 @@ def test_a_corpus_sees_the_pixels_that_dub_sees(kind, tmp_path):
     assert all(np.array_equal(one, other) for one, other in zip(dubbed, corpus, strict=True))
     if kind.startswith("grey"):
         assert max(np.ptp(picture, axis=2).max() for picture in corpus) == 0
-
-
-@pytest.mark.parametrize("transfer", [16, 18])
-@pytest.mark.parametrize("reader", READERS)
-def test_hdr_is_refused_by_every_reader_by_its_name(reader, transfer, tmp_path):
-    path = film(
-        tmp_path / "a.mov", [PICTURE] * 2, codec="libx264", pixels="yuv420p10le", has={"color_trc": transfer}
-    )  # fmt: skip
-    with pytest.raises(MediaError, match=r"hdr: the picture is HDR \((PQ|HLG)\); convert it to SDR"):
-        READERS[reader](path)
 
 
 def test_a_recording_without_a_duration_is_counted(tmp_path):

@@ -81,3 +81,16 @@ def test_adding_a_video_moves_no_other(videos, num):
 def test_a_dot_in_the_last_part_of_a_key_is_refused(tmp_path):
     with pytest.raises(AssertionError, match="a dot in a key"):
         shards.write(tmp_path / "a.tar", [("main/1/00001.x", {"json": b"{}"})])
+
+
+@pytest.mark.parametrize(
+    ("clips", "shards_of_them"), [(0, 1), (48, 1), (300, 1), (700, 2), (1_243, 4), (45_839, 128), (96_318, 256)]
+)
+def test_auto_makes_about_300_clips_a_shard_and_a_number_stays(clips, shards_of_them):
+    assert shards.num_shards("auto", clips) == shards_of_them and shards.num_shards(7, clips) == 7
+
+
+@given(st.integers(425, 10**7))
+def test_auto_changes_only_where_the_clips_double(clips):
+    assert 212 <= clips / shards.num_shards("auto", clips) <= 425
+    assert shards.num_shards("auto", 2 * clips) == 2 * shards.num_shards("auto", clips)

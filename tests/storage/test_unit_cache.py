@@ -1,5 +1,7 @@
 import json
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +63,23 @@ def test_collect_leaves_the_planned_files_and_no_older_ones(tmp_path):
     files = unit_cache.collect([unit("2.tar", n=2)], "shard.tar", tmp_path / "out")
     assert [f.name for f in files] == ["2.tar"] == os.listdir(tmp_path / "out")
     assert json.loads(files[0].read_bytes()) == {"n": 2}
+
+
+def test_a_collected_file_is_the_unit_itself_and_takes_no_disk(tmp_path):
+    unit_cache.make(build, unit("1.tar", n=1))
+    [file] = unit_cache.collect([unit("1.tar", n=1)], "shard.tar", tmp_path / "out")
+    assert file.samefile(unit("1.tar", n=1).folder / "shard.tar") and not file.is_symlink()
+
+
+def test_a_unit_on_another_disk_is_collected_by_a_symbolic_link(tmp_path, monkeypatch):
+    elsewhere = Path("/dev/shm")
+    if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("no second file system here")
+    with tempfile.TemporaryDirectory(dir=elsewhere) as cache:
+        monkeypatch.setenv("LIPGAN_CACHE", cache)
+        unit_cache.make(build, unit("1.tar", n=1))
+        [file] = unit_cache.collect([unit("1.tar", n=1)], "shard.tar", tmp_path / "out")
+        assert file.is_symlink() and json.loads(file.read_bytes()) == {"n": 1}
 
 
 def test_a_failed_collect_leaves_the_old_folder_unchanged(tmp_path):

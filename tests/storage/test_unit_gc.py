@@ -35,10 +35,17 @@ def test_an_unplanned_unit_is_named_by_a_dry_run_and_deleted_by_a_run(stale, cap
     before = cached()
     assert before == current() | {stale.key}
     assert command.main(["gc", "--dry-run"]) == 0
-    assert "1 units, 1.0 MB, unused for 30 days, would be deleted" in capsys.readouterr().err and cached() == before
+    assert "1 units, 1.0 MB on the disk, unused for 30 days, would be deleted" in capsys.readouterr().err
+    assert cached() == before
     assert command.main(["gc", "--days", "60"]) == 0 and cached() == before
     assert command.main(["gc"]) == 0 and cached() == current()
     assert command.main(["gc", "--days", "0"]) == 0 and cached() == current()
+
+
+def test_a_unit_whose_bytes_are_also_in_dvcs_cache_frees_none(stale, capsys):
+    os.link(stale.folder / "shard.tar", "linked.tar")
+    assert command.main(["gc", "--dry-run"]) == 0
+    assert "1 units, 0.0 MB on the disk, unused" in capsys.readouterr().err
 
 
 def test_an_unplanned_unit_that_was_used_recently_is_kept(stale):

@@ -3,8 +3,10 @@
 The oracle knows nothing of how copies are found: it looks for a run of the person's own bytes in every file there is.
 """
 
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -31,7 +33,10 @@ from conftest import run_acquire, run_preprocess
 from tasks.core import config, paths
 print({{"acquire": run_acquire, "preprocess": run_preprocess}}[sys.argv[1]](config.load(paths.PARAMS)))
 """
-OUTS = {"acquire": ["data/raw", "data/clips.parquet"], "preprocess": ["data/shards", "data/index.parquet"]}
+OUTS = {
+    "acquire": ["data/raw", "data/clips.parquet"],
+    "preprocess": ["data/shards", "data/index.parquet", "reports/preprocess.html"],
+}
 DEPS = {"acquire": ["withdrawals.csv"], "preprocess": ["data/raw", "data/clips.parquet"]}
 
 
@@ -87,6 +92,8 @@ def test_a_withdrawn_person_is_erased_everywhere_and_old_commits_do_not_restore_
     assert len(files_with(probes, project, near)) >= 7  # raw, shard, two units, two cache objects, two in the remote
     purge.withdraw(video, "asked", "2026-11-22")
     output = dvc("repro")
+    page = paths.PREPROCESS_PAGE.read_bytes()
+    assert f"/{video}/".encode() in page  # among the refused, without a picture
     counts = {name: len(list((project / out[0]).iterdir())) for name, out in OUTS.items()}
     assert all(number > 1 for number in counts.values()) and "withdrawn" in output
     dvc("push", "-q")
@@ -99,6 +106,9 @@ def test_a_withdrawn_person_is_erased_everywhere_and_old_commits_do_not_restore_
     assert files_with(probes, project, near) == []
     assert copies.find(video, copies.everywhere(load())) == []
     assert dvc("status").strip() == "Data and pipelines are up to date."
+    paths.PREPROCESS_PAGE.unlink()
+    dvc("checkout", "reports/preprocess.html")  # the page of now is not among what was deleted
+    assert paths.PREPROCESS_PAGE.read_bytes() == page
 
     state = purge.state(video, load())
     old = subprocess.run(["git", "rev-parse", "HEAD~1"], capture_output=True, text=True, check=True).stdout.strip()
@@ -114,7 +124,8 @@ def test_a_withdrawn_person_is_erased_everywhere_and_old_commits_do_not_restore_
     git("add", "-A")
     git("commit", "-qm", "purged")
     git("checkout", "-q", old)
-    assert "missing" in dvc("pull", expect=1).lower()
+    pulled = dvc("pull", expect=1)
+    assert "missing" in pulled.lower() and "reports/preprocess.html" in pulled
     dvc("checkout", expect=1)
     assert files_with(probes, project, near) == []
     assert "withdrawn" in dvc("repro")  # the old commit, made anew: without the person
@@ -199,6 +210,18 @@ def test_files_with_a_video_are_recognised_by_their_content(tiny):
     for file in [*others, paths.PARAMS]:
         with file.open("rb") as opened:
             assert not copies.holds(opened, row["video"]), file
+
+
+def test_a_page_holds_those_whose_pictures_it_marks_and_an_old_overview_may_hold_anybody(tiny):
+    shown = {row["video"] for row in index.read(paths.INDEX) if f'data-video="{row["video"]}"' in page_text()}
+    assert shown and copies.holds(io.BytesIO(page_text().encode()), min(shown))
+    assert not copies.holds(io.BytesIO(page_text().encode()), "somebody-else")
+    unmarked = re.sub(r' data-video="[^"]*"', "", page_text()).encode()
+    assert copies.holds(io.BytesIO(unmarked), "somebody-else")
+
+
+def page_text():
+    return paths.PREPROCESS_PAGE.read_text()
 
 
 def test_states_and_experiments_of_an_index_with_the_person_are_deleted_and_others_stay(trained):
