@@ -17,6 +17,7 @@ from types import ModuleType
 
 from flows.commands import (
     agree,
+    align,
     app,
     audit,
     batch,
@@ -39,7 +40,7 @@ from tasks.core.errors import UserError
 
 GROUPS: dict[str, tuple[ModuleType, ...]] = {  # in the order of the help
     "pipeline": (stages, retrain),
-    "dubbing": (dub, batch, live, app),
+    "dubbing": (dub, batch, live, app, align),
     "data rights and lineage": (agree, audit, withdraw),
     "experiments": (compare, experiments, listen),
     "maintenance": (import_tracking, gc, deps, completion),

@@ -38,6 +38,7 @@ ROOMS: dict[str, set[str]] = {
     "loading": {"core", "storage"},
     "acquire": {"core", "media", "provenance", "storage", "synthetic"},
     "lips": {"core", "features", "media", "synthetic"},
+    "words": {"core"},
     "motion": {"core", "features", "inference", "loading", "media", "storage", "synthetic", "tracking"},
     "preprocess": {"core", "features", "inference", "media", "storage"},
     "tracking": {"core", "provenance", "storage"},
