@@ -31,7 +31,7 @@ def main() -> None:
     p = config.load()
     sync, raw, meters = LipSync(paths.GENERATOR), RawClips(paths.CLIPS, paths.RAW), evaluate.meters_of(p.evaluate)
     clips = Clips(paths.INDEX, paths.SHARDS, "test")
-    mesh = MeshGenerator(paths.MOTION, clips, raw)
+    mesh = MeshGenerator(paths.MOTION, paths.INSIDE, clips, raw)
     seconds: dict[str, float] = {"prepare": 0.0}
     frames = 0
     for number in range(min(args.clips, len(clips))):

@@ -19,10 +19,11 @@ STAGE_WRITES = {
     "preprocess": (paths.SHARDS, paths.REPORTS),
     "expert": (paths.EXPERT.parent, paths.REPORTS),
     "motion": (paths.MOTION.parent, paths.REPORTS),
+    "inside": (paths.INSIDE.parent, paths.REPORTS),
     "train": (paths.GENERATOR.parent, paths.REPORTS),
     "evaluate": (paths.REPORTS,),
 }
-TRACKED = ("expert", "motion", "train", "evaluate")
+TRACKED = ("expert", "motion", "inside", "train", "evaluate")
 TRAINING_BYTES = 1 << 30  # states and checkpoints of a training
 DUB_BYTES = 100 << 20  # of a dub, beside thrice its source
 

@@ -346,6 +346,32 @@ class MotionParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InsideParams:
+    """The mouth's inside, painted where the library lacks it: model.inside, model.inside_gan, tasks/inside."""
+
+    width: Annotated[int, Range(4, 256)]  # channels of the network's first layer
+    clips_per_person: Count  # at most, evenly from all
+    num_pairs: Annotated[int, Range(2, 1_000_000)]  # of frames, shared equally by the people
+    first_share: Share  # of the pairs, those from the first data folder; further ones share the rest
+    num_steps: Count
+    batch_size: Annotated[int, Range(1, 4096)]
+    lr: Rate
+    lr_discriminator: Rate
+    warmup_steps: Annotated[int, Range(0, 10**9)]
+    average: Annotated[float, Range(0, 0.99999)]  # of the weights that are saved, share kept in a step
+    precision: Literal["bf16", "fp32"]
+    quality_weight: Weight  # of the visual-quality discriminator, beside L1
+    quality_from: Share  # of the steps, after which it takes part
+    quality_width: Annotated[float, Range(0.03125, 16)]  # of the discriminator, relative to 64, 128 and 256 channels
+    light: Share  # largest change of level and contrast of a pair; half of it for each colour
+    grey: Share  # of the pairs, those without colour
+    blurred: Share  # of the pairs, those that are blurred
+    log_every: Count
+    val_every: Count
+    checkpoint_every: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WeightParams:
     """Files of published networks for evaluation; "" for none."""
 
@@ -397,6 +423,7 @@ class Params:
     expert: ExpertParams
     train: TrainParams
     motion: MotionParams
+    inside: InsideParams
     evaluate: EvaluateParams
     retrain: RetrainParams
 

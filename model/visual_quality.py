@@ -3,6 +3,8 @@
 Shape letters: B batch, S side of the face crop
 """
 
+from typing import cast
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -34,7 +36,11 @@ class QualityDiscriminator(nn.Module):
         )
 
     def forward(self, faces_B3SS: Tensor) -> Tensor:
-        return self.layers(faces_B3SS[:, :, faces_B3SS.shape[2] // 2 :]).float()
+        return self.patches(faces_B3SS[:, :, faces_B3SS.shape[2] // 2 :])
+
+    def patches(self, pictures_B3HW: Tensor) -> Tensor:
+        """Of whole pictures.  Shape: (B, 3, H, W) -> (B, 1, H/8, W/8) float32"""
+        return cast(Tensor, self.layers(pictures_B3HW)).float()
 
 
 def quality_loss(real: Tensor, generated: Tensor) -> Tensor:

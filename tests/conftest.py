@@ -17,6 +17,7 @@ from filelock import FileLock
 from tasks.acquire import stage as acquire
 from tasks.core import config, paths
 from tasks.expert import stage as expert
+from tasks.inside import stage as inside_stage
 from tasks.motion import stage as motion
 from tasks.preprocess import stage as preprocess
 from tasks.storage import index, shards, unit_cache
@@ -54,6 +55,16 @@ TINY = {
     "motion.log_every": 2,
     "motion.val_every": 4,
     "motion.checkpoint_every": 2,
+    "inside.num_steps": 4,
+    "inside.width": 8,
+    "inside.quality_width": 0.125,
+    "inside.num_pairs": 24,
+    "inside.batch_size": 4,
+    "inside.warmup_steps": 1,
+    "inside.precision": "fp32",
+    "inside.log_every": 2,
+    "inside.val_every": 4,
+    "inside.checkpoint_every": 2,
     "train.num_runs": 0,
     "train.audio_from_expert": "never",
     "train.terms.expert.weight": 0.0,
@@ -177,6 +188,7 @@ def trained_folder(tiny_folder, tmp_path_factory):
             p = config.load(Path("params.yaml"))
             expert.run(p)
             motion.run(p)
+            inside_stage.run(p)
             train.run(p)
             row = index.kept(index.read(paths.CLIPS), "test")[0]
             Path("face.mp4").write_bytes(shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"])
@@ -248,6 +260,7 @@ def committed_folder(tiny_folder, tmp_path_factory):
             p = config.load(Path("params.yaml"))
             expert.run(p)
             motion.run(p)
+            inside_stage.run(p)
             train.run(p)
             dvc("commit", "-f")
             commit("checkpoint")

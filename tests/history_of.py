@@ -42,8 +42,8 @@ def index_md5(clips):
     return md5
 
 
-def lock(index_digest, checkpoint, motion=""):
-    """A dvc.lock as long as a real one: most of it are code dependencies."""
+def lock(index_digest, checkpoint, networks=None):
+    """A dvc.lock as long as a real one, most of it code dependencies. `networks` of the mesh generator: name -> md5."""
     deps = [{"path": f"tasks/module_{k}.py", "hash": "md5", "md5": f"{k:032x}", "size": k} for k in range(100)]
     stages = {
         "preprocess": {
@@ -57,9 +57,9 @@ def lock(index_digest, checkpoint, motion=""):
             "outs": [{"path": "models/generator.safetensors", "hash": "md5", "md5": checkpoint, "size": 1}],
         },
     }
-    if motion:
-        outs = [{"path": "models/motion.safetensors", "hash": "md5", "md5": motion, "size": 1}]
-        stages["motion"] = {"cmd": "python -m flows motion", "outs": outs}
+    for name, md5 in (networks or {}).items():
+        outs = [{"path": f"models/{name}.safetensors", "hash": "md5", "md5": md5, "size": 1}]
+        stages[name] = {"cmd": f"python -m flows {name}", "outs": outs}
     return yaml.dump({"schema": "2.0", "stages": stages}, Dumper=yaml.CSafeDumper, sort_keys=False)
 
 

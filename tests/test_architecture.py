@@ -38,6 +38,7 @@ ROOMS: dict[str, set[str]] = {
     "loading": {"core", "storage"},
     "acquire": {"core", "media", "provenance", "storage", "synthetic"},
     "lips": {"core", "features", "media", "synthetic"},
+    "inside": {"compositor", "core", "features", "inference", "loading", "media", "motion"},
     "words": {"core"},
     "motion": {"core", "features", "inference", "loading", "media", "storage", "synthetic", "tracking"},
     "preprocess": {"core", "features", "inference", "media", "storage"},
@@ -51,7 +52,7 @@ ROOMS: dict[str, set[str]] = {
     "audit": {"core", "features", "preprocess", "provenance", "storage", "tracking"},
     "live": {"dubbing", *DUBBING},
     "retrain": {"core", "evaluate", "provenance", "storage", "tracking"},
-    "withdrawal": {"acquire", "core", "expert", "motion", "provenance", "storage", "tracking", "train"},
+    "withdrawal": {"acquire", "core", "expert", "inside", "motion", "provenance", "storage", "tracking", "train"},
     "studies": {"core", "dubbing", "evaluate", "features", "inference", "loading", "media", "preprocess", "storage"}
     | {"tracking"},
     "serving": {"live", "dubbing", "tracking", *DUBBING},

@@ -13,6 +13,7 @@ STAGES = {
     "preprocess": "data/raw -> data/shards, data/index.parquet",
     "expert": "data/shards -> models/expert.safetensors",
     "motion": "data/shards -> models/motion.safetensors",
+    "inside": "data/shards -> models/inside.safetensors",
     "train": "data/shards -> models/generator.safetensors",
     "evaluate": "models -> reports/",
 }

@@ -32,8 +32,10 @@ CREATE INDEX IF NOT EXISTS clips_by_name ON clips (clip);
 CREATE INDEX IF NOT EXISTS clips_by_video ON clips (video);
 """
 COLUMNS = ("clip", "video", "split", "status", "shard", "corpus", "licence", "source_sha256")
-FOLLOWED = (paths.RAW, paths.CLIPS, paths.SHARDS, paths.INDEX, paths.GENERATOR, paths.DISCRIMINATORS, paths.MOTION)
-RELEASED = "released/motion.safetensors"  # in the repository; a JSON lies beside it
+OF_MESH = (paths.MOTION, paths.INSIDE)  # the networks of the mesh generator
+CHECKPOINTS = (paths.GENERATOR, paths.DISCRIMINATORS, *OF_MESH)
+FOLLOWED = (paths.RAW, paths.CLIPS, paths.SHARDS, paths.INDEX, *CHECKPOINTS)
+RELEASED = ("released/motion.safetensors", "released/inside.safetensors")  # in the repository; a JSON lies beside each
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,26 +189,26 @@ def of_checkpoint(which: str) -> HistoryAnswer:
         by_lock = _hashes(db)
         digests = [digest for (digest,) in db.execute("SELECT digest FROM indexes").fetchall()]
         content = {digest: _clips_by_split(db, digest) for digest in digests}
-    checkpoints = (str(paths.GENERATOR), str(paths.DISCRIMINATORS), str(paths.MOTION))
 
     def answer(blob: str) -> dict[str, Any] | None:
         hashes = by_lock.get(blob, {})
-        file = next((path for path in checkpoints if hashes.get(path, "").startswith(md5)), "")
+        file = next((path for path in map(str, CHECKPOINTS) if hashes.get(path, "").startswith(md5)), "")
         index_md5 = hashes.get(str(paths.INDEX), "")
         clips = content.get(index_md5, "not in DVC's cache")
         return {"checkpoint": hashes[file], "file": file, "index": index_md5, "clips": clips} if file else {}
 
     spans, _ = _spans(answer)
-    spans = [_with_training(span) for span in spans if span.answer] or _released(md5)
+    spans = [_with_training(span) for span in spans if span.answer]
+    spans = spans or [span for path in RELEASED for span in _released(path, md5)]
     if not spans:
         raise UserError(f"--checkpoint {which}: no commit of this repository names md5 {md5}")
     return HistoryAnswer(f"checkpoint {md5}", spans, [])
 
 
-def _released(md5: str) -> list[CommitRange]:
+def _released(path: str, md5: str) -> list[CommitRange]:
     """The commits that released the weights with this md5, the newest one's JSON telling how they were trained."""
-    commits = (programs.git("log", "--all", "--format=%H", "--", RELEASED) or "").split()
-    contents = programs.git_contents([f"{commit}:{RELEASED}" for commit in commits]) if commits else []
+    commits = (programs.git("log", "--all", "--format=%H", "--", path) or "").split()
+    contents = programs.git_contents([f"{commit}:{path}" for commit in commits]) if commits else []
     with_it = [
         (commit, full)
         for commit, content in zip(commits, contents, strict=True)
@@ -215,9 +217,9 @@ def _released(md5: str) -> list[CommitRange]:
     if not with_it:
         return []
     newest, full = with_it[0]
-    about = json.loads(programs.git_contents([f"{newest}:{Path(RELEASED).with_suffix('.json')}"])[0] or b"{}")
+    about = json.loads(programs.git_contents([f"{newest}:{Path(path).with_suffix('.json')}"])[0] or b"{}")
     training = about.get("command", "no record in the commit")
-    facts = {"checkpoint": full, "file": RELEASED, "licence": about.get("licence", ""), "training": training}
+    facts = {"checkpoint": full, "file": path, "licence": about.get("licence", ""), "training": training}
     return [CommitRange(newest, with_it[-1][0], len(with_it), facts)]
 
 
@@ -228,7 +230,7 @@ def _clips_by_split(db: sqlite3.Connection, digest: str) -> str:
 
 def _with_training(span: CommitRange) -> CommitRange:
     """Adds the training record of the newest commit; only the stage `train` writes one."""
-    if span.answer["file"] == str(paths.MOTION):
+    if Path(span.answer["file"]) in OF_MESH:
         return span
     content = programs.git_contents([f"{span.newest}:{paths.TRAIN_RECORD}"])[0]
     if content is None:

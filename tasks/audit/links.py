@@ -198,7 +198,7 @@ def _against_mlflow(link: Link, record: training_record.Record, case: Case) -> N
 
 
 def evaluation(case: Case) -> Link:
-    """The metrics belong to this checkpoint, this motion network and this index."""
+    """The metrics belong to this checkpoint, these networks of the mesh generator and this index."""
     link = Link("evaluation", "")
     digest = dvc_lock.out(case.lock, paths.METRICS)
     if not digest:
@@ -209,6 +209,8 @@ def evaluation(case: Case) -> Link:
     measured = {"checkpoint_md5": paths.GENERATOR, "index_md5": paths.INDEX}
     if "motion" in case.lock:  # older commits have no such stage
         measured["motion_md5"] = paths.MOTION
+    if "inside" in case.lock:
+        measured["inside_md5"] = paths.INSIDE
     for key, path in measured.items():
         if place and about.get(key) != dvc_lock.out(case.lock, path):
             link.findings.append(f"{paths.METRICS}: measured on another {path} than that of dvc.lock")

@@ -38,7 +38,8 @@ NODES = (
     Node("sync expert", 3, 2, ("bytes of expert",), ("index, shards",)),
     Node("checkpoint", 4, 1, ("bytes of train", "checkpoint"), ("training run",)),
     Node("motion network", 4, 2, ("bytes of motion",), ("index, shards",)),
-    Node("evaluation", 5, 1, ("bytes of evaluate", "evaluation"), ("checkpoint", "motion network")),
+    Node("mouth's inside", 4, 0, ("bytes of inside",), ("index, shards",)),
+    Node("evaluation", 5, 1, ("bytes of evaluate", "evaluation"), ("checkpoint", "motion network", "mouth's inside")),
 )  # fmt: skip
 STYLE = """
 body { max-width: 82rem } svg text { font: 13px system-ui, sans-serif; fill: #444 }

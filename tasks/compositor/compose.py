@@ -11,17 +11,12 @@ import numpy as np
 
 from model import head_mesh, mouth_choice
 from model.head_track import Heads
-from tasks.compositor import join, warp
+from tasks.compositor import inside, join, warp
 from tasks.compositor.library import MOUTH, Library
 from tasks.features import paste
 from tasks.features.face_track import Frame
 
 FULL_FROM = 0.5  # weight of a change: from here on all pixels are the library's, and the weight only scales the motion
-
-# The inside is darkened where the wanted opening exceeds ENOUGH times the library's plus LACK_FROM (eye distances)
-ENOUGH, LACK_FROM, LACK_OVER = 1.3, 0.01, 0.03
-DARK = 0.62  # share of the light removed there
-SOFT_LIPS = 0.03  # share of the lip width: blur of the dark area's edge
 
 
 class Composed(NamedTuple):
@@ -57,31 +52,17 @@ def compose(
         picture, (left, top) = library.picture(number)
         corner = (maps.left + visible[1].start - left, maps.top + visible[0].start - top)
         new = warp.moved(picture, [plane[visible] for plane in maps.library_2HW], corner)
-        darkness = _darkness(head_mesh.mouth_opening(wanted_S3[None])[0], library.opening(number))
-        if darkness > 0:
-            lips_2 = heads.mesh(t, shape_P3 + shift_P3)[list(head_mesh.INNER), :2]
-            new = _darkened(new, lips_2 - [maps.left + visible[1].start, maps.top + visible[0].start], darkness)
+        lacking = float(inside.lack(head_mesh.mouth_opening(wanted_S3[None]), library.opening_N[number])[0])
+        if lacking > 0:
+            mesh_P2 = heads.mesh(t, shape_P3 + shift_P3)[:, :2]
+            mesh_P2 = mesh_P2 - [maps.left + visible[1].start, maps.top + visible[0].start]
+            inner_202, outer_202 = mesh_P2[list(head_mesh.INNER)], mesh_P2[list(head_mesh.OUTER)]
+            new = inside.filled_in(library.inside, new, inner_202, outer_202, heads.turn_T33[t], lacking)
         new = paste.grey_like(new, old[visible])
         share = min(1.0, weight / FULL_FROM)
         patch[visible], seam_levels = join.joined(new, old[visible], maps.weight_HW[visible], share)
     changed = (maps.weight_HW > 0) | maps.moved_HW
     return Composed(_patched(frame_HW3, rows, columns, patch, changed), seam_levels)
-
-
-def _darkness(wanted: float, available: float) -> float:
-    """How dark to make the mouth's inside, 0 to 1, from the wanted opening and the library frame's."""
-    return float(np.clip((wanted - ENOUGH * available - LACK_FROM) / LACK_OVER, 0, 1))
-
-
-def _darkened(new_HW3: np.ndarray, lips_202: np.ndarray, darkness: float) -> np.ndarray:
-    """Darken the area between the lips, where closed lips were stretched over an inside that was never filmed.
-
-    Shape: (H, W, 3) uint8, inner lips in its px -> (H, W, 3) uint8
-    """
-    inside = np.zeros(new_HW3.shape[:2], np.float32)
-    cv2.fillPoly(inside, [np.round(lips_202 * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
-    inside_HW = cv2.GaussianBlur(inside, (0, 0), max(0.6, SOFT_LIPS * float(np.ptp(lips_202[:, 0]))))
-    return np.rint(new_HW3 * (1 - DARK * darkness * inside_HW)[..., None]).astype(np.uint8)
 
 
 def _visible(weight_HW: np.ndarray) -> tuple[slice, slice] | None:

@@ -1,6 +1,7 @@
 """Geometry of one person's lower face: triangles, the points that move with the mouth, and the region that may change.
 
-It is built once, on the canonical head, from the person's closed mouth; per frame only the points move.
+It is built once, on the canonical head, from the person's closed mouth; per frame only the points move. Points that are
+nan, as those which shards do not store, are left out.
 
 Lips are triangulated from their outer and inner edges only, and skin points start at a small distance from them: the
 mesh points in between are inaccurate, and their triangles would fold over where the lips move far.
@@ -109,8 +110,11 @@ def lip_triangles() -> np.ndarray:
 
 def along(closed_P3: np.ndarray) -> np.ndarray:
     """How much each point follows each point of the mouth; points above the nose's base stay.  Shape: -> (P, S)"""
-    mouth = set(MOUTH)
-    still = [i for i in range(NUM_POINTS) if i not in mouth and (closed_P3[i, 1] < closed_P3[NOSE, 1] or i in SIDES)]
+    mouth, known_P = set(MOUTH), np.isfinite(closed_P3[:, 1])
+    still = [
+        i for i in np.flatnonzero(known_P).tolist()
+        if i not in mouth and (closed_P3[i, 1] < closed_P3[NOSE, 1] or i in SIDES)
+    ]  # fmt: skip
     known = [*MOUTH, *still]
     away_PK = np.linalg.norm(closed_P3[:, None, :2] - closed_P3[None, known, :2], axis=2)
     weights_PK = np.exp(-((away_PK / NEIGHBOUR) ** 2)) + 1e-6 * np.exp(-away_PK)

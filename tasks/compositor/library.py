@@ -10,6 +10,7 @@ import numpy as np
 
 from model import head_mesh, mouth_choice
 from model.head_track import Heads, angles_deg
+from model.inside import InsideNet
 from tasks.compositor.footage import Footage
 from tasks.compositor.geometry import Geometry, along
 
@@ -27,8 +28,10 @@ WITH_JAW_S = np.array([*[0.5, *[1.0] * 9, 0.5, *[0.0] * 9] * 2, *[1.0] * len(hea
 class Library:
     """
     closed_S3   the person's closed mouth on the canonical head
+    opening_N   see head_mesh.mouth_opening
     features_ND what `mouth_choice` compares
     next_N      the mouth in the next frame of its video, -1: none
+    inside      paints the inside of a mouth that is wanted wider open than the chosen one; None: it is darkened
     """
 
     footage: Sequence[Footage]
@@ -40,19 +43,16 @@ class Library:
     next_N: np.ndarray
     film_N: np.ndarray
     frame_N: np.ndarray
+    inside: InsideNet | None = None
 
     def __len__(self) -> int:
         return len(self.frame_N)
-
-    def opening(self, n: int) -> float:
-        """See head_mesh.mouth_opening."""
-        return float(self.opening_N[n])
 
     def picture(self, n: int) -> tuple[np.ndarray, tuple[int, int]]:
         return self.footage[self.film_N[n]].picture(int(self.frame_N[n]))
 
 
-def build(footage: Sequence[Footage]) -> Library | None:
+def build(footage: Sequence[Footage], inside: InsideNet | None = None) -> Library | None:
     """None where no frame of the videos shows a usable mouth."""
     parts = [(film, *part) for film, one in enumerate(footage) for part in _chunks(one)]
     if not parts:
@@ -80,6 +80,7 @@ def build(footage: Sequence[Footage]) -> Library | None:
         np.append(np.where(follows, np.arange(1, len(frame_N)), -1), -1),
         film_N,
         frame_N,
+        inside,
     )
 
 

@@ -82,7 +82,7 @@ def run(
         seen = find_faces(Path(face), network.p, network.points, options.box, folder)
         memory.give_back()
         sources = {"face": Path(face)} | {f"sound {k}" if k else "sound": line.path for k, line in enumerate(lines)}
-        came_from = c2pa_mark.about(network.checkpoint, network.about, sources)
+        came_from = c2pa_mark.about(network.checkpoint, network.about, sources, network.further)
         person = (
             mesh_mouth.Person(Path(face), network, folder, options, recogniser) if isinstance(network, Mesh) else None
         )

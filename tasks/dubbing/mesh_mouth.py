@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from model import faces, timing
+from model import faces, head_mesh, timing
 from model.motion import Motion
-from tasks.compositor import footage, library, target
+from tasks.compositor import footage, inside, library, target
 from tasks.compositor.footage import Footage
 from tasks.compositor.library import Library
 from tasks.compositor.target import Target
@@ -57,7 +57,7 @@ class Person:
         """
         own = record(self.face, seen, choice.who_T, self.folder / "face")
         more = [self.further(number, Path(video), seen, choice) for number, video in enumerate(self.options.library)]
-        built = library.build(more or [uncovered(own, seen, choice.who_T)])
+        built = library.build(more or [uncovered(own, seen, choice.who_T)], self.network.inside)
         if built is None:
             where = "--library" if more else str(self.face)
             raise UserError(
@@ -93,6 +93,9 @@ class Person:
             self.network.motion, script.driving_audio(), script.plan, self.library.closed_S3, self.options.strength
         )
         path_N = target.chosen(self.target, self.library, wanted_NS3, script.plan.source_N, script.plan.weight_N > 0)
+        mine = path_N >= 0
+        lacking_N = inside.lack(head_mesh.mouth_opening(wanted_NS3[mine]), self.library.opening_N[path_N[mine]])
+        self.about |= {"painted_inside": int((lacking_N > 0).sum())}
         return MeshMouths(script.seen, script.plan, self.target, self.library, wanted_NS3, path_N, judged)
 
 

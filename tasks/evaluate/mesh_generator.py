@@ -20,7 +20,7 @@ from tasks.compositor.library import Library
 from tasks.compositor.target import Target
 from tasks.evaluate.raw_clips import RawClips
 from tasks.features import crop
-from tasks.inference import motion_weights
+from tasks.inference import inside_weights, motion_weights
 from tasks.loading.clips import Clips
 
 AT_ONCE = 25  # frames
@@ -29,8 +29,8 @@ AT_ONCE = 25  # frames
 class MeshGenerator:
     """Records each clip once, in a folder that lives as long as this object.  Errors: UserError without weights"""
 
-    def __init__(self, weights: Path, clips: Clips, raw: RawClips) -> None:
-        self.motion = motion_weights.load(weights)
+    def __init__(self, weights: Path, inside: Path, clips: Clips, raw: RawClips) -> None:
+        self.motion, self.inside = motion_weights.load(weights), inside_weights.load(inside)
         self.clips, self.raw = clips, raw
         self._folder = tempfile.TemporaryDirectory()
         self._persons = [row.get("person") or row["video"] for row in clips.rows]
@@ -76,10 +76,10 @@ class MeshGenerator:
         """Which frames are made from which library; frames without one are in none."""
         num_frames = len(film.run_T)
         others = [] if halves else [self._recorded(k) for k in self.other_clips(number)]
-        if others and (mouths := library.build(others)):
+        if others and (mouths := library.build(others, self.inside)):
             return [(np.ones(num_frames, bool), mouths)]
         first_T = np.arange(num_frames) < num_frames // 2
-        pairs = [(mine_T, library.build([without(film, mine_T)])) for mine_T in (first_T, ~first_T)]
+        pairs = [(mine_T, library.build([without(film, mine_T)], self.inside)) for mine_T in (first_T, ~first_T)]
         return [(mine_T, mouths) for mine_T, mouths in pairs if mouths]
 
     def _plan(

@@ -104,7 +104,8 @@ def page(panel: Panel, records: Sequence[Record], sections: Sequence[str], p: Ev
     curves = "".join(figure("image/png", plot, text) for text, plot in plots.items() if plot)
     body = f"""<h1>Lip-sync evaluation</h1>
 <p class="soft">LipGAN <code>{about["checkpoint_md5"][:12]}</code> after {about["step"]} steps and the mesh generator's
-motion network <code>{about["motion_md5"][:12]}</code>, trained on {html.escape(", ".join(about["corpora"]))};
+networks of motion <code>{about["motion_md5"][:12]}</code> and the mouth's inside
+<code>{about["inside_md5"][:12]}</code>, trained on {html.escape(", ".join(about["corpora"]))};
 data index <code>{about["index_md5"][:12]}</code>; {about["clips"]} test clips ({right["num_frames"]} frames) of
 {html.escape(about["people"])}. Data: {html.escape("; ".join(about["licences"]))}.</p>
 <div class="verdict">{generator_verdict("Mesh generator", "mesh_", panel)}{generator_verdict("LipGAN", "", panel)}

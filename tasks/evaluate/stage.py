@@ -1,6 +1,6 @@
 """Stage `evaluate`: how well the mouth follows the sound, on held-out clips, next to controls that must fail a check.
 
-reads   models/*.safetensors (LipGAN, the sync expert, the motion network), released/lips.safetensors,
+reads   models/*.safetensors (LipGAN, the sync expert, the networks of motion and inside), released/lips.safetensors,
         data/index.parquet, data/shards/*.tar, data/clips.parquet, data/raw
 writes  reports/metrics.json, reports/plots/{clips,lag,offsets}.csv, reports/strips/*.png, reports/report.html
 
@@ -44,7 +44,7 @@ def run(p: Params) -> str:
     """Measure every condition on every test clip, and LipGAN on each hard case; returns a summary line."""
     sync, raw = LipSync(paths.GENERATOR), RawClips(paths.CLIPS, paths.RAW)
     clips = Clips(paths.INDEX, paths.SHARDS, "test")
-    mesh = MeshGenerator(paths.MOTION, clips, raw)
+    mesh = MeshGenerator(paths.MOTION, paths.INSIDE, clips, raw)
     meters = meters_of(p.evaluate)
     records: list[Record] = []
     rows = index.kept(index.read(paths.INDEX))
@@ -67,6 +67,7 @@ def run(p: Params) -> str:
         "version": registry.PANEL_VERSION,
         "checkpoint_md5": files.md5_file(paths.GENERATOR),
         "motion_md5": files.md5_file(paths.MOTION),
+        "inside_md5": files.md5_file(paths.INSIDE),
         "mesh_library": mesh.describe(),
         "index_md5": files.md5_file(paths.INDEX),
         "step": sync.about["loop"]["step"],

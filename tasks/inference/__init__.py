@@ -1,1 +1,1 @@
-"""Trained networks in use: a checkpoint that generates faces, on any backend, and the motion network."""
+"""Trained networks in use: a checkpoint that generates faces, on any backend, the motion network, the inside."""

@@ -68,7 +68,7 @@ def run(
     sources = {"face": Path(face)} | ({"sound": Path(audio)} if audio != PIPE else {})
     in_real_time = paced or audio == PIPE
     with speakers.opened(Path(face), checkpoint, options) as (speaker, network):
-        came_from = c2pa_mark.about(network.checkpoint, network.about, sources)
+        came_from = c2pa_mark.about(network.checkpoint, network.about, sources, network.further)
         if out == PIPE:
             tally = stream(speaker, audio, sys.stdout.buffer, "matroska", in_real_time, c2pa_mark.tags(came_from))
         else:

@@ -113,13 +113,13 @@ def mouths(video: Path) -> tuple[np.ndarray, np.ndarray]:
     num_frames = min(len(frames_THW3), len(sound) // SAMPLES_PER_FRAME)
     if not MIN_FRAMES <= num_frames <= MAX_FRAMES:
         raise Refusal("too_short" if num_frames < MIN_FRAMES else "too_long", f"{num_frames} frames")
-    mesh_T4683 = _meshes(frames_THW3[:num_frames])
+    mesh_T4683 = meshes(frames_THW3[:num_frames])
     mouth_TS3 = head_mesh.mouths(mesh_T4683).astype(np.float32)
     return sound[: num_frames * SAMPLES_PER_FRAME].astype(np.float32), mouth_TS3
 
 
-def _meshes(frames_THW3: np.ndarray) -> np.ndarray:
-    """Shape: -> (T, 468, 3) finite.  Errors: Refusal no_face"""
+def meshes(frames_THW3: np.ndarray) -> np.ndarray:
+    """Frames without a face repeat the nearest.  Shape: -> (T, 468, 3) finite.  Errors: Refusal no_face"""
     track = face_mesh.track(frames_THW3, _first_box(frames_THW3), lip_refiner.released())
     if track.found_T.mean() < MIN_FOUND:  # tracking was lost: run the detector on every frame
         track = face_mesh.track(frames_THW3, map(_largest, frames_THW3), lip_refiner.released())

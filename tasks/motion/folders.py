@@ -9,6 +9,8 @@ writes  --out (safetensors) and the JSON beside it: data, people, figures of hel
 People of --val and --test are never trained on; gains and curves are measured on --val, the final figures on both.
 """
 
+import argparse
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -35,6 +37,25 @@ class Order:
     licence: str = ""
     attribution: str = ""
     command: str = ""
+
+
+def parser(prog: str, what: str, example: str) -> argparse.ArgumentParser:
+    """The command line of a training on folders of clips."""
+    of = argparse.ArgumentParser(
+        prog=prog, description=what, epilog=example, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    of.add_argument("--data", nargs="+", type=Path, required=True, metavar="FOLDER")
+    of.add_argument("--val", nargs="+", required=True, metavar="PERSON", help="held out: for the curves and gains")
+    of.add_argument("--test", nargs="*", default=[], metavar="PERSON", help="held out: for the final figures")
+    of.add_argument("--out", type=Path, required=True, help="the weights file; a JSON is written beside it")
+    of.add_argument("--licence", default="", help="licence of the data, for the JSON")
+    of.add_argument("--attribution", default="", help="attribution of the data, for the JSON")
+    return of
+
+
+def ordered(prog: str, args: argparse.Namespace, arguments: Sequence[str]) -> Order:
+    command = shlex.join([*prog.split(), *arguments])
+    return Order(tuple(args.data), args.out, tuple(args.val), tuple(args.test), args.licence, args.attribution, command)
 
 
 def run(p: Params, order: Order) -> str:

@@ -1,10 +1,8 @@
-"""The training of the motion network from clips that are loaded: `python -m tasks.motion` and the stage `motion`.
-
-keeps   .cache/motion/<key>/state.pt, from which an interrupted training resumes, bit for bit
-"""
+"""The training of the motion network from clips that are loaded: `python -m tasks.motion` and the stage `motion`."""
 
 import platform
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,15 +10,10 @@ import torch
 from model import seeds
 from model.motion import Motion, MotionNet
 from model.params import MotionParams, Params
-from tasks.core import config, paths
-from tasks.core.errors import Stopped
-from tasks.core.progress import bar, say
-from tasks.core.stopping import stoppable
-from tasks.inference import checkpoints
-from tasks.motion import measure
+from tasks.core import config
+from tasks.motion import measure, steps
 from tasks.motion.batches import MotionClip, Pieces, geometric_mean, sizes, spreads
 from tasks.motion.loop import MotionTrainer
-from tasks.tracking import runs as tracking
 
 MOTION_VERSION = 1  # raise it when the same parameters and clips give different weights
 
@@ -35,36 +28,9 @@ def run(train: Sequence[MotionClip], val: Sequence[MotionClip], p: Params, data_
     Errors: Stopped on a request to stop
     """
     trainer = MotionTrainer(Pieces(train, p.motion, p.seed), p.motion, p.seed)
-    steps(trainer, val, p, training_key(p, data_hash))
+    measured = partial(validated, trainer.average.network, trainer.pieces, val, p.motion)
+    steps.run("motion", trainer, measured, p, training_key(p, data_hash))
     return trained(trainer.average.network, trainer.pieces, val, p.motion), average_person(trainer.pieces, val)
-
-
-def steps(trainer: MotionTrainer, val: Sequence[MotionClip], p: Params, key: str) -> None:
-    """Errors: Stopped"""
-    file = paths.cache() / "motion" / key / "state.pt"
-    state = checkpoints.load_state(file) or {"run_id": ""}
-    if "step" in state:
-        trainer.restore(state)
-        say(f"motion: resuming at step {trainer.step} of {p.motion.num_steps}")
-    with (
-        tracking.run("motion", p, state["run_id"] or None) as tracker,
-        stoppable() as stop,
-        bar(p.motion.num_steps, "training", "step", initial=trainer.step) as progress,
-    ):
-
-        def save(state: dict[str, Any]) -> None:
-            checkpoints.save_state(file, state | {"run_id": tracker.run_id})
-
-        def after_step() -> None:
-            progress.update()
-            if stop.why and trainer.step < p.motion.num_steps:
-                save(trainer.state())
-                raise Stopped(f"motion: stopped by {stop.why} at step {trainer.step}: run again to resume")
-
-        trainer.run(
-            measure=lambda net: validated(net, trainer.pieces, val, p.motion),
-            save=save, log=tracker.metrics, after_step=after_step,
-        )  # fmt: skip
 
 
 def trained(net: MotionNet, pieces: Pieces, val: Sequence[MotionClip], p: MotionParams) -> Motion:

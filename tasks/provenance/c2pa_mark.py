@@ -14,7 +14,7 @@ import io
 import json
 import mimetypes
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from tasks.core import files, names
+from tasks.core import files, json_files, names
 from tasks.core.errors import UserError
 from tasks.media import containers, decode
 from tasks.provenance import git_revision, signing
@@ -56,19 +56,21 @@ class Mark:
         return f"{self.state}: {STATES[self.state]}" + (f" ({'; '.join(self.findings)})" if self.findings else "")
 
 
-def about(checkpoint: Path, description: Mapping[str, Any], sources: Mapping[str, Path]) -> dict[str, Any]:
-    """What a generated video was made from. `sources`: role ("face", "sound") -> file."""
+def about(
+    checkpoint: Path, description: Mapping[str, Any], sources: Mapping[str, Path], further: Sequence[Path] = ()
+) -> dict[str, Any]:
+    """What a generated video was made from. `sources`: role ("face", "sound") -> file; `further`: other checkpoints."""
     lineage = description.get("lineage", {})
+    licences = lineage.get("licences") or _licences(description)
+    for path in further:
+        licences = [*licences, *_licences(json_files.read(path.with_suffix(".json")))]
     return {
-        "checkpoint": {
-            "name": names.valid(checkpoint.name),
-            "md5": files.md5_file(checkpoint),
-            "json_md5": files.md5_file(checkpoint.with_suffix(".json")),
-        },
+        "checkpoint": _checkpoint(checkpoint),
+        **({"further": [_checkpoint(path) for path in further]} if further else {}),
         "data": {
             "index_md5": lineage.get("index_md5", "unknown"),
             "corpora": lineage.get("corpora", []),
-            "licences": lineage.get("licences") or _licences(description),
+            "licences": list(dict.fromkeys(licences)),
         },
         "code": {
             "git_commit": git_revision.commit() or "unknown",
@@ -77,6 +79,14 @@ def about(checkpoint: Path, description: Mapping[str, Any], sources: Mapping[str
         "sources": {
             role: {"name": names.valid(file.name), "sha256": files.sha256_file(file)} for role, file in sources.items()
         },
+    }
+
+
+def _checkpoint(path: Path) -> dict[str, str]:
+    return {
+        "name": names.valid(path.name),
+        "md5": files.md5_file(path),
+        "json_md5": files.md5_file(path.with_suffix(".json")),
     }
 
 
@@ -220,7 +230,7 @@ def text(mark: Mark) -> str:
 def _as_text(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_as_text(part)}" for key, part in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return "; ".join(map(_as_text, value)) if isinstance(value, list) else str(value)
 
 
 def as_dict(mark: Mark) -> dict[str, Any]:

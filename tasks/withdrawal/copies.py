@@ -128,7 +128,7 @@ def _in_units(video: str) -> Iterator[Copy]:
 def _in_trainings(video: str) -> Iterator[Copy]:
     """States and experiments, except those of a work tree's index without the video."""
     clean = set(_clean_trainings(video))
-    for stage in ("train", "expert", "motion", "experiments"):
+    for stage in ("train", "expert", "motion", "inside", "experiments"):
         for training in sorted((paths.cache() / stage).glob("*")):
             if training.name not in clean:
                 size = sum(file.stat().st_size for file in training.rglob("*") if file.is_file())
@@ -138,6 +138,7 @@ def _in_trainings(video: str) -> Iterator[Copy]:
 def _clean_trainings(video: str) -> Iterator[str]:
     """Folder names of trainings on an index without the video."""
     from tasks.expert.stage import expert_key  # torch takes seconds to import
+    from tasks.inside.stage import inside_keys
     from tasks.motion.stage import motion_key
     from tasks.train.state import training_key
 
@@ -145,7 +146,7 @@ def _clean_trainings(video: str) -> Iterator[str]:
         if (tree / paths.INDEX).is_file() and not _holds(tree / paths.INDEX, video):
             with contextlib.chdir(tree):
                 p = config.load(paths.PARAMS)
-                yield from (training_key(p), expert_key(p), motion_key(p), md5_file(paths.INDEX))
+                yield from (training_key(p), expert_key(p), motion_key(p), *inside_keys(p), md5_file(paths.INDEX))
 
 
 def _in_store(store: DvcStore, video: str, checked: dict[str, bool]) -> Iterator[Copy]:

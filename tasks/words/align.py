@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from model.timing import SAMPLE_RATE_HZ
 from tasks.core.errors import UserError
 
-RATE_HZ = 16_000
 FRAME_S = 0.01  # PocketSphinx's
 BEAM = 1e-300  # wide: of a text that is partly not what is said, the rest must still be found
 STOP_S = 0.06  # the silent part of p, t or k before its burst
@@ -71,7 +71,7 @@ class Aligner:
         self._forced.set_align_text(" ".join(words))
         scores_T, found = _decoded(self._forced, pcm)
         if [plain(name) for name, _, _ in found] != words:
-            length_s = len(sound_N) / RATE_HZ
+            length_s = len(sound_N) / SAMPLE_RATE_HZ
             raise UserError(f"the text cannot be aligned to this recording of {length_s:.1f} s; is it what is said?")
         phones = self._phones(pcm)
         free_T = _decoded(self._free, pcm)[0]
@@ -130,7 +130,7 @@ def _phone_model() -> str:
 
 def _decoder(**settings: Any) -> Any:
     beams = {"beam": BEAM, "pbeam": BEAM, "wbeam": BEAM}
-    return package().Decoder(samprate=RATE_HZ, loglevel="FATAL", bestpath=False, **beams | settings)
+    return package().Decoder(samprate=SAMPLE_RATE_HZ, loglevel="FATAL", bestpath=False, **beams | settings)
 
 
 def _run(decoder: Any, pcm: bytes) -> None:
@@ -156,7 +156,7 @@ def _is_word(name: str) -> bool:
 
 def _late_starts(sound_N: np.ndarray, spans_s: Sequence[tuple[float, float]]) -> list[float]:
     """The start of each word; after a pause not earlier than STOP_S before the level rises."""
-    hop = round(RATE_HZ * FRAME_S)
+    hop = round(SAMPLE_RATE_HZ * FRAME_S)
     blocks_TN = sound_N[: len(sound_N) // hop * hop].reshape(-1, hop)
     level_T = np.convolve(10 * np.log10((blocks_TN**2).mean(axis=1) + 1e-9), np.ones(3) / 3, "same")
     loud_T = np.asarray(level_T > np.percentile(level_T, FLOOR_PERCENT) + RISE_DB)

@@ -55,20 +55,23 @@ def test_a_checkpoint_leads_to_its_commits_and_its_index(past):
     assert found.spans[1].answer["clips"] == "3 train"
 
 
-def test_a_motion_network_leads_to_its_commits_and_to_no_record_of_another_training(workspace):
-    commits = history_of.write([history_of.lock(history_of.index_md5(["v0/a"]), "a" * 32, motion="d" * 32)])
+@pytest.mark.parametrize("path", [paths.MOTION, paths.INSIDE])
+def test_a_network_of_the_mesh_generator_leads_to_its_commits_and_to_no_record_of_another_training(workspace, path):
+    lock = history_of.lock(history_of.index_md5(["v0/a"]), "a" * 32, {path.stem: "d" * 32})
+    commits = history_of.write([lock])
     [span] = history.of_checkpoint("d" * 32).spans
-    assert (span.newest, span.answer["file"]) == (commits[0], str(paths.MOTION)) and "training" not in span.answer
+    assert (span.newest, span.answer["file"]) == (commits[0], str(path)) and "training" not in span.answer
 
 
-def test_the_released_weights_lead_to_the_commit_that_released_them(workspace):
+@pytest.mark.parametrize("released", history.RELEASED)
+def test_the_released_weights_lead_to_the_commit_that_released_them(workspace, released):
     Path("released").mkdir()
-    Path(history.RELEASED).write_bytes(b"weights")
-    Path(history.RELEASED).with_suffix(".json").write_text('{"command": "python -m x", "licence": "CC BY 4.0"}')
+    Path(released).write_bytes(b"weights")
+    Path(released).with_suffix(".json").write_text('{"command": "python -m x", "licence": "CC BY 4.0"}')
     [commit] = history_of.write([history_of.lock(history_of.index_md5(["v0/a"]), "a" * 32)])
     programs.git("add", "released")
     programs.git("-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "-m", "weights")
-    [span] = history.of_checkpoint(history.RELEASED).spans
+    [span] = history.of_checkpoint(released).spans
     assert span.newest != commit and span.num_commits == 1
     assert (span.answer["training"], span.answer["licence"]) == ("python -m x", "CC BY 4.0")
 

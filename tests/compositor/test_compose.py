@@ -1,16 +1,19 @@
 """Composes a real person's mouths into the person's own video."""
 
+import dataclasses
 import itertools
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from conftest import REAL
 
 from model import head_mesh
 from model.head_track import Heads
-from tasks.compositor import compose, footage, library
+from model.inside import InsideNet
+from tasks.compositor import compose, footage, inside, library
 from tasks.features import lip_refiner, mesh_model
 from tasks.features.face_mesh import track
 from tasks.features.face_track import detect
@@ -165,6 +168,45 @@ def test_opened_closed_lips_are_dark_inside_and_open_lips_keep_their_teeth(frame
     own = float(frames[wide][lips[1], lips[0] - 3 : lips[0] + 4].mean())
     assert levels[0] == pytest.approx(own, abs=6)
     assert levels[1] < 0.6 * float(frames[closed][lips[1], lips[0] - 3 : lips[0] + 4].mean())
+
+
+def blue():
+    """Paints a blue inside."""
+    net = InsideNet(8).eval().requires_grad_(False)
+    net.last.bias.copy_(torch.tensor([-1.0, -1.0, 1.0]))
+    return net
+
+
+def test_a_library_with_the_wanted_mouths_is_never_painted(frames, mouths, heads, person):
+    own = heads.canonical_TP3[:, library.MOUTH]
+    painting = dataclasses.replace(mouths, inside=blue())
+    path = np.roll(np.arange(NUM), 1)  # the frame before shows nearly the same
+    enough = own[path]
+    assert (composed(frames, painting, heads, enough, path) == composed(frames, mouths, heads, enough, path)).all()
+
+
+def test_a_closed_mouth_that_is_opened_is_painted_between_its_lips_alone(frames, mouths, heads):
+    opening = head_mesh.mouth_opening(heads.canonical_TP3[:, library.MOUTH])
+    wide, closed = int(opening.argmax()), int(opening.argmin())
+    wanted = [heads.canonical_TP3[wide, library.MOUTH]] * (wide + 1)
+    painting = dataclasses.replace(mouths, inside=blue())
+    painted, dark = (composed(frames, of, heads, wanted, [closed] * (wide + 1))[wide] for of in (painting, mouths))
+    lips = heads.mesh(wide)[list(head_mesh.INNER), :2]
+    reach = cv2.dilate(inside.filled(frames.shape[1:3], lips), np.ones((9, 9))) > 0
+    assert (painted == dark)[~reach].mean() > 0.999  # the join's film reaches further by single levels
+    assert np.abs(painted.astype(int) - dark)[~reach].max() <= 3
+    middle = tuple(lips.mean(axis=0).astype(int)[::-1])
+    assert painted[middle][2] > painted[middle][0] + 60
+
+
+def test_a_grey_picture_is_painted_grey(frames, tmp_path):
+    grey = np.repeat(frames[:12, ..., 1:2], 3, axis=3)
+    film = recorded(grey, tmp_path)
+    mouths, heads = library.build([film], blue()), library.apart(film.heads(0, 12)[1])
+    wanted = heads.canonical_TP3[:, library.MOUTH].copy()
+    wanted[:, head_mesh.LOWER_INNER, 1] += 0.15
+    output = composed(grey, mouths, heads, wanted, np.arange(12))
+    assert (output != grey).any() and (output == output[..., :1]).all()
 
 
 def test_a_change_grows_steadily_with_its_weight(frames, mouths, heads):

@@ -71,6 +71,7 @@ def test_two_evaluations_write_the_same_bytes(p, evaluated):
 def test_both_generators_have_a_verdict_and_reconstruct_halves_of_clips(panel):
     assert {"sentence", "mesh_sentence", "rank_of_right_audio", "rank_of_mesh_right_audio"} <= set(panel["verdict"])
     assert panel["about"]["motion_md5"] == files.md5_file(paths.MOTION)
+    assert panel["about"]["inside_md5"] == files.md5_file(paths.INSIDE)
     for generator in ("lipgan", "mesh"):
         half = panel[f"half_clip_{generator}"]
         assert 15 < half["psnr"] < 60 and 0.3 < half["ssim"] < 1 and half["num_clips"] == panel["about"]["clips"]
@@ -79,7 +80,7 @@ def test_both_generators_have_a_verdict_and_reconstruct_halves_of_clips(panel):
 
 def test_conditions_are_filled_as_described(p):
     sync, clips = lip_sync.LipSync(paths.GENERATOR), Clips(paths.INDEX, paths.SHARDS, "train")
-    mesh = MeshGenerator(paths.MOTION, clips, RawClips(paths.CLIPS, paths.RAW))
+    mesh = MeshGenerator(paths.MOTION, paths.INSIDE, clips, RawClips(paths.CLIPS, paths.RAW))
     frames = conditions.fill(sync, clips, 0, mesh=mesh)
     faces_TSS3 = clips[0].faces_TSS3
     assert (frames["real_video"] == faces_TSS3).all()

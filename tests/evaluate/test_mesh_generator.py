@@ -14,7 +14,9 @@ from tasks.loading.clips import Clips
 
 @pytest.fixture
 def mesh(trained):
-    return MeshGenerator(paths.MOTION, Clips(paths.INDEX, paths.SHARDS, "train"), RawClips(paths.CLIPS, paths.RAW))
+    return MeshGenerator(
+        paths.MOTION, paths.INSIDE, Clips(paths.INDEX, paths.SHARDS, "train"), RawClips(paths.CLIPS, paths.RAW)
+    )
 
 
 def test_no_frame_is_made_from_itself(mesh):

@@ -40,7 +40,7 @@ def measured(trained_folder):
         records: dict[str, list] = {row: [] for row in conditions.ROWS}
         for split in ("train", "test"):
             clips = Clips(paths.INDEX, paths.SHARDS, split)
-            mesh = MeshGenerator(paths.MOTION, clips, raw)
+            mesh = MeshGenerator(paths.MOTION, paths.INSIDE, clips, raw)
             for number in range(len(clips)):
                 reference = measure.reference_of(clips[number], clips.keys[number], meters, raw)
                 for row, frames in conditions.fill(sync, clips, number, mesh=mesh).items():

@@ -24,7 +24,7 @@ from tasks.core import files
 DVC = [sys.executable, "-m", "dvc"]
 FLOW = [sys.executable, "-m", "flows"]
 FOREIGN = ("LIPGAN_", "PREFECT_", "MLFLOW_TRACKING")  # of whoever runs the tests: not for the project under test
-STAGES = ["acquire", "preprocess", "expert", "motion", "train", "evaluate"]
+STAGES = ["acquire", "preprocess", "expert", "motion", "inside", "train", "evaluate"]
 
 
 def variables(folder, **more):

@@ -37,7 +37,8 @@ def one_line(done):
 @pytest.mark.parametrize(
     "words",
     [
-        ("acquire",), ("preprocess",), ("expert",), ("motion",), ("train",), ("evaluate",), ("demo",), ("retrain",),
+        ("acquire",), ("preprocess",), ("expert",), ("motion",), ("inside",), ("train",), ("evaluate",),
+        ("demo",), ("retrain",),
         ("dub", "--face", "a.mp4", "--audio", "b.wav", "--out", "out/a.mp4"), ("batch", "jobs.csv"),
         ("live", "--face", "a.png", "--audio", "b.wav", "--out", "out/a.mp4"), ("experiments",),
     ],

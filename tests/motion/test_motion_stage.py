@@ -15,7 +15,7 @@ from tasks.dubbing import networks
 from tasks.evaluate.raw_clips import RawClips
 from tasks.inference import motion_weights
 from tasks.loading.clips import Clips
-from tasks.motion import stage, training
+from tasks.motion import stage, steps
 from tasks.storage import index
 
 
@@ -47,7 +47,7 @@ def test_training_again_and_resuming_give_the_same_bytes(p, monkeypatch):
         why = "test"
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "stoppable", lambda: contextlib.nullcontext(Stop()))
+        patch.setattr(steps, "stoppable", lambda: contextlib.nullcontext(Stop()))
         with pytest.raises(Stopped):
             stage.run(p)
     stage.run(p)

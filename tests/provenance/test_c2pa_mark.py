@@ -55,6 +55,14 @@ def test_a_video_of_the_released_weights_names_the_licence_and_the_attribution_o
     assert licence.startswith("CC BY 4.0: GRID audiovisual sentence corpus")
 
 
+def test_a_second_checkpoint_is_named_with_the_licence_of_its_data(video):
+    Path("more.safetensors").write_bytes(b"others")
+    Path("more.json").write_text('{"licence": "CC BY 4.0", "attribution": "Ann"}')
+    about = c2pa_mark.about(Path("net.safetensors"), DESCRIPTION, {}, [Path("more.safetensors")])
+    assert [of["md5"] for of in about["further"]] == [files.md5_file(Path("more.safetensors"))]
+    assert about["data"]["licences"] == [*DESCRIPTION["lineage"]["licences"], "CC BY 4.0: Ann"]
+
+
 def test_the_manifest_names_the_source_type_and_the_ingredients(video):
     import c2pa
 

@@ -229,8 +229,9 @@ def test_states_and_experiments_of_an_index_with_the_person_are_deleted_and_othe
     mine = paths.cache() / "experiments" / md5_file(paths.INDEX) / "one/models"
     mine.mkdir(parents=True)
     (mine / "generator.safetensors").write_bytes(b"weights")
-    stages = ("train", "expert", "motion", "experiments")
-    states = {f"{stage}/{next((paths.cache() / stage).iterdir()).name}" for stage in stages}
+    stages = ("train", "expert", "motion", "inside", "experiments")
+    states = {f"{stage}/{folder.name}" for stage in stages for folder in (paths.cache() / stage).iterdir()}
+    assert sum(state.startswith("inside/") for state in states) == 2  # its pairs of frames too
 
     def found(video):
         return {copy.name for copy in copies.find(video, []) if copy.kind == "training state"}

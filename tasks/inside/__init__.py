@@ -1,0 +1,1 @@
+"""Stage `inside`: the network that paints the mouth's inside; also trains the released one, on videos."""
