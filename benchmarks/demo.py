@@ -82,7 +82,7 @@ def main() -> None:
     for row, figures in panel.items():
         if "aperture_lag_frames" in figures:
             print(
-                f"| {row} | {figures['aperture_corr']:.2f} | {figures['aperture_lag_frames']:+.0f} | "
+                f"| {row} | {figures['aperture_corr']:.2f} | {figures['aperture_lag_frames']:+z.0f} | "
                 f"{figures['amplitude_ratio']:.2f} | {figures['mouth_l1']:.4f} |"
             )
     for name in ("dvc_status", "second_repro_did_nothing", "two_builds_of_data_equal", "faces_found_in_clean_frames"):

@@ -8,6 +8,8 @@ lip refiner learned from some of these people (released/lips.json), the rest are
 each person are read, and `--rendered` clean clips of a seed that trained nothing.
 
 opening_r, amplitude   correlation and relative standard deviation of the opening, against the reference or the truth
+lips_amplitude         the same with both openings in the reference's eye distances: what the lips alone do
+eyes                   the mesh's eye distance over the reference's; the mesh puts the corners of some eyes too far out
 crops_r                the same correlation, read from 96 x 96 crops, as the evaluation reads faces
 near                   share of SAMPLED frames whose lip centre is within 0.05 eye distances of the reference's
 held                   share of the frames in which the mesh holds the face
@@ -48,9 +50,14 @@ def follow(frames: Sequence[np.ndarray]) -> Track:
 
 def gap(points_TN3: np.ndarray, names: Sequence[int]) -> np.ndarray:
     """The opening in the picture, in eye distances: what the reference's points allow.  Shape: -> (T,)"""
-    at = {name: points_TN3[:, k, :2] for k, name in enumerate(names)}
-    eyes_T = np.linalg.norm(at[head_mesh.EYES[0]] - at[head_mesh.EYES[1]], axis=1)
-    return np.mean([at[low][:, 1] - at[up][:, 1] for low, up in GAPS], axis=0) / eyes_T
+    at = {name: points_TN3[:, k, 1] for k, name in enumerate(names)}
+    return np.mean([at[low] - at[up] for low, up in GAPS], axis=0) / eyes(points_TN3, names)
+
+
+def eyes(points_TN3: np.ndarray, names: Sequence[int]) -> np.ndarray:
+    """Distance of the outer eye corners in the picture.  Shape: -> (T,) px"""
+    left, right = (points_TN3[:, list(names).index(eye), :2] for eye in head_mesh.EYES)
+    return np.linalg.norm(left - right, axis=1)
 
 
 def compared(measured_T: np.ndarray, true_T: np.ndarray) -> tuple[float, float]:
@@ -78,12 +85,15 @@ def filmed(folder: Path, person: str, num_clips: int) -> Iterator[tuple[dict[str
             mesh_T4683 = followed.mesh.mesh_T4683
             held_T = followed.mesh.found_T & np.isfinite(known_TN2).all(axis=(1, 2))
             true_T = gap(known_TN2, names)[held_T]
-            r, amplitude = compared(gap(mesh_T4683, everything)[held_T], true_T)
+            opening_T, eyes_T = gap(mesh_T4683, everything), eyes(known_TN2, names)
+            ruler_T = eyes(mesh_T4683, everything) / eyes_T
+            r, amplitude = compared(opening_T[held_T], true_T)
+            _, lips_amplitude = compared((opening_T * ruler_T)[held_T], true_T)
             crops_r, _ = compared(gap(by_crops(frames, followed.boxes_T4), everything)[held_T], true_T)
-            eyes_T = np.linalg.norm(known_TN2[:, names.index(33)] - known_TN2[:, names.index(263)], axis=1)
             away_T = np.linalg.norm(mesh_T4683[:, LIPS, :2].mean(axis=1) - known_TN2[:, lips].mean(axis=1), axis=1)
-            row = {"opening_r": r, "amplitude": amplitude, "crops_r": crops_r, "held": float(held_T.mean())}
-            widest = int(np.nan_to_num(gap(mesh_T4683, everything)).argmax())
+            row = {"opening_r": r, "amplitude": amplitude, "lips_amplitude": lips_amplitude, "crops_r": crops_r}
+            row |= {"eyes": float(ruler_T[held_T].mean()), "held": float(held_T.mean())}
+            widest = int(np.nan_to_num(opening_T).argmax())
             yield row, away_T / eyes_T, portrait(frames[widest], mesh_T4683[widest], followed.boxes_T4[widest])
 
 

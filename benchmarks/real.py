@@ -2,7 +2,8 @@
 
     python -m benchmarks.real clip MADE.mp4 TRUE.mp4           a generated mouth against the recording of its audio
     python -m benchmarks.real dubs ../shared/grid/video --people s27 p04 p05 p06 p07 p08
-                             each person's face dubbed with the next two people's audio, against the recordings
+                             each person's face dubbed with the next two people's audio, against the recordings;
+                             `--generator lipgan` by LipGAN (default: mesh)
     python -m benchmarks.real motion ../shared/grid/video --people s27 p04 --weights released/motion.safetensors
                              the motion network's output, without rendering, against the recordings
     python -m benchmarks.real offsets ../shared/grid/video --people s1 s4 s31 p03+p04+p05+p06+p07+p08+s27
@@ -31,6 +32,7 @@ import sys
 import tempfile
 import venv
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -46,6 +48,7 @@ from model.timing import num_samples
 from tasks.core import config, paths
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file, write_atomic
+from tasks.dubbing.options import GENERATORS
 from tasks.features import face_track
 from tasks.inference import motion_weights
 from tasks.media import decode
@@ -62,7 +65,7 @@ PACKAGES = (
 SECOND = ("face-recognition-models==0.1.3", "face_recognition_models/models/shape_predictor_68_face_landmarks.dat")
 LEAST_FOUND = 0.9  # share of frames with a face
 SOUNDS = 2  # each face is dubbed with the audio of this many next people
-DUB = "python -m flows dub --face {face} --audio {sound} --out {out}"
+DUB = "python -m flows dub --generator GENERATOR --checkpoint released --face {face} --audio {sound} --out {out}"
 DUB_S, POINTS_S = 1800, 600
 
 
@@ -105,6 +108,7 @@ def second_predictor(file: str | None) -> Path:
     return found[0]
 
 
+@cache
 def points(video: Path) -> np.ndarray:
     """Shape: -> (T, 468, 3) px; frames without a face repeat the nearest.  Errors: UserError if too few have one"""
     with tempfile.TemporaryDirectory() as folder:
@@ -243,11 +247,12 @@ def main() -> None:
         of = kinds.add_parser(name)
         of.add_argument("folder", type=Path, help="FOLDER/PERSON/*.mpg")
         of.add_argument("--people", nargs="+", required=True)
+    kinds.choices["dubs"].add_argument("--generator", choices=GENERATORS, default="mesh", help="of the default command")
     kinds.choices["dubs"].add_argument(
         "--command", default=DUB, help="command with {face}, {sound} and {out}; default: %(default)s"
     )
     kinds.choices["dubs"].add_argument(
-        "--kept", type=Path, default=Path("out/real"), help="folder for the dubbed videos; existing ones are reused"
+        "--kept", type=Path, help="folder for the dubbed videos; existing ones are reused; default: out/real-GENERATOR"
     )
     kinds.choices["motion"].add_argument("--weights", type=Path, default=Path("released/motion.safetensors"))
     for name in ("clip", "dubs", "agreement"):
@@ -261,7 +266,8 @@ def main() -> None:
     if args.what == "clip":
         rows = {args.made.stem: judged(args.made, args.true, args.face, predictor)}
     elif args.what == "dubs":
-        rows = dubs(args.folder, args.people, args.command, args.kept, predictor)
+        kept = args.kept or Path(f"out/real-{args.generator}")
+        rows = dubs(args.folder, args.people, args.command.replace("GENERATOR", args.generator), kept, predictor)
     elif args.what == "agreement":
         rows = agreement(args.folder, args.people, args.clips, predictor)
     elif args.what == "offsets":
@@ -271,7 +277,8 @@ def main() -> None:
     print(offsets.table(rows) if args.what == "offsets" else table(rows))
     if args.what != "clip":
         earlier = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-        write_atomic(RESULTS, json.dumps(earlier | {"machine": machine(), args.what: rows}, indent=2) + "\n")
+        name = "dubs_lipgan" if args.what == "dubs" and args.generator == "lipgan" else args.what
+        write_atomic(RESULTS, json.dumps(earlier | {"machine": machine(), name: rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from flows.commands import (
     experiments,
     gc,
     import_tracking,
+    init,
     listen,
     live,
     retrain,
@@ -39,7 +40,7 @@ from tasks.core import servers
 from tasks.core.errors import UserError
 
 GROUPS: dict[str, tuple[ModuleType, ...]] = {  # in the order of the help
-    "pipeline": (stages, retrain),
+    "pipeline": (init, stages, retrain),
     "dubbing": (dub, batch, live, app, align),
     "data rights and lineage": (agree, audit, withdraw),
     "experiments": (compare, experiments, listen),

@@ -11,12 +11,13 @@ import numpy as np
 from model import head_mesh
 from model.motion import Shapes
 
-QUALITY_VERSION = 4  # of this module, loudness and head_mesh: raise it when a figure changes; it is in the unit keys
+QUALITY_VERSION = 5  # of this module, loudness and head_mesh: raise it when a figure changes; it is in the unit keys
 
 MAX_OFFSET = 12  # frames, the largest offset searched
 RIVAL_FRAMES = 3  # peaks nearer than this count as one
 SLOW_FRAMES = 31  # slower changes than this are pose and loudness, not syllables
 SPEAKER_OFFSET = 3  # frames of offset allowed when the speaking face is chosen
+STILL = 0.01  # eye distances: a mouth whose opening deviates by so little counts half
 LEAST_HELD = 0.8  # share of frames with a mesh; with fewer there is no offset
 # Of the first six components and of the loudness. The network predicts filmed mouths best; the loudness of vowels is
 # the better cue for rendered heads. Chosen on the people and rendered clips that trained the network: a discriminant
@@ -69,14 +70,16 @@ def offset(mouth_TC: np.ndarray, sound_TC: np.ndarray) -> tuple[int, float]:
 def speaking(mouths_NTC: np.ndarray, sound_TC: np.ndarray) -> int:
     """Index of the speaking face: the one whose mouth best follows the sound, up to a few frames of offset.
 
-    The score is weighted by the movement of the opening: a still mouth may correlate by chance.
+    A mouth that hardly moves counts less: it may correlate by chance. One that moves far does not count more: people
+    differ by a factor of two.
     Shape: (N, T, C), (T, C) -> index
     """
     reach, sound_TC = min(SPEAKER_OFFSET, len(sound_TC) // 3), _quick(sound_TC)
     scores = []
     for mouth_TC in map(_quick, mouths_NTC):
         fit = max(_fit(*_overlap(mouth_TC, sound_TC, late)) for late in range(-reach, reach + 1))
-        scores.append(max(fit, 0.0) * float(mouth_TC[:, -1].std()))
+        moves = float(mouth_TC[:, -1].std())
+        scores.append(max(fit, 0.0) * moves / (moves + STILL))
     return int(np.argmax(scores))
 
 

@@ -100,6 +100,7 @@ class CorpusParams:
     licence: str
     persons: Literal["folder", "video"]
     split_by: Literal["person", "video"]
+    splits: str
     val_share: Share
     test_share: Share
     lrs2: Lrs2Params
@@ -410,6 +411,13 @@ class RetrainParams:
     min_in_sync: Share
     min_hard_corr: Annotated[float, Range(-1, 1)]
     drift_ks: Share
+
+    def __post_init__(self) -> None:
+        if self.min_amplitude_ratio > self.max_amplitude_ratio:
+            raise ValueError(
+                f"retrain.min_amplitude_ratio is {self.min_amplitude_ratio:g}, above retrain.max_amplitude_ratio "
+                f"{self.max_amplitude_ratio:g}: no checkpoint could ever serve"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

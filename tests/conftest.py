@@ -248,7 +248,7 @@ def committed_folder(tiny_folder, tmp_path_factory):
         shutil.copytree(tiny_folder, folder, symlinks=True, dirs_exist_ok=True)
         for room in ("flows", "tasks", "model", "released"):
             shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in (".gitignore", ".dvcignore", "requirements.lock", "withdrawals.csv"):
+        for name in (".gitignore", ".dvcignore", "requirements.lock", "withdrawals.csv", "splits.csv"):
             shutil.copy(ROOT / name, folder / name)
         (folder / "data/videos").mkdir()
         (folder / "dvc.yaml").write_text(without_evaluation())

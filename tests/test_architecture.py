@@ -13,7 +13,7 @@ FORBIDDEN = {
     "tasks": {"flows", "prefect", "dvc"},
 }
 ALONE = {
-    "mlflow": "tasks/tracking/runs.py",
+    "mlflow": "tasks/tracking/runs.py tasks/inference/served_model.py",
     "ai_edge_litert": "tasks/features/face_mesh.py",
     "subprocess": "tasks/core/programs.py",
     "av": "tasks/media/containers.py tasks/media/decode.py tasks/media/native_rate.py tasks/media/encode.py "
@@ -38,7 +38,7 @@ ROOMS: dict[str, set[str]] = {
     "loading": {"core", "storage"},
     "acquire": {"core", "media", "provenance", "storage", "synthetic"},
     "lips": {"core", "features", "media", "synthetic"},
-    "inside": {"compositor", "core", "features", "inference", "loading", "media", "motion"},
+    "inside": {"compositor", "core", "features", "inference", "loading", "media", "motion", "tracking"},
     "words": {"core"},
     "motion": {"core", "features", "inference", "loading", "media", "storage", "synthetic", "tracking"},
     "preprocess": {"core", "features", "inference", "media", "storage"},

@@ -5,6 +5,7 @@ import importlib.util
 import re
 import shlex
 from dataclasses import is_dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -104,11 +105,16 @@ def test_dvc_commands_name_stages_and_parameters_that_exist(command):
         assert {word for word in words[2:] if not word.startswith("-")} <= set(stages)
 
 
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("dask ")])
+def test_dask_has_the_command(command):
+    assert command.split()[1] in {entry.name for entry in entry_points(group="dask_cli")}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_is_of_a_kind_that_is_checked_here(command):
     plain = re.sub(r"^([A-Z0-9_]+=\S+ )*", "", command)  # variables before it
     ours = ("make ", "lipgan ", "python -m flows", "python -m tasks")
-    others = ("dvc ", "git ", "cd ", "cp ", "pip install", "export ", "prefect ", "torchrun ", "dask ", "aws s3 ")
+    others = ("dvc ", "git ", "cd ", "cp ", "pip install", "export ", "prefect ", "torchrun ", "dask ")
     assert plain.startswith((*ours, *others))
 
 

@@ -21,8 +21,8 @@ BACKEND = (
     "the fastest on this machine of those that pass a quality gate on held-out clips; default: LIPGAN_BACKEND, or torch"
 )
 CHECKPOINT = (
-    "of lipgan: a file, or models:/lipgan@champion; default: models/generator.safetensors; `released`: mesh with the "
-    "weights in released/"
+    "of lipgan: a file, or models:/lipgan@champion; of mesh: a motion network, or a checkpoint with one beside it; "
+    "`released`: the weights in released/, of mesh unless --generator lipgan; default: of models/, if none the released"
 )
 LIBRARY = "mesh: other footage of the same person to take the mouths from, instead of that of --face"
 

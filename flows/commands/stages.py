@@ -17,6 +17,7 @@ STAGES = {
     "train": "data/shards -> models/generator.safetensors",
     "evaluate": "models -> reports/",
 }
+EMPTY = {".git", ".venv", "venv"}  # a folder with nothing else is an empty one
 
 
 def add(commands: Any) -> None:
@@ -31,14 +32,19 @@ def add(commands: Any) -> None:
                 "--trust", metavar="NAME", nargs="+",
                 help="only renew the record of trust (MD5SUMS) of these parts or lists of LRS2",
             )  # fmt: skip
-    what = "the whole pipeline, then a dubbed clip (`make demo`)"
+    what = "init if the folder is empty, dvc repro, a dubbed clip"
     demo = command(commands, "demo", what, run, example="lipgan demo")
     demo.add_argument("--params", type=Path, default=paths.PARAMS, help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> None:
     from tasks.core import config
+    from tasks.provenance import project
 
+    if args.command == "demo" and {path.name for path in Path().iterdir()} <= EMPTY:
+        from flows.commands import init
+
+        init.run(args)
     p = config.load(args.params)
     if getattr(args, "explain", None):
         from tasks.preprocess import explain
@@ -54,4 +60,6 @@ def run(args: argparse.Namespace) -> None:
 
     folder = Path(p.corpus.folder) if p.corpus.name == "folder" else None
     preflight.pipeline(folder) if args.command == "demo" else preflight.stage(args.command, folder, p.acquire.raw)
+    if args.command != "demo":
+        project.demand_current(args.command)
     importlib.import_module(f"flows.{args.command}").run(p)

@@ -69,6 +69,13 @@ METRICS = {
 }  # lags are at most 50 frames, so 51 is worse than any
 
 
+def lag_text(lag_frames: float) -> str:
+    """A lag for people: "0 frames", "+1 frame", "-1.5 frames"; + is late."""
+    rounded = round(float(lag_frames), 1)
+    number = f"{rounded:+g}" if rounded else "0"
+    return f"{number} frame{'' if abs(rounded) == 1 else 's'}"
+
+
 def distance_from_best(name: str, values_N: np.ndarray) -> np.ndarray:
     """Distance of a metric's values from the best possible, up to a constant: less is better.  Shape: (N,)
 

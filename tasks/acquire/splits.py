@@ -21,28 +21,36 @@ def shares(p: CorpusParams) -> dict[str, float]:
 
 
 def assign(
-    clips: Sequence[Clip], p: CorpusParams, file_of: FileOf | None = None, persons: Sequence[str] = ()
+    clips: Sequence[Clip],
+    p: CorpusParams,
+    file_of: FileOf | None = None,
+    persons: Sequence[str] = (),
+    listed: Mapping[str, str] | None = None,
 ) -> tuple[list[Clip], str]:
     """The clips with `split` and `split_by`, and one line that says how they were divided.
 
     file_of: the video file of a clip; without it a clip is never cut in time
     persons: of the corpus, if these are not the clips of all
+    listed: person -> split, of every person (tasks/acquire/split_list.py); it replaces the rule
     Errors: UserError if there is one single clip and it is too short to be cut
     """
+    if listed:
+        out = [_with(clip, split=listed[clip["person"]], split_by="person") for clip in clips]
+        return out, line(out, p, f"as {p.splits} lists them")
     key_of = {(clip["person"], clip["video"], clip["clip"]): clip for clip in clips}
     others = {(person, "", "") for person in persons} - {(person, "", "") for person, *_ in key_of}
     places = splits.places(key_of.keys() | others, shares(p), p.split_by)
-    out: list[Clip] = []
+    out = []
     for key in key_of:
         clip, place = key_of[key], places[key]
         if place.by == "time":
             out += _cut(clip, place.splits, p, file_of)
         else:
             out.append(_with(clip, split=place.splits[0], split_by=place.by))
-    return out, line(out, p)
+    return out, line(out, p, "by the hash of its name")
 
 
-def line(clips: Sequence[Clip], p: CorpusParams) -> str:
+def line(clips: Sequence[Clip], p: CorpusParams, why: str) -> str:
     """How the clips were divided, and whom train and the held-out splits share."""
     persons: dict[str, set[str]] = defaultdict(set)
     for clip in clips:
@@ -55,7 +63,7 @@ def line(clips: Sequence[Clip], p: CorpusParams) -> str:
     ]
     num_persons, by = len(set().union(*persons.values())), {clip["split_by"] for clip in clips}
     how = "in time" if by == {"time"} else f"by {', '.join(level for level in (*splits.LEVELS, 'time') if level in by)}"
-    text = f"split {how}, by the hash of its name: {'; '.join(parts)}"
+    text = f"split {how}, {why}: {'; '.join(parts)}"
     if by != {p.split_by}:
         text += f"; {num_persons} person{'s' * (num_persons > 1)} for {len(persons)} splits"
     shared = [split for split in ("val", "test") if persons[split] & persons[splits.TRAIN]]

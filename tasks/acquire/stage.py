@@ -19,7 +19,7 @@ from typing import Any
 
 from model.params import LOCAL, Params
 from tasks.acquire import folder as acquire_folder
-from tasks.acquire import grid, lrs2, lrs2_fetch, splits, synthetic_clips
+from tasks.acquire import grid, lrs2, lrs2_fetch, split_list, splits, synthetic_clips
 from tasks.acquire.open_corpus import OpenCorpus
 from tasks.core import paths
 from tasks.core.errors import UserError
@@ -57,7 +57,8 @@ def ready(p: Params) -> list[Unit]:
 
 def _of_persons(corpus: OpenCorpus, p: Params, persons: list[str]) -> list[Unit]:
     wanted, _ = withdrawals.leave_out(*corpus.clips(p, persons))
-    return _units(splits.assign(wanted, p.corpus, persons=corpus.persons(p))[0], p)
+    listed = split_list.read(Path(p.corpus.splits), persons, corpus.params(p).speakers)
+    return _units(splits.assign(wanted, p.corpus, persons=corpus.persons(p), listed=listed)[0], p)
 
 
 def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
@@ -66,14 +67,18 @@ def plan(p: Params) -> tuple[list[Unit], list[dict[str, Any]]]:
     Errors: UserError if the corpus is missing or none of its clips can be used.
     """
     corpus = CORPORA[p.corpus.name]
-    wanted, refused = withdrawals.leave_out(*corpus.clips(p))
+    clips, unusable = corpus.clips(p)
+    wanted, refused = withdrawals.leave_out(clips, unusable)
     if not wanted:
         why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(refused).items()) or "it is empty"
         raise UserError(f"corpus {p.corpus.name}: no clip can be used: {why}")
     if "split" not in wanted[0]:
         file_of = partial(acquire_folder.file_of, p=p) if p.corpus.name == "folder" else None
         persons = OPEN[p.corpus.name].persons(p) if p.corpus.name in OPEN else ()
-        wanted, line = splits.assign(wanted, p.corpus, file_of, persons)
+        known = {row["person"] for row in [*clips, *unusable]}
+        known |= set(OPEN[p.corpus.name].params(p).speakers) if p.corpus.name in OPEN else set()
+        listed = split_list.read(Path(p.corpus.splits), {clip["person"] for clip in wanted}, known)
+        wanted, line = splits.assign(wanted, p.corpus, file_of, persons, listed)
         say(f"acquire: {line}")
     return _units(wanted, p, refused), [{"person": "", "split": "", "split_by": ""} | row for row in refused]
 

@@ -6,6 +6,7 @@ is not in the cache are reported as unanswered.
 """
 
 import contextlib
+import difflib
 import functools
 import hashlib
 import json
@@ -35,7 +36,8 @@ COLUMNS = ("clip", "video", "split", "status", "shard", "corpus", "licence", "so
 OF_MESH = (paths.MOTION, paths.INSIDE)  # the networks of the mesh generator
 CHECKPOINTS = (paths.GENERATOR, paths.DISCRIMINATORS, *OF_MESH)
 FOLLOWED = (paths.RAW, paths.CLIPS, paths.SHARDS, paths.INDEX, *CHECKPOINTS)
-RELEASED = ("released/motion.safetensors", "released/inside.safetensors")  # in the repository; a JSON lies beside each
+MAX_NAMED = 3  # clips or videos suggested by an error
+RELEASED = tuple(f"released/{name}.safetensors" for name in ("motion", "inside", "lips", "generator", "expert"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +159,20 @@ def of_clips(column: str, name: str) -> HistoryAnswer:
 
         spans, unknown = _spans(answer)
     if not rows and not unknown:
-        raise UserError(f"--{column} {name}: no index in the history of this repository has it")
+        raise UserError(
+            f"--{column} {name}: no index in the history of this repository has it; {named_like(column, name)}"
+        )
     return HistoryAnswer(f"{column} {name}", spans, unknown)
+
+
+def named_like(column: str, name: str) -> str:
+    """What a user who mistyped a clip or video may have meant."""
+    with opened() as db:
+        names = [known for (known,) in db.execute(f"SELECT DISTINCT {column} FROM clips ORDER BY {column}")]
+    if not names:
+        return f"no index is in DVC's cache; `dvc fetch --all-commits {paths.INDEX}`"
+    near = difflib.get_close_matches(name, names, MAX_NAMED) or names[:MAX_NAMED]
+    return f"for example {', '.join(near)}; {paths.INDEX} lists all"
 
 
 def bytes_left(hashes: dict[str, str], names: set[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import yaml
 
 from model.params import Params, Range
-from tasks.core import names
+from tasks.core import names, paths
 from tasks.core.errors import UserError
 
 
@@ -24,8 +24,15 @@ def load(path: Path = Path("params.yaml")) -> Params:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run from the repository root") from None
+        raise UserError(
+            f"{path}: no such file; run from the repository root, or `lipgan init` in an empty folder"
+        ) from None
     return parse(content, path)
+
+
+def load_here() -> Params:
+    """params.yaml of this folder; where there is none, that of the package: dubbing needs no project."""
+    return load(paths.PARAMS if paths.PARAMS.exists() else paths.shipped(str(paths.PARAMS)))
 
 
 def parse(content: bytes, path: Path) -> Params:

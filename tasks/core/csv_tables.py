@@ -17,13 +17,16 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def csv_text(rows: Sequence[dict[str, Any]]) -> str:
-    """One column per name, in the order they first appear; floats with six digits; empty if a row lacks the name."""
+    """One column per name, in the order they first appear; empty if a row lacks the name.
+
+    Floats have six digits, and none is -0.
+    """
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     table = csv.DictWriter(text, names, lineterminator="\n")
     table.writeheader()
     for row in rows:
-        table.writerow({name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()})
+        table.writerow({name: f"{value:z.6g}" if isinstance(value, float) else value for name, value in row.items()})
     return text.getvalue()
 
 
@@ -41,9 +44,9 @@ def _number(text: str) -> float | str:
 
 
 def rounded(value: Any) -> Any:
-    """Round to six digits, so that machines whose last bits differ agree."""
+    """Round to six digits, so that machines whose last bits differ agree; -0.0 becomes 0.0."""
     if isinstance(value, dict):
         return {name: rounded(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [rounded(item) for item in value]
-    return round(float(value), 6) if isinstance(value, float | np.floating) else value
+    return round(float(value), 6) + 0.0 if isinstance(value, float | np.floating) else value

@@ -8,6 +8,7 @@ RAW = Path("data/raw")
 CLIPS = Path("data/clips.parquet")
 AGREEMENT = Path("data/agreement.json")
 WITHDRAWALS = Path("withdrawals.csv")
+SPLITS = Path("splits.csv")
 TOMBSTONES = Path("tombstones")
 SHARDS = Path("data/shards")
 INDEX = Path("data/index.parquet")
@@ -26,6 +27,7 @@ PREPROCESS_PAGE = REPORTS / "preprocess.html"
 TRAIN_CURVE = REPORTS / "plots/train.csv"
 EXPERIMENTS = REPORTS / "experiments"
 METRICS = REPORTS / "metrics.json"
+HEADLINE = REPORTS / "headline.json"
 METRICS_BY_CLIP = REPORTS / "plots/clips.csv"
 LAG_CURVE = REPORTS / "plots/lag.csv"
 OFFSETS = REPORTS / "plots/offsets.csv"
@@ -36,6 +38,13 @@ DUBBED = Path("out/demo.mp4")
 DUBBED_LIPGAN = Path("out/demo-lipgan.mp4")
 DUBBED_BOTH = Path("out/demo-both.mp4")
 DEMO_FACE = Path("out/demo-face.mp4")
+
+
+def shipped(name: str) -> Path:
+    """A file that a project starts from, of the installed package or, beside this code, of the checkout."""
+    root = Path(__file__).parents[2]
+    packed = root / "released/project" / Path(name).name  # where setup.py puts it
+    return packed if packed.is_file() else root / name
 
 
 def main_repository() -> Path:

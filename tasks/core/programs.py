@@ -77,7 +77,10 @@ def _run_module(
     folder: Path | None,
     keep_open: Sequence[int],
 ) -> None:
-    command, environment = [sys.executable, "-m", module, *arguments], {**os.environ, **(variables or {})}
+    command = [sys.executable, "-m", module, *arguments]
+    # the commands of stages are of this environment, though nobody activated it
+    search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    environment = {**os.environ, "PATH": search, **(variables or {})}
     try:
         subprocess.run(command, check=True, env=environment, cwd=folder, pass_fds=keep_open)
     except subprocess.CalledProcessError as error:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.core import memory, names, paths
+from tasks.core import memory, names
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file, sha256_file
 from tasks.core.progress import say
@@ -57,8 +57,8 @@ def run(
         raise UserError(f"--idle is for pictures; {face} is a video, whose head moves already")
     network = networks.load(options.generator, checkpoint, options.backend)
     files = [*given, *map(str, network.files), *options.library]
-    if paths.EXPERT.is_file():
-        files.append(str(paths.EXPERT))
+    if network.expert:
+        files.append(str(network.expert))
     if options.recognition:
         files.append(options.recognition)
     demand_label(Path(face), options.label)
@@ -88,7 +88,7 @@ def run(
         )
         hidden = person.learn if person else script.nothing_hidden
         written = script.write(Path(face), seen, lines, bool(spans), options, recogniser, hidden)
-        judge = Judge(SyncMeter(paths.EXPERT), written.plan, written.mfcc_FW) if paths.EXPERT.is_file() else None
+        judge = Judge(SyncMeter(network.expert), written.plan, written.mfcc_FW) if network.expert else None
         mouths = (
             person.mouths(written, judged=judge is not None) if person else networks.lipgan_mouths(network, written)
         )

@@ -23,7 +23,7 @@ from tasks.dubbing.script import Script
 from tasks.features import lip_refiner, mesh_model
 from tasks.features.face_track import Frame
 from tasks.features.mesh_points import MeshPoints
-from tasks.inference import auto_backend, inside_weights, lip_sync, motion_weights
+from tasks.inference import auto_backend, inside_weights, lip_sync, motion_weights, sync_meter
 from tasks.inference.lip_sync import LipSync
 
 RELEASED = "released"  # as a checkpoint: the weights that are released with the code
@@ -43,7 +43,8 @@ class Mouths(Protocol):
 class LipGan:
     """
     checkpoint  the weights file, named in the output's mark; a JSON lies beside it
-    files       the files that decide the output, besides the user's own
+    files       the files that decide the output, besides the user's own and the expert's
+    expert      the sync expert that judges the dub; None where there is none
     """
 
     sync: LipSync
@@ -51,6 +52,7 @@ class LipGan:
     p: FaceParams
     points: Points
     files: tuple[Path, ...]
+    expert: Path | None
 
     @property
     def about(self) -> Mapping[str, Any]:
@@ -66,13 +68,15 @@ class LipGan:
         return self.sync.backend
 
     def describe(self) -> str:
-        return lip_sync.describe(self.sync.about)
+        released = "released LipGAN, " if self.checkpoint == lip_sync.RELEASED else ""
+        return released + lip_sync.describe(self.sync.about, self.checkpoint)
 
 
 @dataclass(frozen=True)
 class Mesh:
     """
-    inside_file  the weights of `inside`; a JSON lies beside it
+    checkpoint    the motion network's weights; files, expert: as of LipGan
+    inside_file   the weights of `inside`; a JSON lies beside it
     """
 
     motion: Motion
@@ -83,6 +87,7 @@ class Mesh:
     p: FaceParams
     points: Points
     files: tuple[Path, ...]
+    expert: Path | None
     backend: str = "torch"
 
     @property
@@ -98,18 +103,17 @@ Network = LipGan | Mesh
 
 
 def settled(options: Options, checkpoint: str | None) -> Options:
-    """The options with a generator: lipgan where a checkpoint or a backend is named, otherwise that of params.yaml.
+    """The options with a generator: lipgan where a file or a backend is named, otherwise that of params.yaml.
 
+    `--checkpoint released` alone is of mesh.
     Errors: UserError for options that contradict each other
     """
     generator = options.generator
-    if checkpoint == RELEASED:
-        if generator == "lipgan" or options.backend:
-            raise UserError(f"--checkpoint {RELEASED} is of --generator mesh; lipgan needs a file, {paths.GENERATOR}")
-        generator = "mesh"
-    elif generator is None:
-        named = checkpoint or options.backend
-        generator = "lipgan" if named else config.load(paths.PARAMS).model.generator
+    if generator is None:
+        if options.backend or checkpoint not in (None, RELEASED):
+            generator = "lipgan"
+        else:
+            generator = "mesh" if checkpoint else config.load_here().model.generator
     options = replace(options, generator=generator)
     options.check()
     return options
@@ -117,26 +121,55 @@ def settled(options: Options, checkpoint: str | None) -> Options:
 
 def load(generator: str | None, checkpoint: str | None, backend: str | None) -> Network:
     """`generator`: one of options.GENERATORS.  Errors: UserError where a file it needs is missing"""
-    if generator == "mesh":
-        return mesh(released=checkpoint == RELEASED)
-    return lipgan(Path(checkpoint or paths.GENERATOR), backend)
+    return mesh(checkpoint) if generator == "mesh" else lipgan(checkpoint, backend)
 
 
-def lipgan(checkpoint: Path, backend: str | None) -> LipGan:
-    sync = auto_backend.lip_sync(checkpoint, backend)
-    p = lip_sync.face_params(sync.about, checkpoint)
-    return LipGan(sync, checkpoint, p, MeshPoints(), (checkpoint, *mesh_files()))
+def lipgan(checkpoint: str | None, backend: str | None) -> LipGan:
+    """LipGAN's network of a file; `released`, or None where nothing is trained here: the released one."""
+    path = chosen(checkpoint, paths.GENERATOR, lip_sync.RELEASED)
+    sync = auto_backend.lip_sync(path, backend)
+    p = lip_sync.face_params(sync.about, path)
+    expert = sync_meter.RELEASED if path == lip_sync.RELEASED else trained_expert()
+    return LipGan(sync, path, p, MeshPoints(), (path, *mesh_files()), expert)
 
 
-def mesh(*, released: bool = False) -> Mesh:
-    """The mesh generator with the networks of stages `motion` and `inside`; the released one in place of each that is
-    not there, and of both if asked.
+def mesh(checkpoint: str | None) -> Mesh:
+    """The mesh generator with the motion network of `motion_of(checkpoint)`, and the inside's beside it."""
+    path = motion_of(checkpoint)
+    inside = path.with_name(paths.INSIDE.name)
+    if checkpoint is None:
+        inside = chosen(None, paths.INSIDE, inside_weights.RELEASED)
+    elif not inside.is_file():
+        inside = inside_weights.RELEASED
+    p, motion, painter = config.load_here().faces, motion_weights.load(path), inside_weights.load(inside)
+    about, files = json_files.read(path.with_suffix(".json")), (path, inside, *mesh_files())
+    return Mesh(motion, painter, about, path, inside, p, MeshPoints(), files, trained_expert())
+
+
+def chosen(checkpoint: str | None, trained: Path, released: Path) -> Path:
+    """The file of a checkpoint; None: the one trained here, or where there is none the released one."""
+    if checkpoint is None and (trained.is_file() or not released.is_file()):
+        return trained
+    return released if checkpoint in (None, RELEASED) else Path(checkpoint)
+
+
+def motion_of(checkpoint: str | None) -> Path:
+    """The motion network's file: `checkpoint` itself, or the one beside the generator's checkpoint that it is.
+
+    Errors: UserError where a checkpoint is neither
     """
-    path = paths.MOTION if paths.MOTION.is_file() and not released else MOTION
-    inside = paths.INSIDE if paths.INSIDE.is_file() and not released else inside_weights.RELEASED
-    p, motion, painter = config.load(paths.PARAMS).faces, motion_weights.load(path), inside_weights.load(inside)
-    files = (path, inside, *mesh_files())
-    return Mesh(motion, painter, json_files.read(path.with_suffix(".json")), path, inside, p, MeshPoints(), files)
+    path = chosen(checkpoint, paths.MOTION, MOTION)
+    if path in (paths.MOTION, MOTION) or motion_weights.is_one(path):
+        return path
+    beside = path.with_name(paths.MOTION.name)
+    if not path.is_file() or not beside.is_file():
+        missing = f"no {beside.name} beside it" if path.is_file() else "no such file"
+        raise UserError(f"--checkpoint {path}: {missing}; --generator mesh needs a motion network, or no --checkpoint")
+    return beside
+
+
+def trained_expert() -> Path | None:
+    return paths.EXPERT if paths.EXPERT.is_file() else None
 
 
 def mesh_files() -> tuple[Path, Path]:

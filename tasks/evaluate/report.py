@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from model.metrics import registry
 from model.params import EvaluateParams
 from tasks.core import paths
-from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing, write_atomic
 from tasks.core.html import data_uri, document, encoded, figure
-from tasks.evaluate import compare, conditions, report_media, report_plots, report_tables, summary
+from tasks.evaluate import conditions, last_commit, report_media, report_plots, report_tables, summary
 from tasks.evaluate.measure import Record
 from tasks.evaluate.mesh_generator import MeshGenerator
 from tasks.evaluate.summary import Panel
@@ -52,7 +52,7 @@ def write(
         folder.mkdir()
         for name, picture_HW3 in strips.items():
             (folder / f"{name}.png").write_bytes(encoded(picture_HW3, ".png"))
-    write_atomic(paths.REPORT, page(panel, records, sections, p))
+    write_atomic(paths.REPORT, page(panel, records, sections, last_commit.sentence(records, sync.about), p))
     return strips
 
 
@@ -85,7 +85,9 @@ src="{video}"></video></figure>
 {figure("image/png", report_plots.openings(records), "mouth opening over time")}"""
 
 
-def page(panel: Panel, records: Sequence[Record], sections: Sequence[str], p: EvaluateParams) -> str:
+def page(
+    panel: Panel, records: Sequence[Record], sections: Sequence[str], against_commit: str, p: EvaluateParams
+) -> str:
     right, about, discriminator = panel["right_audio"], panel["about"], panel["discriminator"]
     leaks = {"LipGAN": panel["leakage"], "mesh": panel["mesh_leakage"]}
     max_lag = p.max_lag
@@ -109,7 +111,7 @@ networks of motion <code>{about["motion_md5"][:12]}</code> and the mouth's insid
 data index <code>{about["index_md5"][:12]}</code>; {about["clips"]} test clips ({right["num_frames"]} frames) of
 {html.escape(about["people"])}. Data: {html.escape("; ".join(about["licences"]))}.</p>
 <div class="verdict">{generator_verdict("Mesh generator", "mesh_", panel)}{generator_verdict("LipGAN", "", panel)}
-<p>LipGAN: {html.escape(against_champion(records))}</p></div>
+<p>LipGAN: {html.escape(against_commit)}</p></div>
 <p>The mesh generator's mouths are made by the code of <code>dub</code>, at the size of the frames, and then cut into
 the same crops. They come from {about["mesh_library"]}, never from the frames that are made. It changes only the mouth's
 surroundings; LipGAN's rows show its whole picture, before it is blended into the frame.</p>
@@ -150,8 +152,8 @@ def generator_verdict(title: str, of: str, panel: Panel) -> str:
     return f"""<p class="first">{title}: the mouth {html.escape(panel["verdict"][f"{of}sentence"])}.</p>
 <p>It follows the true mouth with correlation <b>{right["aperture_corr"]:.2f}</b> when driven by the right sound,
 <b>{wrong["aperture_corr"]:.2f}</b> by another clip's, and <b>{moved["aperture_corr"]:.2f}</b> by its own at another
-time; the best lag is {right["aperture_lag_frames"]:+.0f} frames, it opens {right["amplitude_ratio"]:.2f} times as far
-as the real mouth, and in silence {panel[f"{of}leakage"]["moves_in_silence"]:.2f} times.</p>"""
+time; the best lag is {registry.lag_text(right["aperture_lag_frames"])}, it opens {right["amplitude_ratio"]:.2f} times
+as far as the real mouth, and in silence {panel[f"{of}leakage"]["moves_in_silence"]:.2f} times.</p>"""
 
 
 def controls(verdict: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
@@ -162,17 +164,3 @@ def controls(verdict: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
     if failed["real_video"]:
         return f"{result}; real video fails {', '.join(failed['real_video'])}, so the checks are not reliable here."
     return f"{result}; real video passes all."
-
-
-def against_champion(records: Sequence[Record]) -> str:
-    """This evaluation against that of the last commit."""
-    now = compare.of_rows(records)
-    try:
-        champion = compare.committed("HEAD")
-        if champion == now:
-            return "It is the champion: the last commit has the same figures, clip by clip."
-        return "Against the last commit: " + compare.sentence(
-            compare.tables(champion, now), "the committed one", "this"
-        )
-    except UserError as error:
-        return f"There is no champion to compare it with ({error})."

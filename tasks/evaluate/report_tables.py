@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model.metrics import verdict
-from model.metrics.registry import METRICS
+from model.metrics.registry import METRICS, lag_text
 from tasks.evaluate import conditions
 from tasks.evaluate.measure import Record
 from tasks.evaluate.summary import Panel
@@ -103,7 +103,7 @@ def cell(figures: Mapping[str, Any], name: str) -> str:
 def number(name: str, value: float) -> str:
     metric = METRICS[name]
     if metric.unit == "frames":
-        return f"{value:+.0f}" if float(value).is_integer() else f"{value:+.1f}"
+        return lag_text(value).split(" ")[0]
     if metric.unit == "dB":
         return f"{value:.1f}"
     return f"{value:.4f}" if metric.unit.startswith("share of") else f"{value:.2f}"

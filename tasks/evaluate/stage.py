@@ -2,7 +2,8 @@
 
 reads   models/*.safetensors (LipGAN, the sync expert, the networks of motion and inside), released/lips.safetensors,
         data/index.parquet, data/shards/*.tar, data/clips.parquet, data/raw
-writes  reports/metrics.json, reports/plots/{clips,lag,offsets}.csv, reports/strips/*.png, reports/report.html
+writes  reports/metrics.json (the panel), reports/headline.json (12 figures of it, which DVC tracks as metrics),
+        reports/plots/{clips,lag,offsets}.csv, reports/strips/*.png, reports/report.html
 
     python -m flows evaluate
 
@@ -20,10 +21,10 @@ import numpy as np
 from model import faces, mixtures
 from model.metrics import registry, temporal
 from model.params import EvaluateParams, Params
-from tasks.core import csv_tables, files, paths
+from tasks.core import config, csv_tables, files, paths
 from tasks.core.files import write_atomic
 from tasks.core.progress import progress
-from tasks.evaluate import conditions, discriminator, half_clip, lpips_fid, report, summary
+from tasks.evaluate import conditions, discriminator, half_clip, lpips_fid, report, summary, tracked
 from tasks.evaluate.measure import Meters, Record, measure, reference_of
 from tasks.evaluate.mesh_generator import MeshGenerator
 from tasks.evaluate.published_syncnet import PublishedSyncNet
@@ -79,23 +80,30 @@ def run(p: Params) -> str:
     step = sync.about["loop"]["step"]
     panel = csv_tables.rounded(panel)
     write_atomic(paths.METRICS, json.dumps(panel, indent=2) + "\n")
+    write_atomic(paths.HEADLINE, json.dumps(summary.headline(panel), indent=2) + "\n")
     csv_tables.write_csv(paths.METRICS_BY_CLIP, summary.clip_rows(records))
     csv_tables.write_csv(paths.LAG_CURVE, summary.lag_rows(records, p.evaluate.max_lag))
     csv_tables.write_csv(paths.OFFSETS, summary.offset_rows(records, p.evaluate.max_lag))
     strips = report.write(panel, records, sync, mesh, p.evaluate)
     with tracking.run("evaluate", p) as tracker:
-        tracker.metrics(summary.flat(panel), step)
+        tracker.metrics(tracked.figures(panel), step)
         for file in (paths.METRICS, paths.METRICS_BY_CLIP, paths.LAG_CURVE, paths.OFFSETS, paths.REPORT):
             tracker.file(file, "reports")
+        tracker.text(csv_tables.csv_text(tracked.table(panel)), "reports/panel.csv")
         for name, picture_HW3 in strips.items():
             tracker.picture(name, picture_HW3, step)
+        tracker.tag(
+            {"dvc.generator.md5": panel["about"]["checkpoint_md5"], "dvc.motion.md5": panel["about"]["motion_md5"]}
+        )
+        headline = config.flat(summary.headline(panel))
+        tracker.conclude(tracked.note(panel), headline, panel["about"]["checkpoint_md5"])
     names = ("right_audio", "wrong_audio", "moved_audio", "about")
     right, wrong, moved, about = (panel[name] for name in names)
     by_mesh = panel["mesh_right_audio"]
     return (
         f"mouth opening against truth: correlation {right['aperture_corr']:.2f} with the right sound, "
         f"{wrong['aperture_corr']:.2f} with another clip's, {moved['aperture_corr']:.2f} with its own moved, "
-        f"best lag {right['aperture_lag_frames']:+.0f} frames, on "
+        f"best lag {registry.lag_text(right['aperture_lag_frames'])}, on "
         f"{about['clips']} clips of {about['people']}; LipGAN's mouth {panel['verdict']['sentence']}. "
         f"Mesh generator: correlation {by_mesh['aperture_corr']:.2f}, its mouth {panel['verdict']['mesh_sentence']}"
     )

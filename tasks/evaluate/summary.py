@@ -12,6 +12,13 @@ from tasks.evaluate import conditions
 from tasks.evaluate.measure import Record
 
 Panel = dict[str, Any]
+# name in reports/headline.json -> metric that every panel has
+HEADLINE = {
+    "correlation": "aperture_corr",
+    "amplitude": "amplitude_ratio",
+    "sharpness": "sharpness_ratio",
+    "mouth_l1": "mouth_l1",
+}
 
 
 def panel_of(records: Sequence[Record], noisy: Sequence[Record], halves: Sequence[Record], p: Params) -> Panel:
@@ -129,10 +136,13 @@ def offset_rows(records: Sequence[Record], max_lag: int) -> list[Record]:
     return rows
 
 
-def flat(panel: Panel) -> dict[str, float]:
-    return {
-        f"{row}.{name}": value
-        for row, figures in panel.items()
-        for name, value in figures.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
+def headline(panel: Panel) -> dict[str, dict[str, float]]:
+    """What DVC tracks as metrics: generator -> a few figures with the right sound, and the checks that it fails."""
+    lines = {}
+    for generator, of in (("mesh", "mesh_"), ("lipgan", "")):
+        right, wrong = panel[f"{of}right_audio"], panel[f"{of}wrong_audio"]
+        lines[generator] = {name: right[metric] for name, metric in HEADLINE.items()} | {
+            "wrong_correlation": wrong["aperture_corr"],
+            "failed_checks": len(panel["verdict"]["failed"][f"{of}right_audio"]),
+        }
+    return lines

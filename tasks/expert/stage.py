@@ -33,6 +33,7 @@ from tasks.expert.batches import batches, usable
 from tasks.inference import checkpoints, sync_meter
 from tasks.loading.clips import Clips
 from tasks.tracking import runs as tracking
+from tasks.tracking.naming import CHECKPOINT
 from tasks.tracking.runs import Tracker
 
 EXPERT_VERSION = 2  # raise it when the same parameters train to other weights
@@ -61,7 +62,9 @@ def run(p: Params) -> str:
         tested = measure(network, Clips(paths.INDEX, paths.SHARDS, "test"), p.expert)
         panel["test"] = {name: tested[name] for name in ("accuracy", "accuracy_2afc", "in_sync_share", "runs", "clips")}
         write_outs(network, clips, p, state, panel)
-        tracker.metrics({f"expert.{name}": panel[name] for name in ("accuracy", "accuracy_2afc")}, state["step"])
+        figures = {f"test_{name}": tested[name] for name in ("accuracy", "accuracy_2afc", "in_sync_share")}
+        tracker.metrics(figures, state["step"])
+        tracker.tag({CHECKPOINT: files.md5_file(paths.EXPERT)})
         for file in (paths.EXPERT_REPORT, paths.EXPERT_CURVE, paths.EXPERT_OFFSETS):
             tracker.file(file, "expert")
     return (

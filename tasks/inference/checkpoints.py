@@ -29,9 +29,13 @@ def save(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) ->
 
 
 def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Weights and their description.  Errors: UserError if either is missing or damaged"""
+    """Weights and their description.  Errors: UserError if either is missing or damaged
+
+    Released weights are stored in half precision and read as float32: tasks/train/release.py.
+    """
     try:
-        return load_file(str(path)), json_files.read(path.with_suffix(".json"))
+        weights, about = load_file(str(path)), json_files.read(path.with_suffix(".json"))
+        return {name: w.float() if w.dtype == torch.float16 else w for name, w in weights.items()}, about
     except FileNotFoundError as error:
         missing = path if not path.is_file() else path.with_suffix(".json")
         raise UserError(f"{missing}: no such file; train with `dvc repro`, or name another checkpoint") from error

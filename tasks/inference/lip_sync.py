@@ -19,6 +19,7 @@ from tasks.core.errors import UserError
 from tasks.inference import backends, checkpoints
 from tasks.inference.checkpoints import load_weights
 
+RELEASED = Path(__file__).parents[2] / "released/generator.safetensors"
 BATCH = 32  # frames generated at a time
 
 

@@ -14,7 +14,7 @@ import torch
 
 from model.motion import Motion, MotionNet, Shapes, Voice
 from model.params import MotionParams
-from tasks.core import config
+from tasks.core import config, json_files
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file
 from tasks.inference import checkpoints
@@ -29,6 +29,12 @@ def sha256() -> str:
     for path in released:
         demand_file(path, f"`git checkout {path.parent.name}` restores it")
     return hashlib.sha256(b"".join(path.read_bytes() for path in released)).hexdigest()
+
+
+def is_one(path: Path) -> bool:
+    """Whether the JSON beside it describes a motion network."""
+    about = path.with_suffix(".json")
+    return path.is_file() and about.is_file() and "motion" in json_files.read(about)
 
 
 def save(path: Path, motion: Motion, about: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.inference import checkpoints
 
+RELEASED = Path(__file__).parents[2] / "released/expert.safetensors"
 AT_ONCE = 64  # runs or sounds embedded in one pass
 
 

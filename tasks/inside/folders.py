@@ -39,7 +39,7 @@ def run(p: Params, order: Order) -> str:
     """
     split = splits(at_most(clips.sources(order.data), p.inside.clips_per_person), order)
     data_hash = clips.source_hash(itertools.chain(*split.values()))
-    net, about = training.run(split, film, p, data_hash)
+    net, about, _ = training.run(split, film, p, data_hash)
     about |= {
         "licence": order.licence,
         "attribution": order.attribution,

@@ -24,6 +24,7 @@ from tasks.inside import training
 from tasks.inside.pairs import Film
 from tasks.loading.clips import Clips
 from tasks.motion.batches import at_most
+from tasks.tracking import naming, runs
 
 SPLITS = ("train", "val")
 LEAST_FRAMES = 2
@@ -46,9 +47,10 @@ def run(p: Params) -> str:
     """
     clips = {split: Clips(paths.INDEX, paths.SHARDS, split) for split in SPLITS}
     sources = {split: of_split(split, of, p.inside.clips_per_person) for split, of in clips.items()}
-    net, about = training.run(sources, partial(film, clips), p, files.md5_file(paths.INDEX))
+    net, about, run_id = training.run(sources, partial(film, clips), p, files.md5_file(paths.INDEX))
     about |= {"lineage": {"index_md5": files.md5_file(paths.INDEX)}}
     inside_weights.save(paths.INSIDE, net, p.inside, about)
+    runs.tag_run(run_id, {naming.CHECKPOINT: files.md5_file(paths.INSIDE)})
     return training.summary(p, about)
 
 

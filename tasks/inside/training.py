@@ -45,13 +45,13 @@ People = dict[str, Pool]
 
 def run(
     split: Mapping[str, Sequence[Clip]], read: Callable[[Clip], Film | None], p: Params, data_hash: str
-) -> tuple[InsideNet, dict[str, Any]]:
+) -> tuple[InsideNet, dict[str, Any], str]:
     """Train to `inside.num_steps`, from the start or resuming the same training.
 
     split      train, val and, for figures alone, others
     read       None for a clip that cannot be used
     data_hash  of the clips: with the parameters it identifies the training
-    Returns the network, and what its JSON says of data and held-out people.
+    Returns the network, what its JSON says of data and held-out people, and the id of its run.
     Errors: UserError if a split gives no pair; Stopped on a request to stop
     """
     folder = paths.cache() / "inside" / pairs_key(p, data_hash)
@@ -59,10 +59,10 @@ def run(
     together = pairs.pool(list(pools["train"].values()))
     trainer = InsideTrainer(Batches(together, p.inside, p.seed), p.inside, p.seed)
     net = trainer.gan.average.network
-    steps.run("inside", trainer, partial(validated, net, pools["val"]), p, training_key(p, data_hash))
+    run_id = steps.run("inside", trainer, partial(validated, net, pools["val"]), p, training_key(p, data_hash))
     figures = {name: measure.figures(net, of) for name, of in pools.items() if name != "train"}
     data = {name: _people(split[name], of) for name, of in pools.items()}
-    return net, made_by(p) | {"data": data, "figures": figures}
+    return net, made_by(p) | {"data": data, "figures": figures}, run_id
 
 
 def pooled(file: Path, sources: Sequence[Clip], read: Callable[[Clip], Film | None], p: Params) -> People:

@@ -11,10 +11,12 @@ from torch.nn import functional as F
 
 from model.lips import HEIGHT_PX, MIRROR, PX_PER_EYE, WIDTH_PX
 from tasks.lips.examples import WIDE_PX, WIDE_PX_PER_EYE, Examples
+from tasks.lips.gape import Gape
 
 TURN_RAD, TURN_FAR, FAR = 0.16, 2.5, 0.15  # a share FAR is rotated TURN_FAR times as far
 LARGER, NARROWER, SHEAR = (-0.16, 0.18), 0.13, 0.12  # log scale, log aspect; shear relative to height
 MOVE = 0.045  # eye distances
+GAPED, WIDER = 0.5, (-0.5, 0.5)  # share, log factor of the opening: tasks/lips/gape.py
 BEND_PX, BEND_CELLS = 1.6, (4, 5)  # smooth displacement
 MESH_MOVE, MESH_WIDE, MESH_HIGH = 0.03, 0.06, 0.12  # extra mesh error: on other people it varies more than on these
 GREY, SATURATION, TINT, GAMMA = 0.12, (0.4, 1.5), 0.18, 0.45
@@ -58,10 +60,13 @@ def _placed(wide: Tensor, mesh: Tensor, truth: Tensor, rng: Generator) -> tuple[
     to_wide, move = torch.stack(rows, 1), torch.randn(num, 1, 2, generator=rng) * MOVE
     bends = torch.randn(num, 2, *BEND_CELLS, generator=rng) * _uniform(0, BEND_PX / PX_PER_EYE, (num, 1, 1, 1), rng)
     places = _places().view(1, -1, 2).expand(num, -1, -1)
-    sampled = torch.einsum("bij,bnj->bni", to_wide, places + _bent(bends, places)) + move
+    factor = torch.exp(_uniform(*WIDER, (num,), rng) * _chance(GAPED, num, rng))
+    gape = Gape.of(truth, factor)
+    sampled = gape.filmed(torch.einsum("bij,bnj->bni", to_wide, places + _bent(bends, places)) + move)
     sampled = (sampled * (2 * WIDE_PX_PER_EYE / WIDE_PX)).view(num, HEIGHT_PX, WIDTH_PX, 2)
     crops = F.grid_sample(wide, sampled, padding_mode="border", align_corners=False)
     back = torch.linalg.inv(to_wide)
+    mesh, truth = gape.opened(mesh), gape.opened(truth)
     return crops, _carried(mesh, back, move, bends), _carried(truth, back, move, bends)
 
 

@@ -66,7 +66,7 @@ def run(p: Params, order: Order) -> str:
     split = splits(at_most(clips.sources(order.data), p.motion.clips_per_person), order)
     loaded = {name: clips.load(of, p.motion) for name, of in split.items() if of}
     data_hash = clips.source_hash(split["train"])
-    network, usual = training.run(loaded["train"], loaded["val"], p, data_hash)
+    network, usual, _ = training.run(loaded["train"], loaded["val"], p, data_hash)
     figures = {name: training.figures(network, of, usual) for name, of in loaded.items() if name != "train"}
     motion_weights.save(order.out, network, about(order, loaded, figures, data_hash, p) | {"usual_spread": usual})
     return f"{p.motion.num_steps} steps on {len(loaded['train'])} clips; unseen people: {training.summary(figures)}"

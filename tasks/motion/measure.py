@@ -70,15 +70,22 @@ def _codes(motion: Motion, clip: MotionClip, size: float) -> tuple[np.ndarray, n
 def compared(predicted_T: np.ndarray, true_T: np.ndarray) -> dict[str, float]:
     """Metrics of a predicted opening curve against the true one.
 
-    opening_r       correlation; best_r at lag_frames (positive: predicted late); moved_r: prediction shifted by MOVED
+    opening_r       correlation; best_r at lag_frames (positive: predicted late)
+    moved_r         correlation of the prediction shifted by MOVED
+    true_moved_r    the same of the truth with itself: what a perfect prediction's moved_r is. Sentences that begin and
+                    end closed give it a negative value
     amplitude       ratio of standard deviations, predicted over true; speed: likewise for frame-to-frame changes
+    true_spread     standard deviation of the true opening: people differ by a factor of two, audio does not tell it
     closed_found    share of frames with closed lips during speech where the prediction is nearly closed
     closed_wrongly  the same share for frames with open lips
     """
     num = len(true_T)
     lags = {lag: shifted_correlation(predicted_T, true_T, lag) for lag in range(-MAX_LAG, MAX_LAG + 1)}
     best = max(lags, key=lambda lag: (lags[lag], -abs(lag)))
-    shifted = [correlation(np.roll(predicted_T, round(num * share)), true_T) for share in MOVED]
+    moved_r, true_moved_r = (
+        float(np.mean([correlation(np.roll(of_T, round(num * share)), true_T) for share in MOVED]))
+        for of_T in (predicted_T, true_T)
+    )
     in_speech_T = np.convolve(true_T > OPEN, np.ones(2 * NEAR + 1), "same") > 0
     closes_T = (true_T < CLOSED) & in_speech_T
     predicted_closed_T = predicted_T < PREDICTED_CLOSED
@@ -86,8 +93,10 @@ def compared(predicted_T: np.ndarray, true_T: np.ndarray) -> dict[str, float]:
         "opening_r": lags[0],
         "best_r": lags[best],
         "lag_frames": float(best),
-        "moved_r": float(np.mean(shifted)),
+        "moved_r": moved_r,
+        "true_moved_r": true_moved_r,
         "amplitude": float(predicted_T.std() / true_T.std()),
+        "true_spread": float(true_T.std()),
         "speed": float(np.diff(predicted_T).std() / np.diff(true_T).std()),
         "closed_found": float(predicted_closed_T[closes_T].mean()) if closes_T.any() else 1.0,
         "closed_wrongly": float(predicted_closed_T[true_T > OPEN].mean()) if (true_T > OPEN).any() else 0.0,

@@ -22,6 +22,7 @@ from tasks.inference import motion_weights
 from tasks.loading.clips import Clips
 from tasks.motion import training
 from tasks.motion.batches import MIN_FOUND, MotionClip, at_most, filled
+from tasks.tracking import naming, runs
 
 SPLITS = ("train", "val")
 SPEECH_MEAN_SQUARE = 10**-2.5  # shards hold sound at mean square 1; speech as recorded is about -25 dB of full scale
@@ -43,7 +44,7 @@ def run(p: Params) -> str:
     p = replace(p, motion=of_shards(p.motion))
     loaded = {split: load(Clips(paths.INDEX, paths.SHARDS, split), p.motion) for split in SPLITS}
     data_hash = files.md5_file(paths.INDEX)
-    network, usual = training.run(loaded["train"], loaded["val"], p, data_hash)
+    network, usual, run_id = training.run(loaded["train"], loaded["val"], p, data_hash)
     figures = {"val": training.figures(network, loaded["val"], usual)}
     about = training.made_by(p) | {
         "data": {split: training.people(of) for split, of in loaded.items()},
@@ -52,6 +53,7 @@ def run(p: Params) -> str:
         "lineage": {"index_md5": data_hash},
     }
     motion_weights.save(paths.MOTION, network, about)
+    runs.tag_run(run_id, {naming.CHECKPOINT: files.md5_file(paths.MOTION)})
     return f"{p.motion.num_steps} steps on {len(loaded['train'])} clips; unseen people: {training.summary(figures)}"
 
 

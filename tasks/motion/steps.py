@@ -80,8 +80,10 @@ class StepTrainer:
             after_step()
 
 
-def run(stage: str, trainer: StepTrainer, measure: Callable[[], Row], p: Params, key: str) -> None:
+def run(stage: str, trainer: StepTrainer, measure: Callable[[], Row], p: Params, key: str) -> str:
     """Train to the last step, from the start or resuming the training `key` of this stage; curves go to the tracker.
+
+    Returns the id of the run.
 
     Errors: Stopped on a request to stop
     """
@@ -106,3 +108,4 @@ def run(stage: str, trainer: StepTrainer, measure: Callable[[], Row], p: Params,
                 raise Stopped(f"{stage}: stopped by {stop.why} at step {trainer.step}: run again to resume")
 
         trainer.run(measure=measure, save=save, log=tracker.metrics, after_step=after_step)
+    return tracker.run_id

@@ -20,17 +20,19 @@ MOTION_VERSION = 1  # raise it when the same parameters and clips give different
 Figures = dict[str, dict[str, float]]  # person -> name -> value
 
 
-def run(train: Sequence[MotionClip], val: Sequence[MotionClip], p: Params, data_hash: str) -> tuple[Motion, float]:
+def run(train: Sequence[MotionClip], val: Sequence[MotionClip], p: Params, data_hash: str) -> tuple[Motion, float, str]:
     """Train to `motion.num_steps`, from the start or resuming the same training.
 
     data_hash   of the data: with the parameters it identifies the training
-    Returns the network and the spread of the average person's opening, where a person's size is 1, in eye distances.
+    Returns the network, the spread of the average person's opening, where a person's size is 1, in eye distances, and
+    the id of its run.
     Errors: Stopped on a request to stop
     """
     trainer = MotionTrainer(Pieces(train, p.motion, p.seed), p.motion, p.seed)
     measured = partial(validated, trainer.average.network, trainer.pieces, val, p.motion)
-    steps.run("motion", trainer, measured, p, training_key(p, data_hash))
-    return trained(trainer.average.network, trainer.pieces, val, p.motion), average_person(trainer.pieces, val)
+    run_id = steps.run("motion", trainer, measured, p, training_key(p, data_hash))
+    network = trained(trainer.average.network, trainer.pieces, val, p.motion)
+    return network, average_person(trainer.pieces, val), run_id
 
 
 def trained(net: MotionNet, pieces: Pieces, val: Sequence[MotionClip], p: MotionParams) -> Motion:

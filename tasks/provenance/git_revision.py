@@ -5,7 +5,7 @@ import datetime
 from tasks.core import programs
 
 # a lock or report that the run itself has just written does not make the work tree dirty
-DECIDING = ("flows", "tasks", "model", "released", "params.yaml", "dvc.yaml", "requirements.lock")
+DECIDING = ("flows", "tasks", "model", "released", "params.yaml", "dvc.yaml", "requirements.lock", "code.json")
 
 
 def commit() -> str:

@@ -21,7 +21,11 @@ RESULT_NEUTRAL = {
     "tasks/core/progress.py": "what the terminal shows",
     "tasks/core/servers.py": "whether a server answers, and the message if it does not",
     "tasks/core/stopping.py": "when a run stops; it resumes bit for bit",
+    "tasks/tracking/jsonl.py": "what is logged to files instead of MLflow",
+    "tasks/tracking/naming.py": "what is logged to MLflow",
+    "tasks/tracking/pipeline.py": "what is logged to MLflow",
     "tasks/tracking/registry.py": "what is logged to MLflow",
+    "tasks/tracking/served.py": "what a version's copy in MLflow holds",
     "tasks/tracking/runs.py": "what is logged to MLflow",
 }
 

@@ -95,15 +95,11 @@ def enter(challenger: Challenger) -> Challenger:
     """Register the checkpoint as challenger."""
     if not all((challenger.folder / out).exists() for out in challenger.outs):
         programs.ask_dvc("checkout", folder=challenger.folder)  # only needed now that something changed
-    tags = {
-        "dvc.md5": challenger.outs[str(paths.GENERATOR)],
-        "dvc.json.md5": challenger.outs[str(GENERATOR_JSON)],
-        "data.index.md5": challenger.outs[str(paths.INDEX)],
-        "params.sha256": config.digest(config.load(challenger.folder / paths.PARAMS)),
-        "git.commit": programs.demand_git("rev-parse", "HEAD", folder=challenger.folder),
-    }
+    digest = config.digest(config.load(challenger.folder / paths.PARAMS))
+    commit = programs.demand_git("rev-parse", "HEAD", folder=challenger.folder)
+    tags = registry.tags_of(challenger.outs, digest, commit)
     models = Registry()
-    version = models.register(tags, models.run_of(tags))
+    version = models.register(tags, models.run_of(tags), challenger.folder / paths.GENERATOR)
     models.set_alias(CHALLENGER, version)
     return replace(challenger, version=version)
 

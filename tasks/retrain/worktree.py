@@ -58,8 +58,9 @@ def base() -> str:
 
 def prepare(p: Params) -> Path:
     """The work tree at `base`, whatever an earlier run left in it.  Errors: UserError if git fails"""
-    if programs.git("status", "--porcelain", "--", str(paths.WITHDRAWALS)):
-        raise UserError(f"{paths.WITHDRAWALS} has rows that are not committed: commit them, then retrain")
+    for table in (str(paths.WITHDRAWALS), p.corpus.splits):
+        if programs.git("status", "--porcelain", "--", table):
+            raise UserError(f"{table} has rows that are not committed: commit them, then retrain")
     folder, commit = place(), base()
     if (folder / ".git").is_file() and programs.git("rev-parse", "HEAD", folder=folder) is not None:
         _unlink_corpus(folder, p)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 GENERATORS = {
     "mesh": "the person's own mouth, taken from the video and moved to the sound; needs no training",
-    "lipgan": "a mouth drawn by the network that was trained here, on 96 x 96 pixels",
+    "lipgan": "a mouth drawn by LipGAN's network, on 96 x 96 pixels",
 }
 VOICES = {
     "en": "English", "en-us": "English, American", "en-us+f3": "English, American, high",
@@ -38,6 +38,8 @@ def checkpoints() -> dict[str, tuple[str, str]]:
             offered[address] = (address, f"version {best.number} of the registry")
     except UserError as error:
         log.warning("the champion is not offered: %s", error)
+    if about := described(lip_sync.RELEASED.with_suffix(".json")):
+        offered[networks.RELEASED] = (networks.RELEASED, f"released with the code, {about}")
     return offered
 
 

@@ -1,1 +1,1 @@
-"""Runs and models in MLflow; the only importer of mlflow."""
+"""Runs and models in MLflow."""

@@ -12,7 +12,9 @@ from typing import Any
 import cv2
 
 from tasks.core.errors import UserError
+from tasks.tracking import naming
 from tasks.tracking import runs as tracking
+from tasks.tracking.jsonl import ABOUT, TAGS
 
 PICTURE = re.compile(r"(?P<name>.+)-(?P<step>\d+)\.png")
 SOURCE_TAG = "imported.sha256"  # of metrics.jsonl: the same run is not imported twice
@@ -30,7 +32,7 @@ def run(folder: Path) -> str:
     with mlflow.start_run(run_name=about["name"], log_system_metrics=False) as active:
         mlflow.log_params(about["params"])
         for step, values in sorted(rows.items()):
-            mlflow.log_metrics(values, step=step)
+            mlflow.log_metrics(naming.grouped(about["tags"].get("stage", ""), values), step=step)
         for path in sorted(folder.glob("*.png")):
             if found := PICTURE.fullmatch(path.name):
                 picture = cv2.imread(str(path))
@@ -50,8 +52,8 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[int, dict[str, float]], str
     """
     rows: dict[int, dict[str, float]] = {}
     try:
-        about = json.loads((folder / tracking.ABOUT).read_text())
-        if (later := folder / tracking.TAGS).is_file():
+        about = json.loads((folder / ABOUT).read_text())
+        if (later := folder / TAGS).is_file():
             about["tags"] |= json.loads(later.read_text())
         text = (folder / "metrics.jsonl").read_text()
         for line in text.splitlines():

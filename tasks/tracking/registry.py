@@ -1,7 +1,8 @@
 """The model registry in MLflow: which checkpoint serves, by the aliases `champion` and `challenger`, and why, by tags.
 
-The registry contains no weights: a version refers to its checkpoint by the md5 in DVC's cache and by the commit whose
-dvc.lock has it. Its tags:
+The demo's checkpoint is the `candidate`, which no gate has judged. A version refers to its checkpoint by the md5 in
+DVC's cache and by the commit whose dvc.lock has it; the copy of the weights in MLflow, for `mlflow.pyfunc`, is deleted
+when a version is retired (tasks/tracking/served.py). Its tags:
 
 dvc.md5, dvc.json.md5      of generator.safetensors and generator.json
 git.commit, data.index.md5 of the training
@@ -12,6 +13,7 @@ rolled_back                why it no longer serves
 """
 
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +22,17 @@ from tasks.core import files, paths, programs
 from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing
 from tasks.provenance import dvc_cache
+from tasks.tracking import jsonl, naming, served
 from tasks.tracking import runs as tracking
 
 NAME = "lipgan"
-CHAMPION, CHALLENGER = "champion", "challenger"
+CHAMPION, CHALLENGER, CANDIDATE = "champion", "challenger", "candidate"
 SCHEME = "models:/"
+MAX_NAMED = 3  # versions suggested by an error
+NONE_YET = (
+    f"`python -m flows demo` registers a {CANDIDATE}, `python -m flows retrain` promotes a {CHAMPION}; until then name "
+    f"a file: --checkpoint {paths.GENERATOR}, or `--checkpoint released`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +52,36 @@ class Registry:
         self._mlflow = tracking.demand()
         self._client = self._mlflow.MlflowClient()
 
-    def register(self, tags: Mapping[str, str], run_id: str | None = None) -> Version:
-        """The version of a checkpoint, by its `dvc.md5`; created if there is none."""
+    def register(self, tags: Mapping[str, str], run_id: str | None = None, weights: Path | None = None) -> Version:
+        """The version of a checkpoint, by its `dvc.md5`; created if there is none.
+
+        weights  the checkpoint, of which `mlflow.pyfunc` gets a copy
+        """
         for version in self.versions():
             if version.tags.get("dvc.md5") == tags["dvc.md5"]:
                 return version
         if not self._client.search_registered_models(f"name='{NAME}'"):
-            about = "Lip-sync generators. Bytes: DVC, by the tag dvc.md5; python -m flows dub --checkpoint models:/..."
+            about = (
+                "LipGAN's generator: face crops and sound in, lip-synced crops out. Load it with mlflow.pyfunc, or dub "
+                "with `python -m flows dub --checkpoint models:/lipgan@champion`. DVC has the weights, by dvc.md5."
+            )
             self._client.create_registered_model(NAME, description=about)
-        model = self._mlflow.create_external_model(name=NAME, source_run_id=run_id, params=dict(tags))
+        model = self._mlflow.initialize_logged_model(name=NAME, source_run_id=run_id, params=dict(tags))
+        if weights:
+            with tempfile.TemporaryDirectory() as scratch:
+                served.log(self._mlflow, model.model_id, weights, Path(scratch))
+        self._mlflow.finalize_logged_model(model.model_id, "READY")
         created = self._client.create_model_version(
-            NAME, source=f"{SCHEME}{model.model_id}", run_id=run_id, tags=dict(tags), model_id=model.model_id
-        )
+            NAME, f"{SCHEME}{model.model_id}", run_id, tags=dict(tags), model_id=model.model_id,
+            description=self._client.get_run(run_id).data.tags.get(naming.NOTE) if run_id else None,
+        )  # fmt: skip
         return self.version(created.version)
+
+    def register_candidate(self, tags: Mapping[str, str], weights: Path) -> Version:
+        """The version of a checkpoint that no gate has judged, by the alias `candidate`; it does not serve."""
+        version = self.register(tags, self.run_of(tags), weights)
+        self.set_alias(CANDIDATE, version)
+        return version
 
     def versions(self) -> list[Version]:
         """Newest first."""
@@ -71,6 +96,17 @@ class Registry:
         models = self._client.search_registered_models(f"name='{NAME}'")
         number = next((number for model in models for name, number in model.aliases.items() if name == alias), None)
         return self.version(number) if number else None
+
+    def usable(self) -> str:
+        """What a user can name instead of a version that does not exist."""
+        serving = [version for version in self.versions() if version.may_serve]
+        if not serving:
+            return f"none is registered in {tracking.store()}; {NONE_YET}"
+        aliases = [alias for alias in (CHAMPION, CHALLENGER, CANDIDATE) if self.aliased(alias)]
+        known = [f"{SCHEME}{NAME}@{alias}" for alias in aliases]
+        known += [f"{SCHEME}{NAME}/{version.number}" for version in serving[:MAX_NAMED]]
+        promoted = "" if CHAMPION in aliases else "; none is champion yet: `python -m flows retrain` promotes one"
+        return f"known: {', '.join(known)}{promoted}"
 
     def set_alias(self, alias: str, version: Version | None) -> None:
         if version:
@@ -100,9 +136,16 @@ class Registry:
         """After the withdrawal of a training video: the version loses its aliases and never serves again."""
         videos = {*version.tags.get("withdrawn", "").split(), video}
         self.tag(version, {"withdrawn": " ".join(sorted(videos))})
-        for alias in (CHAMPION, CHALLENGER):
+        self._delete_weights(version)
+        for alias in (CHAMPION, CHALLENGER, CANDIDATE):
             if (now := self.aliased(alias)) and now.number == version.number:
                 self.set_alias(alias, None)
+
+    def _delete_weights(self, version: Version) -> None:
+        """The copy for `mlflow.pyfunc`: it would load without asking whether the version may serve."""
+        source = self._client.get_model_version(NAME, version.number).source
+        place = self._mlflow.get_logged_model(source.removeprefix(SCHEME)).artifact_location
+        tracking.delete_files(place, ("artifacts",))
 
     def retire_run(self, run_id: str, video: str) -> None:
         videos = {*self._client.get_run(run_id).data.tags.get("withdrawn", "").split(), video}
@@ -118,6 +161,8 @@ class Registry:
         self.tag(version, {"previous": before.number if before else "", "verdict": "promoted", "reasons": reasons})
         self.set_alias(CHAMPION, version)
         self.set_alias(CHALLENGER, None)
+        if (candidate := self.aliased(CANDIDATE)) and candidate.number == version.number:
+            self.set_alias(CANDIDATE, None)
 
     def rollback(self, reason: str) -> tuple[Version, Version]:
         """Return to the last previous champion that may serve: (the version that served, the one that does now).
@@ -158,11 +203,22 @@ def retire(video: str, indexes: set[str]) -> str:
 
 def delete_pictures(indexes: set[str]) -> int:
     """Delete the pictures of runs on these indexes, in MLflow and in files; returns the number of folders deleted."""
-    number = tracking.delete_pictures(indexes)
+    number = jsonl.delete_pictures(indexes)
     if not indexes or not tracking.uses_mlflow() or not tracking.has_store():
         return number
     registry = Registry()
     return number + sum(registry.delete_pictures(run) for index in sorted(indexes) for run in registry.runs_on(index))
+
+
+def tags_of(md5s: Mapping[str, str], params_sha256: str, commit: str) -> dict[str, str]:
+    """A version's tags.  md5s: path -> md5 of checkpoint, description and index, as in dvc.lock"""
+    return {
+        "dvc.md5": md5s[str(paths.GENERATOR)],
+        "dvc.json.md5": md5s[str(paths.GENERATOR.with_suffix(".json"))],
+        "data.index.md5": md5s[str(paths.INDEX)],
+        "params.sha256": params_sha256,
+        "git.commit": commit,
+    }
 
 
 def path_of(checkpoint: str) -> str:
@@ -176,6 +232,8 @@ def fetch(address: str) -> Path:
     Errors: UserError if there is no such version, it may not serve, or its bytes are not available.
     """
     name = address.removeprefix(SCHEME)
+    if tracking.uses_mlflow() and not tracking.has_store():  # connecting would make an empty one
+        raise UserError(f"--checkpoint: {address}: no MLflow store at {tracking.store()}; {NONE_YET}")
     registry = Registry()
     if name.startswith(f"{NAME}@"):
         version = registry.aliased(name.removeprefix(f"{NAME}@"))
@@ -183,7 +241,7 @@ def fetch(address: str) -> Path:
         number = name.removeprefix(f"{NAME}/")
         version = next((each for each in registry.versions() if each.number == number), None)
     if version is None:
-        raise UserError(f"--checkpoint: {address}: no such version; known: {SCHEME}{NAME}@{CHAMPION}, {SCHEME}{NAME}/1")
+        raise UserError(f"--checkpoint: {address}: no such version; {registry.usable()}")
     if not version.may_serve:
         reason = version.tags.get("rolled_back") or f"trained on {version.tags['withdrawn']}, withdrawn since"
         raise UserError(f"--checkpoint: {address}: version {version.number} is retired: {reason}")

@@ -5,28 +5,25 @@ MLFLOW_TRACKING_URI default: sqlite, mlflow.db in the main repository, pictures 
 """
 
 import functools
-import json
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 
 from tasks.core import config, files, paths, servers
 from tasks.core.errors import UserError
-from tasks.core.files import write_atomic
 from tasks.provenance import agreement, git_revision
 from tasks.storage import index
+from tasks.tracking import naming, pipeline
+from tasks.tracking.jsonl import Jsonl
 
 EXPERIMENT = "lipsync"
-ABOUT = "about.json"  # of a run without MLflow: name, params and tags as MLflow would store them
-TAGS = "tags.json"  # tags that were set later
 
 
 class Tracker(Protocol):
@@ -37,23 +34,27 @@ class Tracker(Protocol):
     def metrics(self, values: Mapping[str, float], step: int) -> None: ...
     def picture(self, name: str, picture_HW3: np.ndarray, step: int) -> None: ...
     def file(self, path: Path, folder: str) -> None: ...
+    def text(self, text: str, name: str) -> None: ...
     def tag(self, values: Mapping[str, str]) -> None: ...
+    def conclude(self, note: str, headline: Mapping[str, float], checkpoint_md5: str) -> None: ...
 
 
 @contextmanager
 def run(stage: str, params: Any, run_id: str | None = None) -> Iterator[Tracker]:
     """A run of `stage`, or the resumed run `run_id`. Its tags contain the hashes of parameters and inputs."""
     kind = os.environ.get("LIPGAN_TRACKING", "mlflow")
-    name = f"{stage}-{config.digest(params)[:8]}"
     if kind == "off":
         yield Nowhere()
     elif kind == "jsonl":
-        folder = paths.cache() / "tracking" / (run_id or name)
-        about = {"name": name, "params": config.flat(config.as_dict(params)), "tags": tags(stage)}
-        write_atomic(folder / ABOUT, json.dumps(about, indent=2) + "\n")
-        yield Jsonl(folder)
+        folder = paths.cache() / "tracking" / (run_id or f"{stage}-{config.digest(params)[:8]}")
+        about = {
+            "name": naming.run_name(stage, params),
+            "params": config.flat(config.as_dict(params)),
+            "tags": tags(stage),
+        }
+        yield Jsonl(folder, about)
     elif kind == "mlflow":
-        yield from _mlflow(stage, name, params, run_id)
+        yield from _mlflow(stage, params, run_id)
     else:
         raise UserError(f"LIPGAN_TRACKING must be mlflow, jsonl or off, got {kind!r}")
 
@@ -64,41 +65,20 @@ class Nowhere:
     def metrics(self, values: Mapping[str, float], step: int) -> None: ...
     def picture(self, name: str, picture_HW3: np.ndarray, step: int) -> None: ...
     def file(self, path: Path, folder: str) -> None: ...
+    def text(self, text: str, name: str) -> None: ...
     def tag(self, values: Mapping[str, str]) -> None: ...
-
-
-class Jsonl:
-    """metrics.jsonl, PNGs and about.json in a folder, which tasks.tracking.import_run can import."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.run_id = folder, folder.name
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def metrics(self, values: Mapping[str, float], step: int) -> None:
-        with (self.folder / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
-
-    def picture(self, name: str, picture_HW3: np.ndarray, step: int) -> None:
-        cv2.imwrite(str(self.folder / f"{name}-{step:07d}.png"), picture_HW3[..., ::-1])
-
-    def file(self, path: Path, folder: str) -> None:
-        target = self.folder / folder / path.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(path.read_bytes())
-
-    def tag(self, values: Mapping[str, str]) -> None:
-        write_atomic(self.folder / TAGS, json.dumps(dict(values), indent=2) + "\n")
+    def conclude(self, note: str, headline: Mapping[str, float], checkpoint_md5: str) -> None: ...
 
 
 class Mlflow:
     """Errors: UserError if the store stops answering; the training resumes from its last state"""
 
-    def __init__(self, module: Any, run_id: str) -> None:
-        self._mlflow, self.run_id = module, run_id
+    def __init__(self, module: Any, run_id: str, stage: str, pipeline_id: str) -> None:
+        self._mlflow, self.run_id, self._stage, self._pipeline_id = module, run_id, stage, pipeline_id
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         with usable():
-            self._mlflow.log_metrics({name: float(value) for name, value in values.items()}, step=step)
+            self._mlflow.log_metrics(naming.grouped(self._stage, values), step=step)
 
     def picture(self, name: str, picture_HW3: np.ndarray, step: int) -> None:
         with usable():
@@ -108,9 +88,49 @@ class Mlflow:
         with usable():
             self._mlflow.log_artifact(str(path), artifact_path=folder)
 
+    def text(self, text: str, name: str) -> None:
+        with usable():
+            self._mlflow.log_text(text, name)
+
     def tag(self, values: Mapping[str, str]) -> None:
         with usable():
             self._mlflow.set_tags(dict(values))
+
+    def conclude(self, note: str, headline: Mapping[str, float], checkpoint_md5: str) -> None:
+        """The description of this run, of the pipeline's, which also gets the figures, and of the training."""
+        said = {naming.NOTE: note, naming.CHECKPOINT: checkpoint_md5}
+        self.tag(said)
+        with usable():
+            client = self._mlflow.MlflowClient()
+            for run_id in {self._pipeline_id, *_trainings_of(client, checkpoint_md5)}:
+                for name, value in said.items():
+                    client.set_tag(run_id, name, value)
+            for metric, figure in naming.grouped(self._stage, headline).items():
+                client.log_metric(self._pipeline_id, metric, figure)
+
+
+def _trainings_of(client: Any, checkpoint_md5: str) -> list[str]:
+    query = f"tags.stage = 'train' and tags.`{naming.CHECKPOINT}` = '{checkpoint_md5}'"
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    return [run.info.run_id for run in client.search_runs([experiment.experiment_id], query)]
+
+
+def page() -> str:
+    """Where `make mlflow` shows the runs."""
+    return naming.page(connect().get_experiment_by_name(EXPERIMENT).experiment_id if uses_mlflow() else "1")
+
+
+def tag_run(run_id: str, values: Mapping[str, str]) -> None:
+    """Tags of a run that has ended; nothing without tracking."""
+    if not run_id:
+        return
+    if not uses_mlflow():
+        Jsonl(paths.cache() / "tracking" / run_id).tag(values)
+        return
+    with usable():
+        client = connect().MlflowClient()
+        for name, value in values.items():
+            client.set_tag(run_id, name, value)
 
 
 def store() -> str:
@@ -147,9 +167,12 @@ def connect() -> Any:
     place = None if os.environ.get("MLFLOW_TRACKING_URI") else (paths.main_repository() / "mlartifacts").as_uri()
     mlflow = _quiet_mlflow()
     with usable():
-        if mlflow.get_experiment_by_name(EXPERIMENT) is None:
-            mlflow.create_experiment(EXPERIMENT, artifact_location=place)
+        known = mlflow.get_experiment_by_name(EXPERIMENT)
+        if known is None:
+            mlflow.create_experiment(EXPERIMENT, artifact_location=place, tags=naming.EXPERIMENT_TAGS)
         mlflow.set_experiment(EXPERIMENT)
+        if known and not naming.EXPERIMENT_TAGS.items() <= known.tags.items():  # made by an older version
+            mlflow.set_experiment_tags(naming.EXPERIMENT_TAGS)
     return mlflow
 
 
@@ -183,19 +206,6 @@ def demand() -> Any:
     return connect()
 
 
-def delete_pictures(indexes: Collection[str]) -> int:
-    """Delete the pictures in files (LIPGAN_TRACKING=jsonl) of runs on these indexes; returns how many runs had any."""
-    number = 0
-    for about in sorted((paths.cache() / "tracking").glob(f"*/{ABOUT}")):
-        if json.loads(about.read_text())["tags"].get("data.index.md5") not in indexes:
-            continue
-        pictures = [*about.parent.glob("*.png"), *about.parent.glob("reports/*")]
-        for picture in pictures:
-            picture.unlink()
-        number += bool(pictures)
-    return number
-
-
 def delete_files(artifacts: str, folders: Sequence[str]) -> int:
     """Delete folders of a run's files; returns how many existed."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -207,29 +217,34 @@ def delete_files(artifacts: str, folders: Sequence[str]) -> int:
     return len(existing)
 
 
-def _mlflow(stage: str, name: str, params: Any, run_id: str | None) -> Iterator[Tracker]:
-    mlflow = connect()
+def _mlflow(stage: str, params: Any, run_id: str | None) -> Iterator[Tracker]:
+    mlflow, about = connect(), tags(stage)
     if run_id and not _exists(mlflow, run_id):
         run_id = None  # its store is missing: the training continues in a new run
-    with mlflow.start_run(run_id=run_id, run_name=None if run_id else name, log_system_metrics=False) as active:
-        mlflow.set_tags(tags(stage))
+    experiment_id = mlflow.get_experiment_by_name(EXPERIMENT).experiment_id
+    name = None if run_id else naming.run_name(stage, params)
+    with (
+        pipeline.running(mlflow, experiment_id, params, about) as pipeline_id,
+        mlflow.start_run(run_id=run_id, run_name=name, log_system_metrics=False) as active,
+    ):
+        mlflow.set_tags(about | {pipeline.PARENT: pipeline_id})
         if not run_id:
             mlflow.log_params(config.flat(config.as_dict(params)))
             _log_input(mlflow)
-        yield Mlflow(mlflow, active.info.run_id)
+        yield Mlflow(mlflow, active.info.run_id, stage, pipeline_id)
 
 
 def _quiet_mlflow() -> Any:
     """MLflow, connected to the store."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
     if (address := store()).startswith(("http://", "https://")):
         _demand_answer(address)
     import mlflow
 
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # the import sets it to INFO
     mlflow.set_tracking_uri(address)
     return mlflow
 

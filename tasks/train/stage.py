@@ -20,7 +20,9 @@ LIPGAN_PREFETCH  see tasks.loading.batches      LIPGAN_STATE  see tasks.train.st
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 
@@ -43,6 +45,7 @@ from tasks.loading.clips import Clips
 from tasks.loading.streaming import Streamed
 from tasks.provenance import agreement, training_record
 from tasks.tracking import runs as tracking
+from tasks.tracking.naming import CHECKPOINT
 from tasks.train import validation
 from tasks.train.loop import Trainer
 from tasks.train.state import TRAIN_VERSION, States
@@ -92,6 +95,7 @@ def run(p: Params) -> str:
                 _write_outs(trainer, clips, p)
                 tracker.file(paths.TRAIN_CURVE, "plots")
                 tracker.tag(training_record.record_training(p, trainer.sessions, tracker.run_id))
+                tracker.tag({CHECKPOINT: files.md5_file(paths.GENERATOR)})
                 states.delete_others()
     last = trainer.curve[-1] if trainer.curve else {}
     figures = ", ".join(f"{name} {last[name]:.4f}" for name in ("l1", "mouth_l1", "val_mouth_l1") if name in last)
@@ -132,17 +136,27 @@ def load_expert(p: Params) -> tuple[SyncExpert, dict[str, torch.Tensor]]:
 
 
 def _write_outs(trainer: Trainer, clips: Clips, p: Params) -> None:
-    gan, per_epoch = trainer.gan, batches.batches_per_epoch(len(clips), p.train)
+    about, gan = describe(p, clips, trainer.step, trainer.alarms, trainer.curve), trainer.gan
+    checkpoints.save(paths.GENERATOR, gan.shown.state_dict(), about | {"network": "generator"})
+    checkpoints.save(paths.DISCRIMINATORS, gan.discriminator.state_dict(), about | {"network": "sync discriminator"})
+    csv_tables.write_csv(paths.TRAIN_CURVE, trainer.curve)
+
+
+def describe(
+    p: Params, clips: Clips, step: int, alarms: list[dict[str, Any]], curve: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """What the JSON beside the weights of a step says."""
+    per_epoch = batches.batches_per_epoch(len(clips), p.train)
     params = {
         "faces": config.as_dict(p.faces),
         "model": config.as_dict(p.model.network),
         "train": config.as_dict(p.train),
     }
     del params["train"]["time_limit_s"]  # it changes no byte of the result
-    about = {
+    return {
         "params": params | {"seed": p.seed},
-        "loop": {"step": trainer.step, "epoch": trainer.step // per_epoch},
-        "loader": {"next_batch": trainer.step % per_epoch, **batches.about(clips), **streaming.facts()},
+        "loop": {"step": step, "epoch": step // per_epoch},
+        "loader": {"next_batch": step % per_epoch, **batches.about(clips), **streaming.facts()},
         "lineage": {
             "index_md5": files.md5_file(paths.INDEX),
             "corpora": sorted({row["corpus"] for row in clips.rows}),
@@ -151,9 +165,6 @@ def _write_outs(trainer: Trainer, clips: Clips, p: Params) -> None:
             "torch": torch.__version__.split("+")[0],
             "train_version": TRAIN_VERSION,
         },
-        "alarms": trainer.alarms,
-        "last": trainer.curve[-1] if trainer.curve else {},
+        "alarms": alarms,
+        "last": curve[-1] if curve else {},
     }
-    checkpoints.save(paths.GENERATOR, gan.shown.state_dict(), about | {"network": "generator"})
-    checkpoints.save(paths.DISCRIMINATORS, gan.discriminator.state_dict(), about | {"network": "sync discriminator"})
-    csv_tables.write_csv(paths.TRAIN_CURVE, trainer.curve)

@@ -118,6 +118,14 @@ def test_no_person_is_in_two_splits(workspace):
     assert len(of) == len(SPEAKERS) and {split for _, split in of} == {"train", "val", "test"}
 
 
+def test_a_list_decides_the_splits_of_speakers(workspace):
+    unpacked(workspace / "grid")
+    listed = dict.fromkeys(SPEAKERS, "train") | {"s27": "test", "s31": "val"}
+    Path("who.csv").write_text("person,split\n" + "".join(f"{who},{split}\n" for who, split in listed.items()))
+    run_acquire(load(**{"corpus.splits": "who.csv"}))
+    assert {row["person"]: row["split"] for row in table().values()} == listed
+
+
 def test_zips_and_the_same_unpacked_give_the_same_clips(workspace, archives):
     unpacked(workspace / "grid")
     run_acquire(load())

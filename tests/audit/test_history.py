@@ -122,7 +122,10 @@ def test_a_lock_with_merge_markers_has_no_outputs_and_is_no_error(workspace):
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda: history.of_clips("clip", "v9/z"), "no index in the history of this repository has it"),
+        (
+            lambda: history.of_clips("clip", "v9/z"),
+            "no index in the history of this repository has it; for example v0/a, v1/a, v1/b; data/index.parquet",
+        ),
         (lambda: history.of_checkpoint("f" * 32), "no commit of this repository names md5"),
         (lambda: history.of_checkpoint("xyz"), "no such file, and not six digits"),
     ],

@@ -34,6 +34,7 @@ def test_the_file_of_the_repository_is_valid():
         ("train.augment.snr_db", [20.0, 0.0], "augment.snr_db must be [lowest, highest], got [20.0, 0.0]"),
         ("expert.augment.silent", 0.1, "expert.augment.silent must be 0: silence fits every closed mouth"),
         ("corpus.licence", "\ud800", r"corpus.licence has half a character in it: \ud800"),
+        ("retrain.min_amplitude_ratio", 3.0, "retrain.min_amplitude_ratio is 3, above retrain.max_amplitude_ratio 2"),
         ("train", 3, "train must be a section of parameters, got 3"),
     ],
 )
@@ -57,3 +58,10 @@ def test_the_digest_ignores_comments_and_order(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match="no such file; run from the repository root"):
         config.load(tmp_path / "none.yaml")
+
+
+def test_outside_a_project_the_parameters_are_those_of_the_package(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert config.load_here() == config.load(ROOT / "params.yaml")
+    (tmp_path / "params.yaml").write_text(params_text({"model.generator": "lipgan"}))
+    assert config.load_here().model.generator == "lipgan"

@@ -16,6 +16,7 @@ from tasks.dubbing import batch, dub, networks
 from tasks.dubbing.options import Options
 from tasks.features import face_mesh, lip_refiner, mesh_model
 from tasks.features.face_track import detect
+from tasks.inference import lip_sync
 from tasks.media import decode, encode, native_rate
 
 CLIPS = sorted(REAL.glob("*.mpg"))
@@ -173,6 +174,8 @@ def test_a_mouth_cut_off_by_the_frame_is_not_changed(project):
     ({}, "models/a.safetensors", "lipgan"),
     ({"generator": "mesh"}, "models/a.safetensors", "mesh"),
     ({}, "released", "mesh"),
+    ({"backend": "onnx"}, "released", "lipgan"),
+    ({"generator": "lipgan"}, "released", "lipgan"),
 ])  # fmt: skip
 def test_params_choose_the_generator_unless_a_checkpoint_or_a_backend_is_named(project, words, checkpoint, generator):
     for default in ("mesh", "lipgan"):
@@ -180,9 +183,33 @@ def test_params_choose_the_generator_unless_a_checkpoint_or_a_backend_is_named(p
         assert networks.settled(Options(**words), checkpoint).generator == (generator or default)
 
 
-def test_lipgan_has_no_released_checkpoint(project):
-    with pytest.raises(UserError, match="--checkpoint released is of --generator mesh"):
-        networks.settled(Options(generator="lipgan"), "released")
+def test_mesh_takes_the_motion_network_that_is_named_or_lies_beside_the_named_checkpoint(project):
+    for name in ("motion", "generator"):
+        (project / "models/old").mkdir(parents=True, exist_ok=True)
+        for ending in (".safetensors", ".json"):
+            shutil.copy(networks.MOTION.with_suffix(ending), project / f"models/old/{name}{ending}")
+    for checkpoint in ("models/old/motion.safetensors", "models/old/generator.safetensors"):
+        (project / "models/old/generator.json").write_text("{}")  # as of LipGAN
+        assert networks.mesh(checkpoint).checkpoint == Path("models/old/motion.safetensors")
+    assert networks.mesh("released").checkpoint == networks.mesh(None).checkpoint == networks.MOTION
+
+
+@pytest.mark.parametrize(("there", "why"), [((), "no such file"), (("a",), "no motion.safetensors beside it")])
+def test_a_checkpoint_of_which_mesh_can_use_nothing_is_one_line(project, there, why):
+    for name in there:
+        (project / f"{name}.safetensors").touch()
+        (project / f"{name}.json").write_text("{}")
+    with pytest.raises(UserError, match=f"^--checkpoint a.safetensors: {why}; --generator mesh needs a motion network"):
+        dub.run("face.mp4", "speech.mpg", "out/a.mp4", "a.safetensors", options=mesh())
+
+
+@pytest.mark.skipif(not lip_sync.RELEASED.is_file(), reason="LipGAN's released weights are not here")
+def test_a_new_clone_dubs_with_the_released_lipgan_and_its_expert_judges(project):
+    dub.run("face.mp4", "speech.mpg", "out/a.mp4", options=Options(generator="lipgan", length="video"))
+    sidecar = about("out/a.mp4")
+    assert sidecar["generator"] == "lipgan" and sidecar["changed"] == NUM
+    assert sidecar["made_by"]["checkpoint"].startswith("released LipGAN, step ")
+    assert sidecar["confidence"] and all(0 <= span["fits"] <= 1 for span in sidecar["confidence"])
 
 
 def test_a_job_list_without_checkpoints_uses_the_mesh_generator(project):

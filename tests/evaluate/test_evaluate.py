@@ -1,17 +1,18 @@
 """The evaluation: its conditions, metrics, comparison of checkpoints and report."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import inside
+from conftest import commit, git, inside
 
 from model import mixtures
 from tasks.core import config, files, paths
 from tasks.core.errors import UserError
-from tasks.evaluate import compare, compare_checkpoints, conditions
+from tasks.evaluate import compare, compare_checkpoints, conditions, last_commit
 from tasks.evaluate import stage as evaluate
 from tasks.evaluate.measure import ssim
 from tasks.evaluate.mesh_generator import MeshGenerator
@@ -66,6 +67,36 @@ def test_two_evaluations_write_the_same_bytes(p, evaluated):
     evaluate.run(p)
     for file in (paths.METRICS, paths.METRICS_BY_CLIP, paths.LAG_CURVE, paths.OFFSETS, paths.REPORT):
         assert file.read_bytes() == (evaluated / file).read_bytes(), file
+
+
+def test_the_headline_is_twelve_figures_of_the_panel_that_dvc_can_print(panel):
+    headline = json.loads(paths.HEADLINE.read_text())
+    figures = {f"{generator}.{name}": value for generator, of in headline.items() for name, value in of.items()}
+    assert len(figures) == 12 and all(isinstance(value, int | float) for value in figures.values())
+    assert not [name for name in figures if "error" in name]  # DVC prints such a key as a failure
+    assert figures["mesh.correlation"] == panel["mesh_right_audio"]["aperture_corr"]
+    assert figures["lipgan.wrong_correlation"] == panel["wrong_audio"]["aperture_corr"]
+    assert figures["lipgan.failed_checks"] == len(panel["verdict"]["failed"]["right_audio"])
+
+
+def test_a_repetition_of_the_committed_training_is_shown_and_not_judged(evaluated, tmp_path, monkeypatch):
+    shutil.copytree(evaluated / "reports", tmp_path / "reports")
+    shutil.copy(evaluated / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    about = json.loads((evaluated / paths.GENERATOR.with_suffix(".json")).read_text())
+    records = list(csv.DictReader(paths.METRICS_BY_CLIP.open()))
+    git("init", "-q")
+    commit("as evaluated")
+    assert last_commit.sentence(records, about) == "The last commit has the same figures, clip by clip."
+    for record in records:
+        record["mouth_l1"] = float(record["mouth_l1"]) + 0.1
+    record = json.loads(paths.TRAIN_RECORD.read_text())
+    paths.TRAIN_RECORD.write_text(json.dumps(record | {"machine": record["machine"] | {"cpu": "Z80"}}))
+    said = last_commit.sentence(records, about)
+    assert "the same data and parameters on another processor" in said and "this one: Z80" in said
+    assert "mouth L1 " in said and "worse" not in said
+    about["params"]["train"]["lr"] *= 2
+    assert last_commit.sentence(records, about).startswith("Against the last commit: ")
 
 
 def test_both_generators_have_a_verdict_and_reconstruct_halves_of_clips(panel):
@@ -149,6 +180,6 @@ def test_the_report_is_self_contained_and_shows_the_figures(panel):
     assert f"of\n{panel['about']['people']}. Data: MIT" in page and panel["about"]["people"] == "unseen speakers"
     assert f"<b>{panel['moved_audio']['aperture_corr']:.2f}</b> by its own at another" in page
     assert len(list(paths.STRIPS.glob("*.png"))) == 1
-    assert "There is no champion to compare it with" in page  # no commit here
+    assert "There is no evaluation in the last commit to compare it with" in page  # no commit here
     for name in conditions.ROWS:
         assert conditions.ROWS[name] in page

@@ -2,12 +2,13 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 import tomllib
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, params_text
 
 from flows import cli
 from tasks.core.version import version
@@ -32,6 +33,20 @@ except SystemExit as exit:
 sys.stderr.write(json.dumps(sorted(sys.modules)))"""
     ran = python("-c", code)
     assert ran.stdout and not set(json.loads(ran.stderr)) & set(HEAVY.split())
+
+
+def test_a_bad_value_of_the_gate_is_refused_before_anything_is_loaded(workspace):
+    (workspace / "params.yaml").write_text(params_text({"retrain.metric": "sharpness_ratio"}))
+    code = """import sys
+from flows.cli import main
+assert main(["retrain"]) == 2
+assert not {"prefect", "mlflow", "torch"} & set(sys.modules)"""
+    path = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=path)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr == (
+        "error: params.yaml: retrain.metric must be one of aperture_corr, aperture_best_corr, got 'sharpness_ratio'\n"
+    )
 
 
 def test_the_help_lists_every_command_once_under_its_group_in_one_line(monkeypatch):

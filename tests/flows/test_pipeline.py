@@ -285,8 +285,9 @@ def test_training_is_tracked_by_mlflow_and_linked_to_its_data(project):
         set_params(folder, {})
     code = (
         "import mlflow; mlflow.set_tracking_uri('sqlite:///mlflow.db')\n"
-        "[run] = mlflow.search_runs(search_all_experiments=True, output_format='list')\n"
-        "client = mlflow.MlflowClient(); curve = client.get_metric_history(run.info.run_id, 'mouth_l1')\n"
+        "found = mlflow.search_runs(search_all_experiments=True, output_format='list')\n"
+        "[run] = [run for run in found if run.data.tags['stage'] == 'train']\n"
+        "client = mlflow.MlflowClient(); curve = client.get_metric_history(run.info.run_id, 'train/mouth_l1')\n"
         "print([m.step for m in curve], run.data.tags['data.index.md5'], run.data.params['train.num_steps'])\n"
         "print([f.path for f in client.list_artifacts(run.info.run_id, 'images')], run.inputs.dataset_inputs)"
     )

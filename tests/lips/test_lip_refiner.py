@@ -72,9 +72,10 @@ def test_mirroring_twice_is_the_identity_and_upper_points_stay_upper():
     assert MIRROR[0] == 10 and MIRROR[20] == 30 and MIRROR[35] == 35  # corners change sides
 
 
-def test_an_untrained_network_returns_the_meshs_points():
+def test_an_untrained_network_returns_the_meshs_points_with_closed_lips():
     points = torch.randn(3, 40, 2)
-    assert torch.equal(LipNet().eval()(torch.rand(3, 3, lips.HEIGHT_PX, lips.WIDTH_PX), points), points)
+    untrained = LipNet().eval()(torch.rand(3, 3, lips.HEIGHT_PX, lips.WIDTH_PX), points)
+    assert torch.equal(untrained, lips.closed(points)) and lips.gaps(untrained).abs().max() == 0
 
 
 def test_the_loss_is_least_at_the_truth_and_penalises_a_closed_mouth():

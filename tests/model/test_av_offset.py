@@ -98,6 +98,13 @@ def test_the_speaker_is_the_face_whose_mouth_moves_with_the_sound():
     assert av_offset.speaking(np.stack([0 * mouth, 0 * mouth]), sound) == 0
 
 
+def test_a_mouth_that_moves_further_but_follows_the_sound_less_is_not_the_speaker():
+    mouth, sound = talk()
+    for seed in (9, 10, 11):
+        half_right = mouth + talk(seed=seed)[0]
+        assert av_offset.speaking(np.stack([3 * half_right, mouth]), sound) == 1
+
+
 def test_black_frozen_and_cut_pictures_are_measured():
     rng = np.random.default_rng(0)
     scene = rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)

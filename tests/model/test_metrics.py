@@ -261,6 +261,15 @@ HIGHEST = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("lag", "text"),
+    [(0.0, "0 frames"), (-0.0, "0 frames"), (-0.04, "0 frames"), (1, "+1 frame"), (-2.0, "-2 frames"),
+     (1.5, "+1.5 frames"), (-1.0, "-1 frame")],
+)  # fmt: skip
+def test_a_lag_reads_as_a_person_writes_it(lag, text):
+    assert registry.lag_text(lag) == text
+
+
 @pytest.mark.parametrize("name", registry.METRICS)
 def test_a_failed_clip_never_scores_better(name):
     """The worst value is at least as far from the best as anything the metric can give."""

@@ -159,6 +159,13 @@ def test_metrics_of_a_late_mouth_with_half_the_motion_that_never_closes():
     assert measure.compared(true_T, true_T)["closed_wrongly"] == 0
 
 
+def test_a_perfect_prediction_moved_in_time_has_the_truths_own_correlation_which_a_silent_start_and_end_make_negative():
+    sentence_T = np.maximum(np.sin(np.linspace(-1, 4.14, 75)), 0) * 0.1
+    figures = measure.compared(sentence_T, sentence_T)
+    assert figures["moved_r"] == figures["true_moved_r"] < -0.1
+    assert figures["true_spread"] == pytest.approx(sentence_T.std())
+
+
 def test_clips_per_person_are_limited_and_evenly_spaced():
     sources = [Source("ann", Path(f"{n:02d}"), 0) for n in range(10)] + [Source("bob", Path("x"), 0)]
     assert [str(source.video) for source in at_most(sources, 4)] == ["00", "03", "06", "09", "x"]

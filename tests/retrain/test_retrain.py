@@ -250,11 +250,15 @@ def test_a_push_that_fails_promotes_nothing_and_the_next_run_does(project):
     local.unlink()
 
 
-def test_an_uncommitted_withdrawal_stops_the_run_and_a_committed_one_is_applied(project):
+def test_an_uncommitted_withdrawal_or_split_stops_the_run_and_a_committed_one_is_applied(project):
     withdrawals.add("new001", "2026-11-22", "asked")
     with pytest.raises(UserError, match="not committed"):
         project.retrain()
     git("checkout", "-q", "--", "withdrawals.csv")
+    Path("splits.csv").write_text("person,split\n")
+    with pytest.raises(UserError, match=r"splits\.csv has rows that are not committed"):
+        project.retrain()
+    Path("splits.csv").unlink()
     assert project.serving is not None
 
 

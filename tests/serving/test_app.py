@@ -23,6 +23,7 @@ from tasks.core.files import md5_file, sha256_file
 from tasks.dubbing.options import Options
 from tasks.dubbing.tts import write_wav
 from tasks.expert import stage as expert
+from tasks.inference import lip_sync
 from tasks.media import decode
 from tasks.serving import choices, connections, server, uploads
 from tasks.serving.job_queue import JobQueue
@@ -32,6 +33,7 @@ from tasks.tracking import registry
 
 CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
 WAIT_S = 120
+RELEASED = ["released"] * lip_sync.RELEASED.is_file()
 
 
 @pytest.fixture(scope="module")
@@ -177,8 +179,8 @@ def test_other_sites_and_host_names_are_refused(app):
     assert "default-src 'none'" in policy and "script-src 'sha256-" in policy
 
 
-def test_only_generators_are_offered(app):
-    assert list(app.get("/choices").json()["checkpoints"]) == ["generator"]
+def test_only_generators_are_offered_the_one_trained_here_first(app):
+    assert list(app.get("/choices").json()["checkpoints"]) == ["generator", *RELEASED]
 
 
 def test_a_cancelled_job_is_stopped_and_the_next_one_runs(app, folder, queue):
@@ -240,7 +242,7 @@ def test_a_text_is_spoken_by_the_champion_whose_bytes_come_from_dvcs_cache(commi
     row = index.kept(index.read(paths.CLIPS), "test")[0]
     Path("face.mp4").write_bytes(shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"])
     with JobQueue() as queue, served(queue) as address, httpx.Client(base_url=address, timeout=60) as app:
-        assert list(app.get("/choices").json()["checkpoints"]) == ["models:/lipgan@champion"]
+        assert list(app.get("/choices").json()["checkpoints"]) == ["models:/lipgan@champion", *RELEASED]
         face = upload(app, committed, "face", "face.mp4").json()["file"]
         asked = {"face": face, "text": "Good morning.", "voice": "en-us", "checkpoint": "models:/lipgan@champion"}
         job = app.post("/jobs", json={**asked, "length": "sound"}).json()["job"]

@@ -12,6 +12,7 @@ from test_app import over, served, upload
 from tasks.dubbing import networks
 from tasks.dubbing.options import Options
 from tasks.features import mesh_model
+from tasks.inference import lip_sync
 from tasks.media import decode, encode
 from tasks.serving.job_queue import JobQueue, files_of
 from tasks.serving.messages import DubOrder
@@ -50,9 +51,27 @@ def asked(app, folder, **fields):
     return app.post("/jobs", json={"face": face, "sound": sound, "length": "video"} | fields)
 
 
-def test_without_a_checkpoint_only_the_mesh_generator_is_offered(app):
+@pytest.mark.skipif(not lip_sync.RELEASED.is_file(), reason="LipGAN's released weights are not here")
+def test_without_a_trained_model_both_generators_are_offered_by_the_released_weights(app):
     offered = app.get("/choices").json()
-    assert list(offered["generators"]) == ["mesh"] and offered["checkpoints"] == {} and offered["strength"] == 0.8
+    assert list(offered["generators"]) == ["mesh", "lipgan"] and offered["strength"] == 0.8
+    assert list(offered["checkpoints"]) == ["released"]
+    assert offered["checkpoints"]["released"].startswith("released with the code, step ")
+
+
+@pytest.mark.skipif(not lip_sync.RELEASED.is_file(), reason="LipGAN's released weights are not here")
+def test_a_job_without_a_trained_model_is_made_by_the_released_lipgan(app, folder):
+    job = asked(app, folder, generator="lipgan").json()["job"]
+    state = over(app, job)
+    assert state["state"] == "done" and state["generator"] == "lipgan", state
+    made_by = app.get(f"/jobs/{job}/about").json()["sidecar"]["made_by"]
+    assert made_by["checkpoint"].startswith("released LipGAN, step ")
+
+
+def test_lipgan_is_not_offered_where_its_released_weights_are_missing(app, folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(lip_sync, "RELEASED", tmp_path / "generator.safetensors")
+    assert list(app.get("/choices").json()["generators"]) == ["mesh"]
+    assert "there is no checkpoint here yet" in asked(app, folder, generator="lipgan").json()["error"]
 
 
 def test_a_job_is_made_by_the_mesh_generator_with_strength_and_library_and_says_so(app, folder):
@@ -68,7 +87,6 @@ def test_a_job_is_made_by_the_mesh_generator_with_strength_and_library_and_says_
 
 @pytest.mark.parametrize(("fields", "why"), [
     ({"generator": "gan"}, "generator 'gan' cannot be used"),
-    ({"generator": "lipgan"}, "there is no checkpoint here yet"),
     ({"strength": "2"}, "--strength must be from 0 to 1.5, got 2"),
     ({"strength": "far"}, "strength 'far' cannot be used"),
     ({"library": "none"}, "the library is no longer here"),

@@ -10,7 +10,7 @@ from tasks.core.errors import UserError
 from tasks.provenance import dvc_cache
 from tasks.tracking import registry
 from tasks.tracking import runs as tracking
-from tasks.tracking.registry import CHALLENGER, CHAMPION, Registry
+from tasks.tracking.registry import CANDIDATE, CHALLENGER, CHAMPION, Registry
 
 
 @pytest.fixture
@@ -106,10 +106,33 @@ def test_the_champions_bytes_come_from_the_dvc_cache_and_are_checked(store):
     assert not list((paths.cache() / "served").iterdir())
 
 
-@pytest.mark.parametrize("address", ["models:/lipgan@champion", "models:/lipgan/7", "models:/other@champion"])
-def test_an_unknown_address_is_one_line(store, address):
-    with pytest.raises(UserError, match="no such version"):
+ADDRESSES = ["models:/lipgan@champion", "models:/lipgan/7", "models:/other@champion"]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_where_nothing_is_registered_the_line_names_files_that_can_be_used(store, address):
+    with pytest.raises(UserError, match=r"none is registered in .*; `python -m flows demo` registers .* released`"):
         registry.fetch(address)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_unknown_address_names_versions_that_exist(store, address):
+    version = Registry().register(tags(1))
+    Registry().set_alias(CANDIDATE, version)
+    with pytest.raises(UserError, match=r"no such version; known: models:/lipgan@candidate, models:/lipgan/1; none is"):
+        registry.fetch(address)
+    Registry().promote(version, "better")
+    assert Registry().aliased(CANDIDATE) is None
+    with pytest.raises(UserError, match=r"known: models:/lipgan@champion, models:/lipgan/1$"):
+        registry.fetch("models:/lipgan@nobody")
+
+
+def test_asking_for_a_champion_makes_no_store(workspace, monkeypatch):
+    monkeypatch.setenv("LIPGAN_TRACKING", "mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace / 'mlflow.db'}")
+    with pytest.raises(UserError, match="no MLflow store at"):
+        registry.fetch("models:/lipgan@champion")
+    assert not (workspace / "mlflow.db").exists()
 
 
 def test_a_store_that_does_not_answer_is_one_line(workspace, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.core import config
 from tasks.core.errors import UserError
-from tasks.tracking import import_run
+from tasks.tracking import import_run, jsonl
 from tasks.tracking import runs as tracking
 
 
@@ -32,7 +32,7 @@ def test_a_run_in_a_folder_is_imported_into_mlflow_whole_and_once(tracked, capsy
     client = mlflow.MlflowClient()
     found = mlflow.search_runs(experiment_names=[tracking.EXPERIMENT], output_format="list")
     assert len(found) == 1 and found[0].info.run_id in line and "3 rows" in line
-    history = client.get_metric_history(found[0].info.run_id, "l1")
+    history = client.get_metric_history(found[0].info.run_id, "train/l1")
     assert [(row.step, row.value) for row in history] == [(2, 0.5), (4, 0.3), (6, 0.2)]
     assert found[0].data.params["train.lr"] == str(config.load(Path("params.yaml")).train.lr)
     assert found[0].data.tags["stage"] == "train"
@@ -51,5 +51,5 @@ def test_a_folder_that_is_no_run_is_one_line(tmp_path, tracked):
 
 
 def test_a_runs_description_has_no_secret_and_no_path_of_the_machine(tracked):
-    about = json.loads((tracked / tracking.ABOUT).read_text())
+    about = json.loads((tracked / jsonl.ABOUT).read_text())
     assert set(about) == {"name", "params", "tags"} and str(Path.cwd()) not in json.dumps(about)
