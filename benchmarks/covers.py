@@ -21,7 +21,8 @@ import numpy as np
 from benchmarks.machine import RESULTS, machine
 from model.timing import FPS
 from tasks.core import config, paths
-from tasks.dubbing import look, occlusion
+from tasks.dubbing import look
+from tasks.dubbing.plan import covered
 from tasks.features import face_track
 from tasks.features.mesh_points import MeshPoints
 from tasks.media import decode
@@ -78,7 +79,7 @@ def called_covered(frames: Sequence[np.ndarray]) -> np.ndarray:
     seen = look.look(timed, config.load(paths.PARAMS).faces, MeshPoints())
     face = max(seen.faces, key=lambda face: len(face.found_N))
     covered_T = np.zeros(len(frames), bool)
-    covered_T[face.first : face.end] = occlusion.covered(face.lows_NK, face.found_N) & face.found_N
+    covered_T[face.first : face.end] = covered(face) & face.found_N
     return covered_T
 
 

@@ -174,7 +174,6 @@ def timed(spent: dict[str, float], parts: dict[tuple[Any, str], str] = PARTS) ->
 
 
 def only(what: str, video: Path, sound: Path, out: Path, backend: str) -> None:
-    audio.mfcc(np.zeros(16000, np.float32), 25)  # librosa imports and compiles at its first use: seconds
     steps: dict[str, float] = {}
     if what == "ours":
         timed(steps)

@@ -181,7 +181,6 @@ def main() -> None:
     cv2.setNumThreads(0)
     params = config.load(REPOSITORY / "params.yaml")
     p, limits = params.faces, params.quality
-    audio.mfcc(np.zeros(16_000, np.float32), 25)  # librosa compiles at its first call
     librosa.feature.melspectrogram(y=np.zeros(16_000, np.float32), sr=16_000, n_fft=800, hop_length=200)
     lip_refiner.released()
     face_mesh.of_this_thread()

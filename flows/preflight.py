@@ -46,7 +46,6 @@ def run(
     preflight.temporary_folder()
     preflight.demand_writable(folders)
     preflight.demand_space(folders[0], needs_bytes, what)
-    preflight.settle_numba_cache(paths.cache() / "numba")
     if flow:
         prefect()
     if tracked:

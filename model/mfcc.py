@@ -32,7 +32,7 @@ def levelled(log_mel_MC: np.ndarray, mean_square: float) -> np.ndarray:
 def mel_power(
     sound: np.ndarray, num_bands: int = MEL_BANDS, low_hz: float = MEL_LOW_HZ, high_hz: float = MEL_HIGH_HZ
 ) -> np.ndarray:
-    """Mel power as tasks.features computes it by librosa, without librosa: column j is centred at j x 10 ms.
+    """Mel power as tasks.features.audio computes it, in double precision: column j is centred at j x 10 ms.
 
     Shape: (samples,) float, whole columns -> (samples / 160, num_bands) float32
     """
@@ -47,12 +47,12 @@ def mel_power(
     for first in range(0, len(frames_CS), BLOCK_COLUMNS):  # the spectra of an hour at once are 4 GB
         block = slice(first, first + BLOCK_COLUMNS)
         power_CK = np.abs(np.fft.rfft(frames_CS[block] * window)) ** 2
-        power_CM[block] = power_CK @ _filters(num_bands, low_hz, high_hz)
+        power_CM[block] = power_CK @ filters(num_bands, low_hz, high_hz)
     return power_CM
 
 
 @cache
-def _filters(num_bands: int, low_hz: float, high_hz: float) -> np.ndarray:
+def filters(num_bands: int, low_hz: float, high_hz: float) -> np.ndarray:
     """Triangular filters, evenly spaced on HTK's mel scale, with peaks of 1.  Shape: -> (257, num_bands)"""
     low, high = (2595 * np.log10(1 + hz / 700) for hz in (low_hz, high_hz))
     corners_hz = 700 * (10 ** (np.linspace(low, high, num_bands + 2) / 2595) - 1)

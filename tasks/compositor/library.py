@@ -12,13 +12,16 @@ from model import head_mesh, mouth_choice
 from model.head_track import Heads, angles_deg
 from model.inside import InsideNet
 from tasks.compositor.footage import Footage
-from tasks.compositor.geometry import Geometry
+from tasks.compositor.geometry import Geometry, along
 
 CHUNK = 512  # frames processed together
 MOST_TURNED_DEG = 40.0  # yaw or pitch: beyond it half of the mouth is hidden
-MOST_SHUT = 0.08  # eye distances: a mouth that is wider open at rest is not closed
+PARTED = 0.04  # eye distances: lips further apart are closed by the jaw, the rest by the lips alone
 LOWER_SHARE = 0.7  # the lower lip's share of the distance that closes the lips
+HINGE_Y, HINGE_Z = 0.17, 0.55  # of the jaw, on the canonical head: before the ears
 MOUTH = list(head_mesh.MOUTH)
+# how far each point of the mouth turns with the jaw: lower lip and chin all the way, the lips' corners half
+WITH_JAW_S = np.array([*[0.5, *[1.0] * 9, 0.5, *[0.0] * 9] * 2, *[1.0] * len(head_mesh.JAW)])
 
 
 @dataclass
@@ -82,23 +85,37 @@ def build(footage: Sequence[Footage], inside: InsideNet | None = None) -> Librar
 
 
 def closed_head(resting_NP3: np.ndarray) -> np.ndarray:
-    """The person's head with the mouth closed, from canonical heads at rest.  Shape: (N, P, 3) -> (P, 3)"""
+    """The person's head with the mouth closed, from canonical heads at rest.  Shape: (N, P, 3) -> (P, 3)
+
+    A smile, a singer's footage and a picture with parted lips have no closed mouth: theirs is closed by the jaw.
+    """
     closed_P3: np.ndarray = resting_NP3.mean(axis=0)
+    closed_P3 = closed_P3 + along(closed_P3) @ (jaw_raised(closed_P3[MOUTH]) - closed_P3[MOUTH])
     closed_P3[MOUTH] = shut(closed_P3[MOUTH])
     return closed_P3
+
+
+def jaw_raised(mouth_S3: np.ndarray) -> np.ndarray:
+    """The jaw turned about its hinge until the lips are at most PARTED.  Shape: (59, 3) canonical -> the same, new"""
+    lower = mouth_S3[list(head_mesh.LOWER_INNER)][head_mesh.MIDDLE].mean(axis=0)
+    excess = max(0.0, float(head_mesh.mouth_opening(mouth_S3[None])[0]) - PARTED)
+    angle_S = WITH_JAW_S * np.arcsin(min(1.0, excess / (HINGE_Z - lower[2])))
+    y_S, z_S = mouth_S3[:, 1] - HINGE_Y, mouth_S3[:, 2] - HINGE_Z
+    turned_S3 = mouth_S3.copy()
+    turned_S3[:, 1] += y_S * (np.cos(angle_S) - 1) + z_S * np.sin(angle_S)
+    turned_S3[:, 2] += z_S * (np.cos(angle_S) - 1) - y_S * np.sin(angle_S)
+    return turned_S3
 
 
 def shut(closed_S3: np.ndarray) -> np.ndarray:
     """Close an almost closed mouth: lips rarely touch in the mesh of a mouth at rest.
 
-    The lower lip moves most of the distance. A mouth that is wide open is left unchanged.
+    The lower lip moves most of the distance.
     Shape: (59, 3) canonical -> the same, new
     """
     closed_S3 = head_mesh.without_overlap(closed_S3[None])[0]
     lower, upper = list(head_mesh.LOWER_INNER), list(head_mesh.UPPER_INNER)
     gap_9 = closed_S3[lower, 1] - closed_S3[upper, 1]
-    if gap_9.max() > MOST_SHUT:
-        return closed_S3
     closed_S3[lower, 1] -= LOWER_SHARE * gap_9
     closed_S3[upper, 1] += (1 - LOWER_SHARE) * gap_9
     return closed_S3

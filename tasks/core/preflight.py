@@ -3,7 +3,6 @@
 Each check leaves nothing behind. flows/preflight.py puts them together for a command.
 """
 
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -89,18 +88,3 @@ def demand_in_home(setting: str, name: str) -> None:
     if why := unwritable(place):
         raise UserError(f"{place}: cannot be written: {why}; or set HOME or {setting}")
     place.mkdir(parents=True, exist_ok=True)
-
-
-def settle_numba_cache(folder: Path) -> None:
-    """Where numba, which librosa compiles with, keeps its code: `folder`, if its own places cannot be written.
-
-    Errors: UserError if NUMBA_CACHE_DIR names a folder that cannot be written
-    """
-    if named := os.environ.get("NUMBA_CACHE_DIR"):
-        if why := unwritable(Path(named)):
-            raise UserError(f"NUMBA_CACHE_DIR {named}: cannot be written: {why}")
-        return
-    found = importlib.util.find_spec("librosa")
-    beside = Path(found.origin).parent / "util/__pycache__" if found and found.origin else folder
-    if unwritable(beside) and (home() is None or unwritable(Path(str(home())) / ".cache")):
-        os.environ["NUMBA_CACHE_DIR"] = str(folder.absolute())

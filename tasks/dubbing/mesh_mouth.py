@@ -6,7 +6,7 @@ An extra pass over the video records the mesh of every frame and a picture of ev
 import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tasks.compositor.target import Target
 from tasks.core import names
 from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
-from tasks.dubbing import speaker
+from tasks.dubbing import plan, speaker
 from tasks.dubbing.find_faces import counted, find_faces
 from tasks.dubbing.idle import Sway
 from tasks.dubbing.likeness import Recogniser
@@ -57,7 +57,7 @@ class Person:
         """
         own = record(self.face, seen, choice.who_T, self.folder / "face")
         more = [self.further(number, Path(video), seen, choice) for number, video in enumerate(self.options.library)]
-        built = library.build(more or [own], self.network.inside)
+        built = library.build(more or [uncovered(own, seen, choice.who_T)], self.network.inside)
         if built is None:
             where = "--library" if more else str(self.face)
             raise UserError(
@@ -85,7 +85,7 @@ class Person:
                 f"--library {video}: no face in it looks like the dubbed person: best likeness {alike:.2f}, "
                 f"wanted {wanted}; use footage of the same person"
             )
-        return record(video, elsewhere, who_T, folder, of_video)
+        return uncovered(record(video, elsewhere, who_T, folder, of_video), elsewhere, who_T)
 
     def mouths(self, script: Script, *, judged: bool) -> "MeshMouths":
         """Call after `learn`.  judged: whether the sync expert will judge the result"""
@@ -111,6 +111,15 @@ def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path, where: str =
         kept = (picture.keeping() for picture, _ in pictures)  # the mesh's square has lips and mouth in it
         counted_frames = counted(ahead(kept, 4), len(who_T), "learning mouths" + where)
         return footage.record(counted_frames, boxes_T4, who_T, folder)
+
+
+def uncovered(film: Footage, seen: Seen, who_T: np.ndarray) -> Footage:
+    """The footage without the frames in which something covers the mouth: no mouth may be taken from them."""
+    run_T = film.run_T.copy()
+    for number, face in enumerate(seen.faces):
+        at = np.arange(face.first, min(face.end, len(run_T)))
+        run_T[at[(who_T[at] == number) & plan.covered(face)[: len(at)]]] = -1
+    return replace(film, run_T=run_T)
 
 
 def swaying(film: Footage, sway: Sway, num_frames: int) -> Footage:

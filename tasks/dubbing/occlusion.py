@@ -2,13 +2,14 @@
 
 Each frame keeps a small colour picture of the lower face, aligned by the eyes and the nose. A mouth is covered where
 that differs too much from the clip's usual one, beside the mouth itself, which moves anyway, or where the red of the
-lips is gone. What covers the mouth in most frames of a clip is not found.
+lips is gone. What covers the mouth in most frames of a clip is found only if its colour is not the skin's, as a mask's.
 
 Shape letters: N frames, K = 12 x 18 x 3 values of a small picture, H and W its rows and columns
 """
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 from scipy.ndimage import binary_closing
 
@@ -21,6 +22,10 @@ LEVELS, TIMES, USUAL = 6.0, 2.75, 30  # mean difference, of 255; and relative to
 UNLIKE = 0.3  # covered below this correlation with the usual picture
 # the lips are gone if less than this share of their usual red is left, if that is as many levels of red above green
 PALE, RED = 0.15, 8.0
+# A mask: its colour is this far from the skin's between the brows, and no lips in it are redder by this, in CIELAB.
+# In 54 frames of GRID at most 13 and at least 6, with a painted beard 35 and 6; with masks at least 20 and at most 3
+FOREIGN, LIPLESS = 16.0, 4.5
+BROWS, ROOM = (21, 22, 27), 0.06  # inner ends of the brows and the nose's root; size of the place, in eye distances
 BRIGHTER = 15  # levels of common brightness that do not count
 CLOSING = 2  # gaps of this many frames between covered ones count as covered
 SAMPLES, CHUNK = 500, 512  # frames whose median is the usual picture; frames compared at a time
@@ -42,6 +47,32 @@ def lower_face(face_SS3: np.ndarray, points_682: np.ndarray) -> np.ndarray:
     turn_22 = np.array([across_2, [-across_2[1], across_2[0]]])
     shift_2 = np.array([COLUMNS, ROWS]) / 2 - turn_22 @ middle_2
     return cut(face_SS3, np.column_stack([turn_22, shift_2]), (ROWS, COLUMNS)).ravel()
+
+
+def skin(face_SS3: np.ndarray, points_682: np.ndarray) -> np.ndarray:
+    """The colour between the brows, which no mask reaches.  Shape: (S, S, 3) uint8, its 68 points, px -> (3,) uint8"""
+    x, y = points_682[list(BROWS)].mean(axis=0).astype(int).clip(0, len(face_SS3) - 1).tolist()
+    room = max(1, round(ROOM * float(np.linalg.norm(points_682[45] - points_682[36]))))
+    place = face_SS3[max(0, y - room) : y + room + 1, max(0, x - room) : x + room + 1]
+    return np.median(place.reshape(-1, 3), axis=0).astype(np.uint8)
+
+
+def masked(lows_NK: np.ndarray, skin_3: np.ndarray) -> np.ndarray:
+    """Whether a mask, a scarf or the like covers the lower face in each frame: its colour is not that of the skin, and
+    there are no lips in it, as there are in a beard.
+
+    Shape: (N, K) uint8, (3,) uint8 -> (N,) bool
+    """
+    lab_NHW3 = cielab(lows_NK.reshape(-1, COLUMNS, 3)).reshape(-1, ROWS, COLUMNS, 3)
+    beside_N2 = np.median(lab_NHW3[:, BESIDE_HW, 1:], axis=1)
+    foreign_N = np.linalg.norm(beside_N2 - cielab(skin_3[None, None])[0, 0, 1:], axis=1) > FOREIGN
+    redder_N = np.percentile(lab_NHW3[:, MOUTH_HW, 1], 75, axis=1) - beside_N2[:, 0]
+    return foreign_N & (redder_N < LIPLESS)
+
+
+def cielab(picture_HW3: np.ndarray) -> np.ndarray:
+    """Shape: (H, W, 3) uint8 RGB -> (H, W, 3) float32"""
+    return cv2.cvtColor(picture_HW3.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
 
 
 def covered(lows_NK: np.ndarray, found_N: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import median_filter
 
-from model import timing
+from model import faces, timing
 from tasks.dubbing import occlusion
 from tasks.dubbing.hear import Line
 from tasks.dubbing.look import Face, Seen
@@ -100,11 +100,25 @@ def reasons(seen: Seen, choice: Choice) -> np.ndarray:
     why_T = np.where(choice.who_T < 0, "no_face", "").astype("<U8")
     for number, face in enumerate(seen.faces):
         mine_N = choice.who_T[face.first : face.end] == number
-        hidden_N = occlusion.covered(face.lows_NK, face.found_N)
+        hidden_N = covered(face)
         for reason, bad_N in (("no_face", ~face.found_N), ("profile", turned(face)), ("occluded", hidden_N)):
             view = why_T[face.first : face.end]
             view[mine_N & bad_N & (view == "")] = reason
     return why_T
+
+
+def covered(face: Face) -> np.ndarray:
+    """Whether something covers the mouth for a while, or a mask for any time.  Shape: -> (N,) bool"""
+    crops_N4 = faces.crop_boxes(face.boxes_N4)
+    skins = []
+    for number, portrait_SS3 in face.portraits.items():
+        crop_4 = crops_N4[number - face.first]
+        points_682 = (face.points_N682[number - face.first] - crop_4[:2]) * (
+            len(portrait_SS3) / (crop_4[2] - crop_4[0])
+        )
+        skins.append(occlusion.skin(portrait_SS3, points_682))
+    skin_3 = np.median(skins, axis=0).astype(np.uint8)
+    return occlusion.covered(face.lows_NK, face.found_N) | occlusion.masked(face.lows_NK, skin_3)
 
 
 def turned(face: Face) -> np.ndarray:

@@ -23,7 +23,7 @@ from tasks.media import decode
 
 @dataclass(frozen=True)
 class Script:
-    """num_frames: of driving audio, 25 a second, that cover the output.  original: whose sound is kept between the lines
+    """num_frames: of driving audio, 25 a second.  original: whose sound is kept between the lines
     sway: of a picture with --idle
     """
 
@@ -42,9 +42,7 @@ class Script:
 
     @cached_property
     def mfcc_FW(self) -> np.ndarray:
-        """Of the driving audio, from the output's first frame on; only LipGAN and the sync expert need it, and librosa
-        takes seconds to load.
-        """
+        """Of the driving audio, from the output's first frame on; only LipGAN and the sync expert need it."""
         return hear.mfcc(self.driving_audio(), self.num_frames)
 
     def driving_audio(self) -> Iterator[np.ndarray]:

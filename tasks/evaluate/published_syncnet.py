@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import librosa
 import numpy as np
 import scipy.fft
 import torch
@@ -83,8 +82,8 @@ def mfcc(sound: np.ndarray, num_frames: int) -> np.ndarray:
     samples = np.zeros(timing.num_samples(num_frames) + timing.SAMPLE_RATE_HZ // 40)
     samples[: min(len(sound), len(samples))] = sound[: len(samples)] * INT16
     emphasised = np.append(samples[0], samples[1:] - 0.97 * samples[:-1])
-    frames_NW = librosa.util.frame(emphasised, frame_length=timing.SAMPLE_RATE_HZ // 40, hop_length=timing.HOP)
-    frames_WN = frames_NW.T[: num_frames * timing.COLUMNS_PER_FRAME]
+    every_WN = np.lib.stride_tricks.sliding_window_view(emphasised, timing.SAMPLE_RATE_HZ // 40)[:: timing.HOP]
+    frames_WN = every_WN[: num_frames * timing.COLUMNS_PER_FRAME]
     power_WN = np.abs(np.fft.rfft(frames_WN, NUM_FFT)) ** 2 / NUM_FFT
     tiny = np.finfo(float).eps
     mel_WM = np.log(np.maximum(power_WN @ _filters().T, tiny))

@@ -136,7 +136,6 @@ class Portrait:
         [self.target] = self.blender.targets([picture_HW3], np.zeros(1, int))
 
     def listener(self) -> WindowStream:
-        WindowStream().push(np.zeros(LOOK_AHEAD_SAMPLES, np.float32))  # loads librosa, which takes seconds
         return WindowStream()
 
     def frame(self, number: int, window_FW: np.ndarray) -> np.ndarray:

@@ -110,7 +110,7 @@ class Picture:
         return part
 
     def keeping(self) -> "Picture":
-        """This picture; from now on the part read last stays in memory, and what lies within it is not converted again."""
+        """This picture. The part read last stays in memory, and what is read within it is not converted again."""
         self._keeps = True
         return self
 

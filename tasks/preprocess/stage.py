@@ -61,7 +61,7 @@ def plan(p: Params) -> tuple[list[Unit], list[Row]]:
                 "lips": lips_sha256,
                 "motion": motion_sha256,
                 "libraries": unit_cache.library_versions(
-                    "dlib-bin", "opencv-python-headless", "librosa", "numpy", "av", "scipy", "ai-edge-litert", "torch"
+                    "dlib-bin", "opencv-python-headless", "numpy", "av", "scipy", "ai-edge-litert", "torch"
                 ),
             },
             hints={"places": [[row["offset"], row["size"]] for row in group]},

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -101,6 +102,10 @@ def opening(frames):
     return head_mesh.opening(track(frames, boxes, lip_refiner.released()).mesh_T4683)
 
 
+def opened(heads):
+    return head_mesh.mouth_opening(heads.canonical_TP3[:, library.MOUTH])
+
+
 def test_the_measured_opening_follows_the_wanted_opening(frames, mouths, heads, person):
     """The video's mouths, shifted by 17 frames."""
     own = heads.canonical_TP3[:, library.MOUTH]
@@ -118,6 +123,39 @@ def test_a_wanted_closed_mouth_stays_closed(frames, mouths, heads, person):
     before, after = opening(frames), opening(composed(frames, mouths, heads, closed, path))
     assert before.max() > 0.08
     assert after.max() < 0.03 and after.std() < 0.005
+
+
+def test_an_open_mouth_closed_by_the_jaw_is_nearly_the_persons_own_closed_mouth(heads):
+    rest, wide = (
+        heads.canonical_TP3[which] for which in (opened(heads) <= np.quantile(opened(heads), 0.2), opened(heads) > 0.08)
+    )
+    own, closed = library.closed_head(rest), library.closed_head(wide)
+    away, before = (
+        np.linalg.norm((head - own)[:, :2], axis=1)[library.MOUTH].mean() for head in (closed, wide.mean(0))
+    )
+    assert head_mesh.mouth_opening(closed[library.MOUTH][None])[0] == pytest.approx(0, abs=1e-6)
+    assert away < 0.75 * before
+
+
+def test_lips_that_rest_nearly_closed_are_closed_by_the_lips_alone(heads):
+    mouth = heads.canonical_TP3[int(opened(heads).argmin()), library.MOUTH]
+    assert (library.jaw_raised(mouth) == mouth).all()
+
+
+def test_a_library_without_a_closed_mouth_closes_the_lips_and_opens_no_further_than_wanted(
+    frames, mouths, heads, person
+):
+    """A laughing or singing library, and a picture with parted lips."""
+    never_closed = replace(person, run_T=np.where(opened(heads) < 0.1, -1, person.run_T))
+    laughing, own = library.build([never_closed]), heads.canonical_TP3[:, library.MOUTH]
+    assert 0 < len(laughing) < 0.6 * NUM
+    shift = own - mouths.closed_S3
+    wanted = laughing.closed_S3 + shift
+    wanted[::2] = laughing.closed_S3
+    path = compose.chosen(laughing, wanted, library.angles_deg(heads), person.light_T)
+    measured = opening(composed(frames, laughing, heads, wanted, path))
+    assert measured[::2].max() < 0.035
+    assert 0.7 < measured[1::2].max() / opened(heads)[1::2].max() < 1.2
 
 
 def test_opened_closed_lips_are_dark_inside_and_open_lips_keep_their_teeth(frames, mouths, heads):

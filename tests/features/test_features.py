@@ -45,6 +45,27 @@ def test_the_window_of_a_frame_is_centred_on_its_middle(frame):
     assert abs(np.flatnonzero(energy > 1e-3).mean() - (timing.WINDOW - 1) / 2) <= 0.5
 
 
+@pytest.mark.parametrize("kind", ["a sound", "shorter than a frame", "silence"])
+def test_log_mel_and_mfccs_are_librosas_to_the_bit(kind):
+    """librosa itself takes seconds to load, so no command needs it."""
+    import librosa
+
+    rng = np.random.default_rng(5)
+    sound = np.cumsum(rng.normal(0, 0.01, 100 if kind.startswith("short") else 40_000)) % 0.5 - 0.2
+    sound = sound * (kind != "silence")
+    num_frames = max(1, len(sound) // 640)
+    sound = decode.fit(sound.astype(np.float32), num_frames)
+    power = librosa.feature.melspectrogram(
+        y=librosa.effects.preemphasis(sound, coef=0.97), sr=RATE, n_fft=512, win_length=400, hop_length=160,
+        window="hamming", center=True, pad_mode="constant", n_mels=40, fmin=300, fmax=3700, htk=True, norm=None,
+    )  # fmt: skip
+    log_mel = np.log(np.maximum(power[:, : 4 * num_frames], 1e-10))
+    coefficients = librosa.feature.mfcc(S=log_mel, n_mfcc=13, dct_type=2, norm="ortho", lifter=22)[1:]
+    assert audio.log_mel(sound, num_frames).dtype == log_mel.dtype
+    assert (audio.log_mel(sound, num_frames) == log_mel).all()
+    assert (audio.mfcc(sound, num_frames) == coefficients.astype(np.float32)).all()
+
+
 def test_mfccs_do_not_depend_on_loudness():
     sound = np.random.default_rng(0).normal(0, 0.05, timing.num_samples(20)).astype(np.float32)
     assert np.allclose(audio.mfcc(sound, 20), audio.mfcc(4 * sound, 20), atol=1e-2)

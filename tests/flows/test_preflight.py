@@ -99,18 +99,6 @@ def test_a_user_without_a_home_is_told_which_variable_names_one(monkeypatch):
         preflight.signature()
 
 
-def test_where_numba_cannot_write_its_cache_goes_to_a_folder_that_can_be_written(workspace, monkeypatch):
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-    with monkeypatch.context() as read_only:
-        read_only.setattr(checks, "unwritable", lambda folder: "read-only")  # librosa's own folder, and the home
-        checks.settle_numba_cache(Path("here"))
-    assert os.environ["NUMBA_CACHE_DIR"] == str(workspace / "here")
-    checks.settle_numba_cache(Path("elsewhere"))  # named, and it can be made
-    monkeypatch.setenv("NUMBA_CACHE_DIR", "/proc/nowhere")
-    with pytest.raises(UserError, match="NUMBA_CACHE_DIR /proc/nowhere: cannot be written"):
-        checks.settle_numba_cache(Path("here"))
-
-
 def test_a_disk_too_small_for_the_estimate_is_refused_before_the_work(workspace, monkeypatch, capsys):
     usage = checks.shutil.disk_usage(workspace)._replace(free=300 << 20)
     monkeypatch.setattr(checks.shutil, "disk_usage", lambda folder: usage)

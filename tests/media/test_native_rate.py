@@ -9,6 +9,7 @@ import pytest
 from test_decode import NOISE, number, numbered, steady, write
 
 from tasks.media import containers, decode, encode, native_rate, segments
+from tasks.media.frame import Picture
 from tasks.media.native_rate import SoundFormat
 
 
@@ -97,6 +98,34 @@ def test_a_patch_changes_only_its_own_pixels(size_wh, tmp_path):
     assert (patched.rgb()[outside] == picture.rgb()[outside]).all()
     inside = np.abs(patched.rgb()[32 + 7 : 32 + 15, 16 + 9 : 16 + 28].astype(int) - patch[7:15, 9:28])
     assert inside.mean() < 3
+
+
+@pytest.mark.parametrize("size_wh", [(128, 96), (1280, 720)])
+def test_a_picture_that_keeps_its_parts_converts_none_twice_and_gives_the_same_bytes(size_wh, tmp_path, monkeypatch):
+    width, height = size_wh
+    small = np.random.default_rng(0).integers(0, 255, (height // 16, width // 16, 3), dtype=np.uint8)
+    encode.encode_video(tmp_path / "a.mp4", [cv2.resize(small, size_wh, interpolation=cv2.INTER_CUBIC)] * 2, None)
+    picture, _ = next(native_rate.pictures(tmp_path / "a.mp4"))
+    whole, converted, part = picture.rgb(), [], Picture._part
+    monkeypatch.setattr(Picture, "_part", lambda *args: converted.append(args[1:]) or part(*args))
+    picture.keeping()
+    for rows, columns in (((9, 60), (20, 99)), ((9, 60), (20, 99)), ((11, 50), (30, 64)), ((8, 60), (20, 99))):
+        at = slice(*rows), slice(*columns)
+        read = picture[at]
+        assert (read == whole[at]).all()
+        read[:] = 0  # a copy: the kept part stays as it is
+    assert len(converted) == 2
+
+
+def test_a_thumbnail_is_the_mean_of_its_pixels_from_black_to_white(tmp_path):
+    picture_HW3 = np.zeros((180, 320, 3), np.uint8)
+    picture_HW3[:, 160:] = 255
+    picture_HW3[90:, :160] = 128
+    encode.encode_video(tmp_path / "a.mp4", [picture_HW3] * 2, None)
+    picture, _ = next(native_rate.pictures(tmp_path / "a.mp4"))
+    thumb = picture.small(32, 18).astype(int)
+    assert np.abs(thumb[:8, :15]).max() <= 3 and np.abs(thumb[:, 17:] - 255).max() <= 3
+    assert np.abs(thumb[10:, :15] - 128).max() <= 3
 
 
 def test_re_encoding_a_decoded_picture_keeps_its_colours(tmp_path):
