@@ -7,7 +7,8 @@ import subprocess
 import pytest
 import s3_server
 from conftest import TINY
-from test_pipeline import DVC, FLOW, call, copy_project, hashes, server, stages_run, variables  # noqa: F401 - a fixture
+from prefect_server import variables
+from test_pipeline import DVC, FLOW, call, copy_project, hashes, stages_run
 
 
 def git(folder, *words):
@@ -17,7 +18,7 @@ def git(folder, *words):
 
 
 @pytest.mark.slow
-def test_another_clone_pulls_from_s3_what_was_pushed_and_rebuilds_nothing(tiny_folder, server, tmp_path):  # noqa: F811
+def test_another_clone_pulls_from_s3_what_was_pushed_and_rebuilds_nothing(tiny_folder, server, tmp_path):
     s3_server.needed()
     with s3_server.serving(tmp_path) as aws:
         there = f"s3://{s3_server.BUCKET}"
