@@ -125,16 +125,13 @@ def test_a_wanted_closed_mouth_stays_closed(frames, mouths, heads, person):
     assert after.max() < 0.03 and after.std() < 0.005
 
 
-def test_an_open_mouth_closed_by_the_jaw_is_nearly_the_persons_own_closed_mouth(heads):
-    rest, wide = (
-        heads.canonical_TP3[which] for which in (opened(heads) <= np.quantile(opened(heads), 0.2), opened(heads) > 0.08)
-    )
-    own, closed = library.closed_head(rest), library.closed_head(wide)
-    away, before = (
-        np.linalg.norm((head - own)[:, :2], axis=1)[library.MOUTH].mean() for head in (closed, wide.mean(0))
-    )
-    assert head_mesh.mouth_opening(closed[library.MOUTH][None])[0] == pytest.approx(0, abs=1e-6)
-    assert away < 0.75 * before
+def test_an_open_mouth_is_closed_by_the_jaw_with_the_chin_and_the_nose_stays(heads):
+    wide_P3 = heads.canonical_TP3[int(opened(heads).argmax())]
+    closed_P3, opening = library.closed_head(wide_P3[None]), float(opened(heads).max())
+    assert head_mesh.mouth_opening(closed_P3[library.MOUTH][None])[0] == pytest.approx(0, abs=1e-6)
+    raised = wide_P3[152, 1] - closed_P3[152, 1]  # the chin
+    assert 0.8 < raised / (opening - library.PARTED) < 1.1
+    assert (closed_P3[[1, 33, 263]] == wide_P3[[1, 33, 263]]).all()  # tip of the nose, and the eyes
 
 
 def test_lips_that_rest_nearly_closed_are_closed_by_the_lips_alone(heads):
