@@ -7,8 +7,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
-
 from tasks.core.errors import UserError
 
 STOP_WITHIN_S = 60  # of a training that was asked to stop and writes its state first
@@ -101,6 +99,8 @@ def _run_module(
 
 def stop_below(pid: int) -> None:
     """Ask a process and all that it started to stop, as a preemptible machine does; wait, then end what is left."""
+    import psutil  # type: ignore[import-untyped]  # training alone does not need it
+
     top = psutil.Process(pid)
     asked: dict[int, psutil.Process] = {}
     with contextlib.suppress(psutil.NoSuchProcess):

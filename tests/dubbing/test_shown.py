@@ -5,6 +5,7 @@ import shutil
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -13,12 +14,11 @@ from test_dub_matrix import face_frames, speech
 from turned import film, photograph
 
 from tasks.core import config, paths
-from tasks.core.errors import UserError
 from tasks.dubbing import dub
 from tasks.dubbing.find_faces import find_faces
 from tasks.dubbing.options import Options
 from tasks.features.mesh_points import MeshPoints
-from tasks.media import decode, native_rate
+from tasks.media import decode, hdr, native_rate
 from tasks.media.upright import WORDS
 
 CASES = ROOT.parent / "shared/cases"
@@ -130,6 +130,8 @@ def test_a_case_shows_one_upright_face(trained, name, shown_hw, orientation):
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="../shared/cases is not at hand")
-def test_the_case_in_hlg_is_refused_by_name(trained):
-    with pytest.raises(UserError, match=r"the picture is HDR \(HLG\); convert it to SDR"):
-        dub.run(str(CASES / "video-hlg-10bit.mov"), speech(0.3), "out/a.mp4")
+def test_the_case_in_hlg_is_dubbed_in_standard_range(trained):
+    made, _ = dubbed(CASES / "video-hlg-10bit.mov", length="video")
+    with av.open("out/a.mp4") as video:
+        frame = next(video.decode(video=0))
+    assert len(made) == 25 and frame.color_trc not in hdr.TRANSFERS

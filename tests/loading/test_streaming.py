@@ -20,6 +20,7 @@ from tasks.core.errors import Stopped, UserError
 from tasks.loading import streaming
 from tasks.loading.clips import Clips
 from tasks.loading.streaming import Group, Stream, Streamed
+from tasks.storage import object_store
 from tasks.train import stage as train
 from tasks.train.loop import Trainer
 from tasks.train.state import training_key
@@ -125,6 +126,7 @@ def test_shards_of_a_bucket_give_the_batches_of_the_folder(clips, p, tmp_path, m
         subprocess.run([sys.executable, "-c", code], env=os.environ | aws, check=True, timeout=120)
         for name, value in (aws | {"LIPGAN_SHARDS": url}).items():
             monkeypatch.setenv(name, value)
+        object_store._connected.cache_clear()  # of another test, to a server that is gone
         for shard in paths.SHARDS.glob("train-*.tar"):
             shard.unlink()
         streaming.demand(clips)
@@ -132,6 +134,7 @@ def test_shards_of_a_bucket_give_the_batches_of_the_folder(clips, p, tmp_path, m
         monkeypatch.setenv("LIPGAN_SHARDS", f"{url}/nowhere")
         with pytest.raises(UserError, match=r"nowhere: 2 of 2 shards are missing.*; copy data/shards there"):
             streaming.demand(clips)
+    object_store._connected.cache_clear()
 
 
 def test_a_streamed_training_that_is_stopped_ends_with_the_same_bytes_and_is_another_than_a_mapped_one(

@@ -111,6 +111,7 @@ def test_the_index_names_each_piece_with_its_span_and_a_withdrawal_covers_all_of
         "corpus.folder": "v",
         "corpus.val_share": 0.0,
         "corpus.test_share": 0.0,
+        "quality.sync_confidence": 2.0,  # 20 frames say little about the offset, which is no subject of this test
     }
     p = params(**folder)
     monkeypatch.setattr(index, "demand_splits", lambda *_: None)
