@@ -7,16 +7,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
-FILES = (
-    "params.yaml",
-    "dvc.yaml",
-    "withdrawals.csv",
-    "splits.csv",
-    ".gitignore",
-    ".dvcignore",
-    ".dvc/config",
-    "pyproject.toml",
-)
+FILES = (*(HERE / "MANIFEST.in").read_text().split()[1:], "pyproject.toml")
 
 
 class BuildWithProject(build_py):

@@ -18,7 +18,7 @@ from tasks.storage import index, shards
 pytestmark = pytest.mark.skipif(not mesh_model.path().is_file(), reason=f"no model: `{mesh_model.COMMAND}`")
 BUILT_FROM = (
     "flows", "tasks", "model", "released", "pyproject.toml", "setup.py", "MANIFEST.in", "LICENSE", "README.md",
-    "params.yaml", "dvc.yaml", "withdrawals.csv", "splits.csv", ".gitignore", ".dvcignore", ".dvc/config",
+    *(ROOT / "MANIFEST.in").read_text().split()[1:],
 )  # fmt: skip
 OURS = ("LIPGAN_", "PREFECT_", "MLFLOW_", "PYTHON", "VIRTUAL_ENV")
 

@@ -1,22 +1,20 @@
 """The stage `inside`: pairs from shards, training, and the network's use by `dub`."""
 
-import contextlib
 import dataclasses
 import json
-import shutil
 
 import numpy as np
 import pytest
+import resumed
 
 from model import head_mesh
 from tasks.compositor import inside as compositor_inside
 from tasks.core import config, paths
-from tasks.core.errors import Stopped, UserError
+from tasks.core.errors import UserError
 from tasks.dubbing import networks
 from tasks.inference import inside_weights
 from tasks.inside import pairs, stage, training
 from tasks.loading.clips import Clips
-from tasks.motion import steps
 from tasks.storage import index
 
 
@@ -37,21 +35,7 @@ def psnr_db(one, other, area):
 
 
 def test_training_again_and_resuming_give_the_same_bytes(p, monkeypatch):
-    def written():
-        return paths.INSIDE.read_bytes(), paths.INSIDE.with_suffix(".json").read_bytes()
-
-    before = written()
-    shutil.rmtree(paths.cache() / "inside")
-
-    class Stop:
-        why = "test"
-
-    with monkeypatch.context() as patch:
-        patch.setattr(steps, "stoppable", lambda: contextlib.nullcontext(Stop()))
-        with pytest.raises(Stopped):
-            stage.run(p)
-    stage.run(p)
-    assert written() == before
+    resumed.demand_same_bytes(stage, "inside", paths.INSIDE, p, monkeypatch)
 
 
 def test_it_trains_on_train_and_is_measured_on_people_it_has_not_seen(p):

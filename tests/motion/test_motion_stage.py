@@ -1,21 +1,19 @@
 """The stage `motion`: trained on the shards, and used by `dub`."""
 
-import contextlib
 import dataclasses
 import json
-import shutil
 
 import numpy as np
 import pytest
+import resumed
 
 from model import motion as network
 from tasks.core import config, paths
-from tasks.core.errors import Stopped
 from tasks.dubbing import networks
 from tasks.evaluate.raw_clips import RawClips
 from tasks.inference import motion_weights
 from tasks.loading.clips import Clips
-from tasks.motion import stage, steps
+from tasks.motion import stage
 from tasks.storage import index
 
 
@@ -37,21 +35,7 @@ def test_its_audio_features_are_those_of_the_sound(p):
 
 
 def test_training_again_and_resuming_give_the_same_bytes(p, monkeypatch):
-    def written():
-        return paths.MOTION.read_bytes(), paths.MOTION.with_suffix(".json").read_bytes()
-
-    before = written()
-    shutil.rmtree(paths.cache() / "motion")
-
-    class Stop:
-        why = "test"
-
-    with monkeypatch.context() as patch:
-        patch.setattr(steps, "stoppable", lambda: contextlib.nullcontext(Stop()))
-        with pytest.raises(Stopped):
-            stage.run(p)
-    stage.run(p)
-    assert written() == before
+    resumed.demand_same_bytes(stage, "motion", paths.MOTION, p, monkeypatch)
 
 
 def test_it_trains_on_train_and_is_measured_on_people_it_has_not_seen(p):
