@@ -48,7 +48,7 @@ ROOMS: dict[str, set[str]] = {
     "expert": {"core", "inference", "loading", "storage", "tracking"},
     "train": {"core", "inference", "loading", "provenance", "tracking"},
     "evaluate": {"compositor", "core", "features", "inference", "loading", "media", "preprocess", "storage"}
-    | {"tracking"},
+    | {"tracking", "words"},
     "dubbing": DUBBING,
     "audit": {"core", "features", "preprocess", "provenance", "storage", "tracking"},
     "live": {"dubbing", *DUBBING},
