@@ -32,11 +32,15 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """spans_s: of each edit, what is left out of the source, from and to, and where that is in the edited video."""
+    """spans_s: of each edit, what is left out of the source, from and to, and where that is in the edited video.
+
+    joins_s: the middle of each crossfade
+    """
 
     pieces: tuple[Piece, ...]
     sound_CN: np.ndarray
     spans_s: tuple[tuple[float, float, float], ...]
+    joins_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Assembly:
             return Assembled((), self._source.sound_CN[:, :0], tuple(spans_s))
         num_samples = self._samples(round(self._pieces[-1].end_s * self._fps))
         sound_CN = psola.within(self._track.sound_CN, 0, num_samples)
-        return Assembled(pieces.joined(self._pieces), sound_CN, tuple(spans_s))
+        return Assembled(pieces.joined(self._pieces), sound_CN, tuple(spans_s), tuple(self._track.joins_s))
 
     def _samples(self, frames: int) -> int:
         return round(frames * self._source.rate_hz / self._fps)

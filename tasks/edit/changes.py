@@ -10,11 +10,14 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from tasks.core.errors import UserError
 from tasks.edit import numerals
 from tasks.media import alphabets
 from tasks.words import align
 
+MOST_CELLS = 50_000_000  # of the table of two texts, 100 MB; beyond, difflib compares them
 PHRASE_END = re.compile(r"""[.!?;:,\u2013\u2014\u2026]["')\]\u201d\u2019]*$""")
 
 
@@ -92,8 +95,48 @@ def between(old: Sequence[TextWord], new: Sequence[TextWord]) -> list[Change]:
     for words, name in ((old, "transcript"), (new, "new text")):
         if not words:
             raise UserError(f"the {name} has no words")
-    matcher = difflib.SequenceMatcher(None, [w.said for w in old], [w.said for w in new], autojunk=False)
-    changes = [Change(*span) for kind, *span in matcher.get_opcodes() if kind != "equal"]
+    kept = _kept([word.said for word in old], [word.said for word in new])
+    changes, first, new_first = [], 0, 0
+    for at, new_at in [*kept, (len(old), len(new))]:
+        if (at, new_at) != (first, new_first):
+            changes.append(Change(first, at, new_first, new_at))
+        first, new_first = at + 1, new_at + 1
     if not changes:
         raise UserError("the new text says the same words; spelling and punctuation alone change nothing")
     return changes
+
+
+def _kept(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
+    """The most words that stay, in their order: their numbers in both texts.
+
+    Of equally many, those that both texts begin with stay, then the later ones.
+    Source: Needleman and Wunsch 1970, J. Mol. Biol. 48
+    """
+    pairs = enumerate(zip(old, new, strict=False))
+    start = next((n for n, (one, other) in pairs if one != other), min(len(old), len(new)))
+    some_old, some_new = old[start:], new[start:]
+    head = [(n, n) for n in range(start)]
+    if len(some_old) * len(some_new) > MOST_CELLS:
+        blocks = difflib.SequenceMatcher(None, some_old, some_new, autojunk=False).get_matching_blocks()
+        return head + [(start + one.a + n, start + one.b + n) for one in blocks for n in range(one.size)]
+    numbers = {word: number for number, word in enumerate({*some_old, *some_new})}
+    new_M = np.array([numbers[word] for word in some_new], int)
+    best_NM = np.zeros((len(some_old) + 1, len(new_M) + 1), np.uint16)
+    for number, word in enumerate(some_old):
+        above = best_NM[number]
+        row = np.maximum(above[1:], above[:-1] + (new_M == numbers[word]).astype(np.uint16))
+        best_NM[number + 1, 1:] = np.maximum.accumulate(row)
+    return head + [(start + n, start + m) for n, m in _walk(best_NM, some_old, some_new)]
+
+
+def _walk(best_NM: np.ndarray, old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
+    n, m, kept = len(old), len(new), []
+    while n and m:
+        if old[n - 1] == new[m - 1]:
+            n, m = n - 1, m - 1
+            kept.append((n, m))
+        elif best_NM[n - 1, m] >= best_NM[n, m - 1]:
+            n -= 1
+        else:
+            m -= 1
+    return kept[::-1]

@@ -101,6 +101,7 @@ class Track:
     def __init__(self, num_channels: int, rate_hz: int) -> None:
         self.rate_hz, self.num_samples = rate_hz, 0
         self._half = round(FADE_S / 2 * rate_hz)
+        self.joins_s: list[float] = []
         self._parts: list[np.ndarray] = []
         self._after = np.zeros((num_channels, 0), np.float32)  # how the last stretch goes on
 
@@ -110,6 +111,7 @@ class Track:
         if not self._parts:
             self._parts.append(psola.within(sound_CN, first, last))
         else:
+            self.joins_s.append(self.num_samples / self.rate_hz)
             before = self._parts.pop()
             taken = min(half, before.shape[1], last - first)
             left = np.concatenate([before[:, before.shape[1] - taken :], self._after[:, :taken]], axis=1)

@@ -46,13 +46,16 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """pieces: end to end, as `made` promises; sound_NC: (samples, channels) float32; notes: lines for people"""
+    """pieces: end to end, as `made` promises; sound_NC: (samples, channels) float32; notes: lines for people;
+    joins_s: the middle of every crossfade
+    """
 
     pieces: tuple[Piece, ...]
     sound_NC: np.ndarray
     rate_hz: int
     changes: tuple[Made, ...]
     notes: tuple[str, ...]
+    joins_s: tuple[float, ...] = ()
 
 
 def made(
@@ -108,7 +111,8 @@ def made(
     assembly = Assembly(sound, fps, [word.spelled for word in new])
     result = assembly.run(edits)
     _demand_length(result.pieces)
-    return Edited(result.pieces, result.sound_CN.T, sound.rate_hz, _records(edits, result.spans_s, words, new), notes)
+    records = _records(edits, result.spans_s, words, new)
+    return Edited(result.pieces, result.sound_CN.T, sound.rate_hz, records, notes, result.joins_s)
 
 
 def _source(path: Path) -> tuple[SoundFormat, Speech, float]:

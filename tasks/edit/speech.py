@@ -17,9 +17,11 @@ from tasks.media.native_rate import SoundFormat
 FLOOR_DB = -80.0
 PITCH_HZ = (60.0, 400.0)
 PITCH_WINDOW_S = 0.04
+BLOCK_COLUMNS = 4096  # that are in memory as windows at a time
 PITCH_RATE_HZ = SAMPLE_RATE_HZ // 2  # enough for a pitch, and half the work
 VOICED = 0.55  # of a correlation with the sound one period later
 OCTAVE = 0.9  # a shorter period is taken where it correlates this well, of the best
+RANGE_DB = 40.0  # of speech, below its loudest
 RISE_DB = 12.0  # above the noise floor: speech, as tasks/words/align.py has it
 
 
@@ -44,7 +46,7 @@ class Speech:
     def level_C(self) -> np.ndarray:
         """Level of each column, dB of full scale.  Shape: -> (columns,)"""
         padded = np.pad(self.mono_N.astype(np.float64), HOP)
-        power = np.convolve(padded**2, np.hanning(2 * HOP + 1) / HOP, "same")[HOP:-HOP][::HOP]
+        power = signal.oaconvolve(padded**2, np.hanning(2 * HOP + 1) / HOP, "same")[HOP:-HOP][::HOP]
         return np.maximum(10 * np.log10(np.maximum(power, 1e-12)), FLOOR_DB)
 
     @cached_property
@@ -60,8 +62,8 @@ class Speech:
     @cached_property
     def speech_C(self) -> np.ndarray:
         """Which columns are speech, by their level.  Shape: -> (columns,) bool"""
-        floor_db = np.percentile(self.level_C, 10)
-        return np.asarray(self.level_C > max(floor_db + RISE_DB, self.level_C.max() - 40))
+        floor_db, most_db = np.percentile(self.level_C, 10), self.level_C.max()
+        return np.asarray(self.level_C >= max(min(floor_db + RISE_DB, most_db - RISE_DB), most_db - RANGE_DB))
 
     def columns(self, start_s: float, end_s: float) -> slice:
         """The columns of a span; at least one."""
@@ -104,9 +106,11 @@ def pitch(mono_N: np.ndarray) -> np.ndarray:
     shortest, longest = (round(PITCH_RATE_HZ / hz) for hz in PITCH_HZ[::-1])
     padded = np.pad(low_N, (size // 2, size + longest))
     frames_CS = np.lib.stride_tricks.sliding_window_view(padded, size + longest)[::hop][:num_columns]
-    frames_CS = frames_CS - frames_CS.mean(axis=1, keepdims=True)
-    correlation_CL = _correlation(frames_CS, size, longest)[:, : longest + 1]
-    pitch_C = np.array([_period_hz(row, shortest) for row in correlation_CL])
+    pitch_C = np.zeros(num_columns)
+    for first in range(0, num_columns, BLOCK_COLUMNS):
+        block_CS = frames_CS[first : first + BLOCK_COLUMNS]
+        rows_CL = _correlation(block_CS - block_CS.mean(axis=1, keepdims=True), size, longest)
+        pitch_C[first : first + len(rows_CL)] = [_period_hz(row, shortest) for row in rows_CL]
     return _steady(pitch_C)
 
 

@@ -9,6 +9,7 @@ from model.timing import COLUMN_S, SAMPLE_RATE_HZ
 from tasks.edit.speech import Speech
 
 WINDOW = 1024
+MOST_WINDOWS = 1000  # of a recording, evenly spread, that a spectrum is the mean of
 QUIET_PERCENT = 10
 NUM_TAPS = 511
 OCTAVES = 1 / 3  # spectra are compared in bands of so many
@@ -68,6 +69,7 @@ def _power(speech: Speech, columns: np.ndarray) -> np.ndarray:
     padded = np.pad(speech.sound_CN, ((0, 0), (WINDOW // 2, WINDOW)))
     frames_CTW = np.lib.stride_tricks.sliding_window_view(padded, WINDOW, axis=1)[:, ::hop]
     chosen = np.flatnonzero(columns[: frames_CTW.shape[1]])
+    chosen = chosen[:: max(1, len(chosen) // MOST_WINDOWS)]
     window = np.sqrt(signal.windows.hann(WINDOW, sym=False))
     return np.asarray((np.abs(np.fft.rfft(frames_CTW[:, chosen] * window, axis=2)) ** 2).mean(axis=1)) * 2
 
