@@ -56,7 +56,7 @@ ROOMS: dict[str, set[str]] = {
     "edit": {"dubbing", "words", *DUBBING},
     "studies": {"core", "dubbing", "evaluate", "features", "inference", "loading", "media", "preprocess", "storage"}
     | {"tracking"},
-    "serving": {"live", "dubbing", "tracking", *DUBBING},
+    "serving": {"edit", "live", "dubbing", "tracking", *DUBBING},
 }
 SOURCES = [p for room in ("model", "tasks", "flows") for p in sorted((ROOT / room).rglob("*.py"))]
 
