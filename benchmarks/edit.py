@@ -6,15 +6,16 @@ extra `words`.
 Five kinds of edit of the man's sentences, `--clips` of each; what he says anew comes from his other sentences, or, for
 words that he never says, from the voice. A row for each kind:
 
-level       change of level over a join (dB, from 10 ms before it to 10 ms after): median of the joins, and its mean
-            percentile among all places of his uncut speech
+level       largest change of level in 20 ms within 40 ms of a join, dB: median of the joins, mean and highest
+            percentile among the boundaries of words in his uncut sentences, measured alike
 spectrum    the same of the distance of the MFCC
-click       the same of the largest second difference of the samples within 5 ms, over the level there
+click       the same of the largest second difference of the samples within 5 ms, dB over the level there
 confidence  of the new words, or of the words beside a cut, when the whole result is aligned again: median, and the
             share of at least 0.5
 """
 
 import argparse
+import itertools
 import random
 import tempfile
 from collections.abc import Callable, Sequence
@@ -31,9 +32,10 @@ from tasks.edit.speech import Speech
 from tasks.media import native_rate
 from tasks.words.align import LOW, Aligner, Word
 
-NUM_UNCUT = 40  # clips whose places the joins are compared with
+NUM_UNCUT = 40  # clips whose words and boundaries of words are measured as they are
 VOICED_WORDS = "really very loudly honestly maybe kindly".split()
 COLOURS = "blue green red white".split()
+NEAR = 4  # columns of 10 ms
 CLICK_S = 0.005
 
 Case = tuple[Path, list[Word], str, set[int]]  # source, its words, the new text, the words to find again
@@ -49,12 +51,13 @@ def main() -> None:
     aligner = Aligner()
     with tempfile.TemporaryDirectory() as name:
         clips = laid_out(args.grid, args.person, Path(name))
-        uncut = measures([read(path) for path in clips[:: max(1, len(clips) // NUM_UNCUT)]])
+        uncut = boundaries(clips[:: max(1, len(clips) // NUM_UNCUT)])
         told = baseline(clips[7 :: max(1, len(clips) // NUM_UNCUT)], aligner)
+        level_db, spectrum, click_db = np.median(uncut, axis=0)
         print(
-            f"uncut: {len(uncut)} places; level {np.median(uncut[:, 0]):.1f} dB, spectrum {np.median(uncut[:, 1]):.1f}"
+            f"{len(uncut)} uncut boundaries: level {level_db:.1f} dB, spectrum {spectrum:.1f}, click {click_db:.1f} dB"
         )
-        print(f"uncut: confidence {np.median(told):.2f}, {np.mean(told >= LOW):.0%} at least {LOW}")
+        print(f"{len(told)} uncut words: confidence {np.median(told):.2f}, {np.mean(told >= LOW):.0%} at least {LOW}")
         for kind, case in KINDS.items():
             draw = random.Random(kind)
             rows = [
@@ -161,22 +164,23 @@ def as_speech(edited: Edited) -> Speech:
 
 
 def at_place(one: Speech, time_s: float) -> list[float]:
-    """Level jump, spectral distance and click of a place: the largest within 10 ms."""
-    columns = [round(time_s / COLUMN_S) + shift for shift in (-1, 0, 1)]
+    """Level jump, spectral distance and click of a place: the largest near it, as bursts lie near every boundary."""
+    columns = [round(time_s / COLUMN_S) + shift for shift in range(-NEAR, NEAR + 1)]
     columns = [min(max(column, 1), min(len(one.level_C), len(one.mfcc_CF)) - 2) for column in columns]
     level = max(abs(one.level_C[column + 1] - one.level_C[column - 1]) for column in columns)
     spectrum = max(np.linalg.norm(one.mfcc_CF[column + 1] - one.mfcc_CF[column - 1]) for column in columns)
     near = round((time_s - CLICK_S) * one.rate_hz), round((time_s + CLICK_S) * one.rate_hz)
     bends = np.abs(np.diff(one.mix_N[max(0, near[0]) : near[1]], 2))
-    click = 20 * np.log10(bends.max() + 1e-6) - one.level_C[columns[1]]
+    click = 20 * np.log10(bends.max() + 1e-6) - one.level_C[columns[NEAR]]
     return [float(level), float(spectrum), float(click)]
 
 
-def measures(sounds: Sequence[Speech]) -> np.ndarray:
-    """Of every place in speech, as of a join.  Shape: -> (places, 3)"""
+def boundaries(clips: Sequence[Path]) -> np.ndarray:
+    """Of every place where one word goes over into the next, as of a join.  Shape: -> (places, 3)"""
     rows = []
-    for one in sounds:
-        rows += [at_place(one, column * COLUMN_S) for column in np.flatnonzero(one.speech_C)]
+    for clip in clips:
+        one, words = read(clip), words_at(clip)
+        rows += [at_place(one, after.start_s) for _, after in itertools.pairwise(words)]
     return np.array(rows)
 
 

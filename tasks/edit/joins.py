@@ -13,7 +13,7 @@ SEARCH_S = 0.002  # distance of the places that are tried
 SHIFT_S = 0.004  # a join may move by so much, for waves that fit: half a period of 125 Hz
 ALIKE = 0.3  # correlation of the waves from which a shift is worth it
 # the cost of a place: how loud it is, by how much level (dB), spectrum and pitch jump there, and how far it lies off
-LOUD, JUMP, SPECTRUM, PITCH, OFF = 0.5, 0.5, 0.15, 20.0, 0.3  # a dB, a dB, a unit, an octave, 10 ms
+LOUD, JUMP, SPECTRUM, PITCH, OFF = 1.0, 0.25, 0.1, 20.0, 0.3  # a dB, a dB, a unit, an octave, 10 ms
 
 
 @dataclass(frozen=True, slots=True)

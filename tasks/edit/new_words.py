@@ -171,8 +171,8 @@ class NewWords:
         padded_CN += tone.room_tone(self._source, padded_CN.shape[1])
         start_s, end_s = start_s + CONTEXT_S, end_s + CONTEXT_S
         left, right = (
-            Window(start_s - EDGE_S, start_s, start_s + EDGE_S / 2),
-            Window(end_s - EDGE_S / 2, end_s, end_s + EDGE_S),
+            Window(start_s - EDGE_S, start_s, start_s),
+            Window(end_s, end_s, end_s + EDGE_S),
         )
         return Stretch(tone.of_sound(padded_CN, sound.rate_hz), left, right)
 

@@ -15,6 +15,7 @@ from tasks.media.containers import MediaError
 from tasks.media.native_rate import SoundFormat
 
 FLOOR_DB = -80.0
+HEARD_DB = 50.0  # below its loudest band, a sound has no spectrum
 PITCH_HZ = (60.0, 400.0)
 PITCH_WINDOW_S = 0.04
 BLOCK_COLUMNS = 4096  # that are in memory as windows at a time
@@ -51,8 +52,10 @@ class Speech:
 
     @cached_property
     def mfcc_CF(self) -> np.ndarray:
-        """Shape: -> (columns, 12)"""
-        return audio.mfcc(self.mono_N, num_frames_of_sound(len(self.mono_N))).T[: len(self.level_C)]
+        """Without what is too low to be heard beside the speech.  Shape: -> (columns, 12)"""
+        log_mel_MC = audio.log_mel(self.mono_N, num_frames_of_sound(len(self.mono_N)))
+        heard_MC = np.maximum(log_mel_MC, log_mel_MC.max() - HEARD_DB * np.log(10) / 10)
+        return audio.cepstra(heard_MC).T[: len(self.level_C)]
 
     @cached_property
     def pitch_C(self) -> np.ndarray:
