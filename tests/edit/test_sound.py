@@ -100,7 +100,7 @@ def test_deleted_words_are_cut_and_the_rest_stays(edit, source, new, num_kept):
         "Good morning and welcome to the show, it is late.",
         "Oh, good evening and welcome to the show, it is late.",
         "Good evening and welcome to the show, it is late. Bye.",
-        "Good evening and welcome to the big show, it is 9.",
+        "Good evening and welcome to the wonderful show, it is 9.",
     ],
 )
 def test_new_words_are_said_by_the_voice_and_the_rest_stays(edit, source, aligner, new):
