@@ -29,7 +29,7 @@ USUAL_PERCENT = 90  # of the speeds of uncut footage: a joint is smoothed to mov
 SPEED_FRAMES = 3000  # of uncut footage that is measured, evenly spread
 HELD_BYTES = 160 << 20  # of decoded pictures
 FORWARD = 48  # pictures: further ahead is reached by seeking
-BACK = 24  # pictures decoded at a time when the footage plays backwards
+HELD = (12, 200)  # at least and at most
 
 
 class Meshes:
@@ -88,7 +88,7 @@ class Reader:
 
     def __init__(self, source: Path, times_s: np.ndarray, size_hw: tuple[int, int]) -> None:
         self.source, self.times_s = source, times_s
-        self.num_held = max(BACK + 8, HELD_BYTES // (size_hw[0] * size_hw[1] * 3))
+        self.num_held = int(np.clip(HELD_BYTES // (size_hw[0] * size_hw[1] * 3 // 2 + 1), *HELD))
         self._held: OrderedDict[int, Picture] = OrderedDict()
         self._next = 0
         self._open: Generator[Picture] | None = None
@@ -96,7 +96,7 @@ class Reader:
     def __call__(self, t: int) -> Picture:
         if t not in self._held:
             if self._open is None or not self._next <= t < self._next + FORWARD:
-                self._start(max(0, t - BACK) if self._next > t else t)
+                self._start(max(0, t - self.num_held // 2) if self._next > t else t)  # it may play backwards
             while self._next <= t:
                 self._keep(self._next, next(self._open))  # type: ignore[arg-type]
                 self._next += 1
@@ -143,6 +143,7 @@ class Film:
             number_N[joint.n - joint.half : joint.n + joint.half] = number
         return number_N
 
+    @cached_property
     def as_filmed_N(self) -> np.ndarray:
         """Which frames are the source's, untouched.  Shape: (N,) bool"""
         return (self.joint_N < 0) & (self.near_N == self.frames.at_N)
@@ -176,7 +177,7 @@ class Film:
                 yield self.picture(n, reader)
 
     def picture(self, n: int, reader: Reader) -> Frame:
-        near, as_filmed = int(self.near_N[n]), bool(self.as_filmed_N()[n])
+        near, as_filmed = int(self.near_N[n]), bool(self.as_filmed_N[n])
         wanted_P3 = None if as_filmed else self.mesh(n)
         if wanted_P3 is None:
             return reader(near)
@@ -208,8 +209,8 @@ def of_frames(
     meshes = Meshes(footage)
     at_N, placed = frames.at_N, []
     period_s = float(np.median(frames.ends_s - frames.times_s))
-    reach = round(joints.SHIFT_S / period_s)
     for n in joints.found(frames.at_N):
+        reach = round((joints.SHIFT_NEW_S if frames.new_N[n - 1 : n + 1].all() else joints.SHIFT_S) / period_s)
         placed.append(joints.least(at_N, n, quiet_N | frames.new_N, reach, len(times_s), meshes.head))
         at_N = joints.moved(at_N, placed[-1])
     rooms = joints.rooms([one.n for one in placed], len(at_N))
