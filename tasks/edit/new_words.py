@@ -5,6 +5,7 @@ voice. Level and pitch are those of the place they go to.
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -63,9 +64,11 @@ class NewWords:
     """Finds or makes the sound of new words for one source."""
 
     def __init__(
-        self, source: Speech, like: SoundFormat, footage: Footage, recordings: Mapping[str, Path], speak: Speak
-    ) -> None:
+        self, source: Speech, transcript: str, like: SoundFormat, footage: Footage, recordings: Mapping[str, Path],
+        speak: Speak,
+    ) -> None:  # fmt: skip
         self._source, self._like, self._footage, self._speak = source, like, footage, speak
+        self._transcript = transcript
         self._recordings = {
             tuple(word.said for word in changes.words_of(text)): demand_file(path, option="--recording")
             for text, path in recordings.items()
@@ -139,15 +142,22 @@ class NewWords:
         return _cut(sound, gain_db, run.left, run.right, pitch)
 
     def _voice(self, words: tuple[TextWord, ...], around: Around) -> Part:
-        text = " ".join(word.spelled for word in words)
-        with tempfile.TemporaryDirectory(prefix="edit-voice-") as folder:
-            path = Path(folder) / "voice.wav"
-            self._speak(text, path)
-            spoken = tone.like(speech.read(path, self._like), self._source)
-        stretch = self._spoken(spoken, around, "the voice")
+        said = self._said(" ".join(word.spelled for word in words))
+        stretch = self._spoken(tone.filtered(said, self._equaliser), around, "the voice")
         start_s, end_s = stretch.left.best_s, stretch.right.best_s
         pitch = _factor(around.pitch_hz, stretch.speech.pitch_hz(start_s, end_s), VOICE_PITCH)
         return Part("voice", words, (Stretch(stretch.speech, stretch.left, stretch.right, pitch),), "voice")
+
+    @cached_property
+    def _equaliser(self) -> np.ndarray:
+        """From the voice saying what the source says: the spectra of other words would differ by the words."""
+        return tone.equaliser(self._said(self._transcript), self._source)
+
+    def _said(self, text: str) -> Speech:
+        with tempfile.TemporaryDirectory(prefix="edit-voice-") as folder:
+            path = Path(folder) / "voice.wav"
+            self._speak(text, path)
+            return speech.read(path, self._like)
 
     def _spoken(self, sound: Speech, around: Around, name: str) -> Stretch:
         """A recording or a voice without the silence around it, at the level of the place, on its room tone."""

@@ -28,6 +28,7 @@ from tasks.words.align import LOW, Aligner, Word
 LEAST_S = 1.0  # of video that an edit leaves
 FINEST_FPS = 20  # a video of fewer pictures a second is cut between them too
 PITCH_NEAR_S = 0.6
+REFERENCE = 40  # words of the transcript that the voice also says, for its equaliser
 LONG_RUN = 3  # new words from which on the pitch is that of the whole source, not of the place
 SHOWN = 5  # words in an error
 
@@ -102,7 +103,7 @@ def made(
     notes = _demand_said(words, changed, force)
     clips = [Clip.of_source(source, sound, words, like, aligner), *footage.library(library, like, aligner)]
     maker = NewWords(
-        sound, like, Footage(clips, aligner), recordings or {},
+        sound, " ".join(word.spelled for word in old[:REFERENCE]), like, Footage(clips, aligner), recordings or {},
         lambda text, out: text_to_speech.speak(text, out, tts, voice),
     )  # fmt: skip
     edits = [_edit(change, words, sound, old, new, maker) for change in changed]

@@ -34,15 +34,14 @@ def room_tone(speech: Speech, num_samples: int) -> np.ndarray:
     return out_CN[:, WINDOW // 2 : WINDOW // 2 + num_samples].astype(np.float32)
 
 
-def like(voice: Speech, source: Speech) -> Speech:
-    """A voice with the source's long-term spectrum, and its room tone beneath; not yet its level."""
+def equaliser(voice: Speech, source: Speech) -> np.ndarray:
+    """The filter that gives a voice the source's long-term spectrum, where both say the same.  Shape: -> (taps,)"""
     gain_db = _bands_db(source) - _bands_db(voice)
     hz = np.fft.rfftfreq(WINDOW, 1 / voice.rate_hz)
     heard = (hz >= LOW_HZ) & (hz <= HIGH_HZ)
     gain_db = np.clip(gain_db - gain_db[heard].mean(), -MOST_DB, MOST_DB)
     gain_db = np.interp(hz, hz[heard], gain_db[heard])
-    taps = signal.firwin2(NUM_TAPS, hz / hz[-1], 10 ** (gain_db / 20))
-    return filtered(voice, taps)
+    return np.asarray(signal.firwin2(NUM_TAPS, hz / hz[-1], 10 ** (gain_db / 20)))
 
 
 def filtered(speech: Speech, taps: np.ndarray) -> Speech:

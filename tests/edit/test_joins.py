@@ -103,7 +103,8 @@ def test_an_equaliser_gives_a_voice_the_spectrum_of_another():
     dull = np.cumsum(noise(seed=3).sound_CN, axis=1)
     dull = (dull - dull.mean(axis=1, keepdims=True)) * np.float32(0.02)
     source = noise(seed=4)
-    before, after = tone.of_sound(dull, RATE_HZ), tone.like(tone.of_sound(dull, RATE_HZ), source)
+    before = tone.of_sound(dull, RATE_HZ)
+    after = tone.filtered(before, tone.equaliser(before, source))
 
     def tilt_db(sound: Speech):
         bands_db = tone._bands_db(sound)

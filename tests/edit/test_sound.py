@@ -114,7 +114,7 @@ def test_new_words_are_said_by_the_voice_and_the_rest_stays(edit, source, aligne
     found = aligner(mono_N, new.replace("9", "nine"))
     for piece in (piece for piece in edited.pieces if not piece.kept):
         [first] = [w for w in found if w.word == piece.words[0].lower().strip(".,")][-1:]
-        assert first.confidence >= 0.3 and abs(first.start_s - piece.start_s) < 0.2
+        assert first.confidence >= 0.2 and abs(first.start_s - piece.start_s) < 0.2
 
 
 def test_a_word_that_the_source_says_elsewhere_is_taken_from_there(edit, source):
@@ -176,7 +176,7 @@ def test_nothing_is_cut_at_words_that_are_not_said_without_force(source, aligner
 
 
 def test_a_transcript_of_something_else_or_in_another_language_is_one_line(source, aligner):
-    wrong = "Mathematics frequently astonishes several unprepared children"
+    wrong = "Mathematics frequently confuses several unprepared children"
     with pytest.raises(UserError, match="probably not what is"):
         sound.made(source[0], wrong, wrong + " indeed", aligner=aligner)
     with pytest.raises(UserError, match="not English"):
