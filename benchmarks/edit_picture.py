@@ -33,7 +33,7 @@ TALK = ("bbaf2n", "prac9a", "lgaz9a")
 SAID = "bin blue at f two now place red at c nine again lay green at z nine again"
 EDITS = {
     "one word from other sentences": "bin white at f two now place red at c nine again lay green at z nine again",
-    "one word by a voice": "bin blue at f two now place red at c nine please again lay green at z nine again",
+    "one word by a voice": "bin blue at f two now place red at c nine maybe again lay green at z nine again",
     "two words deleted": "bin blue two now place red at c nine again lay green at z nine again",
     "two sentences joined": "bin blue at f two now green at z nine again",
     "a new sentence": "bin blue at f two now good morning and welcome to the show place red at c nine again "

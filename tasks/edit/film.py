@@ -133,7 +133,7 @@ class Film:
     @cached_property
     def near_N(self) -> np.ndarray:
         """The source frame whose picture each output frame shows.  Shape: (N,) int"""
-        return np.clip(np.round(self.frames.at_N), 0, len(self.times_s) - 1).astype(int)
+        return np.clip(np.floor(self.frames.at_N + 0.5), 0, len(self.times_s) - 1).astype(int)
 
     @cached_property
     def joint_N(self) -> np.ndarray:

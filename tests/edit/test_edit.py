@@ -112,6 +112,13 @@ def test_a_json_that_is_not_of_align_is_one_line(content):
         edit.transcript(content)
 
 
+def test_a_text_may_be_a_file_with_or_without_a_mark(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("new.txt").write_text("Good evening.")
+    assert edit.text_of("new.txt") == edit.text_of("@new.txt") == "Good evening."
+    assert edit.text_of("Good evening.") == "Good evening." and edit.text_of("x" * 5000)
+
+
 def test_a_recording_is_words_and_a_file():
     assert edit.recording("good evening=a=b.wav") == ("good evening", Path("a=b.wav"))
     for wrong in ("evening.wav", "=a.wav", "good evening="):
