@@ -8,7 +8,7 @@ Shape letters: N frames of the edited video, T of the source, P points of the me
 import contextlib
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import numpy as np
 from model.head_mesh import NUM_POINTS
 from model.head_track import REACH, Heads
 from tasks.compositor.footage import MESH, Footage
-from tasks.edit import joints, morph
+from tasks.edit import body, joints, morph
 from tasks.edit.joints import Joint
 from tasks.edit.retime import Frames
 from tasks.features.face_track import Frame
@@ -121,6 +121,7 @@ class Film:
     """
     times_s   of the source's frames
     frames    with the joints at the places where the picture changes over
+    bodies    `body.flow` of the joint that was reached last, by its number
     """
 
     source: Path
@@ -129,6 +130,7 @@ class Film:
     meshes: Meshes
     frames: Frames
     joints: tuple[Joint, ...]
+    bodies: dict[int, np.ndarray | None] = field(default_factory=dict)
 
     @cached_property
     def near_N(self) -> np.ndarray:
@@ -177,29 +179,41 @@ class Film:
                 yield self.picture(n, reader)
 
     def picture(self, n: int, reader: Reader) -> Frame:
-        near, as_filmed = int(self.near_N[n]), bool(self.as_filmed_N[n])
-        wanted_P3 = None if as_filmed else self.mesh(n)
+        wanted_P3 = None if self.as_filmed_N[n] else self.mesh(n)
         if wanted_P3 is None:
-            return reader(near)
-        picture, share, other = self._warped(near, wanted_P3, reader), *self._other(n)
-        if other is None:
+            return reader(int(self.near_N[n]))
+        picture, number = self._warped(int(self.near_N[n]), wanted_P3, reader), int(self.joint_N[n])
+        return picture if number < 0 else self._at_joint(number, n, picture, wanted_P3, reader)
+
+    def _at_joint(self, number: int, n: int, picture: Frame, wanted_P3: np.ndarray, reader: Reader) -> Frame:
+        """The body led over, and the other side's picture seen through it."""
+        joint = self.joints[number]
+        pose, share = joints.lead(joint, n)
+        if number not in self.bodies:
+            self.bodies.clear()
+            self.bodies[number] = self._body(number, reader)
+        flow_HW2, ahead = self.bodies[number], n >= joint.n
+        if flow_HW2 is not None:
+            picture = body.shifted(picture, flow_HW2, 1 - pose if ahead else -pose)
+        if not -joint.dissolved <= n - joint.n < joint.dissolved:
             return picture
-        return morph.dissolved(picture, self._warped(other, wanted_P3, reader), share)
+        other = self._warped(joint.before if ahead else joint.after, wanted_P3, reader)
+        if flow_HW2 is not None:
+            other = body.shifted(other, flow_HW2, -pose if ahead else 1 - pose)
+        return morph.dissolved(picture, other, 1 - share if ahead else share)
+
+    def _body(self, number: int, reader: Reader) -> np.ndarray | None:
+        joint, half_way_P3 = self.joints[number], sum(self.fields[number]) / 2
+        own_P3 = self.meshes.mesh(float(joint.before))
+        assert own_P3 is not None, joint
+        middle_P3 = own_P3 + half_way_P3
+        one, other = (self._warped(t, middle_P3, reader) for t in (joint.before, joint.after))
+        return body.flow(one, other, middle_P3[:, :2])
 
     def _warped(self, t: int, wanted_P3: np.ndarray, reader: Reader) -> Frame:
         own_P3 = self.meshes.mesh(float(t))
         assert own_P3 is not None, t
         return morph.warped(reader(t), own_P3[:, :2], wanted_P3[:, :2])
-
-    def _other(self, n: int) -> tuple[float, int | None]:
-        """Share and source frame of the picture that is seen through at a joint."""
-        if self.joint_N[n] < 0 or not -self.joints[self.joint_N[n]].dissolved <= n - self.joints[self.joint_N[n]].n:
-            return 0.0, None
-        joint = self.joints[self.joint_N[n]]
-        if n - joint.n >= joint.dissolved:
-            return 0.0, None
-        share = joints.lead(joint, n)[1]
-        return (share, joint.after) if n < joint.n else (1 - share, joint.before)
 
 
 def of_frames(
