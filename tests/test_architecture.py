@@ -53,7 +53,7 @@ ROOMS: dict[str, set[str]] = {
     "live": {"dubbing", *DUBBING},
     "retrain": {"core", "evaluate", "provenance", "storage", "tracking"},
     "withdrawal": {"acquire", "core", "expert", "inside", "motion", "provenance", "storage", "tracking", "train"},
-    "edit": {"dubbing", "words", *DUBBING},
+    "edit": {"acquire", "dubbing", "words", *DUBBING},
     "studies": {"core", "dubbing", "evaluate", "features", "inference", "loading", "media", "preprocess", "storage"}
     | {"tracking"},
     "serving": {"edit", "live", "dubbing", "tracking", *DUBBING},
