@@ -20,13 +20,14 @@ from tasks.core import json_files, memory, names
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file, write_atomic
 from tasks.core.progress import say
-from tasks.dubbing import dub, likeness, networks, tts, work_folder
+from tasks.dubbing import dub, likeness, networks, work_folder
 from tasks.dubbing.options import Options
 from tasks.edit import changes, describe, picture, sound
 from tasks.edit.pieces import Piece
 from tasks.edit.sound import Edited
 from tasks.media import containers, decode
 from tasks.provenance import c2pa_mark
+from tasks.voices import speech
 from tasks.words.align import LOW, Aligner, Phone, Word
 
 EDIT_VERSION = 1  # raise it when the same inputs give another sound or other frames
@@ -188,11 +189,11 @@ def recording(text: str) -> tuple[str, Path]:
 
 
 def text_of(word: str) -> str:
-    """A text, or one in a file: @FILE, the name of a file that exists, or - (tasks/dubbing/tts.py).
+    """A text, or one in a file: @FILE, the name of a file that exists, or - (tasks/voices/speech.py).
 
     Errors: UserError
     """
-    return tts.text_of(f"@{word}" if os.path.isfile(word) else word)
+    return speech.text_of(f"@{word}" if os.path.isfile(word) else word)
 
 
 def transcript(word: str) -> Transcript:
