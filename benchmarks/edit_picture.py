@@ -1,13 +1,15 @@
 """The picture of edited videos: how fast the face moves at the cuts, and how sharp a new mouth is, both against the
 uncut source.
 
-python -m benchmarks.edit_picture SOURCE.mp4 EDITED.mp4... [--strips FOLDER] [--out FILE.json]
+python -m benchmarks.edit_picture ../shared/grid --folder out/edits [--strips]     Needs GRID's video/s1 and align/s1,
+and the extra `words`. `benchmarks.edit` measures the sound.
 
-The mesh is tracked anew in the frames as they were encoded. A row for each edited video, whose JSON lies beside it:
+A talk is made of three of the man's sentences, and five edits of it. The mesh is tracked anew in the frames as they
+were encoded. A row for each edit:
 
 jump        percentile, among the mesh speeds of the source, of the largest jump that was cut (as a speed of one frame)
 seam        the same of the fastest frame within the smoothed ones of any joint
-piece_ends  the same of the frames where a new piece begins and ends
+piece_ends  the same of the frames where new words begin and end
 sharpness   mean gradient in the lips' box of new mouths over that in the source
 """
 
@@ -20,29 +22,79 @@ import cv2
 import numpy as np
 
 from model.lips import LIPS
+from tasks.edit import edit
 from tasks.features import face_mesh, face_track, lip_refiner
-from tasks.media import native_rate
+from tasks.media import native_rate, segments
+from tasks.media.segments import TICKS_HZ, Coding
 
 AROUND = 1  # frames beside a joint that count as part of it
+FPS = 25  # GRID's
+TALK = ("bbaf2n", "prac9a", "lgaz9a")
+SAID = "bin blue at f two now place red at c nine again lay green at z nine again"
+EDITS = {
+    "one word from other sentences": "bin white at f two now place red at c nine again lay green at z nine again",
+    "one word by a voice": "bin blue at f two now place red at c nine maybe again lay green at z nine again",
+    "two words deleted": "bin blue two now place red at c nine again lay green at z nine again",
+    "two sentences joined": "bin blue at f two now green at z nine again",
+    "a new sentence": "bin blue at f two now good morning and welcome to the show place red at c nine again "
+    "lay green at z nine again",
+}
+LENDS = "bw*.align"  # sentences with "white"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("source", type=Path)
-    parser.add_argument("edited", type=Path, nargs="+")
-    parser.add_argument("--strips", type=Path, help="folder for a picture of the frames at each joint, of native size")
+    parser.add_argument("grid", type=Path)
+    parser.add_argument("--folder", type=Path, required=True, help="for the videos")
+    parser.add_argument("--strips", action="store_true", help="pictures of the frames at each joint, of native size")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    frames_T, mesh_T4683 = seen(args.source)
-    usual_px, usual_sharp = (
-        speeds(mesh_T4683),
-        np.mean([sharpness(*one) for one in zip(frames_T, mesh_T4683, strict=True)]),
-    )
-    rows = {path.stem: measured(path, usual_px, float(usual_sharp), args.strips) for path in args.edited}
-    for name, row in rows.items():
-        print(f"{name}: {json.dumps(row)}")
+    args.folder.mkdir(parents=True, exist_ok=True)
+    source, library = talk(args.grid, args.folder / "talk.mp4"), lent(args.grid, args.folder / "library")
+    frames_T, mesh_T4683 = seen(source)
+    usual_px = speeds(mesh_T4683)
+    usual_sharp = float(np.mean([sharpness(*one) for one in zip(frames_T, mesh_T4683, strict=True)]))
+    rows = {}
+    for name, text in EDITS.items():
+        # the aligner doubts some of GRID's fast words
+        order = edit.Order(face=source, transcript=SAID, to=text, library=library, force=True)
+        made = edit.run(order, str(args.folder / f"{name}.mp4"))
+        rows[name] = measured(made, usual_px, usual_sharp, args.folder if args.strips else None)
+        print(f"{name}: {json.dumps(rows[name])}", flush=True)
     if args.out:
         args.out.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def talk(grid: Path, out: Path) -> Path:
+    """Sentences one after the other, as one video."""
+    clips = [grid / f"video/s1/{name}.mpg" for name in TALK]
+    like = native_rate.sound_format(clips[0])
+    pictures = [[picture.rgb() for picture, _ in native_rate.pictures(clip)] for clip in clips]
+    sounds = [
+        np.concatenate([*native_rate.channels(clip, like), np.zeros((like.num_channels, like.rate_hz))], axis=1)
+        for clip in clips
+    ]  # longer than the pictures
+    sound = [one[:, : len(some) * like.rate_hz // FPS] for one, some in zip(sounds, pictures, strict=True)]
+    frames = [frame for some in pictures for frame in some]
+    ticks, segment = np.arange(len(frames)) * (TICKS_HZ // FPS), out.with_suffix(".segment.mp4")
+    segments.write_segment(segment, frames, ticks, Coding(crf=12))
+    end_tick = len(frames) * TICKS_HZ // FPS
+    blocks = [np.concatenate(sound, axis=1).astype(np.float32)]
+    segments.join(out, [segment], ticks, end_tick, blocks, like.rate_hz, like.layout, {})
+    segment.unlink()
+    return out
+
+
+def lent(grid: Path, folder: Path) -> tuple[Path, ...]:
+    """Links to other sentences, with their words beside them."""
+    folder.mkdir(exist_ok=True)
+    videos = []
+    for words in sorted(grid.glob(f"align/s1/{LENDS}")):
+        for path in (grid / f"video/s1/{words.stem}.mpg", words):
+            if not (folder / path.name).exists():
+                (folder / path.name).symlink_to(path.resolve())
+        videos.append(folder / f"{words.stem}.mpg")
+    return tuple(videos)
 
 
 def measured(path: Path, usual_px: np.ndarray, usual_sharp: float, strips: Path | None) -> dict[str, Any]:

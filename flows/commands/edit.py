@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.commands import command, show
-from tasks.core.errors import Stopped
+from tasks.core.errors import Stopped, UserError
 
 
 def add(commands: Any) -> None:
@@ -17,18 +17,18 @@ def add(commands: Any) -> None:
         what="Edit a video of someone speaking by the text of what they say: words that are gone from the new text are "
         "cut, new ones are said by a recording, the person's own footage or a voice, and the mouth follows. The rest "
         "stays as filmed. English; needs the extra `words`. The same command resumes a run that was interrupted.",
-        example="lipgan edit --face talk.mp4 --transcript @talk.txt --to @new.txt --out out/edited.mp4\n"
-        "lipgan edit --face talk.mp4 --transcript @talk.json --to @new.txt --out out/edited.mp4 --dry-run\n"
-        "lipgan edit --face talk.mp4 --transcript @talk.txt --to @new.txt --out out/edited.mp4 "
+        example="lipgan edit --face talk.mp4 --transcript talk.txt --to new.txt --out out/edited.mp4\n"
+        "lipgan edit --face talk.mp4 --transcript talk.json --to new.txt --dry-run\n"
+        "lipgan edit --face talk.mp4 --transcript talk.txt --to new.txt --out out/edited.mp4 "
         "--recording 'on Friday=friday.wav'",
     )
     edit.add_argument("--face", type=Path, required=True, help="video of the person speaking")
     edit.add_argument(
         "--transcript", required=True,
-        help="what is said in it: the text, @FILE, or - for standard input; or the JSON of `lipgan align`",
+        help="what is said in it: the text, a file, or - for standard input; or the JSON of `lipgan align`",
     )  # fmt: skip
-    edit.add_argument("--to", required=True, help="what shall be said: the text, @FILE, or -")
-    edit.add_argument("--out", required=True, help="mp4 to write (mkv with --lossless)")
+    edit.add_argument("--to", required=True, help="what shall be said: the text, a file, or -")
+    edit.add_argument("--out", help="mp4 to write (mkv with --lossless); needed without --dry-run")
     edit.add_argument("--dry-run", action="store_true", help="only print what would be cut, made, and from what")
     edit.add_argument(
         "--force", action="store_true", help="also cut at words that are probably not what is said in the video"
@@ -64,8 +64,10 @@ def run(args: argparse.Namespace) -> None:
     from flows import preflight
 
     if not args.dry_run:
+        if not args.out:
+            raise UserError("give --out, or --dry-run")
         preflight.dub(Path(args.out), [str(args.face)], signs=not args.lossless)
-    from tasks.dubbing import networks, tts
+    from tasks.dubbing import networks
     from tasks.dubbing.options import Options
     from tasks.edit import describe, edit
 
@@ -73,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
     order = edit.Order(
         face=args.face,
         transcript=edit.transcript(args.transcript),
-        to=tts.text_of(args.to),
+        to=edit.text_of(args.to),
         recordings=dict(edit.recording(text) for text in args.recording),
         library=tuple(args.library),
         force=args.force,

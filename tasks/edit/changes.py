@@ -14,7 +14,7 @@ import numpy as np
 
 from tasks.core.errors import UserError
 from tasks.edit import numerals
-from tasks.media import alphabets
+from tasks.voices import alphabets
 from tasks.words import align
 
 MOST_CELLS = 50_000_000  # of the table of two texts, 100 MB; beyond, difflib compares them

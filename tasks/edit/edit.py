@@ -1,6 +1,6 @@
 """Edit a talking head by its transcript.
 
-    lipgan edit --face talk.mp4 --transcript @talk.txt --to @new.txt --out edited.mp4
+    lipgan edit --face talk.mp4 --transcript talk.txt --to new.txt --out edited.mp4
 
 `sound.py` decides what is cut and said, `picture.py` shows it; here they are put together, and the video gets its mark
 and its JSON. A run that was killed resumes.
@@ -8,6 +8,7 @@ and its JSON. A run that was killed resumes.
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +20,14 @@ from tasks.core import json_files, memory, names
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file, write_atomic
 from tasks.core.progress import say
-from tasks.dubbing import dub, likeness, networks, tts, work_folder
+from tasks.dubbing import dub, likeness, networks, work_folder
 from tasks.dubbing.options import Options
 from tasks.edit import changes, describe, picture, sound
 from tasks.edit.pieces import Piece
 from tasks.edit.sound import Edited
 from tasks.media import containers, decode
 from tasks.provenance import c2pa_mark
+from tasks.voices import speech
 from tasks.words.align import LOW, Aligner, Phone, Word
 
 EDIT_VERSION = 1  # raise it when the same inputs give another sound or other frames
@@ -186,12 +188,17 @@ def recording(text: str) -> tuple[str, Path]:
     return words.strip(), Path(path)
 
 
-def transcript(text: str) -> Transcript:
-    """The text, @FILE or - (tasks/dubbing/tts.py); the JSON of `lipgan align` gives words with their times.
+def text_of(word: str) -> str:
+    """A text, or one in a file: @FILE, the name of a file that exists, or - (tasks/voices/speech.py).
 
     Errors: UserError
     """
-    content = tts.text_of(text)
+    return speech.text_of(f"@{word}" if os.path.isfile(word) else word)
+
+
+def transcript(word: str) -> Transcript:
+    """`text_of`; the JSON of `lipgan align` gives words with their times.  Errors: UserError"""
+    content = text_of(word)
     return read_words(content) if content.lstrip().startswith("{") else content
 
 

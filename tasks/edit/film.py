@@ -8,7 +8,7 @@ Shape letters: N frames of the edited video, T of the source, P points of the me
 import contextlib
 from collections import OrderedDict
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import numpy as np
 from model.head_mesh import NUM_POINTS
 from model.head_track import REACH, Heads
 from tasks.compositor.footage import MESH, Footage
-from tasks.edit import joints, morph
+from tasks.edit import body, joints, morph
 from tasks.edit.joints import Joint
 from tasks.edit.retime import Frames
 from tasks.features.face_track import Frame
@@ -29,7 +29,7 @@ USUAL_PERCENT = 90  # of the speeds of uncut footage: a joint is smoothed to mov
 SPEED_FRAMES = 3000  # of uncut footage that is measured, evenly spread
 HELD_BYTES = 160 << 20  # of decoded pictures
 FORWARD = 48  # pictures: further ahead is reached by seeking
-BACK = 24  # pictures decoded at a time when the footage plays backwards
+HELD = (12, 200)  # at least and at most
 
 
 class Meshes:
@@ -88,7 +88,7 @@ class Reader:
 
     def __init__(self, source: Path, times_s: np.ndarray, size_hw: tuple[int, int]) -> None:
         self.source, self.times_s = source, times_s
-        self.num_held = max(BACK + 8, HELD_BYTES // (size_hw[0] * size_hw[1] * 3))
+        self.num_held = int(np.clip(HELD_BYTES // (size_hw[0] * size_hw[1] * 3 // 2 + 1), *HELD))
         self._held: OrderedDict[int, Picture] = OrderedDict()
         self._next = 0
         self._open: Generator[Picture] | None = None
@@ -96,7 +96,7 @@ class Reader:
     def __call__(self, t: int) -> Picture:
         if t not in self._held:
             if self._open is None or not self._next <= t < self._next + FORWARD:
-                self._start(max(0, t - BACK) if self._next > t else t)
+                self._start(max(0, t - self.num_held // 2) if self._next > t else t)  # it may play backwards
             while self._next <= t:
                 self._keep(self._next, next(self._open))  # type: ignore[arg-type]
                 self._next += 1
@@ -121,6 +121,7 @@ class Film:
     """
     times_s   of the source's frames
     frames    with the joints at the places where the picture changes over
+    bodies    `body.flow` of the joint that was reached last, by its number
     """
 
     source: Path
@@ -129,11 +130,12 @@ class Film:
     meshes: Meshes
     frames: Frames
     joints: tuple[Joint, ...]
+    bodies: dict[int, np.ndarray | None] = field(default_factory=dict)
 
     @cached_property
     def near_N(self) -> np.ndarray:
         """The source frame whose picture each output frame shows.  Shape: (N,) int"""
-        return np.clip(np.round(self.frames.at_N), 0, len(self.times_s) - 1).astype(int)
+        return np.clip(np.floor(self.frames.at_N + 0.5), 0, len(self.times_s) - 1).astype(int)
 
     @cached_property
     def joint_N(self) -> np.ndarray:
@@ -143,6 +145,7 @@ class Film:
             number_N[joint.n - joint.half : joint.n + joint.half] = number
         return number_N
 
+    @cached_property
     def as_filmed_N(self) -> np.ndarray:
         """Which frames are the source's, untouched.  Shape: (N,) bool"""
         return (self.joint_N < 0) & (self.near_N == self.frames.at_N)
@@ -176,29 +179,41 @@ class Film:
                 yield self.picture(n, reader)
 
     def picture(self, n: int, reader: Reader) -> Frame:
-        near, as_filmed = int(self.near_N[n]), bool(self.as_filmed_N()[n])
-        wanted_P3 = None if as_filmed else self.mesh(n)
+        wanted_P3 = None if self.as_filmed_N[n] else self.mesh(n)
         if wanted_P3 is None:
-            return reader(near)
-        picture, share, other = self._warped(near, wanted_P3, reader), *self._other(n)
-        if other is None:
+            return reader(int(self.near_N[n]))
+        picture, number = self._warped(int(self.near_N[n]), wanted_P3, reader), int(self.joint_N[n])
+        return picture if number < 0 else self._at_joint(number, n, picture, wanted_P3, reader)
+
+    def _at_joint(self, number: int, n: int, picture: Frame, wanted_P3: np.ndarray, reader: Reader) -> Frame:
+        """The body led over, and the other side's picture seen through it."""
+        joint = self.joints[number]
+        pose, share = joints.lead(joint, n)
+        if number not in self.bodies:
+            self.bodies.clear()
+            self.bodies[number] = self._body(number, reader)
+        flow_HW2, ahead = self.bodies[number], n >= joint.n
+        if flow_HW2 is not None:
+            picture = body.shifted(picture, flow_HW2, 1 - pose if ahead else -pose)
+        if not -joint.dissolved <= n - joint.n < joint.dissolved:
             return picture
-        return morph.dissolved(picture, self._warped(other, wanted_P3, reader), share)
+        other = self._warped(joint.before if ahead else joint.after, wanted_P3, reader)
+        if flow_HW2 is not None:
+            other = body.shifted(other, flow_HW2, -pose if ahead else 1 - pose)
+        return morph.dissolved(picture, other, 1 - share if ahead else share)
+
+    def _body(self, number: int, reader: Reader) -> np.ndarray | None:
+        joint, half_way_P3 = self.joints[number], sum(self.fields[number]) / 2
+        own_P3 = self.meshes.mesh(float(joint.before))
+        assert own_P3 is not None, joint
+        middle_P3 = own_P3 + half_way_P3
+        one, other = (self._warped(t, middle_P3, reader) for t in (joint.before, joint.after))
+        return body.flow(one, other, middle_P3[:, :2])
 
     def _warped(self, t: int, wanted_P3: np.ndarray, reader: Reader) -> Frame:
         own_P3 = self.meshes.mesh(float(t))
         assert own_P3 is not None, t
         return morph.warped(reader(t), own_P3[:, :2], wanted_P3[:, :2])
-
-    def _other(self, n: int) -> tuple[float, int | None]:
-        """Share and source frame of the picture that is seen through at a joint."""
-        if self.joint_N[n] < 0 or not -self.joints[self.joint_N[n]].dissolved <= n - self.joints[self.joint_N[n]].n:
-            return 0.0, None
-        joint = self.joints[self.joint_N[n]]
-        if n - joint.n >= joint.dissolved:
-            return 0.0, None
-        share = joints.lead(joint, n)[1]
-        return (share, joint.after) if n < joint.n else (1 - share, joint.before)
 
 
 def of_frames(
@@ -208,8 +223,8 @@ def of_frames(
     meshes = Meshes(footage)
     at_N, placed = frames.at_N, []
     period_s = float(np.median(frames.ends_s - frames.times_s))
-    reach = round(joints.SHIFT_S / period_s)
     for n in joints.found(frames.at_N):
+        reach = round((joints.SHIFT_NEW_S if frames.new_N[n - 1 : n + 1].all() else joints.SHIFT_S) / period_s)
         placed.append(joints.least(at_N, n, quiet_N | frames.new_N, reach, len(times_s), meshes.head))
         at_N = joints.moved(at_N, placed[-1])
     rooms = joints.rooms([one.n for one in placed], len(at_N))

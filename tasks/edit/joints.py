@@ -17,6 +17,7 @@ from model.head_track import Heads
 
 JUMP = 1.6  # frames: a larger step in the source is a joint
 SHIFT_S = 0.12  # most of which the picture changes over before or after the sound
+SHIFT_NEW_S = 0.6  # the same within new words, whose mouth follows the sound anyway
 LEAST_S, MOST_S = 0.08, 0.32  # of either side in which the pose is led over
 DISSOLVE_S = 0.08  # of either side in which the pictures are cross-dissolved
 STEEPEST = 1.5  # of `eased`

@@ -19,7 +19,6 @@ STROLL = 0.8  # speed of footage that goes back and forth
 TURN_S = 0.24  # over which it changes direction
 LEG_S = 2.0  # the longest way back: a longer piece turns more often
 STEADY = 0.25  # of a frame: intervals that differ by less are of one frame rate, with rounded time stamps
-NEAR = 1.5  # frames: pieces this near in the source follow on each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,9 @@ def frames(pieces: Sequence[Piece], times_s: np.ndarray, ends_s: np.ndarray, sho
         mine = piece_N == number
         if pieces[number].kept and mine.any():
             at_N[mine] = as_filmed(pieces[number], middles_s[mine], times_s, ends_s)
-    for number in range(len(pieces)):
-        mine = np.flatnonzero(piece_N == number)
-        if not pieces[number].kept and len(mine):
-            first, last = footage_of(pieces, number, piece_N, at_N, times_s)
-            at_N[mine] = retimed(first, last, len(mine), shot_of(shots, len(times_s), first, last), period_s)
+    for low, high in runs(new_N):
+        first, last = footage_of(pieces, piece_N, at_N, low, high, times_s)
+        at_N[low:high] = retimed(first, last, high - low, shot_of(shots, len(times_s), first, last), period_s)
     return Frames(starts_s, starts_s + lasting_s, at_N, piece_N, new_N)
 
 
@@ -98,17 +95,21 @@ def as_filmed(piece: Piece, middles_s: np.ndarray, times_s: np.ndarray, ends_s: 
     return np.asarray(np.clip(at, 0, len(times_s) - 1))
 
 
+def runs(flags_N: np.ndarray) -> list[tuple[int, int]]:
+    """First and end (exclusive) of each run of True."""
+    bounds = np.flatnonzero(np.diff(flags_N.astype(np.int8), prepend=0, append=0))
+    return [(int(low), int(high)) for low, high in bounds.reshape(-1, 2)]
+
+
 def footage_of(
-    pieces: Sequence[Piece], number: int, piece_N: np.ndarray, at_N: np.ndarray, times_s: np.ndarray
+    pieces: Sequence[Piece], piece_N: np.ndarray, at_N: np.ndarray, low: int, high: int, times_s: np.ndarray
 ) -> tuple[float, float]:
-    """First and last source frame of a new piece's footage; its neighbours' frames where these are kept and follow."""
-    piece, numbers = pieces[number], np.arange(len(times_s))
-    first, last = np.interp([piece.source_start_s, piece.source_end_s], times_s, numbers)
-    before, after = np.flatnonzero(piece_N < number), np.flatnonzero(piece_N > number)
-    if len(before) and pieces[piece_N[before[-1]]].kept and abs(at_N[before[-1]] + 1 - first) <= NEAR:
-        first = at_N[before[-1]] + 1
-    if len(after) and pieces[piece_N[after[0]]].kept and abs(at_N[after[0]] - 1 - last) <= NEAR:
-        last = at_N[after[0]] - 1
+    """First and last source frame of the new frames low .. high - 1: those between the kept frames on either side,
+    and where there is none, the footage that their pieces name.
+    """
+    numbers = np.arange(len(times_s))
+    first = np.interp(pieces[piece_N[low]].source_start_s, times_s, numbers) if low == 0 else at_N[low - 1] + 1
+    last = np.interp(pieces[piece_N[high - 1]].source_end_s, times_s, numbers) if high == len(at_N) else at_N[high] - 1
     return float(first), float(last)
 
 

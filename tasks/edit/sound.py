@@ -10,7 +10,6 @@ import numpy as np
 from model.timing import FPS
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file
-from tasks.dubbing import tts as text_to_speech
 from tasks.edit import changes, cuts, footage, psola, speech
 from tasks.edit.assembly import Assembly, Edit
 from tasks.edit.changes import Change, TextWord
@@ -23,6 +22,7 @@ from tasks.edit.units import Footage
 from tasks.media import decode, native_rate
 from tasks.media.containers import MediaError
 from tasks.media.native_rate import SoundFormat
+from tasks.voices import speech as text_to_speech
 from tasks.words.align import LOW, Aligner, Word
 
 LEAST_S = 1.0  # of video that an edit leaves
@@ -104,7 +104,7 @@ def made(
     clips = [Clip.of_source(source, sound, words, like, aligner), *footage.library(library, like, aligner)]
     maker = NewWords(
         sound, " ".join(word.spelled for word in old[:REFERENCE]), like, Footage(clips, aligner), recordings or {},
-        lambda text, out: text_to_speech.speak(text, out, tts, voice),
+        lambda text, out: text_to_speech.speak(text, out, tts, voice, text_to_speech.ENGLISH),
     )  # fmt: skip
     edits = [_edit(change, words, sound, old, new, maker) for change in changed]
     if maker.unused:

@@ -228,7 +228,12 @@ def text(mark: Mark) -> str:
     """The mark's content, as lines to print."""
     lines = [f"  signed by {mark.signer}"] if mark.signer else []
     for name, facts in (mark.about or {}).items():
-        lines.append(f"  {name}: {'; '.join(f'{key} {_as_text(value)}' for key, value in facts.items())}")
+        parts = (
+            [f"{key} {_as_text(value)}" for key, value in facts.items()]
+            if isinstance(facts, dict)
+            else [_as_text(facts)]
+        )
+        lines.append(f"  {name}: {'; '.join(parts)}")
     return "\n".join(lines) or "  it does not say what made the video"
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import c2pa
 import numpy as np
 import pytest
 from conftest import REAL, ROOT
@@ -58,6 +59,11 @@ def test_an_edit_is_marked_lists_its_edits_and_is_kept_when_nothing_changed(proj
     assert len(decode.decode_sound(out)) / 16000 == pytest.approx(num / 25, abs=0.07)
     mark = c2pa_mark.read(out)
     assert mark.state == "valid" and mark.about["edits"] == about["edits"]
+    assert "removed three" in c2pa_mark.text(mark)
+    with c2pa.Reader("video/mp4", out.open("rb")) as reader:
+        [manifest] = [one for one in json.loads(reader.json())["manifests"].values() if "lineage" in str(one)]
+    done = [one for part in manifest["assertions"] for one in part["data"].get("actions", [])]
+    assert [one["action"] for one in done] == ["c2pa.created", "c2pa.edited"] and "'three'" in done[1]["description"]
     assert not list(out.parent.glob(".*"))
     made = sha256_file(out)
     monkeypatch.setattr(picture, "watch", None)
@@ -104,6 +110,13 @@ def test_what_is_no_video_of_someone_speaking_is_one_line(project):
 def test_a_json_that_is_not_of_align_is_one_line(content):
     with pytest.raises(UserError, match="--transcript"):
         edit.transcript(content)
+
+
+def test_a_text_may_be_a_file_with_or_without_a_mark(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("new.txt").write_text("Good evening.")
+    assert edit.text_of("new.txt") == edit.text_of("@new.txt") == "Good evening."
+    assert edit.text_of("Good evening.") == "Good evening." and edit.text_of("x" * 5000)
 
 
 def test_a_recording_is_words_and_a_file():
