@@ -199,7 +199,10 @@ def report(kind: str, uncut: np.ndarray, rows: Sequence[tuple[np.ndarray, list[f
         for k, name in enumerate(("level", "spectrum", "click"))
     )
     print(f"{kind}: {len(rows)} edits, {len(joins)} joins; {level}; {spectrum}; {click}; ", end="")
-    print(f"confidence {np.median(told):.2f}, {np.mean(told >= LOW):.0%} at least {LOW}; {', '.join(origins) or '-'}")
+    print(
+        f"confidence {np.median(told):.2f}, {np.mean(told >= LOW):.0%} at least {LOW}; {', '.join(origins) or '-'}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
