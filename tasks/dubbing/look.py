@@ -34,7 +34,7 @@ HELD_BYTES = 128 << 20  # of frames from one key frame to the next, whatever the
 MIN_SEEN = 5  # frames; fewer are a false detection
 CANDIDATES = 48  # crops kept of each face, evenly spread
 GIVE_BACK_EVERY = 250  # frames between two returns of freed memory to the system
-WAITING_BYTES = 160 << 20  # of frames that are not yet measured
+WAITING_BYTES = 96 << 20  # of frames that are not yet measured
 EASIER = -0.4  # added to dlib's threshold if no face is found without
 
 
