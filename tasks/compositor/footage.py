@@ -23,7 +23,6 @@ from tasks.features import face_mesh
 from tasks.features.face_mesh import Region, Tracker
 from tasks.features.face_track import Frame
 from tasks.features.lip_refiner import BATCH, LipRefiner
-from tasks.media.frame import Picture
 
 # Jaw and nose: they span the mouth picture's box
 AROUND = (172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 2, 98, 327)
@@ -143,7 +142,7 @@ def _tracked(
 def _converted(frames: Iterable[Frame], who_T: np.ndarray, place: list[tuple[slice, slice]]) -> Iterator[Frame]:
     """The frames; in those of a video with the wanted face its last known place is converted to RGB already."""
     for t, frame_HW3 in enumerate(frames):
-        if place and who_T[t] >= 0 and isinstance(frame_HW3, Picture):
+        if place and who_T[t] >= 0 and not isinstance(frame_HW3, np.ndarray):
             frame_HW3.keep(*place[0])
         yield frame_HW3
 
