@@ -32,7 +32,7 @@ from tasks.edit.speech import Speech
 from tasks.media import native_rate
 from tasks.words.align import LOW, Aligner, Word
 
-NUM_UNCUT = 40  # clips whose words and boundaries of words are measured as they are
+NUM_UNCUT, NUM_ALIGNED = 20, 12  # clips whose boundaries of words, and words, are measured as they are
 VOICED_WORDS = "really very loudly honestly maybe kindly".split()
 COLOURS = "blue green red white".split()
 NEAR = 4  # columns of 10 ms
@@ -52,7 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         clips = laid_out(args.grid, args.person, Path(name))
         uncut = boundaries(clips[:: max(1, len(clips) // NUM_UNCUT)])
-        told = baseline(clips[7 :: max(1, len(clips) // NUM_UNCUT)], aligner)
+        told = baseline(clips[7 :: max(1, len(clips) // NUM_ALIGNED)], aligner)
         level_db, spectrum, click_db = np.median(uncut, axis=0)
         print(
             f"{len(uncut)} uncut boundaries: level {level_db:.1f} dB, spectrum {spectrum:.1f}, click {click_db:.1f} dB"
@@ -199,7 +199,10 @@ def report(kind: str, uncut: np.ndarray, rows: Sequence[tuple[np.ndarray, list[f
         for k, name in enumerate(("level", "spectrum", "click"))
     )
     print(f"{kind}: {len(rows)} edits, {len(joins)} joins; {level}; {spectrum}; {click}; ", end="")
-    print(f"confidence {np.median(told):.2f}, {np.mean(told >= LOW):.0%} at least {LOW}; {', '.join(origins) or '-'}")
+    print(
+        f"confidence {np.median(told):.2f}, {np.mean(told >= LOW):.0%} at least {LOW}; {', '.join(origins) or '-'}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

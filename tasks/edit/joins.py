@@ -39,15 +39,16 @@ def place(
 ) -> tuple[float, float]:
     """End of the left stretch and start of the right one, s in their recordings.
 
-    step_s: the two, in one recording, may only be a multiple of it apart
+    step_s: the two, in one recording, are a multiple of it apart, the right one later
     """
     x_N, y_M = left_window.times_s, right_window.times_s
     if step_s is None:
         x_P, y_P = (grid.ravel() for grid in np.meshgrid(x_N, y_M, indexing="ij"))
     else:
         steps = np.arange(np.ceil((y_M[0] - x_N[-1]) / step_s - 1e-6), np.floor((y_M[-1] - x_N[0]) / step_s + 1e-6) + 1)
+        steps = steps[steps >= 1]
         if not len(steps):  # windows narrower than a step: the nearest
-            steps = np.array([round((right_window.best_s - left_window.best_s) / step_s)])
+            steps = np.array([max(1, round((right_window.best_s - left_window.best_s) / step_s))])
         x_P, k_P = (grid.ravel() for grid in np.meshgrid(x_N, steps, indexing="ij"))
         y_P = x_P + k_P * step_s
         inside = (y_P >= y_M[0] - 1e-6) & (y_P <= y_M[-1] + 1e-6)

@@ -57,6 +57,14 @@ def test_a_join_lies_where_both_sounds_are_quiet_and_a_step_apart():
     assert (y_s - x_s) / 0.04 == pytest.approx(18) and x_s == pytest.approx(0.51, abs=0.012)
 
 
+def test_what_lies_between_two_places_a_step_apart_is_never_negative():
+    source = noise(2.0)
+    x_s, y_s = joins.place(source, Window(0.9, 1.0, 1.08), source, Window(0.95, 1.03, 1.05), 0.04)
+    assert (y_s - x_s) / 0.04 == pytest.approx(round((y_s - x_s) / 0.04)) and y_s - x_s > 0.039
+    x_s, y_s = joins.place(source, Window(1.0, 1.0, 1.0), source, Window(1.01, 1.01, 1.02), 0.04)
+    assert y_s - x_s == pytest.approx(0.04)
+
+
 def test_a_join_moves_so_that_the_waves_fit_and_not_for_noise():
     source = voice(130)
     moved = joins.shift(source.sound_CN, 10_000, source.sound_CN, 20_050, RATE_HZ)

@@ -156,7 +156,7 @@ def test_kept_sound_is_no_louder_or_lower_at_a_join_than_elsewhere(edit):
         ("Good", {}, r"leaves 0\.\d+ s of video; wanted at least 1 s"),
         (TEXT + " Bye", {"recordings": {"hello": "talk.wav"}}, "--recording 'hello': the new text does not add"),
         (TEXT + " Bye", {"library": ["none.mp4"]}, r"--library none\.mp4: no such file"),
-        (TEXT + " Bye", {"voice": "no-such-voice"}, "no voice"),
+        (TEXT + " Bye", {"voice": "de"}, "speaks German, and the text is English"),
     ],
 )
 def test_what_cannot_be_edited_is_one_line(edit, source, new, more, message):
