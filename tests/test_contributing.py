@@ -37,7 +37,7 @@ VERSIONS = [
     if re.match(r"[A-Z0-9_]+_VERSION = ", line)
 ]
 # what `measure` notes of a clip beside metrics: its name and what plots are drawn from
-NO_METRIC = {"row", "frames", "lags", "opening", "yaw", "expert_lags"}
+NO_METRIC = {"row", "frames", "lags", "opening", "visemes", "yaw", "expert_lags"}
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -16,7 +16,7 @@ FACE = 1.1  # of the face's outline about its middle: no flow within
 RIM = 0.08  # of the face's height, over which the flow sets in
 SMOOTH = 0.015  # of the picture's height: blur of the flow
 LEAST_GAIN = 0.9  # the difference that remains, over that without flow
-LONGER_PX = 640  # side of the pictures between which flow is computed
+LONGER_PX = 600  # side of the pictures between which flow is computed
 
 
 def flow(one_HW3: Frame, other_HW3: Frame, face_P2: np.ndarray) -> np.ndarray | None:
