@@ -25,7 +25,7 @@ from tasks.core.progress import doing
 from tasks.features import audio, mesh_model
 from tasks.media import fragments, shown
 from tasks.preprocess import gates, pieces
-from tasks.storage import index, shards, unit_cache
+from tasks.storage import index, remote_shards, shards, unit_cache
 from tasks.storage.face_codec import FACE_STORE_VERSION
 from tasks.storage.index import Row
 from tasks.storage.unit_cache import Unit
@@ -64,10 +64,12 @@ def plan(p: Params) -> tuple[list[Unit], list[Row]]:
                     "dlib-bin", "opencv-python-headless", "numpy", "av", "scipy", "ai-edge-litert", "torch"
                 ),
             },
-            hints={"places": [[row["offset"], row["size"]] for row in group]},
+            hints={"places": [[row["offset"], row["size"]] for row in group], "pointer": pointer},
             size=len(group),
+            portable=bool(pointer),
         )
         for name, group in sorted(groups.items())
+        for pointer in [remote_shards.pointer_of(paths.RAW / name)]
     ]
     return planned, [row for row in rows if row["status"] == "refused"]
 
@@ -102,6 +104,7 @@ def build(unit: Unit, folder: Path) -> None:
 
     p, limits = FaceParams(**unit.inputs["faces"]), QualityParams(**unit.inputs["quality"])
     loaded = tools()
+    remote_shards.place(paths.RAW / unit.name, unit.hints["pointer"])
     rows = []
 
     def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
