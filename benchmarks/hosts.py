@@ -35,14 +35,14 @@ SMALL: dict[str, Any] = {
     "train.audio_from_expert": "never",
     "train.terms.expert.weight": 0.0,
     "train.terms.perceptual.weight": 0.0,
-    "train.num_steps": 30,
+    "train.num_steps": 8,
     "train.batch_size": 4,
     "train.warmup_steps": 2,
     "train.windows_per_clip": 8,
     "train.log_every": 1,
-    "train.val_every": 30,
+    "train.val_every": 8,
     "train.val_samples": 8,
-    "train.checkpoint_every": 5,
+    "train.checkpoint_every": 2,
     "train.precision": "fp32",
 }
 

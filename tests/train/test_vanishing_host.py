@@ -44,8 +44,9 @@ def test_a_host_that_loses_its_link_is_one_line_on_the_other_which_keeps_the_sta
             time.sleep(0.1)
         pair[0].vanish()
         assert runs[1].wait(60) == 2
-    assert [(tmp_path / name).read_text().splitlines()[0] for name in "ab"] == ["keeps True ['cache']"] * 2
-    last = (tmp_path / "b").read_text().splitlines()[-1]
+    said = [(tmp_path / name).read_text().splitlines() for name in "ab"]  # among warnings of torch
+    assert [line for lines in said for line in lines if line.startswith("keeps")] == ["keeps True ['cache']"] * 2
+    last = said[1][-1]
     assert last.startswith("error: b: another process of the training ended, or did not answer for 10 s"), last
 
 
