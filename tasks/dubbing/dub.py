@@ -11,6 +11,7 @@ Faces and audio features come from the code that made the training shards.
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tasks.core import memory, names
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file, sha256_file
 from tasks.core.progress import say
-from tasks.dubbing import hear, likeness, mesh_mouth, networks, out_names, overlay, script, tts, work_folder
+from tasks.dubbing import hear, likeness, mesh_mouth, networks, out_names, overlay, script, work_folder
 from tasks.dubbing.find_faces import find_faces
 from tasks.dubbing.judge import Judge
 from tasks.dubbing.networks import Mesh, Network
@@ -28,6 +29,7 @@ from tasks.dubbing.render import Renderer
 from tasks.inference.sync_meter import SyncMeter
 from tasks.media import containers, decode
 from tasks.provenance import c2pa_mark
+from tasks.voices import speech
 
 MADE_BY = "AI-generated lip movements, made with lipgan-pipeline"
 
@@ -53,6 +55,8 @@ def run(
     if sum((audio is not None, bool(spans), options.text is not None)) != 1:
         raise UserError("give one of --audio, --span and --text")
     demand_file(Path(face))
+    if options.text is not None and not options.tts:  # the voice is named in the JSON, whoever chose it
+        options = replace(options, voice=speech.voice_for(options.text, options.voice, options.language))
     if options.idle and not decode.is_image(face):
         raise UserError(f"--idle is for pictures; {face} is a video, whose head moves already")
     network = networks.load(options.generator, checkpoint, options.backend)
@@ -76,7 +80,7 @@ def run(
     with work_folder.folder(target, key) as folder:
         if options.text is not None:
             audio = str(folder / "text.wav")
-            tts.speak(options.text, Path(audio), options.tts, options.voice)
+            speech.speak(options.text, Path(audio), options.tts, options.voice, options.language)
         starts = list(spans) or [(0.0, str(audio))]
         lines = hear.in_order([hear.line(Path(path), start_s, options.driving_audio) for start_s, path in starts])
         seen = find_faces(Path(face), network.p, network.points, options.box, folder)
