@@ -207,10 +207,11 @@ class DaskFuture:
     def result(self) -> Any:
         """Errors: that of the work itself; BrokenExecutor where the worker died; UserError where none can do it"""
         while True:
+            failed = self.of.status == "error"  # a finished one may lie on a machine that has vanished
             try:
                 done, value = self.of.result(timeout=LOOK_S)
             except TimeoutError:
-                if self.of.done():
+                if failed:
                     raise  # the work's own
                 self.pool.demand_workers()
             except CancelledError:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
@@ -112,6 +113,24 @@ def test_a_scheduler_without_workers_and_one_that_dies_are_one_line(workspace, s
         with pytest.raises(UserError, match="the scheduler went away; start it again"):
             future.result()
     assert "Traceback" not in capfd.readouterr().err
+
+
+def late():
+    raise TimeoutError("of the work")
+
+
+def test_a_result_on_a_worker_that_does_not_answer_is_waited_for(workspace, worker, monkeypatch):
+    monkeypatch.setattr(cluster, "LOOK_S", 0.3)
+    with pools.pool("dask", 1) as executor:
+        with pytest.raises(TimeoutError, match="of the work"):
+            executor.submit(late).result()
+        future = executor.submit(os.getcwd)
+        deadline = time.monotonic() + 60
+        while not future.of.done() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(worker.pid, signal.SIGSTOP)
+        threading.Timer(2, os.kill, (worker.pid, signal.SIGCONT)).start()
+        assert future.result() == str(workspace)
 
 
 def test_a_worker_that_shares_no_folder_builds_a_unit_by_way_of_object_storage_and_its_end_is_said(
