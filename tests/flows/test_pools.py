@@ -115,15 +115,11 @@ def test_a_scheduler_without_workers_and_one_that_dies_are_one_line(workspace, s
     assert "Traceback" not in capfd.readouterr().err
 
 
-def late():
-    raise TimeoutError("of the work")
-
-
 def test_a_result_on_a_worker_that_does_not_answer_is_waited_for(workspace, worker, monkeypatch):
     monkeypatch.setattr(cluster, "LOOK_S", 0.3)
     with pools.pool("dask", 1) as executor:
         with pytest.raises(TimeoutError, match="of the work"):
-            executor.submit(late).result()
+            executor.submit(exec, "raise TimeoutError('of the work')").result()
         future = executor.submit(os.getcwd)
         deadline = time.monotonic() + 60
         while not future.of.done() and time.monotonic() < deadline:
