@@ -4,6 +4,7 @@ from flows import engine, pages
 from model.params import Params
 from tasks.acquire import stage as acquire
 from tasks.storage import index
+from tasks.tracking import runs as tracking
 
 
 @engine.stage_flow("acquire")
@@ -16,4 +17,7 @@ def run(p: Params) -> None:
     pages.entitle(f"acquire {p.corpus.name} {len(planned)} raw shards")
     ran = engine.run_units("acquire", planned, acquire.build, after=acquire.release)
     engine.done("acquire", f"{ran}: {acquire.collect(planned, refused, p)}")
-    pages.refusals("acquire", sum(unit.size for unit in planned), index.refused_by_reason(refused))
+    num_clips, reasons = sum(unit.size for unit in planned), index.refused_by_reason(refused)
+    pages.refusals("acquire", num_clips, reasons)
+    with tracking.run("acquire", p) as tracker:
+        tracker.metrics({"clips": num_clips, "shards": len(planned), "refused": len(refused)} | reasons, 0)

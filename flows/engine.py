@@ -151,7 +151,7 @@ def run_units(
         return summary
     with bar(sum(unit.size for unit in missing), what, of) as progress:
         make = partial(unit_cache.make, build)
-        for number, _ in run_in_pool(what, make, missing, lambda unit: unit.name):
+        for number, _ in run_in_pool(what, make, missing, lambda unit: unit.name, unit_cache.fetch_made):
             if after:
                 after(missing[number])
             progress.update(missing[number].size)
@@ -161,11 +161,16 @@ def run_units(
 
 
 def run_in_pool(
-    name: str, work: Callable[[Item], Result], items: Sequence[Item], label: Callable[[Item], str]
+    name: str,
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    label: Callable[[Item], str],
+    then: Callable[[Item], None] = lambda item: None,
 ) -> Iterator[tuple[int, Result]]:
     """A task for each item, as many at a time as there are workers; yields (number of the item, result) on completion.
 
     label: the item's name, in Prefect after `name`, and in the error where its worker died
+    then: called here for an item whose work is done
     """
     workers = min(num_workers(), len(items))
     with WorkerWatch() as watch, pool(runner(), workers, watch.notes) as executor:
@@ -173,9 +178,11 @@ def run_in_pool(
         def one(number: int, item: str) -> tuple[int, Result]:
             """Runs in a thread of Prefect, which gets only the number and the name."""
             try:
-                return number, executor.submit(work, items[number]).result()
+                result = executor.submit(work, items[number]).result()
             except BrokenExecutor as error:
                 raise watch.error(item) from error
+            then(items[number])
+            return number, result
 
         each = uncached_task(name, one, f"{name} {{item}}")
         # Prefect sends names as JSON, which not every file name can be

@@ -60,12 +60,15 @@ def stage(name: str, corpus_folder: Path | None = None, raw: str = LOCAL) -> Non
     raw  acquire.raw: where the raw shards are
     """
     from tasks.acquire import folder_files
+    from tasks.tracking import runs
 
     needed = {"expert": TRAINING_BYTES, "train": TRAINING_BYTES, "preprocess": size_of(paths.RAW) // 2}
     if name == "acquire" and corpus_folder and corpus_folder.is_dir():
         needed["acquire"] = sum(file.stat().st_size for file in folder_files.regular(corpus_folder))
     folders = [paths.cache(), *STAGE_WRITES[name]]
     run(folders, flow=True, tracked=name in TRACKED, needs_bytes=needed.get(name, 0), what=f"stage {name}")
+    if name not in TRACKED:  # they load MLflow at their end alone
+        runs.demand_answer()
     if os.environ.get("LIPGAN_UNITS") or raw != LOCAL:
         object_store.demand_endpoint()
 

@@ -19,6 +19,7 @@ from typing import Self
 
 from tasks.core import progress
 from tasks.core.errors import UserError
+from tasks.core.stopping import stall_s
 
 LEAST_SHARE = 1e-3  # of a core; a worker that uses less makes no progress
 LOOK_S, FIRST_LOOK_S = (
@@ -92,17 +93,6 @@ class WorkerWatch:
     def _say(self, what: str, at: str, advice: str) -> None:
         self._verdict = self._verdict or (what, at, advice)
         self._decided.set()
-
-
-def stall_s() -> float:
-    text = os.environ.get("LIPGAN_STALL_S", "600")
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise UserError(f"LIPGAN_STALL_S must be a number of seconds from 0, got {text!r}")
-    return seconds
 
 
 def cpu_s(pid: int) -> float:

@@ -106,6 +106,7 @@ def _units(wanted: Sequence[dict[str, Any]], p: Params, refused: Sequence[dict[s
                 "places": {clip["clip"]: clip["place"] for clip in group if "place" in clip},
             },
             size=len(group),
+            portable=p.corpus.name == "synthetic",
         )
         for name, group in sorted(groups.items())
     ]

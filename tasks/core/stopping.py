@@ -1,14 +1,19 @@
 """Requests that a long stage stop at a point from which it can resume: SIGTERM, one Ctrl-C, or a time limit.
 
 Preemptible machines send SIGTERM some seconds before they stop. A second Ctrl-C ends the process at once.
+
+LIPGAN_STALL_S   how long others wait for a process that does not go on; default 600, 0: for ever
 """
 
+import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from tasks.core.errors import UserError
 
 
 class Stop:
@@ -46,3 +51,15 @@ def stoppable(time_limit_s: float = 0.0, what_limits: str = "the time limit") ->
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def stall_s() -> float:
+    """LIPGAN_STALL_S in seconds."""
+    text = os.environ.get("LIPGAN_STALL_S", "600")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise UserError(f"LIPGAN_STALL_S must be a number of seconds from 0, got {text!r}")
+    return seconds

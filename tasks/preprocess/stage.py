@@ -28,7 +28,7 @@ from tasks.core.progress import doing
 from tasks.features import audio, mesh_model
 from tasks.media import fragments, shown
 from tasks.preprocess import gates, pieces
-from tasks.storage import index, shards, unit_cache
+from tasks.storage import index, remote_shards, shards, unit_cache
 from tasks.storage.face_codec import FACE_STORE_VERSION
 from tasks.storage.index import Row
 from tasks.storage.unit_cache import Unit
@@ -72,10 +72,12 @@ def plan(p: Params) -> tuple[list[Unit], list[Row]]:
                 "motion": motion_sha256,
                 "libraries": libraries,
             },
-            hints={"places": places[name]},  # offset, size, offset, size, ...
+            hints={"places": places[name], "pointer": pointer},  # places: offset, size, offset, size, ...
             size=len(group),
+            portable=bool(pointer),
         )
         for name, group in sorted(groups.items())
+        for pointer in [remote_shards.pointer_of(paths.RAW / name)]
     ]
     return planned, list(rows.where(status="refused"))
 
@@ -116,6 +118,7 @@ def build(unit: Unit, folder: Path) -> None:
 
     p, limits = FaceParams(**unit.inputs["faces"]), QualityParams(**unit.inputs["quality"])
     loaded = tools()
+    remote_shards.place(paths.RAW / unit.name, unit.hints["pointer"])
     rows = []
 
     def samples() -> Iterator[tuple[str, dict[str, bytes]]]:

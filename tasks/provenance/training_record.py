@@ -73,11 +73,16 @@ def record_training(p: Params, sessions: Sequence[Session], run_id: str) -> dict
         "mlflow_run": run_id,
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES if _installed(name)},
+        "libraries": libraries(),
         "machine": machine(),
     }
     write_atomic(paths.TRAIN_RECORD, json.dumps(record, indent=2, sort_keys=True) + "\n")
     return {tag: md5s[path] for tag, path in TAGS.items()}
+
+
+def libraries() -> dict[str, str]:
+    """Installed versions of what decides the weights."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES if _installed(name)}
 
 
 def machine() -> Machine:

@@ -26,6 +26,22 @@ def send(shard: Path, name: str, url: str) -> None:
     shard.unlink()
 
 
+def pointer_of(shard: Path) -> str:
+    """What stands in a shard's pointer; "" if the shard is not in object storage."""
+    try:
+        return shard.with_name(shard.name + POINTER).read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def place(shard: Path, pointer: str) -> None:
+    """The pointer to a shard, on a machine that has neither."""
+    where = shard.with_name(shard.name + POINTER)
+    if pointer and not shard.exists() and not where.exists():
+        where.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(where, pointer)
+
+
 def read(shard: Path, offset: int, size: int) -> bytes:
     """A range of bytes of the shard, through its pointer.
 

@@ -5,7 +5,7 @@ Prefect keeps no results; units are outside both (`LIPGAN_CACHE`, default .cache
 and a killed run resumes where it stopped. A unit is a folder that is whole or absent.
 
 LIPGAN_UNITS   s3://bucket/folder: finished units are shared between machines, one object each; local copies are kept
-               and always read first
+               and always read first. A worker on a machine that shares no folder leaves its unit there
 """
 
 import contextlib
@@ -14,9 +14,10 @@ import importlib.metadata
 import json
 import os
 import shutil
+import socket
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ class Unit:
     inputs: dict[str, Any]  # JSON values only
     hints: dict[str, Any]
     size: int = 1  # clips in it, for the progress bar
+    portable: bool = False  # everything that it is built from is in it, in the code, or in object storage
 
     @property
     def key(self) -> str:
@@ -56,6 +58,11 @@ class Unit:
         return self.folder.is_dir()
 
     @property
+    def travels(self) -> bool:
+        """Whether a machine that sees neither the project's folder nor the unit cache can build it."""
+        return self.portable and shared() is not None
+
+    @property
     def shared_name(self) -> str:
         return f"{self.stage}/{self.key}.tar"
 
@@ -64,9 +71,13 @@ Build = Callable[[Unit, Path], None]  # writes the unit's files into the folder
 
 
 def make(build: Build, unit: Unit) -> None:
-    """Build a unit if it is missing; two workers may build the same one safely."""
+    """Build a unit if it is missing; two workers may build the same one safely.
+
+    Errors: UserError where this machine's libraries are others than those of the unit's key
+    """
     if unit.done:
         return
+    _demand_libraries(unit.inputs.get("libraries", {}))
     doing(unit.name)
     with all_or_nothing(unit.folder) as partial:
         partial.mkdir()
@@ -76,6 +87,15 @@ def make(build: Build, unit: Unit) -> None:
     if store := shared():
         _send(unit, store)
     doing("")
+
+
+def fetch_made(unit: Unit) -> None:
+    """After its build on another machine: fetch a unit that is not here."""
+    if not unit.done and (store := shared()):
+        sizes = store.sizes(unit.shared_name)
+        if unit.shared_name not in sizes:
+            raise UserError(f"{store.url}: {unit.name} was built on another machine and did not arrive; run again")
+        _fetch(unit, store, sizes[unit.shared_name])
 
 
 def shared() -> ObjectStore | None:
@@ -179,3 +199,18 @@ def _link(source: Path, place: Path) -> None:
 def library_versions(*names: str) -> dict[str, str]:
     """Installed versions, for unit keys: another decoder version may give other bytes."""
     return {name: importlib.metadata.version(name) for name in names}
+
+
+def _demand_libraries(planned: Mapping[str, str]) -> None:
+    """On a worker.  Errors: UserError if it has other versions than the machine that planned the unit"""
+    other = []
+    for name, wanted in planned.items():
+        try:
+            here = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            here = "none"
+        if here != wanted:
+            other.append(f"{name} {here}, not {wanted}")
+    if other:
+        line = "; ".join(other)
+        raise UserError(f"{socket.gethostname()} has {line}: bytes could differ; install the same there")

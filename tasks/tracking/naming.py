@@ -12,7 +12,8 @@ EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 CHECKPOINT = "checkpoint.md5"  # on every run: of the weights that it trained or measured
 PIPELINE = "pipeline"  # stage of the run above those of the stages
 TRAINED_BY = {"evaluate": "train", PIPELINE: "train"}
-GROUP = {"evaluate": "test"}  # of a stage's metrics; default: train
+OF_DATA = ("acquire", "preprocess")  # stages that train nothing
+GROUP = {"evaluate": "test", **dict.fromkeys(OF_DATA, "data")}  # of a stage's metrics; default: train
 OWN_GROUP = ("val", "test")
 
 
@@ -28,8 +29,8 @@ def run_name(stage: str, params: Any) -> str:
     """
     corpus = params.corpus
     data = f"{corpus.name}-{corpus.size}" if corpus.name == "synthetic" else corpus.name
-    steps = f"{getattr(params, TRAINED_BY.get(stage, stage)).num_steps} steps"
-    return " ".join([stage, data, steps, *code()])
+    steps = [] if stage in OF_DATA else [f"{getattr(params, TRAINED_BY.get(stage, stage)).num_steps} steps"]
+    return " ".join([stage, data, *steps, *code()])
 
 
 def code() -> list[str]:

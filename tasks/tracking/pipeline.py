@@ -1,7 +1,8 @@
 """The run of a whole pipeline in MLflow, above those of its stages.
 
 `dvc repro` runs each stage in a process of its own, so nobody is there who could hold this run open: the first stage of
-the same code, parameters and experiment makes it, the others find it by its key.
+the same code, parameters, experiment and index makes it, the others find it by its key. `acquire` comes before the
+index, so `preprocess` finds its run by the clips.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from tasks.core import config
 from tasks.tracking import naming
 
 KEY = "pipeline.key"
+CLIPS = "data.clips.md5"  # on the runs of `acquire` and `preprocess`
 PARENT = "mlflow.parentRunId"
 MAX_PARAMS = 100  # of one request to MLflow
 
@@ -38,6 +40,15 @@ def running(mlflow: Any, experiment_id: str, params: Any, tags: Mapping[str, str
         status = "FINISHED"
     finally:
         client.set_terminated(run_id, status)
+
+
+def adopt(mlflow: Any, experiment_id: str, run_id: str, clips_md5: str) -> None:
+    """The run of `acquire` that made these clips becomes a child of the pipeline's, unless it is another's."""
+    client = mlflow.MlflowClient()
+    query = f"tags.stage = 'acquire' and tags.`{CLIPS}` = '{clips_md5}'"
+    for made in client.search_runs([experiment_id], query, max_results=1):
+        if PARENT not in made.data.tags:
+            client.set_tag(made.info.run_id, PARENT, run_id)
 
 
 def _found_or_made(mlflow: Any, experiment_id: str, params: Any, tags: dict[str, str]) -> str:

@@ -10,7 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -151,6 +151,12 @@ def has_store() -> bool:
     return not store().startswith("sqlite:///") or Path(store().removeprefix("sqlite:///")).is_file()
 
 
+def demand_answer() -> None:
+    """Without loading MLflow.  Errors: UserError if it is a server that does not answer"""
+    if uses_mlflow() and (address := store()).startswith(("http://", "https://")):
+        _demand_answer(address)
+
+
 def demand_server() -> None:
     """Errors: UserError if MLflow is used, and its store is off, or an mlflow.db of another version."""
     if uses_mlflow() and (has_store() or not store().startswith("sqlite:///")):
@@ -223,14 +229,19 @@ def _mlflow(stage: str, params: Any, run_id: str | None) -> Iterator[Tracker]:
         run_id = None  # its store is missing: the training continues in a new run
     experiment_id = mlflow.get_experiment_by_name(EXPERIMENT).experiment_id
     name = None if run_id else naming.run_name(stage, params)
+    # nobody knows the index of the clips yet: `preprocess` gives the run its parent
+    whole = nullcontext("") if stage == "acquire" else pipeline.running(mlflow, experiment_id, params, about)
     with (
-        pipeline.running(mlflow, experiment_id, params, about) as pipeline_id,
+        whole as pipeline_id,
         mlflow.start_run(run_id=run_id, run_name=name, log_system_metrics=False) as active,
     ):
-        mlflow.set_tags(about | {pipeline.PARENT: pipeline_id})
+        mlflow.set_tags(about | ({pipeline.PARENT: pipeline_id} if pipeline_id else {}))
+        if stage == "preprocess":
+            pipeline.adopt(mlflow, experiment_id, pipeline_id, about[pipeline.CLIPS])
         if not run_id:
             mlflow.log_params(config.flat(config.as_dict(params)))
-            _log_input(mlflow)
+            if stage != "acquire":
+                _log_input(mlflow)
         yield Mlflow(mlflow, active.info.run_id, stage, pipeline_id)
 
 
@@ -271,7 +282,9 @@ def tags(stage: str) -> dict[str, str]:
         "git.dirty": str(bool(git_revision.changed())).lower(),
         "python": sys.version.split()[0],
     }
-    if paths.INDEX.is_file():
+    if stage in naming.OF_DATA and paths.CLIPS.is_file():
+        values[pipeline.CLIPS] = files.md5_file(paths.CLIPS)
+    if paths.INDEX.is_file() and stage != "acquire":  # its index is that of the run before
         values["data.index.md5"] = files.md5_file(paths.INDEX)
         values["licence"] = "; ".join(index.values(paths.INDEX, "licence"))
         about = agreement.of(index.values(paths.INDEX, "corpus"))

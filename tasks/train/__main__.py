@@ -16,6 +16,6 @@ if __name__ == "__main__":
         if ranks.first_process():
             say(line)
     except UserError as error:
-        if ranks.first_process():
+        if ranks.first_here():
             sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_status)

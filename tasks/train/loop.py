@@ -205,7 +205,7 @@ class Trainer:
                 f"train: {alarm.cause} before step {self.step}, after {self.rollbacks} rollbacks "
                 f"(train.alarms.max_rollbacks); {alarm.fix}. The last checkpoint is kept"
             )
-        good = ranks.from_first(self.states.load_good)
+        good = self.states.load_good()
         rollbacks, run_id, sessions = self.rollbacks + 1, self.run_id, self.sessions
         factor = self.p.train.alarms.lr_factor**rollbacks
         self._report(alarm, f"back to step {good['step'] if good else 0}, learning rates times {factor:g}")
@@ -224,7 +224,7 @@ class Trainer:
         self._write(good=not self.curve or alarms.good(self.curve, self.p.train.alarms))
 
     def _write(self, *, good: bool) -> None:
-        if ranks.first():
+        if self.states.kept:
             self.states.save(self.state(), good=good)
 
     def _restart_clock(self) -> None:

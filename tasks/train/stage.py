@@ -6,7 +6,8 @@ writes  models/generator.safetensors, models/discriminators.safetensors, a .json
 keeps   .cache/train/<key>/state.pt, from which an interrupted run resumes bit for bit
 
     python -m flows train
-    torchrun --nproc-per-node 8 -m tasks.train        one process per GPU; batch_size is the global one
+    torchrun --nproc-per-node 8 -m tasks.train        one process per GPU; batch_size is the global one; several
+                                                      machines: docs/several-machines.md
     LIPGAN_TRACKING=jsonl python -m tasks.train       without Prefect, MLflow and DVC
 
 On SIGTERM, Ctrl-C or after `train.time_limit_s` it saves at the next step and exits with status 75; the same command,
@@ -20,6 +21,7 @@ LIPGAN_PREFETCH  see tasks.loading.batches      LIPGAN_STATE  see tasks.train.st
 """
 
 import os
+import socket
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -38,6 +40,7 @@ from tasks.core.errors import UserError
 from tasks.core.memory import explain_out_of_memory
 from tasks.core.progress import say
 from tasks.core.stopping import stoppable
+from tasks.core.version import code_digest
 from tasks.inference import checkpoints
 from tasks.loading import batches, resident, streaming
 from tasks.loading.batches import Batches
@@ -63,13 +66,16 @@ def run(p: Params) -> str:
         for name in ("batch_size", "num_runs"):
             if (value := getattr(p.train, name)) % num_ranks():
                 raise UserError(f"train.{name} is {value}: {num_ranks()} processes cannot share it evenly")
+        states = States(p, ranks.keeps(paths.cache()))
+        ranks.demand_same(states.identity | {"code": code_digest()} | training_record.libraries())
+        if num_ranks() > ranks.num_here() and ranks.first():
+            say(f"train: {num_ranks()} processes; this machine, {socket.gethostname()}, writes the results")
         clips, val_clips = (Clips(paths.INDEX, paths.SHARDS, split) for split in ("train", "val"))
         streamed = resident.place() == "stream"
         streaming.demand(clips) if streamed else clips.check()
         val_clips.check()
         make_batch = resident.maker(clips, device)
-        states = States(p)
-        state = ranks.from_first(states.load)
+        state = states.load()
         tracked = tracking.run("train", p, state["run_id"] if state else None)
         with tracked if ranks.first() else nullcontext(tracking.Nowhere()) as tracker:
             trainer = Trainer(
@@ -88,14 +94,16 @@ def run(p: Params) -> str:
                 trainer.restore(state)
                 if ranks.first():
                     say(f"train: resuming at step {trainer.step} of {p.train.num_steps}")
-            trainer.run_id = tracker.run_id
-            trainer.sessions = [*trainer.sessions, training_record.session(trainer.step)]
+            trainer.run_id = ranks.from_first(lambda: tracker.run_id)
+            session = ranks.from_first(lambda: training_record.session(trainer.step))
+            trainer.sessions = [*trainer.sessions, session]
             trainer.run()
             if ranks.first():
                 _write_outs(trainer, clips, p)
                 tracker.file(paths.TRAIN_CURVE, "plots")
                 tracker.tag(training_record.record_training(p, trainer.sessions, tracker.run_id))
                 tracker.tag({CHECKPOINT: files.md5_file(paths.GENERATOR)})
+            if states.kept:
                 states.delete_others()
     last = trainer.curve[-1] if trainer.curve else {}
     figures = ", ".join(f"{name} {last[name]:.4f}" for name in ("l1", "mouth_l1", "val_mouth_l1") if name in last)

@@ -14,6 +14,7 @@ from typing import Any
 from model import seeds
 from model.params import Params
 from tasks.core import config, files, paths
+from tasks.core import distributed as ranks
 from tasks.core.errors import UserError
 from tasks.inference import checkpoints
 from tasks.loading import streaming
@@ -36,21 +37,37 @@ def identity(p: Params) -> dict[str, Any]:
     return values | {"the index's md5": files.md5_file(paths.INDEX) if paths.INDEX.is_file() else ""}
 
 
+def age(state: State) -> tuple[int, int]:
+    """The higher, the later in the same training."""
+    return state["rollbacks"], state["step"]
+
+
 def training_key(p: Params) -> str:
     """The folder of this training's states; other parameters, data or code version give another one."""
     return f"{seeds.derive(*sorted(identity(p).items())):016x}"
 
 
 class States:
-    def __init__(self, p: Params) -> None:
-        self.identity = identity(p)
+    """The states of one training on this machine.  kept: whether this process writes them, see `distributed.keeps`"""
+
+    def __init__(self, p: Params, kept: bool = True) -> None:
+        self.identity, self.kept = identity(p), kept
         self.last = paths.cache() / "train" / training_key(p) / "state.pt"
         self.good = self.last.with_name("good.pt")
 
     def load(self) -> State | None:
-        """The state to resume from; None for a new training.  Errors: UserError for a state of another training."""
+        """The state to resume from, of any machine; None for a new training.
+
+        Errors: UserError for a state of another training.
+        """
+        return ranks.newest(lambda: self._load() if self.kept else None, age)
+
+    def load_good(self) -> State | None:
+        return ranks.newest(lambda: checkpoints.load_state(self.good) if self.kept else None, age)
+
+    def _load(self) -> State | None:
         self._delete_partial_states()
-        first = os.environ.get("LIPGAN_STATE", "")
+        first = os.environ.get("LIPGAN_STATE", "") if ranks.first() else ""
         path = Path(first) if first and not self.last.is_file() else self.last
         if first and not path.is_file():
             raise UserError(f"LIPGAN_STATE: {first}: no such file")
@@ -60,9 +77,6 @@ class States:
             if state["good"] and path == self.last:
                 self._link_good()  # the process may have ended between saving and linking
         return state
-
-    def load_good(self) -> State | None:
-        return checkpoints.load_state(self.good)
 
     def save(self, state: State, *, good: bool) -> None:
         checkpoints.save_state(self.last, state | {"identity": self.identity, "good": good})

@@ -7,18 +7,20 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
+import s3_server
 
 from flows import cluster, pools
-from flows.watch import WorkerWatch, stall_s
+from flows.watch import WorkerWatch
 from tasks.core import config, paths, progress
 from tasks.core.errors import UserError
 from tasks.preprocess import stage as preprocess
-from tasks.storage import index, unit_cache
+from tasks.storage import index, object_store, remote_shards, unit_cache
 
 
 def hashes(folder):
@@ -113,6 +115,57 @@ def test_a_scheduler_without_workers_and_one_that_dies_are_one_line(workspace, s
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_a_result_on_a_worker_that_does_not_answer_is_waited_for(workspace, worker, monkeypatch):
+    monkeypatch.setattr(cluster, "LOOK_S", 0.3)
+    with pools.pool("dask", 1) as executor:
+        with pytest.raises(TimeoutError, match="of the work"):
+            executor.submit(exec, "raise TimeoutError('of the work')").result()
+        future = executor.submit(os.getcwd)
+        deadline = time.monotonic() + 60
+        while not future.of.done() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.kill(worker.pid, signal.SIGSTOP)
+        threading.Timer(2, os.kill, (worker.pid, signal.SIGCONT)).start()
+        assert future.result() == str(workspace)
+
+
+def test_a_worker_that_shares_no_folder_builds_a_unit_by_way_of_object_storage_and_its_end_is_said(
+    tiny, tmp_path, scheduler, monkeypatch, capfd
+):
+    s3_server.needed()
+    _, address, folder = scheduler
+    before = hashes(paths.SHARDS)
+    with s3_server.serving(tmp_path) as aws:
+        for name, value in (aws | {"LIPGAN_UNITS": f"s3://{s3_server.BUCKET}/units"}).items():
+            monkeypatch.setenv(name, value)
+        object_store._connected.cache_clear()  # of another test, to a server that is gone
+        for shard in paths.RAW.glob("*.tar"):
+            remote_shards.send(shard, shard.name, f"s3://{s3_server.BUCKET}/raw")
+        monkeypatch.setenv("LIPGAN_CACHE", str(tiny / "elsewhere"))
+        unit = min(preprocess.plan(config.load(Path("params.yaml")))[0], key=lambda unit: unit.size)
+        process = started(
+            "worker", address, "--nthreads", "1", "--no-nanny", "--local-directory", str(folder), folder=folder
+        )
+        try:
+            with pools.pool("dask", 1) as executor:
+                executor._settings |= {"probe": "/nowhere", "folder": "/nowhere"}  # as on a disk of its own
+                executor.submit(unit_cache.make, preprocess.build, unit).result()
+                assert not unit.done
+                unit_cache.fetch_made(unit)
+                assert hashes(unit.folder)["shard.tar"] == before[unit.name]
+                with pytest.raises(UserError, match="No such file or directory; share the project's folder"):
+                    executor.submit(os.getcwd).result()
+                process.kill()
+                deadline = time.monotonic() + 60
+                while "went away" not in (said := capfd.readouterr().err) and time.monotonic() < deadline:
+                    executor.demand_workers()
+                assert f"dask: worker {address.rpartition(':')[0]}" in said and "workers left: 0" in said
+        finally:
+            process.kill()
+            process.wait()
+    object_store._connected.cache_clear()
+
+
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -176,10 +229,3 @@ def test_a_worker_that_computes_or_is_idle_is_not_killed(monkeypatch):
         executor.submit(progress.doing, "").result()
         time.sleep(2)  # what is tested: idle for longer than the limit
         assert executor.submit(busy, 0).result() == "done"
-
-
-@pytest.mark.parametrize("value", ["soon", "-1", "inf", "nan"])
-def test_a_limit_that_is_no_number_of_seconds_is_refused(monkeypatch, value):
-    monkeypatch.setenv("LIPGAN_STALL_S", value)
-    with pytest.raises(UserError, match="LIPGAN_STALL_S"):
-        stall_s()

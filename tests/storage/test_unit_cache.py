@@ -118,3 +118,11 @@ def test_a_finished_unit_without_its_member_names_the_folder_to_delete(tmp_path)
     unit().folder.mkdir(parents=True)
     with pytest.raises(UserError, match=r"a finished unit without shard\.tar; delete that folder"):
         unit_cache.collect([unit()], "shard.tar", tmp_path / "out")
+
+
+def test_a_worker_with_other_libraries_than_the_unit_was_planned_with_is_one_line(workspace):
+    here = unit_cache.library_versions("numpy")
+    unit_cache.make(build, unit("right", libraries=here))
+    with pytest.raises(UserError, match=r"has numpy [\d.]+, not 0\.1; no-such none, not 2: bytes could") as caught:
+        unit_cache.make(build, unit("other", libraries={"numpy": "0.1", "no-such": "2"}))
+    assert "\n" not in str(caught.value)

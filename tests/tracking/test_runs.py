@@ -51,6 +51,29 @@ def test_the_stages_of_a_pipeline_are_children_of_one_run_and_other_parameters_b
     assert len(all_runs()["pipeline"]) == 2
 
 
+def test_the_clips_and_their_index_belong_to_the_pipeline_that_trains_on_them(store, tiny_folder):
+    (store / "data").mkdir()
+    shutil.copy(tiny_folder / paths.CLIPS, paths.CLIPS)
+    with tracking.run("acquire", load()) as tracker:
+        tracker.metrics({"clips": 12, "no_face": 1}, 0)
+    assert "pipeline" not in all_runs()
+    shutil.copy(tiny_folder / paths.INDEX, paths.INDEX)
+    for stage in ("preprocess", "expert"):
+        with tracking.run(stage, load()):
+            pass
+    runs = all_runs()
+    [whole], [acquired] = runs["pipeline"], runs["acquire"]
+    assert {runs[stage][0].data.tags[pipeline.PARENT] for stage in ("acquire", "preprocess", "expert")} == {
+        whole.info.run_id
+    }
+    assert acquired.data.metrics == {"data/clips": 12, "data/no_face": 1}
+    assert acquired.info.run_name.startswith("acquire synthetic-tiny ") and "steps" not in acquired.info.run_name
+    (store / "params.yaml").write_text((store / "params.yaml").read_text().replace("batch_size: 4", "batch_size: 2"))
+    with tracking.run("preprocess", load()):  # of another pipeline, of the same clips
+        pass
+    assert all_runs()["acquire"][0].data.tags[pipeline.PARENT] == whole.info.run_id
+
+
 def test_a_failed_stage_is_a_failed_pipeline_and_its_repetition_finishes_it(store):
     with pytest.raises(ZeroDivisionError), tracking.run("train", load()):
         raise ZeroDivisionError
