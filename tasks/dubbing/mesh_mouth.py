@@ -40,14 +40,20 @@ PIECE_S, CONTEXT_S = 120, 2  # audio that the network processes at a time, and c
 
 
 class Person:
-    """The person being dubbed: `learn` reads the video, `mouths` then renders frames.
+    """A person who is dubbed: `learn` reads the video, `mouths` then renders frames.
 
-    about: entries for the sidecar
+    folder   of this person alone
+    library  videos to take the mouths from; none: the dubbed video
+    name     of the speaker, for errors
+    about    entries for the sidecar
     """
 
-    def __init__(self, face: Path, network: Mesh, folder: Path, options: Options, recogniser: Recogniser) -> None:
+    def __init__(
+        self, face: Path, network: Mesh, folder: Path, options: Options, recogniser: Recogniser,
+        library: Sequence[str] = (), name: str = "the speaker",
+    ) -> None:  # fmt: skip
         self.face, self.network, self.folder, self.options = face, network, folder, options
-        self.recogniser = recogniser
+        self.recogniser, self.videos, self.name = recogniser, library, name
         self.about: dict[str, Any] = {}
 
     def learn(self, seen: Seen, choice: Choice, sway: Sway | None) -> np.ndarray:
@@ -56,12 +62,12 @@ class Person:
         Errors: UserError where no mouth of the person is usable
         """
         own = record(self.face, seen, choice.who_T, self.folder / "face")
-        more = [self.further(number, Path(video), seen, choice) for number, video in enumerate(self.options.library)]
+        more = [self.further(number, Path(video), seen, choice) for number, video in enumerate(self.videos)]
         built = library.build(more or [uncovered(own, seen, choice.who_T)], self.network.inside)
         if built is None:
             where = "--library" if more else str(self.face)
             raise UserError(
-                f"{where}: no frame shows the speaker's mouth whole and near-frontal; "
+                f"{where}: no frame shows {self.name}'s mouth whole and near-frontal; "
                 "use other footage or --generator lipgan"
             )
         self.library = built
@@ -72,7 +78,7 @@ class Person:
     def further(self, number: int, video: Path, seen: Seen, choice: Choice) -> Footage:
         """Record more footage of the person.  Errors: UserError where it shows no face or only other people"""
         folder, by = self.folder / f"library{number}", self.recogniser
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         of_video = f" of {names.one_line(video.name)}"
         elsewhere = find_faces(video, self.network.p, self.network.points, None, folder, of_video)
         dubbed = sorted(set(choice.who_T[choice.who_T >= 0].tolist()))

@@ -1,16 +1,17 @@
-"""Pass 2: the frames of the output, with the mouths changed according to the script.
+"""Pass 2: the frames of the output, with the mouths changed according to the scripts, one for each speaker.
 
 Batches start at segment borders, so a resumed run makes the same bytes as an uninterrupted one.
 """
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from tasks.core.ahead import ahead
+from tasks.dubbing.judge import Judge
 from tasks.dubbing.networks import Mouths
 from tasks.dubbing.script import Script
 from tasks.features.face_track import Frame
@@ -22,12 +23,43 @@ SEGMENT_FRAMES = 8 * lip_sync.BATCH
 
 
 @dataclass
-class Renderer:
-    """`made` keeps the new face of each changed frame, and its seam, until `taken`."""
+class Part:
+    """One speaker's mouths. `made` keeps the new face of each changed frame, and its seam, until `taken`."""
 
     script: Script
     mouths: Mouths
+    judge: Judge | None = None
     made: dict[int, tuple[np.ndarray, float]] = field(default_factory=dict)
+
+    def change(self, at: np.ndarray, batch: list[Frame]) -> None:
+        """Put the changed ones of output frames `at` into `batch`."""
+        who_B = self.script.choice.who_T[self.script.plan.source_N[at]]
+        changed_B = self.script.plan.weight_N[at] > 0
+        for number in np.unique(who_B[changed_B]).tolist():
+            mine = np.flatnonzero((who_B == number) & changed_B).tolist()
+            for k, frame in zip(mine, self.one_face(number, at[mine], [batch[k] for k in mine]), strict=True):
+                batch[k] = frame
+
+    def one_face(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[Frame]:
+        changed = self.mouths.change(number, at, batch)
+        self.made |= {int(n): (face_SS3, seam) for n, (_, face_SS3, seam) in zip(at, changed, strict=True)}
+        return [frame for frame, _, _ in changed]
+
+    def taken(self, start: int, end: int) -> dict[int, tuple[np.ndarray, float]]:
+        """Generated faces and seams of output frames start .. end - 1; they are not kept any longer."""
+        return {n: self.made.pop(n) for n in range(start, end) if n in self.made}
+
+
+@dataclass
+class Renderer:
+    """A part for each speaker; they have the frames of the output in common."""
+
+    parts: Sequence[Part]
+
+    @property
+    def script(self) -> Script:
+        """Of any part, for what they have in common."""
+        return self.parts[0].script
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
         """Output frames from `first`, the start of a segment; unchanged ones as decoded.  Shape: yields (H, W, 3)"""
@@ -64,22 +96,9 @@ class Renderer:
         backwards = native_rate.backwards(self.script.face, seen.times_s[: run[0] + 1], held)
         yield from itertools.islice(backwards, len(run))
 
-    def changed(self, at: np.ndarray, batch: list[Frame]) -> Iterator[Frame]:
+    def changed(self, at: np.ndarray, batch: list[Frame]) -> list[Frame]:
         """Output frames `at`.  batch: their source frames"""
         assert len(batch) == len(at), (len(batch), len(at))
-        made: dict[int, Frame] = {}
-        who_B = self.script.choice.who_T[self.script.plan.source_N[at]]
-        for number in np.unique(who_B[self.script.plan.weight_N[at] > 0]).tolist():
-            mine = np.flatnonzero((who_B == number) & (self.script.plan.weight_N[at] > 0))
-            made |= zip(mine.tolist(), self.one_face(number, at[mine], [batch[k] for k in mine]), strict=True)
-        for k, frame_HW3 in enumerate(batch):
-            yield made.get(k, frame_HW3)
-
-    def one_face(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[Frame]:
-        changed = self.mouths.change(number, at, batch)
-        self.made |= {int(n): (face_SS3, seam) for n, (_, face_SS3, seam) in zip(at, changed, strict=True)}
-        return [frame for frame, _, _ in changed]
-
-    def taken(self, start: int, end: int) -> dict[int, tuple[np.ndarray, float]]:
-        """Generated faces and seams of output frames start .. end - 1; they are not kept any longer."""
-        return {n: self.made.pop(n) for n in range(start, end) if n in self.made}
+        for part in self.parts:
+            part.change(at, batch)
+        return batch
