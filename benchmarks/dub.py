@@ -50,7 +50,7 @@ PARTS = {  # what is timed of ours: (where it is called from, its name) -> what 
     (look._Search, "searched"): ". search whole frames",
     (look._Search, "near"): ". search near",
     (mesh_points.MeshPoints, "__call__"): ". points, in a thread of their own",
-    (render.Renderer, "one_face"): "pass 2: mouths",
+    (render.Part, "one_face"): "pass 2: mouths",
     (LipSync, "generate"): ". generate",
     (paste, "over"): ". paste",
     (segments, "write_segment"): "encode, and judge",

