@@ -30,7 +30,7 @@ from tasks.synthetic.picture import Actor
 
 RESULT = RESULTS / "lines.json"
 SIDE, PX_PER_UNIT, SEED = 288, 90.0, 15
-NAMES, VOICES = ("Ann", "Ben", "Cy"), ("en-us+f3", "en-us+m3", "en-gb+m7")
+NAMES, VOICES = ("Ann", "Ben", "Cy"), ("en-us+f3", "en-us+m3", "en-gb-x-rp+m2")
 ORIGINAL = (  # who says what in the source, one after the other
     (0, "The boat goes out to open water every morning."), (1, "I have never been fond of the sea, to be honest."),
     (2, "My father used to mend all of the old nets."),

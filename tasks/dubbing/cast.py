@@ -1,7 +1,7 @@
 """`--speakers`: a table that says which face and which voice each speaker of the subtitles has.
 
     name,face,voice,tts
-    Anna,0,en-gb+f3,
+    Anna,0,en-gb-x-rp+f3,
     Ben,"640,200@1.5",en-us+m2,
     ,2,,
 

@@ -110,15 +110,17 @@ def run(
 
 def heard(face: Path, audio: str | None, asked: Sequence[Span], options: Options, folder: Path) -> list[Line]:
     """What is said, in order.  Errors: UserError where it cannot be spoken or read, and where lines overlap"""
+    way = options.driving_audio
     if options.subtitles is not None:
         spans: Sequence[Span] = spoken.spans(options, face, folder / "lines")
+        way = "raw" if way == "auto" else way  # a voice alone; without its pauses it would seem to have a background
     elif options.text is not None:
         text = folder / "text.wav"
         tts.speak(options.text, text, options.tts, options.voice)
         spans = [Span(0.0, str(text))]
     else:
         spans = asked or [Span(0.0, str(audio))]
-    return hear.in_order([hear.line(span, options.driving_audio) for span in spans])
+    return hear.in_order([hear.line(span, way) for span in spans])
 
 
 def sounds(lines: Sequence[Line], options: Options) -> dict[str, Path]:

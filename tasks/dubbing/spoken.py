@@ -41,7 +41,7 @@ def spans(options: Options, face: Path, folder: Path) -> list[Span]:
             member = cast.member(members, cue.name)
             assert member is not None  # not unknown
             wav = speak(cue, member, options, folder / f"{k:04d}.wav", path)
-            placed = fit.fitted(wav.duration_s, cue.end_s - cue.start_s, fit.room_s(cues, k, film_s), speed)
+            placed = fit.fitted(wav.duration_s, *fit.rooms_s(cues, k, film_s), speed)
             if placed.too_long_s > 0:
                 problems.append(
                     f"{cue}: {wav.duration_s / placed.speed:.2f} s at {placed.speed:g} times the speed, "

@@ -34,11 +34,13 @@ def bounds(word: str) -> Bounds:
     return Bounds(float(match[1]), float(match[2]))
 
 
-def room_s(cues: Sequence[Cue], k: int, end_s: float) -> float:
-    """How long cue k may last: to the next cue that does not begin within it, or to the film's end."""
-    cue = cues[k]
-    later = [other.start_s - GAP_S for other in cues if other.start_s >= cue.end_s]
-    return max(cue.end_s, min([*later, end_s])) - cue.start_s
+def rooms_s(cues: Sequence[Cue], k: int, film_s: float) -> tuple[float, float]:
+    """How long cue k lasts in a film of `film_s`, and how long it may last: to the next cue that does not begin within
+    it, or to the film's end.
+    """
+    start_s, end_s = cues[k].start_s, min(cues[k].end_s, film_s)
+    later_s = [other.start_s - GAP_S for other in cues if other.start_s >= end_s]
+    return end_s - start_s, max(end_s, min([*later_s, film_s])) - start_s
 
 
 @dataclass(frozen=True, slots=True)

