@@ -75,10 +75,10 @@ def separator_of(text: str, columns: Sequence[str]) -> str:
 
 def cells_of(path: Path, row: str, header: list[str], line: list[str]) -> dict[str, str]:
     cells = [cell.strip() for cell in line]
+    if len(cells) > len(header):  # before empty cells at the end are dropped: one may be the last column's
+        cells = joined(header, cells)
     while len(cells) > len(header) and not cells[-1]:
         cells.pop()
-    if len(cells) > len(header):
-        cells = joined(header, cells)
     if len(cells) > len(header):
         raise UserError(
             f"{path}: {row} has {len(cells)} cells, the first line names {len(header)} columns; put a cell "

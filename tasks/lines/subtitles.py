@@ -31,7 +31,7 @@ TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}")
 NOT_SPOKEN = re.compile(r"\[[^\[\]]*\]|[♪♫][^♪♫]*[♪♫]?")
 WORD = r"[^\W_][\w.'\u2019-]*"  # with either apostrophe
 DASH = r"[-\u2013\u2014]"  # before a speaker's words, in dialogue
-NAMED = re.compile(rf"\s*(?:{DASH}\s*)?({WORD}(?: {WORD}){{0,2}})\s*:(?:\s+|$)(.*)", re.DOTALL)
+NAMED = re.compile(rf"\s*(?:{DASH}\s*)?({WORD}(?: {WORD}){{0,2}})\s*(?::(?:\s+|$)|\uff1a\s*)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

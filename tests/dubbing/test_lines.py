@@ -12,7 +12,7 @@ import pytest
 
 from tasks.core import paths
 from tasks.core.errors import UserError
-from tasks.dubbing import batch, cast, dub, hear, spans, spoken
+from tasks.dubbing import batch, cast, dub, hear, people, spans, spoken
 from tasks.dubbing.options import Options
 from tasks.dubbing.spans import Span
 from tasks.media import decode, encode, espeak, native_rate
@@ -100,8 +100,11 @@ def test_one_face_cannot_say_two_lines_at_a_time_whatever_it_is_called(film):
     asked = [Span(0.4, noise(640 * 10), "80,80@0"), Span(0.6, noise(640 * 10, "b.wav"), "90,80@0.2")]
     with pytest.raises(UserError, match=r"b.wav begins at 0.60 s, before line.wav ends at 0.80 s"):
         dubbed(asked)
-    with pytest.raises(UserError, match=r"--library: footage is of one person, and 2 speak here"):
-        dubbed([asked[0], Span(0.6, "b.wav", "240,80@0")], library=("film.mp4",))
+
+
+def test_a_library_is_of_one_person():
+    with pytest.raises(UserError, match="--library: footage is of one person, and 2 speak here"):
+        people.performed(Path(), None, Path(), Options(library=("a.mp4",)), None, None, [None, None], True)
 
 
 @pytest.mark.parametrize(

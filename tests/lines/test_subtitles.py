@@ -67,11 +67,17 @@ def test_each_line_of_a_dialogue_has_its_own_speaker():
 
 @pytest.mark.parametrize(
     ("text", "name"),
-    [("It is 12:30 now.", None), ("we say: no", None), ("Dr. O'Neill: Yes", "Dr. O'Neill"), ("A b c d: e", None)],
+    [
+        ("It is 12:30 now.", None),
+        ("we say: no", None),
+        ("Dr. O'Neill: Yes", "Dr. O'Neill"),
+        ("A b c d: e", None),
+        ("安娜\uff1a 你好", "安娜"),
+    ],
 )
 def test_a_name_is_up_to_three_words_before_a_colon_and_a_space(text, name):
     [cue], _ = subtitles.parse(f"1\n00:00:00,000 --> 00:00:02,000\n{text}")
-    assert cue.name == name and cue.text == (text if name is None else text.split(": ")[1])
+    assert cue.name == name and cue.text == (text if name is None else text.split(" ", 1 + name.count(" "))[-1])
 
 
 @pytest.mark.parametrize(
