@@ -31,12 +31,12 @@ from model import faces, samples
 from tasks.core import config, paths
 from tasks.dubbing import dub, look, output, render
 from tasks.dubbing.options import Options
-from tasks.dubbing.tts import write_wav
 from tasks.features import audio, crop, face_track, mesh_points, paste
 from tasks.inference import lip_sync
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
 from tasks.media import decode, encode, native_rate, segments
+from tasks.media.wav import write_wav
 from tasks.provenance import c2pa_mark
 from tasks.storage import index
 from tasks.studies.demo import raw_video

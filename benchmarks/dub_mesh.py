@@ -27,9 +27,9 @@ from model import mouth_choice
 from tasks.compositor import compose, footage, join, library, warp
 from tasks.dubbing import dub, look, mesh_mouth, output, render
 from tasks.dubbing.options import Options
-from tasks.dubbing.tts import write_wav
 from tasks.features import face_mesh, lip_refiner, mesh_points
 from tasks.media import decode, encode, segments
+from tasks.media.wav import write_wav
 from tasks.provenance import c2pa_mark
 
 RESULT = RESULTS / "dub_mesh.json"

@@ -27,7 +27,6 @@ from benchmarks.machine import RESULTS, machine
 from model.generator import Generator
 from tasks.core import paths
 from tasks.dubbing.options import Options
-from tasks.dubbing.tts import write_wav
 from tasks.features.mesh_points import MeshPoints
 from tasks.inference import backends, checkpoints, int8, lip_sync
 from tasks.inference.lip_sync import LipSync
@@ -35,6 +34,7 @@ from tasks.live import file as live_file
 from tasks.live import speakers
 from tasks.live.stream import LOOK_AHEAD_S, LiveStream, Portrait, chunks
 from tasks.media import decode
+from tasks.media.wav import write_wav
 from tasks.storage import index
 from tasks.studies.demo import raw_video
 

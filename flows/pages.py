@@ -71,6 +71,9 @@ def logged() -> Iterator[None]:
             of_task = of_flow
         of_task.log(level, "%s", line)
 
+    if offline.in_memory():  # nobody keeps the lines; and from a thread without a flow Prefect would start a server
+        yield
+        return
     handler = Forward(write)
     modules = logging.getLogger("tasks")
     modules.addHandler(handler)

@@ -29,12 +29,12 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     from tasks.core.errors import UserError
     from tasks.core.files import demand_file
-    from tasks.dubbing import tts
     from tasks.media import decode
     from tasks.media.containers import MediaError
+    from tasks.voices import speech
     from tasks.words.align import LOW, Aligner
 
-    aligner, text = Aligner(), tts.text_of(args.text)
+    aligner, text = Aligner(), speech.text_of(args.text)
     try:
         sound = decode.decode_sound(demand_file(args.recording))
     except MediaError as error:

@@ -48,10 +48,15 @@ def add_words(group: Any) -> None:
         help="how much slower and faster a cue may be spoken to fit into its time; default: %(default)s",
     )  # fmt: skip
     group.add_argument(
-        "--text", help="text, spoken by espeak-ng or --tts; @FILE: the text in a file; -: from standard input"
+        "--text", help="text, spoken by --voice or --tts; @FILE: the text in a file; -: from standard input"
     )
     group.add_argument("--tts", help="command that speaks the text: 'program --say {text} --to {out}' writes a wav")
-    group.add_argument("--voice", help="voice of espeak-ng, for example en-us+f3")
+    group.add_argument(
+        "--voice",
+        help="a natural voice of English (heart, fenrir, kore, emma, fable: extra `voices`) or one of espeak-ng, for "
+        "example en-us+f3 or de; default: heart if it is installed, for another language espeak-ng's voice of it",
+    )
+    group.add_argument("--language", metavar="CODE", help="of the text, as de or pt-br; default: what the text shows")
     group.add_argument(
         "--driving-audio", default="auto", metavar="{auto,raw,separated}",
         help="what drives the network: raw, the audio as given; separated, its speech without music and noise; auto "
@@ -105,12 +110,13 @@ def run(args: argparse.Namespace) -> None:
     from flows import preflight
 
     preflight.dub(Path(args.out), [args.face, args.audio], signs=not args.lossless)
-    from tasks.dubbing import dub, spans, tts
+    from tasks.dubbing import dub, spans
     from tasks.dubbing.options import Options
     from tasks.tracking import registry
+    from tasks.voices import speech
 
     words = {name: value for name, value in vars(args).items() if name in Options.__slots__}
-    words["text"] = None if args.text is None else tts.text_of(args.text)
+    words["text"] = None if args.text is None else speech.text_of(args.text)
     words["library"] = tuple(args.library or ())
     options = Options.from_mapping(words)
     checkpoint = args.checkpoint and registry.path_of(args.checkpoint)

@@ -77,3 +77,20 @@ def closure(measured_T: np.ndarray, lips_meet: Sequence[tuple[int, int]]) -> flo
     """
     shut = [bool(measured_T[first:end].min() < SHUT) for first, end in lips_meet if end > first]
     return float(np.mean(shut)) if shut else None
+
+
+def by_viseme(
+    measured_T: np.ndarray, truth_T: np.ndarray, visemes: Sequence[tuple[str, int, int]]
+) -> dict[str, tuple[int, float, float]]:
+    """Viseme -> number of its frames, sum of |error| and sum of error of the opening: + is a mouth too far open.
+
+    Misses: the shape beside the opening: rounded or spread.
+    Shape:  (T,), (T,), each scaled to 0 (closed) to 1 (open) by `opened`; (viseme, first frame, last frame + 1)
+    """
+    error_T, sums = measured_T - truth_T, dict[str, tuple[int, float, float]]()
+    for name, first, end in visemes:
+        if end > first:
+            num, absolute, signed = sums.get(name, (0, 0.0, 0.0))
+            part_N = error_T[first:end]
+            sums[name] = (num + end - first, absolute + float(np.abs(part_N).sum()), signed + float(part_N.sum()))
+    return sums

@@ -1,20 +1,16 @@
-"""The times of p, b and m, at which the lips meet: from known phonemes, or from the times of words."""
+"""The times of p, b and m, at which the lips meet, estimated from the times of words where no phones are known."""
 
 import re
-from typing import Any
 
 # b is silent in "lamb" and "debt", p in "psalm" and "receipt"; ph is f
 SILENT = re.compile(r"(?<=M)B\b|B(?=T\b)|\bP(?=[SNT])|P(?=T\b)|P(?=H)")
 
 
-def spans_s(truth: dict[str, Any] | None, transcript: str) -> list[tuple[float, float]]:
-    """(start, end) in s of every p, b and m: exact from phonemes, estimated within a word from word times.
+def spans_s(transcript: str) -> list[tuple[float, float]]:
+    """(start, end) in s of every p, b and m, by the place of its letter in its word.
 
-    truth       of the embedded corpus: `phones`, lists of [label, start_s, end_s]
     transcript  LRS2's text file; in `pretrain` it ends with a line WORD START END SCORE for each word
     """
-    if truth and truth.get("phones"):
-        return [(start_s, end_s) for label, start_s, end_s in truth["phones"] if label.lstrip("',%=|")[:1] in "pbm"]
     return [span for word, start_s, end_s in word_times(transcript) for span in of_word(word, start_s, end_s)]
 
 

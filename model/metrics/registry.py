@@ -13,7 +13,7 @@ import numpy as np
 
 from model.metrics.picture import RATIO_CAP
 
-PANEL_VERSION = 5  # raise it when a condition or metric changes its meaning: figures before and after do not compare
+PANEL_VERSION = 6  # raise it when a condition or metric changes its meaning: figures before and after do not compare
 MIN_PAIRS = 6  # with five clips even five wins of five have a probability of 1 in 16 by chance
 Z_95 = 1.959964  # deviations that hold 95 % of a normal distribution
 Group = Literal["time", "articulation", "picture", "motion"]
@@ -46,7 +46,7 @@ METRICS = {
     "amplitude_ratio": Metric("articulation", "amplitude against real", "ratio", "one", 0.0),
     "velocity_ratio": Metric("articulation", "speed against real", "ratio", "one", 0.0),
     "event_f1": Metric("articulation", "openings and closings on time", "F1", "higher", 0.0),
-    "closure": Metric("articulation", "lips closed at p, b, m", "share", "higher", 0.0, optional=True),
+    "closure": Metric("articulation", "lips closed at p, b, m", "share", "higher", 0.0, optional=True, version=2),
     "l1": Metric("picture", "L1", "share of full scale", "lower", 1.0),
     "mouth_l1": Metric("picture", "mouth L1", "share of full scale", "lower", 1.0),
     "outside_l1": Metric("picture", "L1 outside the mouth", "share of full scale", "lower", 1.0),

@@ -19,9 +19,10 @@ from tasks.core import names
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.core.system_errors import as_user_error
-from tasks.dubbing import cast, dub, job_table, spans, tts
+from tasks.dubbing import cast, dub, job_table, spans
 from tasks.dubbing.options import RENAMED, Options
 from tasks.media import containers
+from tasks.voices import speech
 
 FILES = ("face", "audio", "out", "checkpoint")
 COLUMNS = (*FILES, *(field.name for field in fields(Options)), *RENAMED)
@@ -91,7 +92,7 @@ def run(job: BatchJob) -> str:
     try:
         words = {name: cell for name, cell in cells.items() if name not in FILES}
         if words.get("text", "-") != "-":
-            words["text"] = tts.text_of(words["text"])
+            words["text"] = speech.text_of(words["text"])
         options = Options.from_mapping(words)
         audio = cells.get("audio")
         lines = spans.several(audio) if audio and not os.path.isfile(audio) else []

@@ -12,6 +12,7 @@ Faces and audio features come from the code that made the training shards.
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tasks.core import memory, names
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file, sha256_file
 from tasks.core.progress import say
-from tasks.dubbing import cast, hear, likeness, networks, out_names, overlay, people, script, spoken, tts, work_folder
+from tasks.dubbing import cast, hear, likeness, networks, out_names, overlay, people, script, spoken, work_folder
 from tasks.dubbing.find_faces import find_faces
 from tasks.dubbing.hear import Line
 from tasks.dubbing.networks import Network
@@ -31,6 +32,7 @@ from tasks.lines import speech_filter
 from tasks.lines.background import Background
 from tasks.media import containers, decode
 from tasks.provenance import c2pa_mark
+from tasks.voices import speech
 
 MADE_BY = "AI-generated lip movements, made with lipgan-pipeline"
 
@@ -59,6 +61,8 @@ def run(
     if sum((audio is not None, bool(asked), options.text is not None, options.subtitles is not None)) != 1:
         raise UserError("give one of --audio, --span, --text and --subtitles")
     demand_fitting(demand_file(Path(face)), options)
+    if options.text is not None and not options.tts:  # the voice is named in the JSON, whoever chose it
+        options = replace(options, voice=speech.voice_for(options.text, options.voice, options.language))
     network = networks.load(options.generator, checkpoint, options.backend)
     files = [*given, *map(str, network.files), *further]
     if network.expert:
@@ -116,7 +120,7 @@ def heard(face: Path, audio: str | None, asked: Sequence[Span], options: Options
         way = "raw" if way == "auto" else way  # a voice alone; without its pauses it would seem to have a background
     elif options.text is not None:
         text = folder / "text.wav"
-        tts.speak(options.text, text, options.tts, options.voice)
+        speech.speak(options.text, text, options.tts, options.voice, options.language)
         spans = [Span(0.0, str(text))]
     else:
         spans = asked or [Span(0.0, str(audio))]

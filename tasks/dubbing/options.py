@@ -33,7 +33,8 @@ class Options:
     box: Box | None = None
     text: str | None = None
     tts: str | None = None
-    voice: str | None = None
+    voice: str | None = None  # None: by the text's language
+    language: str | None = None  # None: as the text shows it
     crf: int = 17
     lossless: bool = False
     label: str | None = None

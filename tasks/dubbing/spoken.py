@@ -9,8 +9,8 @@ import numpy as np
 from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing
 from tasks.core.progress import bar, say
-from tasks.dubbing import cast, tts
-from tasks.dubbing.cast import Cast, Member
+from tasks.dubbing import cast
+from tasks.dubbing.cast import Cast
 from tasks.dubbing.options import Options
 from tasks.dubbing.spans import Span
 from tasks.lines import fit, subtitles
@@ -18,6 +18,7 @@ from tasks.lines.subtitles import Cue, refuse, stamp
 from tasks.media import containers, decode, native_rate, tempo
 from tasks.media.native_rate import SoundFormat
 from tasks.media.wav import write_wav
+from tasks.voices import languages, natural, speech
 
 MONO = "mono"
 MOST_LISTED = 12  # names in an error
@@ -34,13 +35,13 @@ def spans(options: Options, face: Path, folder: Path) -> list[Span]:
     cues, members = subtitles.read(path), cast.of_options(options)
     film_s = length_s(face)
     refuse(path, [*unknown(cues, members, options), *apart(cues, members), *beyond(cues, film_s)])
+    voices = {name: voice_of(name, cues, members, options) for name in {cue.name for cue in cues}}
     folder.mkdir(exist_ok=True)
     said, problems = [], []
     with bar(len(cues), "speaking", "cue") as progress:
         for k, cue in enumerate(cues):
-            member = cast.member(members, cue.name)
-            assert member is not None  # not unknown
-            wav = speak(cue, member, options, folder / f"{k:04d}.wav", path)
+            voice = voices[cue.name]
+            wav = speak(cue, voice, folder / f"{k:04d}.wav", path)
             placed = fit.fitted(wav.duration_s, *fit.rooms_s(cues, k, film_s), speed)
             if placed.too_long_s > 0:
                 problems.append(
@@ -48,7 +49,7 @@ def spans(options: Options, face: Path, folder: Path) -> list[Span]:
                     f"{placed.too_long_s:.2f} s more than it has"
                 )
             else:
-                said.append(fitted(cue, member, options, wav, placed.speed))
+                said.append(fitted(cue, voice, wav, placed.speed))
             progress.update()
     if problems:
         for problem in problems:
@@ -99,6 +100,49 @@ def beyond(cues: Sequence[Cue], film_s: float) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Voice:
+    """One speaker's, for all cues.  name: of speech.voice_for, None where `command` speaks"""
+
+    face: str | None
+    name: str | None
+    command: str | None
+    language: str | None
+
+    def __str__(self) -> str:
+        return self.name or str(self.command).split()[0]
+
+
+def voice_of(name: str | None, cues: Sequence[Cue], members: Cast, options: Options) -> Voice:
+    """The language is seen in all that the speaker says, since a short cue may be of any.
+
+    Errors: UserError with the first cue that the voice cannot speak
+    """
+    member = cast.member(members, name)
+    assert member is not None  # not unknown
+    if command := member.tts or (None if member.voice else options.tts):  # an own voice is not the command's for all
+        return Voice(member.face, None, command, options.language)
+    wanted, mine = member.voice or options.voice, [cue for cue in cues if cue.name == name]
+    try:
+        chosen = speech.voice_for(" ".join(cue.text for cue in mine), wanted, options.language)
+    except UserError as error:
+        refuse(
+            Path(str(options.subtitles)), [f"{cue}: {why}" for cue in mine if (why := unspoken(cue, wanted, options))]
+        )
+        raise UserError(f"{options.subtitles}: {name or 'cues without a name'}: {error}") from error
+    language = speech.ENGLISH if chosen in natural.VOICES else languages.of_voice(chosen)
+    return Voice(member.face, chosen, None, options.language or (language if language in languages.SPOKEN else None))
+
+
+def unspoken(cue: Cue, wanted: str | None, options: Options) -> str:
+    """Why a voice cannot speak a cue; "" where it can."""
+    try:
+        speech.voice_for(cue.text, wanted, options.language)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
 class Wav:
     """A cue as the voice speaks it, without the silence around it."""
 
@@ -111,14 +155,12 @@ class Wav:
         return len(self.sound) / self.rate_hz
 
 
-def speak(cue: Cue, member: Member, options: Options, wav: Path, subtitles: Path) -> Wav:
+def speak(cue: Cue, voice: Voice, wav: Path, subtitles: Path) -> Wav:
     """Errors: UserError with the cue's number where the voice cannot speak it"""
     if not wav.is_file():
         with all_or_nothing(wav) as partial:
             try:
-                # a speaker's own voice is not spoken by the command for all
-                command = member.tts or (None if member.voice else options.tts)
-                tts.speak(cue.text, partial, command, member.voice or options.voice)
+                speech.speak(cue.text, partial, voice.command, voice.name, voice.language)
             except UserError as error:
                 raise UserError(f"{subtitles}: {cue}: {error}") from error
     with containers.readable(wav, f"{cue}: no sound can be read"):
@@ -130,7 +172,7 @@ def speak(cue: Cue, member: Member, options: Options, wav: Path, subtitles: Path
     return Wav(wav, sound, rate_hz)
 
 
-def fitted(cue: Cue, member: Member, options: Options, wav: Wav, speed: float) -> Span:
+def fitted(cue: Cue, voice: Voice, wav: Wav, speed: float) -> Span:
     """The cue at its speed, as a file beside the one that was spoken."""
     out = wav.path.with_name(f"cue-{cue.number}-{wav.path.stem}.wav")
     write_wav(out, tempo.faded(tempo.changed(wav.sound, wav.rate_hz, speed), wav.rate_hz), wav.rate_hz)
@@ -138,10 +180,8 @@ def fitted(cue: Cue, member: Member, options: Options, wav: Wav, speed: float) -
         "cue": cue.number,
         "text": cue.text,
         **({"name": cue.name} if cue.name else {}),
-        "voice": member.voice or options.voice or tts.VOICE,
+        "voice": str(voice),
         "speed": round(speed, 3),
         "cue_s": [round(cue.start_s, 3), round(cue.end_s, 3)],
     }
-    if member.tts or (options.tts and not member.voice):
-        about["voice"] = (member.tts or str(options.tts)).split()[0]
-    return Span(cue.start_s, str(out), member.face, cue.end_s, about)
+    return Span(cue.start_s, str(out), voice.face, cue.end_s, about)

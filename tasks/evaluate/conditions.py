@@ -36,6 +36,7 @@ ROWS = {
 GENERATED = ("right_audio", "wrong_audio", "moved_audio", "silence")
 MESH = tuple(f"mesh_{row}" for row in GENERATED)
 CONTROLS = tuple(row for row in ROWS if row not in ("right_audio", "mesh_right_audio", "real_video"))
+BY_VISEME = ("mesh_right_audio", "right_audio", "real_video")  # of these the report has the error of each sound
 MUMBLE = 0.3
 UPPER_LIP, CHIN = 0.2, 0.8  # shares of the closed gap that upper lip and chin move: the jaw opens less
 

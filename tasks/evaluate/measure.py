@@ -13,8 +13,8 @@ import numpy as np
 from skimage.metrics import structural_similarity
 
 from model import faces, head_mesh, timing
-from model.metrics import articulation, bilabials, motion, picture, temporal
-from tasks.evaluate import conditions
+from model.metrics import articulation, motion, picture, temporal
+from tasks.evaluate import conditions, said
 from tasks.evaluate.raw_clips import RawClips
 from tasks.features import paste
 from tasks.features.mesh_points import MeshPoints
@@ -68,6 +68,7 @@ class Reference:
     mouth_T4: np.ndarray
     teeth_T: np.ndarray
     lips_meet: list[tuple[int, int]]
+    visemes: list[tuple[str, int, int]]  # what is said in which frames
     frames: Iterable[np.ndarray] | None  # as filmed, to paste the face into; None: the seam is not measured
     sound: np.ndarray | None  # for the published network, which computes its own features
 
@@ -76,14 +77,16 @@ def reference_of(clip: Clip, key: str, meters: Meters, raw: RawClips | None) -> 
     """`raw`: source of frames, sound and words; None: metrics that need them are not measured."""
     mouth = filmed_mouth(clip, meters.predictor)
     num_frames = len(clip.faces_TSS3)
-    spans_s = bilabials.spans_s(clip.truth, raw.words(key) if raw else "")
+    transcript = raw.words(key) if raw else ""
+    heard = said.said(clip.truth, transcript, (lambda: raw.sound(key)) if raw else None)
     mouth_T4 = faces.mouth_boxes(mouth.landmarks_T682, clip.faces_TSS3.shape[1])
     return Reference(
         clip=clip,
         mouth=mouth,
         mouth_T4=mouth_T4,
         teeth_T=picture.teeth_area(clip.faces_TSS3, mouth_T4),
-        lips_meet=[timing.frames_of_span(*span_s, num_frames) for span_s in spans_s],
+        lips_meet=[timing.frames_of_span(*span_s, num_frames) for span_s in said.lips_meet(heard, transcript)],
+        visemes=[(name, *timing.frames_of_span(start_s, end_s, num_frames)) for name, start_s, end_s in heard],
         frames=raw.frames(key) if raw else None,
         sound=raw.sound(key) if raw and meters.syncnet else None,
     )
@@ -135,6 +138,9 @@ def measure(row: str, output_TSS3: np.ndarray, reference: Reference, meters: Met
         record |= meters.syncnet.measure(output_TSS3, reference.sound)
     if meters.lpips:
         record["lpips"] = 0.0 if row == "real_video" else meters.lpips(output_TSS3, true_TSS3)
+    if row in conditions.BY_VISEME and reference.visemes:
+        truth_T = articulation.opened(mouth.truth_T, true_span)
+        record["visemes"] = articulation.by_viseme(opened_T, truth_T, reference.visemes)
     if row == "right_audio":
         record["yaw"] = by_yaw(output_TSS3, points_T682, yaw_deg(reference), reference)
     return {name: value for name, value in record.items() if value is not None}

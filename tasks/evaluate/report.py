@@ -130,6 +130,10 @@ is marked; for a metric that only some clips have, their number is given.</p>
 <p>The co-trained sync discriminator classifies {discriminator["accuracy"]:.0%} of {discriminator["pairs"]:.0f} random
 pairs right, and prefers the right sound to a wrong one for {discriminator["accuracy_2afc"]:.0%} of faces; chance is
 50 %.</p>
+<h2>Which sounds are wrong?</h2>
+<p>Mean distance of the mouth's opening from the true one while a sound is said, as a share of the real mouth's range;
+small print: its sign, + is too far open. Times of the sounds: {about["sounds"]}.</p>
+{report_tables.by_viseme(panel)}
 <h2>Half of a clip from the other half</h2>
 <p>Each half of a clip is made from the other half and its own sound: LipGAN's identity frame and the mesh generator's
 mouths are of the other half. PSNR and SSIM of the lower half of the crop, both blended into the frame as in

@@ -4,6 +4,7 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from model import visemes
 from model.metrics import verdict
 from model.metrics.registry import METRICS, lag_text
 from tasks.evaluate import conditions
@@ -135,6 +136,22 @@ def halves(panel: Panel) -> str:
     """PSNR and SSIM of the lower half of the crops, of both generators."""
     titles = {"half_clip_lipgan": "LipGAN", "half_clip_mesh": "mesh"}
     return f'<div class="wide">{table({row: panel[row] for row in titles}, ("psnr", "ssim"), titles, {})}</div>'
+
+
+def by_viseme(panel: Panel) -> str:
+    """The error of the opening by what is said, the largest of the first condition first."""
+    rows = [row for row in conditions.BY_VISEME if any(row in figures for figures in panel["visemes"].values())]
+    if not rows:
+        return "<p>It is not known here when what is said.</p>"
+    head = "".join(f"<th>{NAMES[row]}<small>error, and its sign</small></th>" for row in rows)
+    order = sorted(panel["visemes"].items(), key=lambda item: -item[1][rows[0]]["error"])
+    body = "".join(
+        f"<tr><td>{visemes.TITLES[name]}<small>{figures['num_frames']} frames</small></td>"
+        + "".join(f"<td>{figures[row]['error']:.2f} <small>{figures[row]['bias']:+.2f}</small></td>" for row in rows)
+        + "</tr>"
+        for name, figures in order
+    )
+    return f'<div class="wide"><table><tr><th>sound</th>{head}</tr>{body}</table></div>'
 
 
 def hard(cases: Mapping[str, Mapping[str, Any]]) -> str:

@@ -24,7 +24,7 @@ from model.params import EvaluateParams, Params
 from tasks.core import config, csv_tables, files, paths
 from tasks.core.files import write_atomic
 from tasks.core.progress import progress
-from tasks.evaluate import conditions, discriminator, half_clip, lpips_fid, report, summary, tracked
+from tasks.evaluate import conditions, discriminator, half_clip, lpips_fid, report, said, summary, tracked
 from tasks.evaluate.measure import Meters, Record, measure, reference_of
 from tasks.evaluate.mesh_generator import MeshGenerator
 from tasks.evaluate.published_syncnet import PublishedSyncNet
@@ -72,6 +72,7 @@ def run(p: Params) -> str:
         "mesh_library": mesh.describe(),
         "index_md5": files.md5_file(paths.INDEX),
         "step": sync.about["loop"]["step"],
+        "sounds": said.how(any(clips[k].truth for k in range(len(clips))), bool(panel["visemes"])),
         "clips": len(clips),
         "corpora": sync.about["lineage"]["corpora"],
         "people": index.tested_people(rows),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from model import seeds
+from model import seeds, visemes
 from model.metrics import registry, verdict
 from model.params import Params
 from tasks.evaluate import conditions
@@ -38,6 +38,7 @@ def panel_of(records: Sequence[Record], noisy: Sequence[Record], halves: Sequenc
         names = [name for name in here[0] if name in registry.METRICS]
         panel[f"{kind}_{snr_db:g}_db"] = summed([{name: r[name] for name in names} for r in here], p)
     panel |= yaw_bins(records)
+    panel["visemes"] = by_viseme(tested)
     panel["verdict"] = judged({row: panel[row] for row in conditions.ROWS})
     return panel
 
@@ -87,6 +88,23 @@ def yaw_bins(records: Sequence[Record]) -> Panel:
         num, mouth, lmd = (sum(parts) for parts in zip(*bins[name], strict=True))
         means[f"yaw_{name}"] = {"mouth_l1": mouth / num, "lmd": lmd / num, "num_frames": int(num)}
     return means
+
+
+def by_viseme(tested: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """Viseme -> condition -> error of the opening, as a share of the real range, and its sign; and `num_frames`."""
+    sums: dict[tuple[str, str], np.ndarray] = {}
+    for record in tested:
+        for name, values in record.get("visemes", {}).items():
+            at = (name, record["row"])
+            sums[at] = sums.get(at, np.zeros(3)) + np.array(values)
+    found: dict[str, dict[str, Any]] = {}
+    for name in visemes.TITLES:
+        for row in conditions.BY_VISEME:
+            if (name, row) in sums:
+                num, absolute, signed = sums[name, row].tolist()
+                figures = {"error": absolute / num, "bias": signed / num}
+                found.setdefault(name, {"num_frames": int(num)})[row] = figures
+    return found
 
 
 def judged(panel: Panel) -> dict[str, Any]:

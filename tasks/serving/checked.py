@@ -116,7 +116,7 @@ MOUTH: dict[str, Callable[[str], bool]] = {
 JOB = MOUTH | {
     "sound": matches(UPLOAD),
     "text": is_plain,
-    "voice": lambda value: value in choices.VOICES,
+    "voice": lambda value: value in choices.voices(),
     "speaker": matches(
         rf"\d{{1,4}}|{NUMBER},{NUMBER}@{NUMBER}"
     ),  # a face's number, or a point: no file of this machine

@@ -12,6 +12,7 @@ from tasks.dubbing.options import Options
 from tasks.inference import auto_backend, backends, lip_sync
 from tasks.tracking import registry
 from tasks.tracking import runs as tracking
+from tasks.voices import natural
 
 log = logging.getLogger(__name__)
 
@@ -19,11 +20,17 @@ GENERATORS = {
     "mesh": "the person's own mouth, taken from the video and moved to the sound; needs no training",
     "lipgan": "a mouth drawn by LipGAN's network, on 96 x 96 pixels",
 }
-VOICES = {
+OF_ESPEAK = {
     "en": "English", "en-us": "English, American", "en-us+f3": "English, American, high",
     "en-gb-x-rp+m2": "English, RP", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian",
     "pt-br": "Portuguese, Brazil", "hi": "Hindi",
 }  # fmt: skip
+
+
+def voices() -> dict[str, str]:
+    """Name -> what the page says about it; "" leaves the voice to the text's language."""
+    natural_ones = {name: f"English, {natural.VOICES[name]}, natural" for name in natural.here()}
+    return {"": "of the text's language"} | natural_ones | OF_ESPEAK
 
 
 def checkpoints() -> dict[str, tuple[str, str]]:

@@ -42,7 +42,7 @@ def get_choices(queue: Queue) -> dict[str, Any]:
         "generators": choices.generators(queue.options),
         "strength": queue.options.strength,
         "checkpoints": {name: about for name, (_, about) in choices.checkpoints().items()},
-        "voices": choices.VOICES,
+        "voices": choices.voices(),
         "background": speech_filter.installed(),
         "expert": paths.EXPERT.is_file(),
         "live": {"missing": live_sessions.missing(), "faces": list(queue.faces), "most_s": limits.live_s},

@@ -18,8 +18,8 @@ from tasks.core.errors import UserError
 from tasks.core.progress import say
 from tasks.dubbing import dub, overlay
 from tasks.dubbing.options import Options
-from tasks.dubbing.tts import write_wav
 from tasks.media import decode, encode, espeak
+from tasks.media.wav import write_wav
 from tasks.preprocess import pieces
 from tasks.storage import index, shards
 from tasks.tracking import registry

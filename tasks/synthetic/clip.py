@@ -11,7 +11,7 @@ import numpy as np
 from model import backgrounds, seeds
 from model.timing import num_frames_of_sound
 from tasks.media import encode, espeak
-from tasks.synthetic import identity, motion, picture, scene, visemes
+from tasks.synthetic import identity, motion, mouth_curves, picture, scene
 from tasks.synthetic.head import Head
 from tasks.synthetic.mouth import Mouth
 from tasks.synthetic.picture import Actor, Pose
@@ -47,7 +47,7 @@ def render(spec: ClipSpec) -> SyntheticClip:
     rng = seeds.generator(spec.seed, "clip", spec.key)
     speech, amplitude = _speak(spec)
     num_frames = num_frames_of_sound(len(speech.sound))
-    mouths = _delayed(visemes.mouths(speech.phones, num_frames, amplitude), spec, rng)
+    mouths = _delayed(mouth_curves.mouths(speech.phones, num_frames, amplitude), spec, rng)
     poses = motion.poses(rng, num_frames, spec.case)
     sound = backgrounds.add_background(speech.sound, spec.case, rng)
     out = io.BytesIO()

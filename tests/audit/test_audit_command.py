@@ -13,7 +13,7 @@ from flows.cli import main
 from tasks.audit import rebuild
 from tasks.core import config, files, paths
 from tasks.dubbing import dub
-from tasks.dubbing.tts import write_wav
+from tasks.media.wav import write_wav
 from tasks.preprocess import stage as preprocess
 from tasks.provenance import dvc_cache, dvc_lock
 from tasks.storage import index, shards

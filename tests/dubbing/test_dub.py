@@ -15,11 +15,11 @@ from tasks.core import config, paths, progress
 from tasks.core.errors import UserError
 from tasks.dubbing import dub, find_faces, hear, idle, look, speaker
 from tasks.dubbing.options import Options
-from tasks.dubbing.tts import write_wav
 from tasks.features import audio, crop, face_track
 from tasks.features.mesh_points import MeshPoints
 from tasks.inference import checkpoints, lip_sync
 from tasks.media import decode, encode, native_rate, segments
+from tasks.media.wav import write_wav
 from tasks.storage import index, shards
 
 

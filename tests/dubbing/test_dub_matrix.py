@@ -13,8 +13,8 @@ import pytest
 from tasks.core.errors import UserError
 from tasks.dubbing import dub
 from tasks.dubbing.options import Options
-from tasks.dubbing.tts import write_wav
 from tasks.media import decode, native_rate
+from tasks.media.wav import write_wav
 
 NUM = 8
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from tasks.dubbing.tts import write_wav
 from tasks.media import decode, encode
+from tasks.media.wav import write_wav
 
 FPS, SIZE = 10, (640, 360)
 DUB = "import resource, sys; from tasks.dubbing import dub; dub.run(*sys.argv[1:]); "

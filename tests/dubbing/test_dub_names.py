@@ -15,10 +15,11 @@ from test_dub import options, speech
 from flows import cli
 from model import timing
 from tasks.core.errors import UserError
-from tasks.dubbing import dub, tts
+from tasks.dubbing import dub
 from tasks.media import decode, native_rate
 from tasks.preprocess import pieces
 from tasks.provenance import c2pa_mark
+from tasks.voices.speech import text_of
 
 LATIN_1 = os.fsdecode(b"caf\xe9 \xff.mp4")
 SHORT = timing.num_samples(5)
@@ -67,7 +68,7 @@ def test_what_cannot_be_written_is_refused_before_any_work(trained, out, chosen,
 
 def test_a_text_that_the_voice_does_not_speak_is_refused(trained):
     with pytest.raises(UserError, match="--voice cmn speaks them"):
-        dub.run("face.mp4", None, "out/a.mp4", options=options(text="你好"))
+        dub.run("face.mp4", None, "out/a.mp4", options=options(text="你好", voice="en"))
     assert not Path("out/.a.mp4.work").exists()
 
 
@@ -119,14 +120,20 @@ def test_preprocessing_names_the_tracks_that_are_left_out():
 def test_a_text_comes_from_a_file_or_standard_input(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("text.txt").write_bytes("\ufeffGood morning.\n".encode("utf-16-le"))
-    assert tts.text_of("@text.txt") == "Good morning.\n"
-    assert tts.text_of("Good morning.") == "Good morning." and tts.text_of("@") == "@"
+    assert text_of("@text.txt") == "Good morning.\n"
+    assert text_of("Good morning.") == "Good morning." and text_of("@") == "@"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbfHello")))
-    assert tts.text_of("-") == "Hello"
+    assert text_of("-") == "Hello"
     with pytest.raises(
         UserError, match=r"--text @FILE: none.txt: no such file; a text that begins with @ names a file"
     ):
-        tts.text_of("@none.txt")
+        text_of("@none.txt")
     Path("text.txt").write_bytes(b"caf\xe9")
     with pytest.raises(UserError, match=r"--text: text\.txt: not a text in UTF-8"):
-        tts.text_of("@text.txt")
+        text_of("@text.txt")
+
+
+def test_the_json_names_the_voice_that_was_chosen_for_a_text(trained):
+    pytest.importorskip("hibari")
+    dub.run("face.mp4", None, "out/a.mp4", options=options(text="Good morning.", length="sound"))
+    assert json.loads(Path("out/a.json").read_text())["made_by"]["options"]["voice"] == "heart"

@@ -17,9 +17,9 @@ from conftest import ROOT
 from tasks.core.errors import Stopped, UserError
 from tasks.dubbing import dub, output, work_folder
 from tasks.dubbing.options import Options
-from tasks.dubbing.tts import write_wav
 from tasks.features import mesh_model
 from tasks.media import decode, encode
+from tasks.media.wav import write_wav
 from tasks.provenance import c2pa_mark
 
 

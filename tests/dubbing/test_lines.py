@@ -167,7 +167,7 @@ def test_a_list_from_elsewhere_runs_no_command_of_its_table_of_speakers(tmp_path
 def test_cues_of_one_voice_are_spoken_once_and_kept_for_a_run_that_resumes(film, monkeypatch, tmp_path):
     options = Options(subtitles="film.srt", speakers="cast.csv", speed="0.5-4")
     first = spoken.spans(options, Path("film.mp4"), tmp_path / "lines")
-    monkeypatch.setattr(spoken.tts, "speak", lambda *_: pytest.fail("it was spoken again"))
+    monkeypatch.setattr(spoken.speech, "speak", lambda *_: pytest.fail("it was spoken again"))
     assert spoken.spans(options, Path("film.mp4"), tmp_path / "lines") == first
     assert all(hear.line(span).end_s <= 2.0 for span in first)
 

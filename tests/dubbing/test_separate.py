@@ -10,9 +10,9 @@ from model import mixtures
 from tasks.core.errors import UserError
 from tasks.dubbing import dub, separate
 from tasks.dubbing.options import DRIVING_AUDIO, Options
-from tasks.dubbing.tts import write_wav
 from tasks.features import mesh_model
 from tasks.media import decode, native_rate
+from tasks.media.wav import write_wav
 
 
 def voice(seconds=6.0):

@@ -5,15 +5,17 @@ import pytest
 from conftest import inside
 
 from model import faces, head_mesh
-from model.metrics import bilabials, verdict
+from model.metrics import articulation, verdict
 from model.metrics.registry import METRICS, summarise
 from tasks.core import paths
-from tasks.evaluate import conditions, measure
+from tasks.evaluate import conditions, measure, said
 from tasks.evaluate.mesh_generator import MeshGenerator
 from tasks.evaluate.raw_clips import RawClips
 from tasks.features.mesh_points import MeshPoints
 from tasks.inference import lip_sync
 from tasks.loading.clips import Clips
+from tasks.media import espeak
+from tasks.words.align import Phone, Word
 
 # each control, and a metric that it must fail
 MUST_FAIL = {
@@ -116,7 +118,11 @@ def test_a_missing_optional_metric_is_not_a_failed_check():
 
 def test_known_phonemes_give_the_times_of_p_b_and_m():
     truth = {"phones": [["'m", 0.1, 0.2], ["aI", 0.2, 0.3], ["b", 0.3, 0.35], ["_", 0.35, 0.5], ["n", 0.5, 0.6]]}
-    assert bilabials.spans_s(truth, "") == [(0.1, 0.2), (0.3, 0.35)]
+    known = said.said(truth, "", None)
+    assert known == [
+        ("PP", 0.1, 0.2), ("aa", 0.2, 0.25), ("ih", 0.25, 0.3), ("PP", 0.3, 0.35), ("sil", 0.35, 0.5), ("DD", 0.5, 0.6)
+    ]  # fmt: skip
+    assert said.lips_meet(known, "") == [(0.1, 0.2), (0.3, 0.35)]
 
 
 PRETRAIN = """Text:  MY HAMMER PHONES THE LAMB
@@ -131,13 +137,13 @@ LAMB 2.0 2.4 2.0
 
 
 def test_word_times_give_the_part_of_the_word_in_which_lips_meet():
-    got = bilabials.spans_s(None, PRETRAIN)
+    got = said.lips_meet([], PRETRAIN)
     expected = [(0.0, 0.2), (0.4, 0.8), (2.1, 2.4)]  # one in MY, one in haMMer, none in PHones, one in laMb
     assert np.array(got) == pytest.approx(np.array(expected))
 
 
 def test_a_transcript_without_times_gives_no_spans():
-    assert bilabials.spans_s(None, "Text:  MY MUM\nConf:  4\n") == []
+    assert said.lips_meet([], "Text:  MY MUM\nConf:  4\n") == []
 
 
 # ---- the conditions
@@ -156,3 +162,34 @@ def test_narrowing_a_mouth_leaves_eyes_and_closed_lips_alone(trained_folder):
 def test_late_frames_are_the_true_ones_later():
     frames = np.arange(5)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
     assert conditions.late(frames, 2)[:, 0, 0, 0].tolist() == [0, 0, 0, 1, 2]
+
+
+def test_a_transcript_without_times_is_aligned_and_gives_nearly_the_known_times_of_p_b_and_m():
+    pytest.importorskip("espeakng_loader")
+    pytest.importorskip("pocketsphinx")
+    text = "Please bring my paper back before the meeting and put it on the big table"
+    speech = espeak.say(text, "en-us")
+    known = said.lips_meet(said.said({"phones": speech.phones}, "", None), "")
+    found = said.lips_meet(said.said(None, f"Text:  {text.upper()}\nConf:  4\n", lambda: speech.sound), "")
+    near = [any(abs(a + b - c - d) / 2 < 0.06 for c, d in known) for a, b in found]
+    assert len(known) == 11 and len(found) >= 4  # words of this voice that the models are sure of
+    assert np.mean(near) > 0.85
+
+
+@pytest.mark.parametrize("transcript", ["", "Text:  GRÜSS GOTT\n", "Text:  \n"])
+def test_what_nobody_can_align_has_no_sounds(transcript):
+    pytest.importorskip("pocketsphinx")
+    assert said.said(None, transcript, lambda: np.zeros(16_000, np.float32)) == []
+
+
+def test_a_corpus_s_own_times_of_words_hold_and_place_the_phones():
+    phones = (Phone("M", 1.0, 1.1), Phone("AY", 1.1, 1.4))
+    words = [Word("my", 1.0, 1.4, 0.9, phones), Word("lamb", 1.5, 1.9, 0.1, (Phone("L", 1.5, 1.9),))]
+    found = said.of_words(words, [("MY", 2.0, 2.8), ("LAMB", 3.0, 3.2)])
+    assert [name for name, *_ in found] == ["PP", "aa", "ih"]  # lamb is probably not said
+    assert np.array([times for _, *times in found]) == pytest.approx(np.array([[2, 2.2], [2.2, 2.5], [2.5, 2.8]]))
+
+
+def test_the_error_of_a_sound_is_that_of_its_frames():
+    sums = articulation.by_viseme(np.array([0.5, 0.7, 0.1]), np.array([0.5, 0.5, 0.5]), [("aa", 0, 2), ("PP", 2, 3)])
+    assert sums["aa"] == pytest.approx((2, 0.2, 0.2)) and sums["PP"] == pytest.approx((1, 0.4, -0.4))

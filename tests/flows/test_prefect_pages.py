@@ -72,6 +72,29 @@ def test_without_a_server_none_is_started_and_an_outage_is_tried_again(repositor
     assert not list((repository / ".prefect").glob("*.db"))
 
 
+LINE_OF_A_THREAD = """
+import threading
+from prefect.logging import handlers
+from flows import engine
+from tasks.core.progress import say
+
+handlers.emit_api_log = lambda log: print("sent:", log["message"])
+
+def work():
+    thread = threading.Thread(target=say, args=("a line",))
+    thread.start()
+    thread.join()
+
+engine.run_flow("offline", work, "offline", {})
+"""
+
+
+def test_without_a_server_a_thread_that_refreshes_a_bar_starts_none(workspace):
+    """It has none of the flow's settings, by which Prefect sends its lines nowhere."""
+    lines, shown = run(workspace, LINE_OF_A_THREAD)
+    assert "a line" in shown and not lines
+
+
 @pytest.fixture
 def shown(repository, server):
     """The flow runs of CODE on a server, name -> run."""

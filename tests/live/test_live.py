@@ -12,7 +12,6 @@ from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub
 from tasks.dubbing.options import Options
-from tasks.dubbing.tts import write_wav
 from tasks.features import audio
 from tasks.features.mesh_points import MeshPoints
 from tasks.inference import lip_sync
@@ -21,6 +20,7 @@ from tasks.live import file as live_file
 from tasks.live import stream as live
 from tasks.live.stream import LiveStream, Portrait, WindowStream
 from tasks.media import decode, native_rate
+from tasks.media.wav import write_wav
 from tasks.provenance import c2pa_mark
 
 

@@ -13,13 +13,13 @@ from model import head_mesh, timing
 from tasks.core.errors import UserError
 from tasks.dubbing import networks
 from tasks.dubbing.options import Options
-from tasks.dubbing.tts import write_wav
 from tasks.features import face_mesh, lip_refiner, mesh_model
 from tasks.features.face_track import detect
 from tasks.live import file as live_file
 from tasks.live import mesh_speaker, speakers
 from tasks.live.stream import DELAY_S, LOOK_AHEAD_SAMPLES, LiveStream
 from tasks.media import decode, encode
+from tasks.media.wav import write_wav
 
 CLIPS = sorted(REAL.glob("*.mpg"))
 pytestmark = [

@@ -12,8 +12,8 @@ from remuxed import remuxed
 from tasks.core import files, paths
 from tasks.core.errors import UserError
 from tasks.dubbing import dub
-from tasks.dubbing.tts import write_wav
 from tasks.media import decode, encode
+from tasks.media.wav import write_wav
 from tasks.provenance import c2pa_mark, signing
 
 DESCRIPTION = {"lineage": {"index_md5": "0" * 32, "corpora": ["synthetic"], "licences": ["MIT"]}}

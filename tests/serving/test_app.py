@@ -21,10 +21,10 @@ from tasks.core import config, paths
 from tasks.core.errors import UserError
 from tasks.core.files import md5_file, sha256_file
 from tasks.dubbing.options import Options
-from tasks.dubbing.tts import write_wav
 from tasks.expert import stage as expert
 from tasks.inference import lip_sync
 from tasks.media import decode
+from tasks.media.wav import write_wav
 from tasks.serving import choices, connections, server, uploads
 from tasks.serving.job_queue import JobQueue
 from tasks.serving.uploads import Limits

@@ -17,7 +17,7 @@ from wild import EXAMPLES
 
 from tasks.core.errors import UserError
 from tasks.dubbing.options import DEFAULTS
-from tasks.dubbing.tts import write_wav
+from tasks.media.wav import write_wav
 from tasks.serving import checked, connections, examiner, server, uploads
 from tasks.serving.job_queue import UNUSED_S, JobQueue
 from tasks.serving.store import Full, Store

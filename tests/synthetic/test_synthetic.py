@@ -12,12 +12,12 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pytest
 
-from model import faces
+from model import faces, visemes
 from model.timing import SAMPLES_PER_FRAME
 from tasks.core.errors import UserError
 from tasks.features import face_track
 from tasks.media import decode, espeak
-from tasks.synthetic import clip, identity, layout, picture, plan, scene, visemes
+from tasks.synthetic import clip, identity, layout, mouth_curves, picture, plan, scene
 from tasks.synthetic.head import Head
 from tasks.synthetic.mouth import Mouth
 from tasks.synthetic.script import SCRIPTS
@@ -143,10 +143,10 @@ def test_lips_are_closed_in_the_middle_of_every_m_b_and_p():
     closed, opened = [], []
     for text in SCRIPTS["train"].subjects + SCRIPTS["train"].objects:
         speech = espeak.say(text)
-        mouths = visemes.mouths(speech.phones, len(speech.sound) // SAMPLES_PER_FRAME)
+        mouths = mouth_curves.mouths(speech.phones, len(speech.sound) // SAMPLES_PER_FRAME)
         for phone, start_s, end_s in speech.phones:
             opening = mouths[int((start_s + end_s) / 2 * 25)].opening
-            (closed if visemes.visemes_of(phone) == ["PP"] else opened).append(opening)
+            (closed if visemes.of_espeak(phone) == ["PP"] else opened).append(opening)
     assert len(closed) > 20 and max(closed) < 0.03 < np.median(opened)
 
 
@@ -154,7 +154,7 @@ def test_lips_are_closed_in_the_middle_of_every_m_b_and_p():
     "phone, names", [("'aI", ["aa", "ih"]), ("tS", ["CH"]), ("t", ["DD"]), ("_:", ["sil"]), ("¤", ["ax"])]
 )
 def test_a_phoneme_is_matched_by_its_longest_known_prefix(phone, names):
-    assert visemes.visemes_of(phone) == names
+    assert visemes.of_espeak(phone) == names
 
 
 def test_the_true_landmarks_have_the_requested_opening():

@@ -8,8 +8,8 @@ import pytest
 
 from flows import cli
 from tasks.core.errors import UserError
-from tasks.dubbing.tts import write_wav
 from tasks.media import espeak
+from tasks.media.wav import write_wav
 from tasks.words import align
 from tasks.words.align import LOW, Aligner, spoken
 

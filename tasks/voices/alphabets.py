@@ -4,6 +4,7 @@ letter".
 Source: the languages of espeak-ng 1.52 and what it says for a word of each script; scripts as Unicode names them.
 """
 
+import collections
 import re
 import unicodedata
 
@@ -43,8 +44,10 @@ SHOWN = 20  # letters of a text in an error
 ALONE = 2  # letters of another script in a row; one alone is a symbol: the voice says "alpha"
 
 
-def demand_spoken(text: str, voice: str) -> None:
-    """Errors: UserError for a text of which a word is in a script that the voice does not speak"""
+def demand_spoken(text: str, voice: str, called: str | None = None) -> None:
+    """`called`: the voice's own name, where it has the letters of `voice`.
+
+    Errors: UserError for a text of which a word is in a script that the voice does not speak"""
     for word in re.findall(r"\w+", unicodedata.normalize("NFC", text)):
         letters = [(letter, script_of(letter)) for letter in word if unicodedata.category(letter)[0] == "L"]
         foreign = [(letter, script) for letter, script in letters if not speaks(voice, script)]
@@ -53,7 +56,9 @@ def demand_spoken(text: str, voice: str) -> None:
             offered = SCRIPTS.get(script, "").split()[:1]
             advice = f"--voice {offered[0]} speaks them" if offered else "no voice of espeak-ng speaks them; --tts may"
             kind = NAMES.get(script, script.title())
-            raise UserError(f"--text: voice {voice} does not speak {kind} letters: {word[:SHOWN]!r}; {advice}")
+            raise UserError(
+                f"--text: voice {called or voice} does not speak {kind} letters: {word[:SHOWN]!r}; {advice}"
+            )
 
 
 def script_of(letter: str) -> str:
@@ -61,6 +66,12 @@ def script_of(letter: str) -> str:
     name = unicodedata.name(letter, "UNKNOWN")
     known = next((script for script in SCRIPTS if name.startswith(f"{script} ")), None)
     return known or (LATIN if unicodedata.normalize("NFKD", letter).isascii() else name.split()[0])
+
+
+def main_script(text: str) -> str:
+    """The script of most letters; LATIN where there are none."""
+    scripts = collections.Counter(script_of(letter) for letter in text if unicodedata.category(letter)[0] == "L")
+    return scripts.most_common(1)[0][0] if scripts else LATIN
 
 
 def speaks(voice: str, script: str) -> bool:

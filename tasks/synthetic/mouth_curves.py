@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from model import visemes
 from model.timing import FPS
 from tasks.media.espeak import Spans
 from tasks.synthetic.mouth import Mouth
@@ -55,29 +56,6 @@ VISEMES = {
 }
 FIRM = np.array([True, False, False, True, True, False])  # components weighted by `hold`; the others by `spread`
 
-# prefixes of espeak's mnemonics; the first match counts: vowels before consonants, long before short
-VOWELS = {
-    "aI@": "aa ih ax", "aU@": "aa ou ax", "aI": "aa ih", "aU": "aa ou", "eI": "eh ih", "OI": "oh ih", "oU": "oh ou",
-    "e@": "eh ax", "i@": "ih ax", "U@": "ou ax", "o@": "oh", "O@": "oh", "A@": "aa", "@L": "ax LL", "VR": "ah RR",
-    "a": "aa", "A": "aa", "&": "aa", "0": "oh", "O": "oh", "o": "oh", "W": "oh", "V": "ah", "E": "eh", "e": "eh",
-    "3": "RR", "@": "ax", "I": "ih", "i": "ih", "y": "ou", "Y": "ou", "U": "ou", "u": "ou",
-}  # fmt: skip
-CONSONANTS = {
-    "tS": "CH", "dZ": "CH", "S": "CH", "Z": "CH", "T": "TH", "D": "TH", "p": "PP", "b": "PP", "m": "PP", "B": "PP",
-    "f": "FF", "v": "FF", "t": "DD", "d": "DD", "n": "DD", "N": "KK", "l": "LL", "L": "LL", "k": "KK", "g": "KK",
-    "Q": "KK", "h": "KK", "x": "KK", "?": "KK", "s": "SS", "z": "SS", "r": "RR", "R": "RR", "*": "RR", "w": "ou",
-    "j": "ih",
-}  # fmt: skip
-BEGINNINGS = [(start, names.split()) for table in (VOWELS, CONSONANTS) for start, names in table.items()]
-
-
-def visemes_of(phone: str) -> list[str]:
-    """Visemes of an espeak phoneme, stress marks allowed: `'aI` -> aa, ih. Pauses are sil, unknown ones ax."""
-    bare = _bare(phone)
-    if not bare or bare.startswith("_"):
-        return ["sil"]
-    return next((names for start, names in BEGINNINGS if bare.startswith(start)), ["ax"])
-
 
 def mouths(phones: Spans, num_frames: int, amplitude: float = 1.0) -> list[Mouth]:
     """The mouth in every frame.
@@ -102,15 +80,11 @@ def mouths(phones: Spans, num_frames: int, amplitude: float = 1.0) -> list[Mouth
     return [Mouth(*shape) for shape in shape_T6.tolist()]
 
 
-def _bare(phone: str) -> str:
-    return phone.lstrip("',%=|")
-
-
 def _segments(phones: Spans) -> list[tuple[str, float, float, float]]:
     """(viseme, start s, end s, factor of the opening), silence before and after."""
     segments = [("sil", min(-0.4, phones[0][1] - 0.4), phones[0][1], 1.0)]
     for phone, start_s, end_s in phones:
-        bare, names = _bare(phone), visemes_of(phone)
+        bare, names = visemes.bare(phone), visemes.of_espeak(phone)
         if bare[:1] in STOPS and not re.match("tS|dZ", bare):
             end_s = max(start_s + 0.02, end_s - RELEASE_S)
         bounds_s = np.linspace(start_s, end_s, len(names) + 1)

@@ -1,7 +1,8 @@
 import pytest
 
 from tasks.core.errors import UserError
-from tasks.media import alphabets, espeak
+from tasks.media import espeak
+from tasks.voices import alphabets
 
 WORDS = {
     "CYRILLIC": "привет", "GREEK": "γειά", "CJK": "你好", "BOPOMOFO": "ㄋㄧ", "HIRAGANA": "こんにちは",
