@@ -56,9 +56,10 @@ ROOMS: dict[str, set[str]] = {
     "live": {"dubbing", *DUBBING},
     "retrain": {"core", "evaluate", "provenance", "storage", "tracking"},
     "withdrawal": {"acquire", "core", "expert", "inside", "motion", "provenance", "storage", "tracking", "train"},
+    "edit": {"acquire", "dubbing", "words", *DUBBING},
     "studies": {"core", "dubbing", "evaluate", "features", "inference", "loading", "media", "preprocess", "storage"}
     | {"tracking"},
-    "serving": {"lines", "live", "dubbing", "tracking", *DUBBING},
+    "serving": {"edit", "lines", "live", "dubbing", "tracking", *DUBBING},
 }
 SOURCES = [p for room in ("model", "tasks", "flows") for p in sorted((ROOT / room).rglob("*.py"))]
 

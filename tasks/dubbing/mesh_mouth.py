@@ -43,17 +43,18 @@ class Person:
     """A person who is dubbed: `learn` reads the video, `mouths` then renders frames.
 
     folder   of this person alone
-    library  videos to take the mouths from; none: the dubbed video
+    library  videos to take the mouths from, none: the dubbed video; None: those of the options
     name     of the speaker, for errors
     about    entries for the sidecar
     """
 
     def __init__(
         self, face: Path, network: Mesh, folder: Path, options: Options, recogniser: Recogniser,
-        library: Sequence[str] = (), name: str = "the speaker",
+        library: Sequence[str] | None = None, name: str = "the speaker",
     ) -> None:  # fmt: skip
         self.face, self.network, self.folder, self.options = face, network, folder, options
-        self.recogniser, self.videos, self.name = recogniser, library, name
+        self.recogniser, self.name = recogniser, name
+        self.videos = options.library if library is None else library
         self.about: dict[str, Any] = {}
 
     def learn(self, seen: Seen, choice: Choice, sway: Sway | None) -> np.ndarray:

@@ -33,7 +33,7 @@ def performed(
         # a person's own footage (`@person:NAME`) is to be given here, in place of the options' library
         people = [
             Person(
-                face, network, folder / f"speaker{k}" if k else folder, options, recogniser, options.library,
+                face, network, folder / f"speaker{k}" if k else folder, options, recogniser, None,
                 f"speaker {name}" if (name := role.lines[0].span.speaker) else "the speaker",
             )
             for k, role in enumerate(roles)
