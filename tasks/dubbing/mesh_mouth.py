@@ -14,9 +14,10 @@ import numpy as np
 
 from model import faces, head_mesh, timing
 from model.motion import Motion
-from tasks.compositor import footage, inside, library, target
+from tasks.compositor import footage, inside, library, person_size, target
 from tasks.compositor.footage import Footage
 from tasks.compositor.library import Library
+from tasks.compositor.person_size import Heard
 from tasks.compositor.target import Target
 from tasks.core import names
 from tasks.core.ahead import ahead
@@ -42,19 +43,21 @@ PIECE_S, CONTEXT_S = 120, 2  # audio that the network processes at a time, and c
 class Person:
     """A person who is dubbed: `learn` reads the video, `mouths` then renders frames.
 
-    folder   of this person alone
-    library  videos to take the mouths from, none: the dubbed video; None: those of the options
-    name     of the speaker, for errors
-    about    entries for the sidecar
+    folder    of this person alone
+    library   videos to take the mouths from, none: the dubbed video; None: those of the options
+    name      of the speaker, for errors
+    sound_of  the file with the sound of `face`, if it is another one
+    about     entries for the sidecar
     """
 
     def __init__(
         self, face: Path, network: Mesh, folder: Path, options: Options, recogniser: Recogniser,
-        library: Sequence[str] | None = None, name: str = "the speaker",
+        library: Sequence[str] | None = None, name: str = "the speaker", sound_of: Path | None = None,
     ) -> None:  # fmt: skip
         self.face, self.network, self.folder, self.options = face, network, folder, options
-        self.recogniser, self.name = recogniser, name
+        self.recogniser, self.name, self.sound_of = recogniser, name, sound_of or face
         self.videos = options.library if library is None else library
+        self._heard: dict[int, Heard] = {}
         self.about: dict[str, Any] = {}
 
     def learn(self, seen: Seen, choice: Choice, sway: Sway | None) -> np.ndarray:
@@ -71,8 +74,11 @@ class Person:
                 f"{where}: no frame shows {self.name}'s mouth whole and near-frontal; "
                 "use other footage or --generator lipgan"
             )
+        if not more:
+            self._hear(0, self.sound_of, seen)
+        built.size = person_size.size(self.network.motion, built, self._heard)
         self.library = built
-        self.about |= {"library_mouths": len(built)}
+        self.about |= {"library_mouths": len(built), "person_size": round(built.size, 3)}
         self.target = target.target(own if sway is None else swaying(own, sway, len(choice.who_T)), seen.size_hw)
         return self.target.why_T
 
@@ -92,13 +98,23 @@ class Person:
                 f"--library {video}: no face in it looks like the dubbed person: best likeness {alike:.2f}, "
                 f"wanted {wanted}; use footage of the same person"
             )
+        self._hear(number, video, elsewhere)
         return uncovered(record(video, elsewhere, who_T, folder, of_video), elsewhere, who_T)
+
+    def _hear(self, number: int, video: Path, seen: Seen) -> None:
+        """Keep the start of a video's own sound, which tells how far the person moves the mouth in speech."""
+        if not decode.is_image(video) and decode.probe(video).has_sound:
+            blocks, num, kept = decode.mono(video), 0, list[np.ndarray]()
+            with contextlib.closing(blocks):
+                while num < person_size.MOST_S * timing.SAMPLE_RATE_HZ and (block := next(blocks, None)) is not None:
+                    kept.append(block)
+                    num += len(block)
+            self._heard[number] = Heard(np.concatenate(kept), (seen.times_s + seen.ends_s) / 2)
 
     def mouths(self, script: Script, *, judged: bool) -> "MeshMouths":
         """Call after `learn`.  judged: whether the sync expert will judge the result"""
-        wanted_NS3 = wanted(
-            self.network.motion, script.driving_audio(), script.plan, self.library.closed_S3, self.options.strength
-        )
+        strength = self.options.strength * self.library.size
+        wanted_NS3 = wanted(self.network.motion, script.driving_audio(), script.plan, self.library.closed_S3, strength)
         path_N = target.chosen(self.target, self.library, wanted_NS3, script.plan.source_N, script.plan.weight_N > 0)
         mine = path_N >= 0
         lacking_N = inside.lack(head_mesh.mouth_opening(wanted_NS3[mine]), self.library.opening_N[path_N[mine]])
@@ -115,8 +131,8 @@ def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path, where: str =
     if decode.is_image(face):
         return footage.record([decode.read_image(face)], boxes_T4[:1], who_T[:1], folder)
     with contextlib.closing(native_rate.pictures(face)) as pictures:
-        kept = (picture.keeping() for picture, _ in pictures)  # the mesh's square has lips and mouth in it
-        counted_frames = counted(ahead(kept, 4), len(who_T), "learning mouths" + where)
+        decoded = ahead((picture for picture, _ in pictures), 4)
+        counted_frames = counted(decoded, len(who_T), "learning mouths" + where)
         return footage.record(counted_frames, boxes_T4, who_T, folder)
 
 
@@ -193,17 +209,16 @@ class MeshMouths:
     path_N: np.ndarray
     judged: bool
 
-    def change(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[tuple[Frame, np.ndarray, float]]:
+    def change(self, number: int, at: np.ndarray, batch: list[Frame]) -> Iterator[tuple[Frame, np.ndarray, float]]:
+        """See tasks.dubbing.networks.Mouths."""
         source_B = self.plan.source_N[at]
         made = target.composed(
             self.target, self.library, batch, source_B, self.wanted_NS3[at], self.path_N[at], self.plan.weight_N[at]
         )
         face = self.seen.faces[number]
         boxes_B4 = faces.crop_boxes(face.boxes_N4[source_B - face.first])
-        return [
-            (output, crop.crop(output, box, JUDGED_PX) if self.judged else np.zeros((0, 0, 3), np.uint8), seam)
-            for (output, seam), box in zip(made, boxes_B4, strict=True)
-        ]
+        for (output, seam), box in zip(made, boxes_B4, strict=True):
+            yield output, crop.crop(output, box, JUDGED_PX) if self.judged else np.zeros((0, 0, 3), np.uint8), seam
 
 
 def same_person(seen: Seen, looks: Sequence[np.ndarray], by: Recogniser) -> tuple[np.ndarray, float]:
