@@ -17,7 +17,8 @@ ALONE = {
     "ai_edge_litert": "tasks/features/face_mesh.py",
     "subprocess": "tasks/core/programs.py",
     "av": "tasks/media/containers.py tasks/media/decode.py tasks/media/native_rate.py tasks/media/encode.py "
-    "tasks/media/frame.py tasks/media/hdr.py tasks/media/segments.py tasks/media/shown.py tasks/media/stream_writer.py",
+    "tasks/media/frame.py tasks/media/hdr.py tasks/media/segments.py tasks/media/shown.py tasks/media/stream_writer.py "
+    "tasks/media/tempo.py tasks/media/tracks.py",
     "PIL": "tasks/media/stills.py",
     "pi_heif": "tasks/media/stills.py",
     "aiortc": "tasks/serving/examiner.py tasks/serving/rtc.py",
@@ -40,6 +41,7 @@ ROOMS: dict[str, set[str]] = {
     "lips": {"core", "features", "media", "synthetic"},
     "inside": {"compositor", "core", "features", "inference", "loading", "media", "motion", "tracking"},
     "words": {"core"},
+    "lines": {"core", "media"},
     "voices": {"core", "media"},
     "motion": {"core", "features", "inference", "loading", "media", "storage", "synthetic", "tracking"},
     "preprocess": {"core", "features", "inference", "media", "storage"},
@@ -49,7 +51,7 @@ ROOMS: dict[str, set[str]] = {
     "train": {"core", "inference", "loading", "provenance", "tracking"},
     "evaluate": {"compositor", "core", "features", "inference", "loading", "media", "preprocess", "storage"}
     | {"tracking", "words"},
-    "dubbing": DUBBING,
+    "dubbing": {"lines", *DUBBING},
     "audit": {"core", "features", "preprocess", "provenance", "storage", "tracking"},
     "live": {"dubbing", *DUBBING},
     "retrain": {"core", "evaluate", "provenance", "storage", "tracking"},
@@ -57,7 +59,7 @@ ROOMS: dict[str, set[str]] = {
     "edit": {"acquire", "dubbing", "words", *DUBBING},
     "studies": {"core", "dubbing", "evaluate", "features", "inference", "loading", "media", "preprocess", "storage"}
     | {"tracking"},
-    "serving": {"edit", "live", "dubbing", "tracking", *DUBBING},
+    "serving": {"edit", "lines", "live", "dubbing", "tracking", *DUBBING},
 }
 SOURCES = [p for room in ("model", "tasks", "flows") for p in sorted((ROOT / room).rglob("*.py"))]
 

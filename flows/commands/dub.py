@@ -17,12 +17,13 @@ def add(commands: Any) -> None:
         what="Make the face in a video or picture say new words. The same command resumes a run that was interrupted.",
         example="lipgan dub --face talk.mp4 --audio speech.wav --out out/dubbed.mp4\n"
         "lipgan dub --face film.mkv --span 00:01:02.5=line1.wav --span 00:01:09=line2.wav --out out/film.mp4\n"
+        "lipgan dub --face film.mkv --subtitles film.srt --speakers cast.csv --out out/film.mp4\n"
         'lipgan dub --face portrait.png --text "Good morning." --out out/morning.mp4',
     )
     dub.add_argument("--face", required=True, help="video or picture of the face to dub")
     dub.add_argument("--out", required=True, help="mp4 to write (mkv with --lossless)")
     dub.add_argument("--checkpoint", help=CHECKPOINT)
-    add_words(dub.add_argument_group("what is said: one of --audio, --span, --text"))
+    add_words(dub.add_argument_group("what is said: one of --audio, --span, --text, --subtitles"))
     add_faces(dub.add_argument_group("which face, in which frames"))
     add_mouth(dub.add_argument_group("how mouths are made"))
     add_output(dub.add_argument_group("output"))
@@ -31,8 +32,20 @@ def add(commands: Any) -> None:
 def add_words(group: Any) -> None:
     group.add_argument("--audio", help="sound file, or a video for its sound; it begins at the first frame")
     group.add_argument(
-        "--span", action="append", default=[], metavar="[HH:MM:]SS=SOUND",
-        help="a sound file and when it begins; may be repeated; the rest of the video keeps its picture and sound",
+        "--span", action="append", default=[], metavar="[HH:MM:]SS=SOUND[@SPEAKER]",
+        help="a sound file, when it begins and, as for --speaker, whose face says it; may be repeated; the rest of the "
+        "video keeps its picture and sound",
+    )  # fmt: skip
+    group.add_argument(
+        "--subtitles", metavar="FILE",
+        help="srt or vtt: each cue is spoken in its time, by the speaker that `Name:` or `<v Name>` names",
+    )  # fmt: skip
+    group.add_argument(
+        "--speakers", metavar="FILE", help="table of the speakers in --subtitles, with the columns name,face,voice,tts"
+    )
+    group.add_argument(
+        "--speed", default="0.8-1.35", metavar="SLOWEST-FASTEST",
+        help="how much slower and faster a cue may be spoken to fit into its time; default: %(default)s",
     )  # fmt: skip
     group.add_argument(
         "--text", help="text, spoken by --voice or --tts; @FILE: the text in a file; -: from standard input"
@@ -48,6 +61,10 @@ def add_words(group: Any) -> None:
         "--driving-audio", default="auto", metavar="{auto,raw,separated}",
         help="what drives the network: raw, the audio as given; separated, its speech without music and noise; auto "
         "(default): separated if there is background audio; the output always gets the audio as given",
+    )  # fmt: skip
+    group.add_argument(
+        "--background", default="drop", metavar="{drop,keep}",
+        help="keep: the video's music and noise, without its speech, lie under the new words (extra `background`)",
     )  # fmt: skip
     group.add_argument("--ear", dest="driving_audio", default=argparse.SUPPRESS, help=argparse.SUPPRESS)  # until 0.3
 
@@ -81,6 +98,9 @@ def add_mouth(group: Any) -> None:
 def add_output(group: Any) -> None:
     group.add_argument("--crf", type=int, default=17, help="of H.264: 0 (best) to 51; default: %(default)s")
     group.add_argument("--lossless", action="store_true", help="lossless H.264 in RGB, and FLAC")
+    group.add_argument(
+        "--tracks", action="store_true", help="keep the video's other sound tracks, its subtitles and its chapters"
+    )
     group.add_argument("--label", help="text to write into every frame, lower left")
     group.add_argument("--side-by-side", metavar="FILE", help="also write a video with source and result side by side")
     group.add_argument("--backend", help=BACKEND)

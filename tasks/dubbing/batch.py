@@ -19,7 +19,7 @@ from tasks.core import names
 from tasks.core.errors import UserError
 from tasks.core.files import write_atomic
 from tasks.core.system_errors import as_user_error
-from tasks.dubbing import dub, job_table, spans
+from tasks.dubbing import cast, dub, job_table, spans
 from tasks.dubbing.options import RENAMED, Options
 from tasks.media import containers
 from tasks.voices import speech
@@ -63,12 +63,27 @@ def read(path: Path) -> list[BatchJob]:
 
 
 def demand_no_commands(path: Path, jobs: Sequence[BatchJob]) -> None:
-    """Errors: UserError for a job whose column `tts` names a command: a list from elsewhere would run it."""
-    if job := next((job for job in jobs if job.cells.get("tts")), None):
-        raise UserError(
-            f"{path}: job {job.number}: its column tts would run {job.cells['tts'][:60]!r}; if that is what you want, "
-            "add --allow-tts-commands"
-        )
+    """Errors: UserError for a job whose column `tts`, here or in its table of speakers, names a command: a list from
+    elsewhere would run it.
+    """
+    for job in jobs:
+        if command := next(iter(commands_of(job)), ""):
+            raise UserError(
+                f"{path}: job {job.number}: its column tts would run {command[:60]!r}; if that is what you want, "
+                "add --allow-tts-commands"
+            )
+
+
+def commands_of(job: BatchJob) -> list[str]:
+    """The commands that a job would run."""
+    own = [job.cells["tts"]] if job.cells.get("tts") else []
+    table = job.cells.get("speakers")
+    if not table or not os.path.isfile(table):  # the job itself will be refused
+        return own
+    try:
+        return own + [member.tts for member in cast.read(Path(table)).values() if member.tts]
+    except UserError:  # of this job alone, which says it again
+        return own
 
 
 def run(job: BatchJob) -> str:

@@ -10,7 +10,8 @@ Faces and audio features come from the code that made the training shards.
 """
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,16 @@ from tasks.core import memory, names
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file, sha256_file
 from tasks.core.progress import say
-from tasks.dubbing import hear, likeness, mesh_mouth, networks, out_names, overlay, script, work_folder
+from tasks.dubbing import cast, hear, likeness, networks, out_names, overlay, people, script, spoken, work_folder
 from tasks.dubbing.find_faces import find_faces
-from tasks.dubbing.judge import Judge
-from tasks.dubbing.networks import Mesh, Network
+from tasks.dubbing.hear import Line
+from tasks.dubbing.networks import Network
 from tasks.dubbing.options import DEFAULTS, Options
 from tasks.dubbing.output import Output
 from tasks.dubbing.render import Renderer
-from tasks.inference.sync_meter import SyncMeter
+from tasks.dubbing.spans import Span
+from tasks.lines import speech_filter
+from tasks.lines.background import Background
 from tasks.media import containers, decode
 from tasks.provenance import c2pa_mark
 from tasks.voices import speech
@@ -39,28 +42,29 @@ def run(
     audio: str | None,
     out: str,
     checkpoint: str | None = None,
-    spans: Sequence[tuple[float, str]] = (),
+    spans: Sequence[tuple[float, str] | Span] = (),
     options: Options = DEFAULTS,
 ) -> Path:
     """Dub `face` with the audio file `audio`, or with `spans` of (start in s, audio file); returns `out`.
 
     checkpoint  of LipGAN; None leaves the generator to the options, and then to params.yaml
+    spans       (start in s, audio file), or Span where a line has its own speaker
     A JSON beside the output says what was changed.
     Errors: UserError for input that cannot be read, has no face or no audio, for options that contradict each other,
             and for an output that cannot be written
     """
     options = networks.settled(options, checkpoint)
-    given = [face, *([audio] if audio else []), *(path for _, path in spans)]
-    target = demand_output(out, options, [*given, *options.library])
-    if sum((audio is not None, bool(spans), options.text is not None)) != 1:
-        raise UserError("give one of --audio, --span and --text")
-    demand_file(Path(face))
+    asked = [Span(*span) for span in spans]
+    given = [face, *([audio] if audio else []), *(span.path for span in asked)]
+    further = [*filter(None, (options.subtitles, options.speakers)), *pictures(options, asked), *options.library]
+    target = demand_output(out, options, [*given, *further])
+    if sum((audio is not None, bool(asked), options.text is not None, options.subtitles is not None)) != 1:
+        raise UserError("give one of --audio, --span, --text and --subtitles")
+    demand_fitting(demand_file(Path(face)), options)
     if options.text is not None and not options.tts:  # the voice is named in the JSON, whoever chose it
         options = replace(options, voice=speech.voice_for(options.text, options.voice, options.language))
-    if options.idle and not decode.is_image(face):
-        raise UserError(f"--idle is for pictures; {face} is a video, whose head moves already")
     network = networks.load(options.generator, checkpoint, options.backend)
-    files = [*given, *map(str, network.files), *options.library]
+    files = [*given, *map(str, network.files), *further]
     if network.expert:
         files.append(str(network.expert))
     if options.recognition:
@@ -69,7 +73,8 @@ def run(
     recogniser = likeness.recogniser(options.recognition)  # first, so that a bad file is refused before any work
     inputs = {
         "sha256": {f"{k} {Path(path).name}": sha256(Path(path)) for k, path in enumerate(files)},
-        "starts_s": [start_s for start_s, _ in spans],
+        "starts_s": [span.start_s for span in asked],
+        "speakers": [span.speaker for span in asked],
         "options": options.recorded(),
         "backend": network.backend,
     }
@@ -78,25 +83,17 @@ def run(
         say(f"dub: {target}: up to date, made from the same inputs; kept")
         return target
     with work_folder.folder(target, key) as folder:
-        if options.text is not None:
-            audio = str(folder / "text.wav")
-            speech.speak(options.text, Path(audio), options.tts, options.voice, options.language)
-        starts = list(spans) or [(0.0, str(audio))]
-        lines = hear.in_order([hear.line(Path(path), start_s, options.driving_audio) for start_s, path in starts])
+        lines = heard(Path(face), audio, asked, options, folder)
         seen = find_faces(Path(face), network.p, network.points, options.box, folder)
         memory.give_back()
-        sources = {"face": Path(face)} | {f"sound {k}" if k else "sound": line.path for k, line in enumerate(lines)}
+        sources = {"face": Path(face)} | sounds(lines, options)
         came_from = c2pa_mark.about(network.checkpoint, network.about, sources, network.further)
-        person = (
-            mesh_mouth.Person(Path(face), network, folder, options, recogniser) if isinstance(network, Mesh) else None
-        )
-        hidden = person.learn if person else script.nothing_hidden
-        written = script.write(Path(face), seen, lines, bool(spans), options, recogniser, hidden)
-        judge = Judge(SyncMeter(network.expert), written.plan, written.mfcc_FW) if network.expert else None
-        mouths = (
-            person.mouths(written, judged=judge is not None) if person else networks.lipgan_mouths(network, written)
-        )
-        output = Output(written, options, folder, Renderer(written, mouths), judge)
+        in_spans = bool(asked) or options.subtitles is not None
+        roles = script.cast(Path(face), seen, lines, options, recogniser)
+        parts, about_people = people.performed(Path(face), network, folder, options, recogniser, seen, roles, in_spans)
+        regions = [(line.start_s, line.until_s) for line in lines] if in_spans else None
+        under = Background(Path(face), regions) if options.background == "keep" else None
+        output = Output(Renderer(parts), options, folder, under)
         output.render()
         whole = folder / target.name  # moved to the output's name only with its mark
         output.join(whole, c2pa_mark.tags(came_from))
@@ -105,7 +102,7 @@ def run(
         about = names.valid({
             **output.describe(),
             "generator": options.generator,
-            **(person.about if person else {}),
+            **about_people,
             "made_by": made_by(inputs, key, network, whole),
         })  # fmt: skip
         work_folder.put(whole, json.dumps(about, indent=2) + "\n", target)
@@ -113,6 +110,49 @@ def run(
             output.side_by_side(target, Path(options.side_by_side), {"comment": MADE_BY})
     say(summary(target, about, network))
     return target
+
+
+def heard(face: Path, audio: str | None, asked: Sequence[Span], options: Options, folder: Path) -> list[Line]:
+    """What is said, in order.  Errors: UserError where it cannot be spoken or read, and where lines overlap"""
+    way = options.driving_audio
+    if options.subtitles is not None:
+        spans: Sequence[Span] = spoken.spans(options, face, folder / "lines")
+        way = "raw" if way == "auto" else way  # a voice alone; without its pauses it would seem to have a background
+    elif options.text is not None:
+        text = folder / "text.wav"
+        speech.speak(options.text, text, options.tts, options.voice, options.language)
+        spans = [Span(0.0, str(text))]
+    else:
+        spans = asked or [Span(0.0, str(audio))]
+    return hear.in_order([hear.line(span, way) for span in spans])
+
+
+def sounds(lines: Sequence[Line], options: Options) -> dict[str, Path]:
+    """What was said, for the mark; of many cues it is the subtitles, and not each cue's sound."""
+    if options.subtitles:
+        return {"subtitles": Path(options.subtitles)}
+    return {f"sound {k}" if k else "sound": line.path for k, line in enumerate(lines)}
+
+
+def pictures(options: Options, asked: Sequence[Span]) -> list[str]:
+    """The pictures by which speakers are named."""
+    speakers = [options.speaker, *(span.speaker for span in asked)]
+    speakers += [member.face for member in cast.of_options(options).values()]
+    return list(dict.fromkeys(word for word in speakers if word and os.path.isfile(word)))
+
+
+def demand_fitting(face: Path, options: Options) -> None:
+    """Errors: UserError for options that do not fit the kind of file"""
+    still = decode.is_image(face)
+    if options.idle and not still:
+        raise UserError(f"--idle is for pictures; {face} is a video, whose head moves already")
+    if options.tracks and still:
+        raise UserError(f"--tracks is for videos; {face} is a picture, which has none")
+    if options.background == "keep":
+        speech_filter.package()
+        with containers.readable(face):
+            if not decode.probe(face).has_sound:
+                raise UserError(f"--background keep: {face} has no sound whose music and noise could be kept")
 
 
 def sha256(path: Path) -> str:
@@ -162,7 +202,7 @@ def made_by(inputs: dict[str, Any], key: str, network: Network, target: Path) ->
 
 
 def summary(target: Path, about: dict[str, Any], network: Network) -> str:
-    passed = sum(span["last"] - span["first"] + 1 for span in about["passed_through"])
+    passed = len(frames_of(about["passed_through"]) - frames_of(about["changed_spans"]))
     dubbed = [face["number"] for face in about["faces"] if face["dubbed"]]
     of_faces = f"; dubbed {len(dubbed)} of {len(about['faces'])} faces ({about['speaker_by']})"
     outside = about["frames"] - about["changed"] - passed  # of the spans
@@ -172,3 +212,7 @@ def summary(target: Path, about: dict[str, Any], network: Network) -> str:
         f"{of_faces if len(about['faces']) > 1 else ''}; what and why: {target.with_suffix('.json')}; "
         f"checkpoint {network.describe()}"
     )
+
+
+def frames_of(spans: Sequence[Mapping[str, Any]]) -> set[int]:
+    return {frame for span in spans for frame in range(span["first"], span["last"] + 1)}

@@ -1,12 +1,14 @@
 """The new audio: what drives the network, 16 kHz mono, and the soundtrack of the output, at full rate.
 
-Both are generators over the same lines (an audio file and when it begins), so memory does not grow with the length.
+Both are generators over the same lines (an audio file, when it begins and who speaks it), so memory does not grow with
+the length. Lines of one speaker follow each other; those of several may overlap, and are added.
 """
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from tasks.core.errors import UserError
 from tasks.core.files import demand_file
 from tasks.core.progress import say
 from tasks.dubbing import separate
+from tasks.dubbing.spans import Span
 from tasks.features import audio
 from tasks.media import containers, decode, native_rate
 from tasks.media.native_rate import SoundFormat
@@ -25,23 +28,56 @@ SILENCE_SAMPLES = 1 << 16
 FADE_S = 0.02  # from the original sound to a line and back
 
 
+class Under(Protocol):
+    """What lies under the lines: the background of the file `path`."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def blocks(self, like: SoundFormat) -> Iterator[np.ndarray]:
+        """In a format, from the first picture on; silent outside the lines.  Shape: yields (channels, n) float32"""
+
+
+NO_SPAN = Span(0.0, "")
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """New words: an audio file that begins at `start_s` of the video."""
+    """New words: an audio file that begins at `start_s` of the video.
+
+    separated  the network is driven by its separated speech
+    tracks     which of several sound tracks it is
+    span       what was asked for: the speaker, and until when the original is replaced
+    """
 
     start_s: float
     path: Path
     duration_s: float
-    separated: bool = False  # the network is driven by its separated speech
-    tracks: str = ""  # which of several sound tracks it is
+    separated: bool = False
+    tracks: str = ""
+    span: Span = NO_SPAN
 
     @property
     def end_s(self) -> float:
         return self.start_s + self.duration_s
 
+    @property
+    def until_s(self) -> float:
+        """The end of what is replaced of the original."""
+        return max(self.end_s, self.span.until_s)
 
-def line(path: Path, start_s: float = 0.0, way: str = "raw") -> Line:
+    def share(self, times_s: np.ndarray, fade_s: float, around_s: float = 0.0) -> np.ndarray:
+        """How much of the original is replaced at these times, 0 to 1: all of it from `fade_s` within the line on.
+
+        around_s: by which the line counts as longer, at either end.  Shape: (n,) -> (n,)
+        """
+        inside_s = np.minimum(times_s - self.start_s, self.until_s - times_s) + around_s
+        return np.clip(inside_s / fade_s, 0, 1)
+
+
+def line(span: Span, way: str = "raw") -> Line:
     """`way`: one of options.DRIVING_AUDIO.  Errors: UserError where no sound can be read, or there is none"""
+    path = Path(span.path)
     with containers.readable(demand_file(path), "no sound can be read"):
         num_samples, tracks = sum(len(block) for block in decode.mono(path)), decode.sounds_left_out(path)
     if tracks:
@@ -50,7 +86,7 @@ def line(path: Path, start_s: float = 0.0, way: str = "raw") -> Line:
         raise UserError(f"{path}: no sound can be read: its sound stream is empty")
     demand_whole(path, num_samples / timing.SAMPLE_RATE_HZ)
     separated = way == "separated" or (way == "auto" and separate.needs_separating(decode.mono(path)))
-    return Line(start_s, path, num_samples / timing.SAMPLE_RATE_HZ, separated, tracks)
+    return Line(span.start_s, path, num_samples / timing.SAMPLE_RATE_HZ, separated, tracks, span)
 
 
 def demand_whole(path: Path, heard_s: float) -> None:
@@ -65,14 +101,28 @@ def demand_whole(path: Path, heard_s: float) -> None:
 
 
 def in_order(lines: Iterable[Line]) -> list[Line]:
-    """The lines by their start.  Errors: UserError where two lines overlap"""
+    """The lines by their start.  Errors: UserError where two lines of one speaker overlap"""
     ordered = sorted(lines, key=lambda line: line.start_s)
+    for of_one in by_speaker(ordered).values():
+        demand_apart(of_one)
+    return ordered
+
+
+def by_speaker(lines: Sequence[Line]) -> dict[str | None, list[Line]]:
+    """The lines of each speaker who was asked for; None: of no named one."""
+    speakers: dict[str | None, list[Line]] = {}
+    for line in lines:
+        speakers.setdefault(line.span.speaker, []).append(line)
+    return speakers
+
+
+def demand_apart(ordered: Sequence[Line]) -> None:
+    """Errors: UserError where two lines of one speaker overlap"""
     for before, after in itertools.pairwise(ordered):
         if after.start_s < before.end_s - timing.COLUMN_S:
             raise UserError(
                 f"{after.path} begins at {after.start_s:.2f} s, before {before.path} ends at {before.end_s:.2f} s"
             )
-    return ordered
 
 
 def timeline(lines: Sequence[Line], num_samples: int) -> Iterator[np.ndarray]:
@@ -141,38 +191,67 @@ def mfcc(blocks: Iterable[np.ndarray], num_frames: int) -> np.ndarray:
 
 
 def soundtrack(
-    lines: Sequence[Line], original: Path | None, duration_s: float
+    lines: Sequence[Line], original: Path | None, duration_s: float, under: Under | None = None
 ) -> tuple[Iterator[np.ndarray], SoundFormat]:
     """The sound of the output: the lines, between them `original` or silence; in its format, else the first line's.
 
+    under: the original without its speech
     Shape: yields (channels, n) float32, cut to the duration
     """
-    like = native_rate.sound_format(original or lines[0].path)
-    new = placed(
-        lines, round(duration_s * like.rate_hz), like.rate_hz, (like.num_channels,),
-        lambda line: native_rate.channels(line.path, like),
-    )  # fmt: skip
+    like = native_rate.sound_format(original or (under.path if under else lines[0].path))
+    num_samples = round(duration_s * like.rate_hz)
+    new = summed([
+        placed(
+            of_one, num_samples, like.rate_hz, (like.num_channels,), lambda line: native_rate.channels(line.path, like)
+        )
+        for of_one in by_speaker(lines).values()
+    ])  # fmt: skip
+    if under is not None:
+        background = in_step(under.blocks(like), like.num_channels)
+        new = (block + background(block.shape[1]) for block in new)
     return (mixed(native_rate.channels(original, like), new, lines, like) if original else new), like
+
+
+def summed(streams: Sequence[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
+    """The sum of streams of one length.  Shape: each yields (channels, n) float32 -> yields (channels, n) float32"""
+    first, others = streams[0], streams[1:]
+    readers: list[Callable[[int], np.ndarray]] = []
+    for block in first:
+        readers = readers or [in_step(other, len(block)) for other in others]
+        for read in readers:
+            block = block + read(block.shape[1])
+        yield block
+
+
+def in_step(stream: Iterator[np.ndarray], num_channels: int) -> Callable[[int], np.ndarray]:
+    """A function that reads the next `num` samples of a stream; after its end, silence."""
+    pending = np.zeros((num_channels, 0), np.float32)
+
+    def read(num: int) -> np.ndarray:
+        nonlocal pending
+        while pending.shape[1] < num:
+            more = next(stream, None)
+            if more is None:
+                more = np.zeros((num_channels, num - pending.shape[1]), np.float32)
+            pending = np.concatenate([pending, more], axis=1)
+        part, pending = pending[:, :num], pending[:, num:]
+        return part
+
+    return read
 
 
 def mixed(
     original: Iterator[np.ndarray], new: Iterator[np.ndarray], lines: Sequence[Line], like: SoundFormat
 ) -> Iterator[np.ndarray]:
     """The original sound, faded to `new` within the lines."""
-    pending = np.zeros((like.num_channels, 0), np.float32)
-    at = 0
+    read, at = in_step(original, like.num_channels), 0
     for block in new:
-        while pending.shape[1] < block.shape[1]:
-            more = next(original, None)
-            if more is None:
-                more = np.zeros((like.num_channels, block.shape[1] - pending.shape[1]), np.float32)
-            pending = np.concatenate([pending, more], axis=1)
-        own, pending = pending[:, : block.shape[1]], pending[:, block.shape[1] :]
+        own = read(block.shape[1])
         times_s = (at + np.arange(block.shape[1])) / like.rate_hz
         share = np.zeros(len(times_s), np.float32)
         for one in lines:
-            inside = np.minimum(times_s - one.start_s, one.end_s - times_s) / FADE_S
-            share = np.maximum(share, np.clip(inside, 0, 1).astype(np.float32))
+            if one.start_s < times_s[-1] and one.until_s > times_s[0]:
+                share = np.maximum(share, one.share(times_s, FADE_S).astype(np.float32))
         # summed in this order, audio outside the lines keeps its exact samples
         yield np.where(share > 0, own * (1 - share) + block * share, own)
         at += block.shape[1]

@@ -19,14 +19,15 @@ EMPTY_LINES = re.compile(r"\A(?:[ \t,;|\"]*[\r\n]+)+")  # before the first one w
 NUMBER = r"\d+(?:\.\d+)?"
 PARTS = {  # columns whose value has commas, which people forget to quote
     "speaker": (NUMBER, rf"{NUMBER}@\S+"),
+    "face": (NUMBER, rf"{NUMBER}@\S+"),  # of a speaker
     "box": (NUMBER,) * 4,
 }
 
 Row = tuple[int, dict[str, str]]  # number of the job, from 1, and its non-empty cells
 
 
-def read(path: Path, columns: Sequence[str]) -> list[Row]:
-    """The rows that are not empty, by column.
+def read(path: Path, columns: Sequence[str], kind: str = "job") -> list[Row]:
+    """The rows that are not empty, by column.  kind: what a row is
 
     Errors: UserError for a file that is not such a table, or has a column that is not one of `columns`
     """
@@ -43,7 +44,7 @@ def read(path: Path, columns: Sequence[str]) -> list[Row]:
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True))
     except csv.Error as error:
-        raise UserError(f"{path}: not a table of jobs: {error}") from error
+        raise UserError(f"{path}: not a table of {kind}s: {error}") from error
     header = [name.strip() for name in next(iter(lines), [])]
     while header and not header[-1]:
         header.pop()
@@ -52,7 +53,7 @@ def read(path: Path, columns: Sequence[str]) -> list[Row]:
     if twice := [name for name in header if header.count(name) > 1]:
         raise UserError(f"{path}: two columns are named {twice[0]}")
     filled = [line for line in lines[1:] if any(cell.strip() for cell in line)]
-    return [(number, cells_of(path, number, header, line)) for number, line in enumerate(filled, 1)]
+    return [(number, cells_of(path, f"{kind} {number}", header, line)) for number, line in enumerate(filled, 1)]
 
 
 def decoded(content: bytes) -> str:
@@ -72,15 +73,15 @@ def separator_of(text: str, columns: Sequence[str]) -> str:
     return max(SEPARATORS, key=lambda separator: sum(name.strip(' "') in columns for name in first.split(separator)))
 
 
-def cells_of(path: Path, number: int, header: list[str], line: list[str]) -> dict[str, str]:
+def cells_of(path: Path, row: str, header: list[str], line: list[str]) -> dict[str, str]:
     cells = [cell.strip() for cell in line]
+    if len(cells) > len(header):  # before empty cells at the end are dropped: one may be the last column's
+        cells = joined(header, cells)
     while len(cells) > len(header) and not cells[-1]:
         cells.pop()
     if len(cells) > len(header):
-        cells = joined(header, cells)
-    if len(cells) > len(header):
         raise UserError(
-            f"{path}: job {number} has {len(cells)} cells, the first line names {len(header)} columns; put a cell "
+            f"{path}: {row} has {len(cells)} cells, the first line names {len(header)} columns; put a cell "
             "that has a separator in it into double quotes"
         )
     return {name: cell for name, cell in itertools.zip_longest(header, cells, fillvalue="") if cell}

@@ -41,17 +41,22 @@ PIECE_S, CONTEXT_S = 120, 2  # audio that the network processes at a time, and c
 
 
 class Person:
-    """The person being dubbed: `learn` reads the video, `mouths` then renders frames.
+    """A person who is dubbed: `learn` reads the video, `mouths` then renders frames.
 
-    sound_of: the file with the sound of `face`, if it is another one.  about: entries for the sidecar
+    folder    of this person alone
+    library   videos to take the mouths from, none: the dubbed video; None: those of the options
+    name      of the speaker, for errors
+    sound_of  the file with the sound of `face`, if it is another one
+    about     entries for the sidecar
     """
 
     def __init__(
         self, face: Path, network: Mesh, folder: Path, options: Options, recogniser: Recogniser,
-        sound_of: Path | None = None,
+        library: Sequence[str] | None = None, name: str = "the speaker", sound_of: Path | None = None,
     ) -> None:  # fmt: skip
         self.face, self.network, self.folder, self.options = face, network, folder, options
-        self.recogniser, self.sound_of = recogniser, sound_of or face
+        self.recogniser, self.name, self.sound_of = recogniser, name, sound_of or face
+        self.videos = options.library if library is None else library
         self._heard: dict[int, Heard] = {}
         self.about: dict[str, Any] = {}
 
@@ -61,12 +66,12 @@ class Person:
         Errors: UserError where no mouth of the person is usable
         """
         own = record(self.face, seen, choice.who_T, self.folder / "face")
-        more = [self.further(number, Path(video), seen, choice) for number, video in enumerate(self.options.library)]
+        more = [self.further(number, Path(video), seen, choice) for number, video in enumerate(self.videos)]
         built = library.build(more or [uncovered(own, seen, choice.who_T)], self.network.inside)
         if built is None:
             where = "--library" if more else str(self.face)
             raise UserError(
-                f"{where}: no frame shows the speaker's mouth whole and near-frontal; "
+                f"{where}: no frame shows {self.name}'s mouth whole and near-frontal; "
                 "use other footage or --generator lipgan"
             )
         if not more:
@@ -80,7 +85,7 @@ class Person:
     def further(self, number: int, video: Path, seen: Seen, choice: Choice) -> Footage:
         """Record more footage of the person.  Errors: UserError where it shows no face or only other people"""
         folder, by = self.folder / f"library{number}", self.recogniser
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         of_video = f" of {names.one_line(video.name)}"
         elsewhere = find_faces(video, self.network.p, self.network.points, None, folder, of_video)
         dubbed = sorted(set(choice.who_T[choice.who_T >= 0].tolist()))

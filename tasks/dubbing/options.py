@@ -10,9 +10,11 @@ from typing import Any, Self, get_args, get_type_hints
 
 from tasks.core.errors import UserError
 from tasks.dubbing import spans
+from tasks.lines import fit
 
 LENGTHS = ("longest", "video", "sound")
 DRIVING_AUDIO = ("auto", "raw", "separated")
+BACKGROUNDS = ("drop", "keep")
 GENERATORS = ("mesh", "lipgan")
 MOST_STRENGTH = 1.5
 MIN_BOX_PX = 8
@@ -44,6 +46,11 @@ class Options:
     generator: str | None = None  # None: by the checkpoint, the backend and params.yaml, see networks.settled
     strength: float = 1.0
     library: tuple[str, ...] = ()
+    subtitles: str | None = None
+    speakers: str | None = None
+    speed: str = "0.8-1.35"
+    background: str = "drop"
+    tracks: bool = False
 
     @classmethod
     def from_mapping(cls, words: Mapping[str, Any]) -> Self:
@@ -64,7 +71,8 @@ class Options:
         """The options as the sidecar names them."""
         old = {new: name for name, new in RENAMED.items()}
         values = {old.get(name, name): getattr(self, name) for name in self.__slots__}
-        return values | {"library": [Path(video).name for video in self.library]}
+        files = {name: path and Path(path).name for name in ("subtitles", "speakers") for path in [getattr(self, name)]}
+        return values | files | {"library": [Path(video).name for video in self.library]}
 
     def check(self) -> None:
         """Errors: UserError for a value that is out of its range"""
@@ -74,7 +82,13 @@ class Options:
             raise UserError(f"--strength must be from 0 to {MOST_STRENGTH}, got {self.strength:g}")
         if self.generator == "lipgan" and (self.strength != 1 or self.library):
             raise UserError(f"{'--library' if self.library else '--strength'} is of --generator mesh, not of lipgan")
-        for name, known in (("length", LENGTHS), ("driving_audio", DRIVING_AUDIO), ("generator", GENERATORS)):
+        fit.bounds(self.speed)
+        if self.speakers and not self.subtitles:
+            raise UserError("--speakers is for the cues of --subtitles; --span names the speaker of a line after its @")
+        for name, known in (
+            ("length", LENGTHS), ("driving_audio", DRIVING_AUDIO), ("background", BACKGROUNDS),
+            ("generator", GENERATORS),
+        ):  # fmt: skip
             if getattr(self, name) not in (*known, None):
                 raise UserError(f"{flag(name)} must be one of {', '.join(known)}, got {getattr(self, name)}")
 

@@ -14,10 +14,10 @@ import numpy as np
 from tasks.core import memory
 from tasks.core.ahead import ahead
 from tasks.core.files import write_atomic
-from tasks.core.progress import bar
+from tasks.core.progress import bar, say
 from tasks.dubbing import hear, overlay, render, sidecar
 from tasks.dubbing.blend import as_array
-from tasks.dubbing.judge import Judge
+from tasks.dubbing.hear import Under
 from tasks.dubbing.options import Options
 from tasks.dubbing.render import Renderer
 from tasks.dubbing.script import Script
@@ -25,17 +25,24 @@ from tasks.features.face_track import Frame
 from tasks.media import containers, decode, native_rate, segments
 from tasks.media.frame import Geometry
 from tasks.media.segments import TICKS_HZ, Coding
+from tasks.media.tracks import Tracks
 
 
 @dataclass
 class Output:
-    """folder: the work folder, where the segments lie, each with a JSON of what was measured on it."""
+    """folder: the work folder, where the segments lie, each with a JSON of what was measured on it.
+    under: what lies under the lines
+    """
 
-    script: Script
+    renderer: Renderer
     options: Options
     folder: Path
-    renderer: Renderer
-    judge: Judge | None
+    under: Under | None = None
+    tracks: dict[str, list[str]] | None = None  # of the source: which were kept, and which left out; set by `join`
+
+    @property
+    def script(self) -> Script:
+        return self.renderer.script
 
     @cached_property
     def ticks(self) -> np.ndarray:
@@ -78,10 +85,16 @@ class Output:
 
     def measure(self, segment: Path, first: int, num: int) -> None:
         """Seams and the expert's confidence of a segment, into the JSON beside it."""
-        made = self.renderer.taken(first, first + num)
+        made = [part.taken(first, first + num) for part in self.renderer.parts]
+        seams = [seam for of_part in made for _, seam in of_part.values()]
+        judged = [
+            span
+            for part, of_part in zip(self.renderer.parts, made, strict=True) if part.judge
+            for span in part.judge.spans({n: face for n, (face, _) in of_part.items()})
+        ]  # fmt: skip
         measured = {
-            "seam_levels": round(float(np.median([seam for _, seam in made.values()])), 2) if made else None,
-            "confidence": self.judge.spans({n: face for n, (face, _) in made.items()}) if self.judge else [],
+            "seam_levels": round(float(np.median(seams)), 2) if seams else None,
+            "confidence": sorted(judged, key=lambda span: span["from_s"]),
         }
         write_atomic(segment.with_suffix(".json"), json.dumps(measured))
 
@@ -90,21 +103,34 @@ class Output:
             yield frame_HW3 if self.options.label is None else overlay.labelled(as_array(frame_HW3), self.options.label)
 
     def join(self, out: Path, tags: Mapping[str, str]) -> None:
-        self.join_segments(out, self.segments(), tags)
+        """Errors: UserError where the source's other tracks cannot be read"""
+        tracks = Tracks(self.script.face) if self.options.tracks else None
+        with containers.readable(self.script.face):
+            self.join_segments(out, self.segments(), tags, tracks)
+        if tracks:
+            self.tracks = {"kept": tracks.kept, "left_out": tracks.left_out}
+        if tracks and tracks.left_out:
+            say(f"dub: {self.script.face}: {out.suffix[1:]} does not take {', '.join(tracks.left_out)}: left out")
 
-    def join_segments(self, out: Path, paths: list[Path], tags: Mapping[str, str]) -> None:
+    def join_segments(
+        self, out: Path, paths: list[Path], tags: Mapping[str, str], tracks: Tracks | None = None
+    ) -> None:
         script = self.script
-        sound, like = hear.soundtrack(script.lines, script.original, script.duration_s)
+        spoken = (line for part in self.renderer.parts for line in part.script.lines)
+        lines = sorted(spoken, key=lambda one: one.start_s)
+        sound, like = hear.soundtrack(lines, script.original, script.duration_s, self.under)
         end_tick = round(script.duration_s * TICKS_HZ)
         segments.join(
             out, paths, self.ticks, end_tick, sound, like.rate_hz, like.layout, tags,
-            self.options.lossless,
+            self.options.lossless, tracks,
         )  # fmt: skip
 
     def describe(self) -> dict[str, Any]:
         """The sidecar's entries about the frames."""
         measured = [json.loads(path.with_suffix(".json").read_text()) for path in self.segments()]
-        return sidecar.describe(self.script, measured) | {"source": sidecar.source(self.geometry)}
+        tracks = {"tracks": self.tracks} if self.tracks else {}
+        source = {"source": sidecar.source(self.geometry)}
+        return sidecar.describe([part.script for part in self.renderer.parts], measured) | source | tracks
 
     def side_by_side(self, dubbed: Path, out: Path, tags: Mapping[str, str]) -> None:
         """A second video: the source left, the dubbed one right."""

@@ -30,7 +30,7 @@ class Plan:
     """Output frames: N of them.
 
     Shape: source_N int, the source frame each shows; times_s, ends_s (N,); weight_N float32 in [0, 1], 0: unchanged
-           why_T: for each source frame the reason why it stays unchanged, else ""
+           why_T: for each source frame the reason why it stays unchanged, else ""; wanted_N bool, to be dubbed
     """
 
     source_N: np.ndarray
@@ -38,35 +38,35 @@ class Plan:
     ends_s: np.ndarray
     weight_N: np.ndarray
     why_T: np.ndarray
+    wanted_N: np.ndarray
 
 
 def make(
-    seen: Seen, choice: Choice, lines: Sequence[Line], *, spans: bool, length: str, still: bool,
+    seen: Seen, choice: Choice, lines: Sequence[Line], sound_s: float, *, spans: bool, length: str, still: bool,
     hidden_T: np.ndarray | None = None,
 ) -> Plan:  # fmt: skip
-    """spans: change only the frames where a line is spoken; else all.  length: one of options.LENGTHS
+    """lines: of this speaker.  sound_s: the end of the last line of all speakers
+    spans: change only the frames where a line is spoken; else all.  length: one of options.LENGTHS
     still: a picture, which lasts as long as the sound.  hidden_T: why else a frame cannot be changed, "" where it can
     """
-    source_N, times_s, ends_s = (
-        still_order(sound_s(lines)) if still else order(seen, sound_s(lines), "video" if spans else length)
-    )
+    source_N, times_s, ends_s = still_order(sound_s) if still else order(seen, sound_s, "video" if spans else length)
     why_T = reasons(seen, choice)
     if hidden_T is not None:
         why_T = np.where(why_T == "", hidden_T, why_T)
     weight_N = faded(why_T == "", seen.times_s, seen.ends_s, seen.shots)[source_N]
+    wanted_N = np.ones(len(source_N), bool)
     if spans:
         middles_s = (times_s + ends_s) / 2
         spoken_N = np.zeros(len(source_N), np.float32)
         for line in lines:
-            inside_s = np.minimum(middles_s - line.start_s, line.end_s - middles_s) + AROUND_S
-            spoken_N = np.maximum(spoken_N, np.clip(inside_s / AROUND_S, 0, 1))
-        weight_N = np.minimum(weight_N, spoken_N)
-    return Plan(source_N, times_s, ends_s, weight_N.astype(np.float32), why_T)
+            spoken_N = np.maximum(spoken_N, line.share(middles_s, AROUND_S, AROUND_S))
+        weight_N, wanted_N = np.minimum(weight_N, spoken_N), spoken_N > 0
+    return Plan(source_N, times_s, ends_s, weight_N.astype(np.float32), why_T, wanted_N)
 
 
 def sound_s(lines: Sequence[Line]) -> float:
-    """The end of the last line."""
-    return max((line.end_s for line in lines), default=0.0)
+    """The end of the last line, and of what it replaces."""
+    return max((line.until_s for line in lines), default=0.0)
 
 
 def still_order(sound_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
-"""What is decided before any mouth is rendered: which face says which lines, in which frames of the output."""
+"""What is decided before any mouth is rendered: which faces say which lines, in which frames of the output."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +24,9 @@ from tasks.media import decode
 
 @dataclass(frozen=True)
 class Script:
-    """num_frames: of driving audio, 25 a second.  original: whose sound is kept between the lines
+    """One person's part.
+
+    num_frames: of driving audio, 25 a second.  original: whose sound is kept between the lines
     sway: of a picture with --idle
     """
 
@@ -58,31 +61,74 @@ def nothing_hidden(seen: Seen, choice: Choice, sway: Sway | None) -> None:
     return None
 
 
-def write(
-    face: Path, seen: Seen, lines: Sequence[Line], spans: bool, options: Options, recogniser: Recogniser,
-    hidden: Hidden = nothing_hidden,
-) -> Script:  # fmt: skip
-    """seen: of pass 1.  spans: dub only where a line is spoken.  hidden: says what the generator cannot change
+@dataclass(frozen=True)
+class Role:
+    """Lines, and the face that says them."""
 
-    Errors: UserError where the speaker is not found, or a line begins after the video's end
+    choice: Choice
+    lines: Sequence[Line]
+
+
+def cast(face: Path, seen: Seen, lines: Sequence[Line], options: Options, recogniser: Recogniser) -> list[Role]:
+    """Which face says which lines: a role for each person.
+
+    Errors: UserError where a speaker is not found, or one face is to say two lines at a time
+    """
+    has_sound = len(seen.faces) > 1 and not decode.is_image(face) and decode.probe(face).has_sound
+    loudness_T = speaker.loudness(decode.mono(face)) if has_sound else None
+    roles: dict[bytes, Role] = {}
+    for wanted, mine in hear.by_speaker(lines).items():
+        choice = speaker.choose(seen, wanted or options.speaker, loudness_T, recogniser)
+        known = roles.get(choice.who_T.tobytes(), Role(choice, []))
+        roles[choice.who_T.tobytes()] = Role(known.choice, sorted([*known.lines, *mine], key=lambda one: one.start_s))
+    for role in roles.values():
+        hear.demand_apart(role.lines)
+    for one, other in itertools.combinations(roles.values(), 2):
+        demand_apart(seen, one, other)
+    return list(roles.values())
+
+
+def demand_apart(seen: Seen, one: Role, other: Role) -> None:
+    """Errors: UserError where two roles, which share a face in some shots, have it say two lines at a time."""
+    shared_T = (one.choice.who_T == other.choice.who_T) & (one.choice.who_T >= 0)
+    for mine, yours in itertools.product(one.lines, other.lines) if shared_T.any() else ():
+        low_s, high_s = max(mine.start_s, yours.start_s), min(mine.end_s, yours.end_s)
+        at_T = shared_T & (seen.times_s < high_s - timing.COLUMN_S) & (seen.ends_s > low_s)
+        if high_s - low_s > timing.COLUMN_S and at_T.any():
+            number = int(one.choice.who_T[np.argmax(at_T)])
+            raise UserError(f"{mine.path} and {yours.path} are both said by face {number} at {low_s:.2f} s")
+
+
+def write(
+    face: Path, seen: Seen, roles: Sequence[Role], spans: bool, options: Options, hidden: Sequence[Hidden],
+) -> list[Script]:  # fmt: skip
+    """A script for each role; they have the frames of the output in common.
+
+    seen: of pass 1.  spans: dub only where a line is spoken
+    hidden: says what the generator cannot change, for each role
+
+    Errors: UserError where a line begins after the video's end
     """
     still = decode.is_image(face)
     has_sound = not still and decode.probe(face).has_sound
-    if spans and has_sound and (tracks := decode.sounds_left_out(face)):
+    if spans and has_sound and not options.tracks and (tracks := decode.sounds_left_out(face)):
         say(f"dub: {face}: {tracks}")
-    loudness_T = speaker.loudness(decode.mono(face)) if has_sound and len(seen.faces) > 1 else None
-    choice, sway = speaker.choose(seen, options.speaker, loudness_T, recogniser), None
+    lines = [line for role in roles for line in role.lines]
     if spans and not still:
         demand_within(lines, float(seen.ends_s[-1]))
-    if options.idle:
-        num_frames = len(plan.still_order(plan.sound_s(lines))[0])
-        seen, choice, sway = idle.lasting(seen, choice, num_frames)
-    frames = plan.make(
-        seen, choice, lines, spans=spans, length=options.length, still=still and not options.idle,
-        hidden_T=hidden(seen, choice, sway),
-    )  # fmt: skip
-    num_frames = max(1, int(np.ceil(frames.ends_s[-1] * timing.FPS - 1e-6)))
-    return Script(face, seen, choice, lines, frames, num_frames, face if spans and has_sound else None, sway)
+    sound_s, scripts = plan.sound_s(lines), []
+    for role, hidden_of in zip(roles, hidden, strict=True):
+        in_view, choice, sway = seen, role.choice, None
+        if options.idle:
+            in_view, choice, sway = idle.lasting(seen, choice, len(plan.still_order(sound_s)[0]))
+        frames = plan.make(
+            in_view, choice, role.lines, sound_s, spans=spans, length=options.length,
+            still=still and not options.idle, hidden_T=hidden_of(in_view, choice, sway),
+        )  # fmt: skip
+        num_frames = max(1, int(np.ceil(frames.ends_s[-1] * timing.FPS - 1e-6)))
+        original = face if spans and has_sound else None
+        scripts.append(Script(face, in_view, choice, role.lines, frames, num_frames, original, sway))
+    return scripts
 
 
 def demand_within(lines: Sequence[Line], video_s: float) -> None:

@@ -23,7 +23,7 @@ from tasks.dubbing.networks import Mesh, Mouths
 from tasks.dubbing.options import Options
 from tasks.dubbing.output import Output
 from tasks.dubbing.plan import Plan
-from tasks.dubbing.render import Renderer
+from tasks.dubbing.render import Part, Renderer
 from tasks.dubbing.script import Script
 from tasks.dubbing.speaker import Choice
 from tasks.edit import film, retime
@@ -84,7 +84,7 @@ def output(
     filmed = film.of_frames(face, seen.times_s, seen.size_hw, watched.footage, frames, quiet_N)
     script = written(filmed, pieces, watched, wav(folder / "sound.wav", sound_NC, rate_hz), folder)
     mouths: Mouths = watched.person.mouths(script, judged=False) if watched.person else Unchanged()
-    return Output(script, options, folder, EditRenderer(script, mouths, film=filmed), None), filmed
+    return Output(EditRenderer([Part(script, mouths)], film=filmed), options, folder), filmed
 
 
 class Unchanged:
@@ -122,7 +122,7 @@ def written(filmed: Film, pieces: Sequence[Piece], watched: Watched, line: Line,
     if watched.person:
         watched.person.target = aim
     seen, choice = as_seen(filmed, watched, list(shots))
-    planned = Plan(np.arange(len(near_N)), frames.times_s, frames.ends_s, weight_N, why_N)
+    planned = Plan(np.arange(len(near_N)), frames.times_s, frames.ends_s, weight_N, why_N, spoken_N > 0)
     num_frames = max(1, int(np.ceil(frames.ends_s[-1] * timing.FPS - 1e-6)))
     return Script(filmed.source, seen, choice, [line], planned, num_frames)
 

@@ -112,6 +112,11 @@ class SoundFormat:
     def num_channels(self) -> int:
         return av.AudioLayout(self.layout).nb_channels
 
+    @property
+    def places(self) -> list[str]:
+        """Of each channel, as FFmpeg names them: FL, FR, FC, LFE, ..."""
+        return [place.name for place in av.AudioLayout(self.layout).channels]
+
 
 def sound_format(source: Path) -> SoundFormat:
     """Errors: MediaError no_sound."""
@@ -155,7 +160,7 @@ def spread(block_CN: np.ndarray, like: SoundFormat, weights_C: np.ndarray | None
     if len(block_CN) == like.num_channels:
         return block_CN
     mono = ear.mixed(block_CN, weights_C)
-    places = [place.name for place in av.AudioLayout(like.layout).channels]
+    places = like.places
     whole = np.zeros((len(places), len(mono)), np.float32)
     whole[places.index(ear.CENTRE) if ear.CENTRE in places else slice(2)] = mono
     return whole

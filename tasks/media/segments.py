@@ -18,6 +18,7 @@ from tasks.media.containers import url
 from tasks.media.decode import audio_frame
 from tasks.media.encode import AAC_BLOCK, BT601, BT709, HD_ROWS, LIMITED, REPRODUCIBLE
 from tasks.media.frame import Picture, coded, squeezed
+from tasks.media.tracks import Tracks
 
 TICKS_HZ = 90_000  # whole for every usual frame rate: 23.976 has 3753.75, the largest error is 6 us
 AAC_BITS_PER_CHANNEL = 96_000
@@ -101,15 +102,20 @@ def join(
     layout: str,
     metadata: Mapping[str, str],
     lossless: bool = False,
+    tracks: Tracks | None = None,
 ) -> None:
     """Join segments of `write_segment` and add sound: mp4, or mkv with FLAC; all-or-nothing.
 
+    tracks: of another file, which are added
     Shape: ticks (N,) int of all pictures, from 0; sound yields (channels, n) float32, clipped to [-1, 1]
     """
     kind, options = (
         ("matroska", {"fflags": "+bitexact"}) if out.suffix.lower() == ".mkv" else ("mp4", {"movflags": "+faststart"})
     )
-    with writing(), all_or_nothing(out) as partial, av.open(url(partial), "w", format=kind, options=options) as whole:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(writing())
+        partial = stack.enter_context(all_or_nothing(out))
+        whole = stack.enter_context(av.open(url(partial), "w", format=kind, options=options))
         whole.metadata.update(metadata)
         with av.open(url(pieces[0])) as first:
             video = whole.add_stream_from_template(first.streams.video[0])
@@ -117,7 +123,8 @@ def join(
         audio = whole.add_stream("flac" if lossless else "aac", rate=rate_hz, layout=layout)
         if not lossless:
             audio.bit_rate = AAC_BITS_PER_CHANNEL * audio.channels
-        track = _SoundTrack(whole, audio, sound, rate_hz, layout)
+        more = stack.enter_context(tracks.within(whole, end_tick / TICKS_HZ)) if tracks else iter(())
+        track, further = _SoundTrack(whole, audio, sound, rate_hz, layout), _Further(whole, more)
         for number, packet in enumerate(_packets(pieces)):
             tick = int(ticks[number])
             packet.stream, packet.time_base = video, Fraction(1, TICKS_HZ)
@@ -125,8 +132,28 @@ def join(
             packet.duration = int(ticks[number + 1] if number + 1 < len(ticks) else end_tick) - tick
             whole.mux(packet)
             track.write_until(tick / TICKS_HZ)  # interleaved: the muxer holds in memory whatever is ahead
+            further.write_until(tick / TICKS_HZ)
         track.write_until(float("inf"))
+        further.write_until(float("inf"))
         whole.mux(audio.encode(None))
+
+
+@dataclass
+class _Further:
+    """Writes the packets of other tracks up to a given time."""
+
+    whole: OutputContainer
+    packets: Iterator[av.Packet]
+    waiting: av.Packet | None = None
+
+    def write_until(self, time_s: float) -> None:
+        while (packet := self.waiting or next(self.packets, None)) is not None:
+            self.waiting = packet
+            assert packet.pts is not None and packet.time_base is not None  # as tracks.packets yields them
+            if packet.pts * packet.time_base > time_s:
+                return
+            self.whole.mux(packet)
+            self.waiting = None
 
 
 class _SoundTrack:

@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import Request
 
 from tasks.core.errors import UserError
+from tasks.dubbing.options import BACKGROUNDS
 from tasks.serving import choices
 
 JSON_BYTES = 256 << 10  # of a job or a session: an offer takes some 10 kB
@@ -120,6 +121,7 @@ JOB = MOUTH | {
         rf"\d{{1,4}}|{NUMBER},{NUMBER}@{NUMBER}"
     ),  # a face's number, or a point: no file of this machine
     "length": lambda value: value in ("longest", "video", "sound"),
+    "background": lambda value: value in BACKGROUNDS,
 }
 WORDS: dict[str, Callable[[str], bool]] = {"face": MOUTH["face"], "text": is_plain}
 EDIT = WORDS | {

@@ -30,7 +30,8 @@ POLL_S = 0.2  # between two looks at the worker's pipe, the clock and whether th
 PATIENCE_S = 2.0  # for a worker to end by itself
 UNUSED_S = 120.0  # for which an upload without a job, or an output, is kept although the store is full
 OVER = ("done", "refused", "stopped")
-PAGE_OPTIONS = ("voice", "speaker", "length", "label", "strength")  # options of dub that the page may set
+# options of dub that the page may set
+PAGE_OPTIONS = ("voice", "speaker", "length", "label", "strength", "background")
 MOST_LIBRARY = 4  # further videos of one job
 CRASHED = "the program failed at this job; the traceback is on the terminal where the app was started"
 

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from tasks.core import paths
 from tasks.core.errors import UserError
 from tasks.core.html import encoded
+from tasks.lines import speech_filter
 from tasks.media import decode
 from tasks.provenance import c2pa_mark
 from tasks.serving import checked, choices, live_sessions, messages
@@ -42,6 +43,7 @@ def get_choices(queue: Queue) -> dict[str, Any]:
         "strength": queue.options.strength,
         "checkpoints": {name: about for name, (_, about) in choices.checkpoints().items()},
         "voices": choices.voices(),
+        "background": speech_filter.installed(),
         "expert": paths.EXPERT.is_file(),
         "live": {"missing": live_sessions.missing(), "faces": list(queue.faces), "most_s": limits.live_s},
         "limits": {"upload_mb": limits.upload_mb, "media_s": limits.media_s, "keep_s": limits.keep_s},

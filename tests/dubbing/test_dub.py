@@ -306,7 +306,7 @@ def test_loudness_rises_where_there_is_sound():
         ({"face": "none.mp4"}, "none.mp4: no such file"),
         ({"face": "circle.mp4"}, "circle.mp4: no such file"),
         ({"audio": "none.wav"}, "none.wav: no such file"),
-        ({"audio": None}, "give one of --audio, --span and --text"),
+        ({"audio": None}, "give one of --audio, --span, --text and --subtitles"),
         ({"out": "a.avi"}, "--out must end in .mp4"),
         ({"out": "speech.wav/a.mp4"}, "cannot be written"),
         ({"checkpoint": "none.safetensors"}, "none.safetensors: no such file; train with `dvc repro`"),

@@ -92,7 +92,7 @@ def test_an_interrupted_run_resumes_and_gives_the_same_frames(project, monkeypat
 
     monkeypatch.setattr(render, "SEGMENT_FRAMES", 12)
     whole = lossless("out/whole.mkv")
-    change, calls = render.Renderer.one_face, []
+    change, calls = render.Part.one_face, []
 
     def stop(self, number, at, batch):
         calls.append(at[0])
@@ -100,7 +100,7 @@ def test_an_interrupted_run_resumes_and_gives_the_same_frames(project, monkeypat
             raise KeyboardInterrupt
         return change(self, number, at, batch)
 
-    monkeypatch.setattr(render.Renderer, "one_face", stop)
+    monkeypatch.setattr(render.Part, "one_face", stop)
     with pytest.raises(KeyboardInterrupt):
         lossless("out/part.mkv")
     assert [path.name for path in Path("out/.part.mkv.work").glob("*.mp4")] == ["000000000.mp4"]

@@ -10,6 +10,7 @@ import pytest
 from tasks.core.errors import UserError
 from tasks.dubbing import batch, job_table, spans
 from tasks.dubbing.options import Options
+from tasks.dubbing.spans import Span
 
 CASES = Path(__file__).parents[2].parent / "shared/cases"
 JOBS = [{"face": "müller.mp4", "audio": "my line.wav", "out": "out/a.mp4", "speaker": "640,200@62"}]
@@ -47,7 +48,7 @@ def test_the_example_of_the_module_is_a_list_of_jobs():
     example = re.findall(r"^    (.+)$", batch.__doc__, re.MULTILINE)
     jobs = read("\n".join(example))
     assert jobs[1]["speaker"] == "640,200@62"
-    assert spans.several(jobs[1]["audio"]) == [(62.5, "a.wav"), (69.0, "b.wav")]
+    assert spans.several(jobs[1]["audio"]) == [Span(62.5, "a.wav"), Span(69.0, "b.wav")]
     assert "speaker" not in jobs[0]
 
 
@@ -78,7 +79,7 @@ def test_a_cell_that_is_too_long_for_a_name_is_a_text_or_a_list_of_files():
     assert read(f"face;text;out\na;{text};c\n".encode("cp1252")) == [{"face": "a", "text": text, "out": "c"}]
     many = [f"videos/{number:03d}.mp4" for number in range(300)]
     assert spans.paths(" ".join(many)) == tuple(many)
-    assert spans.several(f"1='{text}' 2=b.wav") == [(1.0, text), (2.0, "b.wav")]
+    assert spans.several(f"1='{text}' 2=b.wav") == [Span(1.0, text), Span(2.0, "b.wav")]
 
 
 def test_a_name_that_is_not_utf_8_is_found_by_its_bytes():
@@ -122,19 +123,21 @@ def test_the_lists_of_the_cases_are_read(name):
     ],
 )  # fmt: skip
 def test_a_span_may_have_spaces_quotes_and_a_comma(text, span):
-    assert spans.one(text) == span
+    assert spans.one(text) == Span(*span)
 
 
 def test_quotes_that_are_part_of_a_name_are_kept():
     Path("'a'.wav").touch()
-    assert spans.one("1='a'.wav") == (1.0, "'a'.wav")
+    assert spans.one("1='a'.wav") == Span(1.0, "'a'.wav")
     Path("'b'").touch()
-    assert spans.one("1='b'") == (1.0, "'b'")
+    assert spans.one("1='b'") == Span(1.0, "'b'")
 
 
 def test_a_cell_holds_several_spans_or_a_path():
     cell = "0.2=my line.wav 00:01:09='a 3=b.wav' 70=\"it's.wav\""
-    assert spans.several(cell) == [(0.2, "my line.wav"), (69.0, "a 3=b.wav"), (70.0, "it's.wav")]
+    assert spans.several(cell) == [
+        Span(0.2, "my line.wav"), Span(69.0, "a 3=b.wav"), Span(70.0, "it's.wav")
+    ]  # fmt: skip
     assert spans.several("speech one.wav") == spans.several("") == []
     with pytest.raises(UserError, match=r"--span 1m=a.wav: wanted \[HH:MM:\]SS=SOUND"):
         spans.one("1m=a.wav")

@@ -12,6 +12,7 @@ from conftest import REAL, ROOT
 from model import timing
 from tasks.core import config, paths
 from tasks.dubbing import hear, look
+from tasks.dubbing.spans import Span
 from tasks.features import audio, crop, face_track
 from tasks.features.face_mesh import MeshTrack
 from tasks.features.mesh_points import MeshPoints
@@ -148,7 +149,7 @@ def test_inference_gets_the_arrays_that_training_stored(tiny):
     nothing = MeshTrack(np.full((len(face.found_N), 468, 3), np.nan), face.found_N * 0.0, face.found_N & False)
     followed = face_track.Track(face.boxes_N4, face.found_N, np.empty((0, 4)), 0.0, nothing)
     num_frames = len(followed.found_T)
-    mfcc = hear.mfcc(hear.timeline([hear.line(Path("face.mp4"))], 640 * num_frames), num_frames)
+    mfcc = hear.mfcc(hear.timeline([hear.line(Span(0.0, "face.mp4"))], 640 * num_frames), num_frames)
     [(crops, _)] = examine.cut(decode.frames(Path("face.mp4")), [followed], p.faces.size)
     [part] = examine.of_video(raw["mp4"], p.faces, p.quality, preprocess.tools())
     again = part.outcome.arrays

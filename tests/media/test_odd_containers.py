@@ -9,6 +9,7 @@ from made_media import RATE_HZ, level_db, media, tone
 
 from tasks.core.errors import UserError
 from tasks.dubbing import hear
+from tasks.dubbing.spans import Span
 from tasks.media import containers, decode
 
 CASES = Path(__file__).parents[2].parent / "shared/cases"
@@ -53,7 +54,7 @@ def test_the_pictures_of_an_odd_container_are_read(kind):
 def test_a_whole_sound_is_never_called_damaged(kind, tmp_path):
     """The length that a container without a header promises is a guess."""
     (tmp_path / f"a.{kind}").write_bytes(made(*SOUNDS[kind]))
-    assert abs(hear.line(tmp_path / f"a.{kind}").duration_s - SECONDS) < 0.2
+    assert abs(hear.line(Span(0.0, str(tmp_path / f"a.{kind}"))).duration_s - SECONDS) < 0.2
 
 
 def words(content):
@@ -91,11 +92,11 @@ def test_a_sound_that_is_cut_off_is_called_damaged(tmp_path):
     whole = made("caf", "flac")
     (tmp_path / "a.caf").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match=r"damaged"):
-        hear.line(tmp_path / "a.caf")
+        hear.line(Span(0.0, str(tmp_path / "a.caf")))
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the files of ../shared/cases are not here")
 def test_the_studio_file_and_the_second_default_track_of_the_cases_are_read(capsys):
     assert len(list(decode.frames(CASES / "video-studio.mxf"))) == 25
-    hear.line(CASES / "video-default-sound-is-second.mkv")
+    hear.line(Span(0.0, str(CASES / "video-default-sound-is-second.mkv")))
     assert "of 2 sound tracks number 2 (eng), marked default, is used; left out: 1 (deu)" in capsys.readouterr().err

@@ -140,6 +140,7 @@ def test_json_nested_20000_deep_is_a_400(app):
         ("speaker", "1.2.3,.@.", "the speaker is a face's number, or a point"),
         ("speaker", "\u0663", "the speaker is a face's number, or a point"),
         ("length", "shortest", "length 'shortest' cannot be used"),
+        ("background", "loud", "background 'loud' cannot be used"),
         ("strength", "nan", "strength 'nan' cannot be used"),
         ("tts", "rm -rf /", "'tts' is no field here"),
         ("\ud800", "x", "is no field here"),

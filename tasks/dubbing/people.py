@@ -1,0 +1,55 @@
+"""The people who speak in a dub: what is learned of each, and the mouths that each gets."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.core.errors import UserError
+from tasks.dubbing import networks, script
+from tasks.dubbing.judge import Judge
+from tasks.dubbing.likeness import Recogniser
+from tasks.dubbing.look import Seen
+from tasks.dubbing.mesh_mouth import Person
+from tasks.dubbing.networks import Mesh, Network
+from tasks.dubbing.options import Options
+from tasks.dubbing.render import Part
+from tasks.dubbing.script import Hidden, Role
+from tasks.inference.sync_meter import SyncMeter
+
+
+def performed(
+    face: Path, network: Network, folder: Path, options: Options, recogniser: Recogniser, seen: Seen,
+    roles: Sequence[Role], in_spans: bool,
+) -> tuple[list[Part], dict[str, Any]]:  # fmt: skip
+    """A part for each role, and the sidecar's entries about the people.
+
+    Errors: UserError for options that are of one speaker, where there are several
+    """
+    if len(roles) > 1 and (options.library or options.idle):
+        what = "--library: footage is" if options.library else "--idle: a picture's head moves"
+        raise UserError(f"{what} of one person, and {len(roles)} speak here; dub one after the other")
+    people: list[Person] = []
+    if isinstance(network, Mesh):
+        # a person's own footage (`@person:NAME`) is to be given here, in place of the options' library
+        people = [
+            Person(
+                face, network, folder / f"speaker{k}" if k else folder, options, recogniser, None,
+                f"speaker {name}" if (name := role.lines[0].span.speaker) else "the speaker",
+            )
+            for k, role in enumerate(roles)
+        ]  # fmt: skip
+    hidden: list[Hidden] = [person.learn for person in people] or [script.nothing_hidden] * len(roles)
+    scripts = script.write(face, seen, roles, in_spans, options, hidden)
+    parts = []
+    for k, one in enumerate(scripts):
+        judge = Judge(SyncMeter(network.expert), one.plan, one.mfcc_FW) if network.expert else None
+        mouths = people[k].mouths(one, judged=judge is not None) if people else networks.lipgan_mouths(network, one)
+        parts.append(Part(one, mouths, judge))
+    return parts, together([person.about for person in people])
+
+
+def together(abouts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The entries of several people: counts are added; the others are of one."""
+    counts = {name for about in abouts for name, value in about.items() if isinstance(value, int)}
+    one = {name: value for about in abouts for name, value in about.items() if name not in counts}
+    return one | {name: sum(about.get(name, 0) for about in abouts) for name in sorted(counts)}
