@@ -32,6 +32,7 @@ from flows.commands import (
     init,
     listen,
     live,
+    person,
     retrain,
     show,
     stages,
@@ -42,7 +43,7 @@ from tasks.core.errors import UserError
 
 GROUPS: dict[str, tuple[ModuleType, ...]] = {  # in the order of the help
     "pipeline": (init, stages, retrain, deploy),
-    "dubbing": (dub, batch, live, app, align),
+    "dubbing": (dub, batch, live, app, person, align),
     "data rights and lineage": (agree, audit, withdraw),
     "experiments": (compare, experiments, listen),
     "maintenance": (import_tracking, gc, deps, completion),

@@ -59,7 +59,10 @@ def run(
         options = replace(options, voice=speech.voice_for(options.text, options.voice, options.language))
     if options.idle and not decode.is_image(face):
         raise UserError(f"--idle is for pictures; {face} is a video, whose head moves already")
-    network = networks.load(options.generator, checkpoint, options.backend)
+    network = networks.load(options.generator, checkpoint, options.backend, options.person)
+    kept = network.person if isinstance(network, Mesh) else None
+    if kept:
+        demand_output(out, options, [video.path for video in kept.videos])
     files = [*given, *map(str, network.files), *options.library]
     if network.expert:
         files.append(str(network.expert))
@@ -72,7 +75,7 @@ def run(
         "starts_s": [start_s for start_s, _ in spans],
         "options": options.recorded(),
         "backend": network.backend,
-    }
+    } | ({"person": kept.described()} if kept else {})
     key = work_folder.key_of(inputs)
     if work_folder.is_made(target, key) and not options.side_by_side:
         say(f"dub: {target}: up to date, made from the same inputs; kept")

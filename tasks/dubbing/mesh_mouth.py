@@ -30,10 +30,11 @@ from tasks.dubbing.networks import Mesh
 from tasks.dubbing.options import Options
 from tasks.dubbing.plan import Plan
 from tasks.dubbing.script import Script
-from tasks.dubbing.speaker import Choice
+from tasks.dubbing.speaker import PATTERNS, Choice
 from tasks.features import crop
 from tasks.features.face_track import Frame
 from tasks.media import decode, native_rate
+from tasks.persons import films
 
 JUDGED_PX = 96  # side of the sync expert's crops
 PIECE_S, CONTEXT_S = 120, 2  # audio that the network processes at a time, and context on either side
@@ -57,9 +58,10 @@ class Person:
         """
         own = record(self.face, seen, choice.who_T, self.folder / "face")
         more = [self.further(number, Path(video), seen, choice) for number, video in enumerate(self.options.library)]
+        more += self.kept(seen, choice)
         built = library.build(more or [uncovered(own, seen, choice.who_T)], self.network.inside)
         if built is None:
-            where = "--library" if more else str(self.face)
+            where = "--person" if self.network.person else "--library" if more else str(self.face)
             raise UserError(
                 f"{where}: no frame shows the speaker's mouth whole and near-frontal; "
                 "use other footage or --generator lipgan"
@@ -87,6 +89,30 @@ class Person:
             )
         return uncovered(record(video, elsewhere, who_T, folder, of_video), elsewhere, who_T)
 
+    def kept(self, seen: Seen, choice: Choice) -> list[Footage]:
+        """The footage of --person, without pictures.  Errors: UserError where the dubbed face is somebody else's"""
+        if (kept := self.network.person) is None:
+            return []
+        dubbed = [speaker.looks(seen.faces[k], PATTERNS) for k in np.unique(choice.who_T[choice.who_T >= 0]).tolist()]
+        alike = max((PATTERNS.alike(look, one) for look in kept.looks() for one in dubbed), default=0.0)
+        wanted = PATTERNS.same_still if decode.is_image(self.face) else PATTERNS.same
+        if alike < wanted:
+            raise UserError(
+                f"--person {kept.person.name}: the dubbed face does not look like them: best likeness {alike:.2f}, "
+                f"wanted {wanted}; choose the face by --speaker, or add footage in which they look like here"
+            )
+        self.about |= {"person": kept.described() | {"likeness": round(alike, 3), "not_used": list(kept.lost)}}
+        return kept.films()
+
+    def fetch(self, mouths_N: np.ndarray | None = None) -> None:
+        """Bring the pictures of these mouths, by default of all, into a library of --person."""
+        if (kept := self.network.person) is None:
+            return
+        at = np.arange(len(self.library)) if mouths_N is None else np.unique(mouths_N[mouths_N >= 0])
+        films_of, frames_of = self.library.film_N[at], self.library.frame_N[at]
+        wanted = [set(frames_of[films_of == number].tolist()) for number in range(len(self.library.footage))]
+        self.library.footage = films.fetched(kept, self.library.footage, wanted, self.folder)
+
     def mouths(self, script: Script, *, judged: bool) -> "MeshMouths":
         """Call after `learn`.  judged: whether the sync expert will judge the result"""
         wanted_NS3 = wanted(
@@ -96,21 +122,25 @@ class Person:
         mine = path_N >= 0
         lacking_N = inside.lack(head_mesh.mouth_opening(wanted_NS3[mine]), self.library.opening_N[path_N[mine]])
         self.about |= {"painted_inside": int((lacking_N > 0).sum())}
+        self.fetch(path_N)
         return MeshMouths(script.seen, script.plan, self.target, self.library, wanted_NS3, path_N, judged)
 
 
-def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path, where: str = "") -> Footage:
-    """Record the chosen faces of a video or picture.  where: for the progress bar, of which video"""
+def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path, where: str = "", pictures: bool = True) -> Footage:
+    """Record the chosen faces of a video or picture.
+
+    where: for the progress bar, of which video.  pictures: as of footage.record
+    """
     boxes_T4 = np.full((len(who_T), 4), np.nan)
     for number, track in enumerate(seen.faces):
         mine = np.arange(track.first, track.end)[(who_T[track.first : track.end] == number) & track.found_N]
         boxes_T4[mine] = track.boxes_N4[mine - track.first]
     if decode.is_image(face):
         return footage.record([decode.read_image(face)], boxes_T4[:1], who_T[:1], folder)
-    with contextlib.closing(native_rate.pictures(face)) as pictures:
-        kept = (picture.keeping() for picture, _ in pictures)  # the mesh's square has lips and mouth in it
+    with contextlib.closing(native_rate.pictures(face)) as frames:
+        kept = (picture.keeping() for picture, _ in frames)  # the mesh's square has lips and mouth in it
         counted_frames = counted(ahead(kept, 4), len(who_T), "learning mouths" + where)
-        return footage.record(counted_frames, boxes_T4, who_T, folder)
+        return footage.record(counted_frames, boxes_T4, who_T, folder, pictures)
 
 
 def uncovered(film: Footage, seen: Seen, who_T: np.ndarray) -> Footage:

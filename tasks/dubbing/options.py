@@ -44,6 +44,7 @@ class Options:
     generator: str | None = None  # None: by the checkpoint, the backend and params.yaml, see networks.settled
     strength: float = 1.0
     library: tuple[str, ...] = ()
+    person: str | None = None  # whose kept library: tasks/persons
 
     @classmethod
     def from_mapping(cls, words: Mapping[str, Any]) -> Self:
@@ -64,6 +65,8 @@ class Options:
         """The options as the sidecar names them."""
         old = {new: name for name, new in RENAMED.items()}
         values = {old.get(name, name): getattr(self, name) for name in self.__slots__}
+        if self.person is None:  # it is younger than the key of an output, which this decides
+            del values["person"]
         return values | {"library": [Path(video).name for video in self.library]}
 
     def check(self) -> None:
@@ -72,8 +75,11 @@ class Options:
             raise UserError(f"--crf must be from 0 to 51, got {self.crf}")
         if not 0 <= self.strength <= MOST_STRENGTH:
             raise UserError(f"--strength must be from 0 to {MOST_STRENGTH}, got {self.strength:g}")
-        if self.generator == "lipgan" and (self.strength != 1 or self.library):
-            raise UserError(f"{'--library' if self.library else '--strength'} is of --generator mesh, not of lipgan")
+        if self.library and self.person:
+            raise UserError("--library and --person: give one of them; `lipgan person add` adds footage to a person")
+        of_mesh = {"--library": self.library, "--person": self.person, "--strength": self.strength != 1}
+        if self.generator == "lipgan" and (wrong := [name for name, value in of_mesh.items() if value]):
+            raise UserError(f"{wrong[0]} is of --generator mesh, not of lipgan")
         for name, known in (("length", LENGTHS), ("driving_audio", DRIVING_AUDIO), ("generator", GENERATORS)):
             if getattr(self, name) not in (*known, None):
                 raise UserError(f"{flag(name)} must be one of {', '.join(known)}, got {getattr(self, name)}")

@@ -21,7 +21,8 @@ from tasks.acquire import folder as acquire_folder
 from tasks.core import config, html, paths, programs
 from tasks.core.files import md5_file
 from tasks.core.progress import progress
-from tasks.provenance import dvc_cache
+from tasks.persons import withdraw as persons
+from tasks.provenance import dvc_cache, withdrawals
 from tasks.provenance.dvc_cache import DvcStore
 
 UNMARKED_OVERVIEW = b"<title>Preprocessing</title>"  # of version 0.1, without marks: it may show anybody
@@ -80,7 +81,7 @@ def everywhere(p: Params) -> list[DvcStore]:
 
 def find(video: str, places: Sequence[DvcStore]) -> list[Copy]:
     """All copies in the work trees, the caches, and in `places`, run-caches included."""
-    copies = [*_in_work_trees(video), *_in_units(video), *_in_trainings(video)]
+    copies = [*_in_work_trees(video), *_in_persons(video), *_in_units(video), *_in_trainings(video)]
     checked: dict[str, bool] = {}  # md5 -> whether it contains the video
     for store in places:
         copies += _in_bucket(store, video) if store.plain else _in_store(store, video, checked)
@@ -114,6 +115,16 @@ def _in_work_trees(video: str) -> Iterator[Copy]:
             if file.is_file() and (_is_strip(file.name, video) or _holds(file, video)):
                 name = file.relative_to(tree).as_posix() if tree == here else f"{tree.name}: {file.relative_to(tree)}"
                 yield Copy("work tree", str(file), name, file.stat().st_size, md5_file(file))
+
+
+def _in_persons(video: str) -> Iterator[Copy]:
+    """Libraries of footage of which it is a part, by hash, and networks adapted with them."""
+    if row := withdrawals.read().get(video):
+        for tree in work_trees():
+            for place in persons.copies(row, tree):
+                held = [file for file in place.rglob("*") if file.is_file()] if place.is_dir() else [place]
+                name = place.relative_to(tree).as_posix()
+                yield Copy("person's library", str(place), name, sum(file.stat().st_size for file in held))
 
 
 def _in_units(video: str) -> Iterator[Copy]:

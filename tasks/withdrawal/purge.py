@@ -22,6 +22,7 @@ from model.params import Params
 from tasks.core import files, paths, programs
 from tasks.core.errors import UserError
 from tasks.core.progress import say
+from tasks.persons import withdraw as persons
 from tasks.provenance import dvc_cache, dvc_lock, tombstones, withdrawals
 from tasks.provenance.dvc_cache import DvcStore
 from tasks.storage import index
@@ -44,13 +45,17 @@ def withdraw(video: str, reason: str, date: str) -> None:
     """
     tables = list(history())
     rows = [row for _, _, table in tables for row in table]
-    known = {row["video"] for row in rows} | withdrawals.read().keys()
+    of_persons = persons.ids()
+    known = {row["video"] for row in rows} | withdrawals.read().keys() | of_persons.keys()
     if video not in known:
         near = ", ".join(difflib.get_close_matches(video, sorted(known), n=3, cutoff=0.5)) or "no similar id"
         raise UserError(f"--video: no commit has a clip of {video!r}; known: {near}")
-    row = withdrawals.add(video, date, reason, (row["source_sha256"] or "" for row in rows if row["video"] == video))
+    hashes = {row["source_sha256"] or "" for row in rows if row["video"] == video} | of_persons.get(video, set())
+    row = withdrawals.add(video, date, reason, hashes)
     say(f"withdraw: {paths.WITHDRAWALS}: {row.video}, {row.date}; commit this file")
     say(f"withdraw: {mark(video, tables)}")
+    for line in persons.apply(row):
+        say(f"withdraw: {line}")
     say(f"withdraw: {UNLEARN}")
     say("withdraw: next: `dvc repro`, then `python -m flows withdraw --purge` for the copies in caches and remotes")
 
@@ -123,6 +128,8 @@ def purge(p: Params, *, yes: bool, originals: bool) -> None:
         if originals:
             left += [Copy("original", str(f), str(f), f.stat().st_size, files.md5_file(f)) for f in sources]
         _report(video, left, [] if originals else sources, p)
+        if yes:
+            persons.apply(row)  # of a withdrawal that came by git
         if yes and left:
             _delete(video, row, left, places)
     if not yes:
