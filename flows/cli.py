@@ -26,6 +26,7 @@ from flows.commands import (
     deploy,
     deps,
     dub,
+    edit,
     experiments,
     gc,
     import_tracking,
@@ -43,7 +44,7 @@ from tasks.core.errors import UserError
 
 GROUPS: dict[str, tuple[ModuleType, ...]] = {  # in the order of the help
     "pipeline": (init, stages, retrain, deploy),
-    "dubbing": (dub, batch, live, app, person, align),
+    "dubbing": (dub, edit, batch, live, app, person, align),
     "data rights and lineage": (agree, audit, withdraw),
     "experiments": (compare, experiments, listen),
     "maintenance": (import_tracking, gc, deps, completion),

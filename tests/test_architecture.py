@@ -58,9 +58,10 @@ ROOMS: dict[str, set[str]] = {
     "retrain": {"core", "evaluate", "provenance", "storage", "tracking"},
     "withdrawal": {"acquire", "core", "expert", "inside", "motion", "persons", "provenance", "storage", "tracking"}
     | {"train"},
+    "edit": {"acquire", "dubbing", "words", *DUBBING},
     "studies": {"core", "dubbing", "evaluate", "features", "inference", "loading", "media", "preprocess", "storage"}
     | {"tracking"},
-    "serving": {"live", "dubbing", "tracking", *DUBBING},
+    "serving": {"edit", "live", "dubbing", "tracking", *DUBBING},
 }
 SOURCES = [p for room in ("model", "tasks", "flows") for p in sorted((ROOT / room).rglob("*.py"))]
 

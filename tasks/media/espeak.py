@@ -9,6 +9,7 @@ Source: espeak-ng's speak_lib.h (functions, event types), 1.52
 """
 
 import ctypes
+import functools
 import importlib
 import os
 import re
@@ -102,6 +103,19 @@ def say(
     sound = np.zeros(whole, np.float32)
     sound[lead : lead + len(voiced)] = voiced
     return Speech(sound, _phones(marks, len(pcm), rate_hz), _words(text, marks, len(pcm), rate_hz))
+
+
+@functools.cache
+def voices() -> frozenset[str]:
+    """The names of its voices, in lower case and without variants; none where it is not installed."""
+    try:
+        folder = Path(_loader().get_data_path()) / "lang"
+    except Missing:
+        return frozenset()
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    lines = [line.split() for file in files for line in file.read_text(errors="replace").splitlines()]
+    languages = {line[1].lower() for line in lines if len(line) > 1 and line[0] == "language"}
+    return frozenset(languages | {file.name.lower() for file in files})
 
 
 def _loader() -> ModuleType:

@@ -16,6 +16,7 @@ from model.timing import FPS, SAMPLE_RATE_HZ
 from tasks.media import containers, decode, ear, shown
 from tasks.media.containers import MediaError
 from tasks.media.frame import Picture
+from tasks.media.hdr import ToSdr
 
 SAME_S = 1e-4  # of two pictures nearer in time than this, the later one is dropped as a duplicate
 # layouts that AAC and FLAC write in the order of their channels; others by their number of channels, or mono
@@ -53,41 +54,50 @@ def pictures(source: Path, first: int = 0) -> Generator[tuple[Picture, float]]:
 
 
 def backwards(source: Path, times_s: np.ndarray, num_held: int) -> Iterator[Picture]:
-    """The pictures of `pictures` from the last to the first, `num_held` in memory at a time.
-
-    Each batch is reached by seeking to the key frame before it, or from the file's start if its index is wrong.
-    """
+    """The pictures of `pictures` from the last to the first, `num_held` in memory at a time."""
     for high in range(len(times_s), 0, -num_held):
         low = max(0, high - num_held)
-        batch = _between(source, times_s, low, high, seek=low > 0)
-        if batch is None:
-            batch = _between(source, times_s, low, high, seek=False)
-        assert batch is not None, (low, high)
+        with contextlib.closing(onwards(source, times_s, low)) as forwards:
+            batch = list(itertools.islice(forwards, high - low))
+        assert len(batch) == high - low, (low, high)
         yield from reversed(batch)
 
 
-def _between(source: Path, times_s: np.ndarray, low: int, high: int, seek: bool) -> list[Picture] | None:
-    """Pictures low .. high - 1; None if seeking did not find exactly these."""
-    if not seek:
-        with contextlib.closing(pictures(source, low)) as forwards:
-            return [picture for picture, _ in itertools.islice(forwards, high - low)]
+def onwards(source: Path, times_s: np.ndarray, first: int) -> Generator[Picture]:
+    """The pictures of `pictures` from number `first` on; times_s: of all of them.
+
+    It is reached by seeking to the key frame before it, or from the file's start if its index is wrong.
+    """
+    number = first
+    if first > 0:
+        with contextlib.closing(_sought(source, times_s, first)) as sought:
+            for picture in sought:
+                yield picture
+                number += 1
+    if number < len(times_s):
+        with contextlib.closing(pictures(source, number)) as forwards:
+            yield from (picture for picture, _ in forwards)
+
+
+def _sought(source: Path, times_s: np.ndarray, first: int) -> Generator[Picture]:
+    """Pictures from `first` on; none if seeking did not find exactly that one."""
     first_s = decode.first_picture_s(source) or 0.0
     with containers.opened(source) as container:
-        stream, geometry = shown.demand_video(container), None
+        stream, geometry, to_sdr = shown.demand_video(container), None, ToSdr()
         assert stream.time_base is not None
-        container.seek(int((first_s + times_s[low]) / stream.time_base), stream=stream)
-        batch: dict[int, Picture] = {}
+        container.seek(int((first_s + times_s[first]) / stream.time_base), stream=stream)
+        wanted = first
         for frame in shown.progressive(containers.decoded(container, stream), stream):
             if frame.time is None:
-                return None
+                return
             geometry = geometry or shown.geometry_of(frame, stream)
             time_s = frame.time - first_s
             number = int(np.abs(times_s - time_s).argmin())
-            if number >= high:
-                break
-            if low <= number and abs(times_s[number] - time_s) < SAME_S:
-                batch.setdefault(number, Picture(frame, geometry))
-    return [batch[number] for number in range(low, high)] if len(batch) == high - low else None
+            if number > wanted or abs(times_s[number] - time_s) >= SAME_S:
+                return
+            if number == wanted:
+                yield Picture(to_sdr(frame), geometry)
+                wanted += 1
 
 
 @dataclass(frozen=True, slots=True)

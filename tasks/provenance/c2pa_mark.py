@@ -102,8 +102,13 @@ def tags(about: Mapping[str, Any]) -> dict[str, str]:
     return {"comment": f"{TAG}; {made_by}, code {about['code']['git_commit']}"}
 
 
-def mark(path: Path, about: Mapping[str, Any], sources: Mapping[str, Path] | None = None) -> None:
+def mark(
+    path: Path, about: Mapping[str, Any], sources: Mapping[str, Path] | None = None,
+    actions: Sequence[Mapping[str, Any]] = (),
+) -> None:  # fmt: skip
     """Sign an mp4 in place. `sources` become ingredients; formats that C2PA cannot read are named with their hash.
+
+    actions  what was done after it was made from them, as of an edit
 
     Errors: UserError if the key cannot be used; OSError if the file cannot be written.
     """
@@ -114,7 +119,7 @@ def mark(path: Path, about: Mapping[str, Any], sources: Mapping[str, Path] | Non
     try:
         with (
             files.all_or_nothing(path) as signed,
-            c2pa.Builder.from_json(_manifest(path, about)) as builder,
+            c2pa.Builder.from_json(_manifest(path, about, actions)) as builder,
             c2pa.Signer.from_info(info) as signer,
         ):
             for role, file in (sources or {}).items():
@@ -152,13 +157,13 @@ def demand_signer() -> None:
         raise UserError(f"C2PA cannot sign with {pair}: {' '.join(str(error).split())}") from error
 
 
-def _manifest(path: Path, about: Mapping[str, Any]) -> dict[str, Any]:
+def _manifest(path: Path, about: Mapping[str, Any], actions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "claim_generator_info": [{"name": "LipGAN pipeline", "version": about["code"]["git_commit"][:12]}],
         "title": names.valid(path.name),
         "format": "video/mp4",
         "assertions": [
-            {"label": "c2pa.actions.v2", "data": {"actions": [CREATED]}},
+            {"label": "c2pa.actions.v2", "data": {"actions": [CREATED, *actions]}},
             {"label": ASSERTION, "data": dict(about)},
         ],
     }
@@ -223,7 +228,12 @@ def text(mark: Mark) -> str:
     """The mark's content, as lines to print."""
     lines = [f"  signed by {mark.signer}"] if mark.signer else []
     for name, facts in (mark.about or {}).items():
-        lines.append(f"  {name}: {'; '.join(f'{key} {_as_text(value)}' for key, value in facts.items())}")
+        parts = (
+            [f"{key} {_as_text(value)}" for key, value in facts.items()]
+            if isinstance(facts, dict)
+            else [_as_text(facts)]
+        )
+        lines.append(f"  {name}: {'; '.join(parts)}")
     return "\n".join(lines) or "  it does not say what made the video"
 
 

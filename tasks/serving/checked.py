@@ -122,6 +122,15 @@ JOB = MOUTH | {
     ),  # a face's number, or a point: no file of this machine
     "length": lambda value: value in ("longest", "video", "sound"),
 }
+WORDS: dict[str, Callable[[str], bool]] = {"face": MOUTH["face"], "text": is_plain}
+EDIT = WORDS | {
+    "words": matches(UPLOAD),
+    "step": lambda value: value in ("preview", "render"),
+    "voice": JOB["voice"],
+    "strength": MOUTH["strength"],
+    "label": is_label,
+    "force": lambda value: value == "yes",
+}
 SESSION = MOUTH | {
     "offered": is_offered,
     "sdp": lambda value: len(value) <= OFFER_LETTERS and is_plain(value),
@@ -135,5 +144,6 @@ REFUSED = {  # field -> what a visitor reads where its value is not acceptable
     "voice": "there is no such voice here; load the page again",
     "face": "the face is no longer here; choose the file again",
     "sound": "the sound is no longer here; choose the file again",
+    "words": "the words are no longer here; find them again",
     "sdp": "the browser's half of the handshake cannot be read; load the page again",
 }

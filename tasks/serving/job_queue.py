@@ -22,7 +22,7 @@ from tasks.dubbing.options import DEFAULTS, Options
 from tasks.serving import choices, worker
 from tasks.serving.examiner import Examiner
 from tasks.serving.live_sessions import LiveSessions
-from tasks.serving.messages import Done, DubOrder, Progress
+from tasks.serving.messages import Done, DubOrder, EditOrder, Progress
 from tasks.serving.store import Store
 from tasks.serving.uploads import Limits, safe_name
 
@@ -47,7 +47,7 @@ class Upload:
 class Job:
     """`state`: waiting, working, done, refused or stopped.  `what`: the step that num_done and num_total count"""
 
-    order: DubOrder
+    order: DubOrder | EditOrder
     until_s: float
     state: str = "waiting"
     what: str = ""
@@ -175,11 +175,14 @@ class JobQueue:
         options, checkpoint = self.options_of(fields)
         options = replace(options, text=text)
         out = self.store.folder() / f"{face.path.stem}-dubbed.mp4"
-        order = DubOrder(face=face.path, sound=sound, checkpoint=checkpoint, out=out, options=options)
+        return self.add(DubOrder(face=face.path, sound=sound, checkpoint=checkpoint, out=out, options=options))
+
+    def add(self, order: DubOrder | EditOrder) -> str:
+        """A job for an order whose `out` is in a folder of the store; returns its name."""
         name, job = secrets.token_urlsafe(12), Job(order, time.monotonic() + self.limits.keep_s)
         with self.changing:
             if sum(other.state not in OVER for other in self.jobs.values()) >= self.limits.num_waiting:
-                self.drop(out)
+                self.drop(order.out)
                 raise UserError("too many jobs are waiting; try again in a few minutes")
             self.jobs[name] = job
         self.waiting.put(job)
@@ -265,5 +268,6 @@ class JobQueue:
                 self.forget(name)
 
 
-def files_of(order: DubOrder) -> list[Path]:
-    return [path for path in (order.face, order.sound, *map(Path, order.options.library)) if path]
+def files_of(order: DubOrder | EditOrder) -> list[Path]:
+    sound = [order.sound] if isinstance(order, DubOrder) and order.sound else []
+    return [order.face, *sound, *map(Path, order.options.library)]

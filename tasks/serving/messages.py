@@ -17,6 +17,23 @@ class DubOrder:
     options: Options
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditOrder:
+    """One step of an edit for the same worker.
+
+    step        words: align the transcript, `out` is a JSON; preview, render: `out` is a video
+    transcript  what is said; from the second step on the JSON of the first one
+    """
+
+    step: str
+    face: Path
+    transcript: str
+    out: Path
+    options: Options
+    to: str = ""
+    force: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """The last bar's state. `what`: the step it counts."""

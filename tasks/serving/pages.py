@@ -7,12 +7,12 @@ from pathlib import Path
 
 from fastapi.responses import HTMLResponse, Response
 
-PAGES = {"/": "page.html", "/live": "live.html"}
-PARTS = re.compile(r"(?<=>)(page\.css|shared\.js)(?=<)")  # files that both pages contain
+PAGES = {"/": "page.html", "/edit": "edit.html", "/live": "live.html"}
+PARTS = re.compile(r"(?<=>)(page\.css|shared\.js)(?=<)")  # files that all pages contain
 
 
 def assembled(name: str) -> str:
-    """A page with its style sheet and the script it shares with the other page."""
+    """A page with its style sheet and the script it shares with the other pages."""
     folder = Path(__file__).parent
     return PARTS.sub(lambda part: "\n" + (folder / part[1]).read_text(), (folder / name).read_text())
 

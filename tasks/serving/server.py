@@ -16,7 +16,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
 from tasks.core.errors import UserError
-from tasks.serving import pages, routes
+from tasks.serving import edit_routes, pages, routes
 from tasks.serving.connections import TimedProtocol
 from tasks.serving.job_queue import JobQueue
 from tasks.serving.uploads import without_folders
@@ -32,6 +32,7 @@ def application(queue: JobQueue, hosts: tuple[str, ...] = OWN_HOSTS) -> FastAPI:
     app.add_exception_handler(UserError, user_error)
     app.add_exception_handler(ClientDisconnect, gone)
     app.include_router(routes.router)
+    app.include_router(edit_routes.router)
     for address, name in pages.PAGES.items():
         page = partial(pages.response, pages.assembled(name))
         app.add_api_route(address, page, response_class=HTMLResponse)

@@ -21,6 +21,7 @@ class Limits:
     media_s: float = 120.0  # of each file
     work_s: float = 1800.0  # of one job
     text_letters: int = 1000
+    transcript_letters: int = 5000  # of two minutes of fast speech
     num_waiting: int = 8  # jobs
     keep_s: float = 3600.0  # for which uploads and outputs are kept
     num_live: int = 1  # sessions at a time

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 
 from tasks.core import progress
 from tasks.core.errors import UserError
-from tasks.serving.messages import Done, DubOrder, Progress
+from tasks.serving.messages import Done, DubOrder, EditOrder, Progress
 from tasks.serving.uploads import without_folders
 
 
@@ -27,17 +27,37 @@ def work(pipe: Connection) -> None:
             pipe.send(Done(run(order, pipe)))
 
 
-def run(order: DubOrder, pipe: Connection) -> str:
+def run(order: DubOrder | EditOrder, pipe: Connection) -> str:
     """ "" or why it was refused. A bug of ours ends this process, with its traceback on the terminal."""
-    from tasks.dubbing import dub
-    from tasks.tracking import registry
-
     tempfile.tempdir = str(order.out.parent)  # so that temporary files of a killed job are deleted with its folder
-    sound = str(order.sound) if order.sound else None
     try:
         with progress.reported(lambda *state: pipe.send(Progress(*state))), contextlib.redirect_stderr(io.StringIO()):
-            checkpoint = order.checkpoint and registry.path_of(order.checkpoint)
-            dub.run(str(order.face), sound, str(order.out), checkpoint, options=order.options)
+            dubbed(order) if isinstance(order, DubOrder) else edited(order)
     except UserError as error:
         return without_folders(str(error))
     return ""
+
+
+def dubbed(order: DubOrder) -> None:
+    from tasks.dubbing import dub
+    from tasks.tracking import registry
+
+    sound = str(order.sound) if order.sound else None
+    checkpoint = order.checkpoint and registry.path_of(order.checkpoint)
+    dub.run(str(order.face), sound, str(order.out), checkpoint, options=order.options)
+
+
+def edited(order: EditOrder) -> None:
+    from tasks.edit import edit, preview
+
+    if order.step == "words":
+        edit.write_words(order.face, order.transcript, order.out)
+        return
+    asked = edit.Order(
+        face=order.face, transcript=edit.read_words(order.transcript), to=order.to, force=order.force,
+        options=order.options,
+    )  # fmt: skip
+    if order.step == "preview":
+        preview.run(asked, order.out)
+    else:
+        edit.run(asked, str(order.out))

@@ -77,7 +77,8 @@ def demand_language(text: str, voice: str, told: str | None) -> None:
     """Errors: UserError where the voice speaks another language than the one told or, if none is, shown by the text"""
     speaks = ENGLISH if voice in natural.VOICES else languages.of_voice(voice)
     shown = told or languages.seen(text)
-    if speaks not in languages.SPOKEN or shown in (None, speaks):
+    named = voice in natural.VOICES or voice.lower().partition("+")[0] in espeak.voices()  # others espeak-ng refuses
+    if not named or speaks not in languages.SPOKEN or shown in (None, speaks):
         return
     if told or alphabets.speaks(voice, alphabets.main_script(text)):  # letters it lacks have a line of their own
         advice = "" if told else f", or --language {speaks} if it is {languages.name(speaks)}"

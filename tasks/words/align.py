@@ -77,7 +77,7 @@ class Aligner:
         free_T = _decoded(self._free, pcm)[0]
         shared = min(len(scores_T), len(free_T))
         fits_T = scores_T[:shared] - free_T[:shared]
-        starts_s = _late_starts(sound_N, [(first * FRAME_S, last * FRAME_S) for _, first, last in found])
+        starts_s = late_starts(sound_N, [(first * FRAME_S, last * FRAME_S) for _, first, last in found])
         return [
             _word(word, start_s, last * FRAME_S, float(fits_T[first:last].mean()), of_word)
             for word, (_, first, last), start_s, of_word in zip(words, found, starts_s, phones, strict=True)
@@ -93,6 +93,10 @@ class Aligner:
                 "write them as English words, and numbers as they are said"
             )
         return list(words)
+
+    def phones_of(self, word: str) -> tuple[str, ...]:
+        """The phones of a word's first pronunciation; none if the dictionary lacks it."""
+        return tuple((self._forced.lookup_word(word) or "").split())
 
     def _phones(self, pcm: bytes) -> list[tuple[Phone, ...]]:
         """The phones of every word; call after the words are aligned."""
@@ -154,8 +158,11 @@ def _is_word(name: str) -> bool:
     return name[0] not in "<[+"
 
 
-def _late_starts(sound_N: np.ndarray, spans_s: Sequence[tuple[float, float]]) -> list[float]:
-    """The start of each word; after a pause not earlier than STOP_S before the level rises."""
+def late_starts(sound_N: np.ndarray, spans_s: Sequence[tuple[float, float]]) -> list[float]:
+    """The start of each word; after a pause not earlier than STOP_S before the level rises.
+
+    Shape: (N,) at 16 kHz
+    """
     hop = round(SAMPLE_RATE_HZ * FRAME_S)
     blocks_TN = sound_N[: len(sound_N) // hop * hop].reshape(-1, hop)
     level_T = np.convolve(10 * np.log10((blocks_TN**2).mean(axis=1) + 1e-9), np.ones(3) / 3, "same")

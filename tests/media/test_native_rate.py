@@ -39,6 +39,18 @@ def test_backwards_gives_the_same_pictures(name, tmp_path):
     assert all((a.rgb() == b.rgb()).all() for a, (b, _) in zip(reversed(back), there, strict=True))
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mpg", "a.avi"])
+def test_going_on_from_anywhere_gives_the_same_pictures(name, tmp_path):
+    video = {"a.mpg": "mpeg1video", "a.avi": "mpeg4"}.get(name, "libx264")
+    path = write(tmp_path / name, steady(41, 25), video=video)
+    there = list(native_rate.pictures(path))
+    times_s = np.array([time_s for _, time_s in there])
+    for first in (0, 1, 17, 40):
+        onwards = list(native_rate.onwards(path, times_s, first))
+        assert len(onwards) == 41 - first
+        assert all((a.rgb() == b.rgb()).all() for a, (b, _) in zip(onwards, there[first:], strict=True))
+
+
 def test_starting_later_gives_the_rest(tmp_path):
     path = write(tmp_path / "a.mp4", steady(20, 30), fps=30)
     assert [number(picture.rgb()) for picture, _ in native_rate.pictures(path, 13)] == list(range(13, 20))

@@ -48,7 +48,7 @@ def memory_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-@pytest.mark.parametrize("path", ["/jobs", "/live/sessions"])
+@pytest.mark.parametrize("path", ["/jobs", "/edits", "/edits/words", "/live/sessions"])
 def test_a_huge_json_body_is_refused_while_it_is_read(app, path):
     block, before = b" " * (1 << 20), memory_mb()
     body = (block for _ in range(100))  # without a Content-Length
@@ -150,14 +150,16 @@ def test_odd_text_in_a_job_is_refused_in_a_line(app, field, value, why):
     assert answer.status_code == 422 and why in answer.json()["error"] and "\n" not in answer.json()["error"]
 
 
-WORDS = st.dictionaries(st.sampled_from([*checked.JOB, "x"]) | st.text(), st.none() | st.text() | st.integers())
+WORDS = st.dictionaries(
+    st.sampled_from([*checked.JOB, *checked.EDIT, "x"]) | st.text(), st.none() | st.text() | st.integers()
+)
 
 
 @given(st.binary() | WORDS.map(lambda words: json.dumps(words).encode()))
 @example(b'{"text": "\\ud800"}')
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_any_body_gives_checked_fields_or_one_line(body):
-    for fields in (checked.JOB, checked.SESSION):
+    for fields in (checked.JOB, checked.WORDS, checked.EDIT, checked.SESSION):
         try:
             given = checked.parsed(body, fields, "wanted")
         except UserError as error:

@@ -92,6 +92,12 @@ def test_a_natural_voice_says_the_same_for_the_same_text_as_loud_as_the_others(t
     assert np.sqrt((sound_N**2).mean()) == pytest.approx(0.12, rel=0.05)
 
 
+def test_a_voice_that_does_not_exist_is_said_to_be_none(tmp_path):
+    pytest.importorskip("espeakng_loader")
+    with pytest.raises(UserError, match="espeak-ng has no voice 'no-such-voice'"):
+        speech.speak("Welcome back, everybody, it is good to see you.", tmp_path / "a.wav", None, "no-such-voice")
+
+
 @pytest.mark.parametrize("text", ["", " ", "...", "!?"])
 def test_a_natural_voice_refuses_a_text_without_words(text, tmp_path):
     pytest.importorskip("hibari")
