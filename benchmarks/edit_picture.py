@@ -7,14 +7,15 @@ and the extra `words`. `benchmarks.edit` measures the sound.
 A talk is made of three of the man's sentences, and five edits of it. The mesh is tracked anew in the frames as they
 were encoded. A row for each edit:
 
-jump        percentile, among the mesh speeds of the source, of the largest jump that was cut (as a speed of one frame)
-seam        the same of the fastest frame within the smoothed ones of any joint
-piece_ends  the same of the frames where new words begin and end
+jump        percentile, among the mesh speeds of the sentences, of the largest jump that was cut
+seam        the same of the fastest of the smoothed frames of a joint, among the fastest of as many frames in a row
+piece_ends  the same of the three frames where new words begin or end, the faster
 sharpness   mean gradient in the lips' box of new mouths over that in the source
 """
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def main() -> None:
     args.folder.mkdir(parents=True, exist_ok=True)
     source, library = talk(args.grid, args.folder / "talk.mp4"), lent(args.grid, args.folder / "library")
     frames_T, mesh_T4683 = seen(source)
-    usual_px = speeds(mesh_T4683)
+    usual_px = [speeds(part) for part in np.split(mesh_T4683, len(TALK))]  # where one sentence follows another is a cut
     usual_sharp = float(np.mean([sharpness(*one) for one in zip(frames_T, mesh_T4683, strict=True)]))
     rows = {}
     for name, text in EDITS.items():
@@ -97,29 +98,32 @@ def lent(grid: Path, folder: Path) -> tuple[Path, ...]:
     return tuple(videos)
 
 
-def measured(path: Path, usual_px: np.ndarray, usual_sharp: float, strips: Path | None) -> dict[str, Any]:
+def measured(path: Path, usual_px: Sequence[np.ndarray], usual_sharp: float, strips: Path | None) -> dict[str, Any]:
     frames_T, mesh_T4683 = seen(path)
     about, moves_px = json.loads(path.with_suffix(".json").read_text()), speeds(mesh_T4683)
     fps = len(frames_T) / about["duration_s"]
     seams, ends = [], []
     for joint in about["joints"]:
         n, half = round(joint["at_s"] * fps), joint["smoothed_frames"] // 2
-        seams.append(moves_px[max(0, n - half - AROUND - 1) : n + half + AROUND].max())
+        window = moves_px[max(0, n - half - AROUND - 1) : n + half + AROUND]
+        seams.append(percentile(window.max(), fastest(usual_px, len(window))))
         if strips:
             strip(frames_T[max(0, n - half - 2) : n + half + 2], strips / f"{path.stem}-{n}.png")
     for piece in about["pieces"]:
         if piece["origin"] != "kept":
             at = [round(piece[name] * fps) for name in ("from_s", "to_s")]
-            ends += [moves_px[max(0, n - 2) : n + 1].max() for n in at if 0 < n < len(frames_T)]
+            near = [moves_px[max(0, n - 2) : n + 1] for n in at if 0 < n < len(frames_T)]
+            ends += [percentile(window.max(), fastest(usual_px, len(window))) for window in near]
             if strips:
                 strip(frames_T[max(0, at[0] - 2) : at[1] + 2], strips / f"{path.stem}-new-{at[0]}.png")
     changed = [k for span in about["changed_spans"] for k in range(span["first"] + 3, span["last"] - 2)]
+    jumps = [percentile(joint["jump_px"] or 0.0, fastest(usual_px, 1)) for joint in about["joints"]]
     return {
         "frames": len(frames_T),
         "joints": len(seams),
-        "jump": percentile(max((joint["jump_px"] or 0.0 for joint in about["joints"]), default=None), usual_px),
-        "seam": percentile(max(seams, default=None), usual_px),
-        "piece_ends": percentile(max(ends, default=None), usual_px),
+        "jump": max(jumps, default=None),
+        "seam": max(seams, default=None),
+        "piece_ends": max(ends, default=None),
         "sharpness": round(float(np.mean([sharpness(frames_T[k], mesh_T4683[k]) for k in changed])) / usual_sharp, 3)
         if changed
         else None,
@@ -138,8 +142,13 @@ def speeds(mesh_T4683: np.ndarray) -> np.ndarray:
     return np.asarray(np.linalg.norm(np.diff(mesh_T4683[..., :2], axis=0), axis=2).mean(axis=1))
 
 
-def percentile(speed_px: float | None, usual_px: np.ndarray) -> float | None:
-    return None if speed_px is None else round(100 * float((usual_px < speed_px).mean()), 1)
+def fastest(usual_px: Sequence[np.ndarray], num: int) -> np.ndarray:
+    """The largest of each `num` speeds in a row, within one sentence."""
+    return np.concatenate([np.lib.stride_tricks.sliding_window_view(one, num).max(axis=1) for one in usual_px])
+
+
+def percentile(speed_px: float, usual_px: np.ndarray) -> float:
+    return round(100 * float((usual_px < speed_px).mean()), 1)
 
 
 def sharpness(frame_HW3: np.ndarray, points_4683: np.ndarray) -> float:

@@ -19,8 +19,11 @@ environment: LIPGAN_INSTRUMENT names one; otherwise the first call creates .cach
 
 opening_r    correlation of the lip opening with the recording's; best_r at lag_frames (positive: the mouth is late)
 moved_r      control: the opening shifted by a third, half and two thirds of its length, as for mismatched audio
+moved_excess what moved_r has beyond that of the recording shifted against itself: tasks/motion/measure.py
 amplitude    standard deviation of the opening over the recording's; speed: likewise for its frame-to-frame change
-sharpness    mean gradient in the lips' box over that in the original video of the face
+own_amplitude the same over that in the original video of the face: people differ by a factor of two
+sharpness    mean gradient in the lips' box, flicker: second difference over time inside the mouth, both over those in
+             the original video of the face: benchmarks/lip_pictures.py
 """
 
 import argparse
@@ -35,14 +38,13 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import cv2
 import dlib
 import numpy as np
 
 from benchmarks import offsets
+from benchmarks.lip_pictures import flicker, sharpness
 from benchmarks.machine import machine
 from model import head_mesh
-from model.lips import LIPS
 from model.motion import frame_middles_s
 from model.timing import num_samples
 from tasks.core import config, paths
@@ -138,26 +140,16 @@ def second_opening(video: Path, predictor: Path) -> np.ndarray:
     return np.array(opening)
 
 
-def sharpness(video: Path, points_T4683: np.ndarray) -> float:
-    """Mean gradient magnitude in the lips' box, at the video's own resolution."""
-    gradients = []
-    for frame_HW3, points_4683 in zip(decode.frames(video), points_T4683, strict=False):
-        (left, top), (right, bottom) = points_4683[LIPS, :2].min(axis=0), points_4683[LIPS, :2].max(axis=0)
-        grey_HW = cv2.cvtColor(frame_HW3, cv2.COLOR_RGB2GRAY).astype(np.float32)
-        box_HW = grey_HW[max(int(top) - 2, 0) : int(bottom) + 3, max(int(left) - 2, 0) : int(right) + 3]
-        if min(box_HW.shape) > 3:
-            down_HW, across_HW = np.gradient(box_HW)
-            gradients.append(float(np.hypot(down_HW, across_HW).mean()))
-    return float(np.mean(gradients)) if gradients else 0.0
-
-
 def judged(made: Path, true: Path, face: Path | None = None, predictor: Path | None = None) -> dict[str, float]:
-    """A generated mouth against the recording of its audio; `face`: the original video of the face, for sharpness."""
+    """A generated mouth against the recording of its audio, and against the original video of the face."""
     made_T4683, true_T4683 = points(made), points(true)
     num = min(len(made_T4683), len(true_T4683))
     row = measure.compared(head_mesh.opening(made_T4683[:num]), head_mesh.opening(true_T4683[:num]))
     if face:
-        row["sharpness"] = sharpness(made, made_T4683) / max(sharpness(face, points(face)), 1e-9)
+        own_T4683 = points(face)
+        row["own_amplitude"] = float(head_mesh.opening(made_T4683).std() / head_mesh.opening(own_T4683).std())
+        row["sharpness"] = sharpness(made, made_T4683) / max(sharpness(face, own_T4683), 1e-9)
+        row["flicker"] = flicker(made, made_T4683) / flicker(face, own_T4683)
     if predictor:
         second = second_opening(made, predictor)[:num]
         row["second_r"] = measure.correlation(second, second_opening(true, predictor)[: len(second)])

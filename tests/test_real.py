@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from model import head_mesh
 from tasks.core import config
 from tasks.core.errors import UserError
 from tasks.media.encode import encode_video
 
 sys.path.insert(0, str(ROOT))
-from benchmarks import offsets, real
+from benchmarks import lip_pictures, offsets, real
 
 GRID = ROOT.parent / "shared/grid"
 INSTRUMENT = os.environ.get("LIPGAN_INSTRUMENT", "")
@@ -32,7 +33,7 @@ def video(path, frames):
 def lips_in(size, centre, reach):
     """468 points with the lip points in a square."""
     points_4683 = np.zeros((468, 3))
-    points_4683[real.LIPS, :2] = np.random.default_rng(0).uniform(-reach, reach, (40, 2)) + centre
+    points_4683[lip_pictures.LIPS, :2] = np.random.default_rng(0).uniform(-reach, reach, (40, 2)) + centre
     return np.repeat(points_4683[None], size, axis=0)
 
 
@@ -43,11 +44,40 @@ def test_blur_lowers_sharpness_and_pixels_outside_the_mouth_do_not_count(tmp_pat
     outside[:20] = outside[-20:] = 128
     points = lips_in(5, 48, 20)
     values = [
-        real.sharpness(video(tmp_path / f"{name}.mp4", [frame] * 5), points)
+        lip_pictures.sharpness(video(tmp_path / f"{name}.mp4", [frame] * 5), points)
         for name, frame in (("sharp", sharp), ("blurred", cv2.GaussianBlur(sharp, (0, 0), 4)), ("outside", outside))
     ]
     assert values[1] < 0.6 * values[0]
     assert values[2] == pytest.approx(values[0], rel=0.05)
+
+
+def opened_mouth(gaps_px):
+    """(T, 468, 3) points of a head whose inner lips, 40 px wide, are open so far; 100 px between the eyes."""
+    points_T4683 = np.zeros((len(gaps_px), 468, 3))
+    for number, place in head_mesh.RIGID.items():
+        points_T4683[:, number] = np.array(place) * 100 + [96, 60, 0]
+    across = np.linspace(-20, 20, 11)
+    for t, gap in enumerate(gaps_px):
+        for numbers, side in ((head_mesh.INNER[:11], 1), (head_mesh.INNER[11:], -1)):
+            x = across if side == 1 else across[9:0:-1]
+            points_T4683[t, numbers, 0] = 96 + x
+            points_T4683[t, numbers, 1] = 128 + side * gap / 2 * (1 - (x / 21) ** 2)
+    return points_T4683
+
+
+def test_teeth_that_come_and_go_flicker_and_a_steady_inside_does_not(tmp_path):
+    points = opened_mouth([16, 20, 16, 20, 16, 20, 16, 20])
+    steady = np.full((192, 192, 3), 60, np.uint8)
+    teeth = steady.copy()
+    teeth[118:127] = 200
+    outside = steady.copy()
+    outside[150:] = 200
+    coming, around, still = (
+        lip_pictures.flicker(video(tmp_path / f"{k}.mp4", frames * 4), points)
+        for k, frames in enumerate(([steady, teeth], [steady, outside], [teeth, teeth]))
+    )
+    assert coming > 20 * max(around, still, 1.0)
+    assert np.isnan(lip_pictures.flicker(tmp_path / "0.mp4", opened_mouth([1] * 8)))
 
 
 def test_the_table_ends_with_the_mean():
@@ -103,4 +133,5 @@ def test_a_recording_against_itself_is_perfect_and_the_shifted_control_is_not():
     clip = GRID / "video/p04/utterance.mpg"
     row = real.judged(clip, clip, clip)
     assert (row["opening_r"], row["amplitude"], row["lag_frames"], row["sharpness"]) == (1, 1, 0, 1)
+    assert (row["own_amplitude"], row["flicker"], row["moved_excess"]) == (1, 1, 0)
     assert abs(row["moved_r"]) < 0.3

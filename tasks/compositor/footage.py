@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from model.head_mesh import NUM_POINTS
-from model.head_track import REACH, Heads, steady
+from model.head_track import REACH, SHAPE_SIGMA, Heads, steady
 from tasks.core.ahead import ahead
 from tasks.core.files import all_or_nothing
 from tasks.features.face_mesh import Tracker
@@ -58,14 +58,14 @@ class Footage:
     at_T4: np.ndarray
     light_T: np.ndarray
 
-    def heads(self, low: int, high: int) -> tuple[np.ndarray, Heads]:
+    def heads(self, low: int, high: int, shape_sigma: float = SHAPE_SIGMA) -> tuple[np.ndarray, Heads]:
         """The frames in low .. high - 1 that have a face, and their heads, stabilised within each run."""
         indices, parts = [], []
         for first, end in self._runs(max(0, low - REACH), min(len(self.run_T), high + REACH)):
             inside = slice(max(low, first) - first, max(0, min(high, end) - first))
             if inside.stop <= inside.start:
                 continue
-            heads = steady(np.asarray(self.mesh_T4683[first:end]))
+            heads = steady(np.asarray(self.mesh_T4683[first:end]), shape_sigma=shape_sigma)
             indices.append(np.arange(first, end)[inside])
             parts.append([part[inside] for part in heads])
         if not indices:

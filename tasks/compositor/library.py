@@ -16,6 +16,7 @@ from tasks.compositor.geometry import Geometry, along
 
 CHUNK = 512  # frames processed together
 MOST_TURNED_DEG = 40.0  # yaw or pitch: beyond it half of the mouth is hidden
+AS_FILMED = 0.35  # smoothing of the library's shapes, frames: more, and a mouth shows more than its mesh says at a peak
 PARTED = 0.04  # eye distances: lips further apart are closed by the jaw, the rest by the lips alone
 LOWER_SHARE = 0.7  # the lower lip's share of the distance that closes the lips
 HINGE_Y, HINGE_Z = 0.17, 0.55  # of the jaw, on the canonical head: before the ears
@@ -32,6 +33,7 @@ class Library:
     features_ND what `mouth_choice` compares
     next_N      the mouth in the next frame of its video, -1: none
     inside      paints the inside of a mouth that is wanted wider open than the chosen one; None: it is darkened
+    size        how far the person moves the mouth, relative to the average person: tasks.compositor.person_size
     """
 
     footage: Sequence[Footage]
@@ -44,6 +46,7 @@ class Library:
     film_N: np.ndarray
     frame_N: np.ndarray
     inside: InsideNet | None = None
+    size: float = 1.0
 
     def __len__(self) -> int:
         return len(self.frame_N)
@@ -136,7 +139,7 @@ def usable(heads: Heads) -> np.ndarray:
 def _chunks(footage: Footage) -> Iterator[tuple[np.ndarray, Heads]]:
     """Frames with a picture of a usable mouth, and their heads, with crossed lips separated."""
     for low in range(0, len(footage.run_T), CHUNK):
-        frames, heads = footage.heads(low, low + CHUNK)
+        frames, heads = footage.heads(low, low + CHUNK, AS_FILMED)
         good = (footage.at_T4[frames, 1] > 0) & usable(heads)
         if good.any():
             yield frames[good], apart(Heads(*(part[good] for part in heads)))

@@ -14,9 +14,10 @@ import numpy as np
 
 from model import faces, head_mesh, timing
 from model.motion import Motion
-from tasks.compositor import footage, inside, library, target
+from tasks.compositor import footage, inside, library, person_size, target
 from tasks.compositor.footage import Footage
 from tasks.compositor.library import Library
+from tasks.compositor.person_size import Heard
 from tasks.compositor.target import Target
 from tasks.core import names
 from tasks.core.ahead import ahead
@@ -37,18 +38,23 @@ from tasks.media import decode, native_rate
 from tasks.persons import films
 
 JUDGED_PX = 96  # side of the sync expert's crops
+MOST_HEARD_S = 600.0  # of a kept library's sound
 PIECE_S, CONTEXT_S = 120, 2  # audio that the network processes at a time, and context on either side
 
 
 class Person:
     """The person being dubbed: `learn` reads the video, `mouths` then renders frames.
 
-    about: entries for the sidecar
+    sound_of: the file with the sound of `face`, if it is another one.  about: entries for the sidecar
     """
 
-    def __init__(self, face: Path, network: Mesh, folder: Path, options: Options, recogniser: Recogniser) -> None:
+    def __init__(
+        self, face: Path, network: Mesh, folder: Path, options: Options, recogniser: Recogniser,
+        sound_of: Path | None = None,
+    ) -> None:  # fmt: skip
         self.face, self.network, self.folder, self.options = face, network, folder, options
-        self.recogniser = recogniser
+        self.recogniser, self.sound_of = recogniser, sound_of or face
+        self._heard: dict[int, Heard] = {}
         self.about: dict[str, Any] = {}
 
     def learn(self, seen: Seen, choice: Choice, sway: Sway | None) -> np.ndarray:
@@ -66,8 +72,12 @@ class Person:
                 f"{where}: no frame shows the speaker's mouth whole and near-frontal; "
                 "use other footage or --generator lipgan"
             )
+        if not more:
+            self._hear(0, self.sound_of, (seen.times_s + seen.ends_s) / 2)
+        if not self._adapted:  # which moves as far as the person does
+            built.size = person_size.size(self.network.motion, built, self._heard)
         self.library = built
-        self.about |= {"library_mouths": len(built)}
+        self.about |= {"library_mouths": len(built), "person_size": round(built.size, 3)}
         self.target = target.target(own if sway is None else swaying(own, sway, len(choice.who_T)), seen.size_hw)
         return self.target.why_T
 
@@ -87,6 +97,7 @@ class Person:
                 f"--library {video}: no face in it looks like the dubbed person: best likeness {alike:.2f}, "
                 f"wanted {wanted}; use footage of the same person"
             )
+        self._hear(number, video, (elsewhere.times_s + elsewhere.ends_s) / 2)
         return uncovered(record(video, elsewhere, who_T, folder, of_video), elsewhere, who_T)
 
     def kept(self, seen: Seen, choice: Choice) -> list[Footage]:
@@ -102,7 +113,22 @@ class Person:
                 f"wanted {wanted}; choose the face by --speaker, or add footage in which they look like here"
             )
         self.about |= {"person": kept.described() | {"likeness": round(alike, 3), "not_used": list(kept.lost)}}
+        if not self._adapted:
+            self._hear_kept(kept)
         return kept.films()
+
+    @property
+    def _adapted(self) -> bool:
+        return self.network.person is not None and self.network.checkpoint == self.network.person.network
+
+    def _hear_kept(self, kept: films.Library) -> None:
+        """The sound of the first videos, until there is enough to tell how far the person moves the mouth."""
+        seconds = 0.0
+        for number, video in enumerate(kept.videos):
+            if seconds < MOST_HEARD_S:
+                of = films.heard(kept.person, video)
+                self._hear(number, Path(video.path), (of.times_T + of.ends_T) / 2)
+                seconds += video.seconds
 
     def fetch(self, mouths_N: np.ndarray | None = None) -> None:
         """Bring the pictures of these mouths, by default of all, into a library of --person."""
@@ -113,11 +139,20 @@ class Person:
         wanted = [set(frames_of[films_of == number].tolist()) for number in range(len(self.library.footage))]
         self.library.footage = films.fetched(kept, self.library.footage, wanted, self.folder)
 
+    def _hear(self, number: int, video: Path, middles_T: np.ndarray) -> None:
+        """Keep the start of a video's own sound, which tells how far the person moves the mouth in speech."""
+        if not decode.is_image(video) and decode.probe(video).has_sound:
+            blocks, num, kept = decode.mono(video), 0, list[np.ndarray]()
+            with contextlib.closing(blocks):
+                while num < person_size.MOST_S * timing.SAMPLE_RATE_HZ and (block := next(blocks, None)) is not None:
+                    kept.append(block)
+                    num += len(block)
+            self._heard[number] = Heard(np.concatenate(kept), middles_T)
+
     def mouths(self, script: Script, *, judged: bool) -> "MeshMouths":
         """Call after `learn`.  judged: whether the sync expert will judge the result"""
-        wanted_NS3 = wanted(
-            self.network.motion, script.driving_audio(), script.plan, self.library.closed_S3, self.options.strength
-        )
+        strength = self.options.strength * self.library.size
+        wanted_NS3 = wanted(self.network.motion, script.driving_audio(), script.plan, self.library.closed_S3, strength)
         path_N = target.chosen(self.target, self.library, wanted_NS3, script.plan.source_N, script.plan.weight_N > 0)
         mine = path_N >= 0
         lacking_N = inside.lack(head_mesh.mouth_opening(wanted_NS3[mine]), self.library.opening_N[path_N[mine]])

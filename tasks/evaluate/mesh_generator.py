@@ -14,9 +14,10 @@ import numpy as np
 
 from model import faces, samples
 from model.motion import frame_middles_s
-from tasks.compositor import footage, library, target
+from tasks.compositor import footage, library, person_size, target
 from tasks.compositor.footage import Footage
 from tasks.compositor.library import Library
+from tasks.compositor.person_size import Heard
 from tasks.compositor.target import Target
 from tasks.evaluate.raw_clips import RawClips
 from tasks.features import crop
@@ -75,18 +76,29 @@ class MeshGenerator:
     def _libraries(self, number: int, film: Footage, halves: bool) -> list[tuple[np.ndarray, Library]]:
         """Which frames are made from which library; frames without one are in none."""
         num_frames = len(film.run_T)
-        others = [] if halves else [self._recorded(k) for k in self.other_clips(number)]
-        if others and (mouths := library.build(others, self.inside)):
+        others = [] if halves else self.other_clips(number)
+        if others and (mouths := self._library([self._recorded(k) for k in others], others)):
             return [(np.ones(num_frames, bool), mouths)]
         first_T = np.arange(num_frames) < num_frames // 2
-        pairs = [(mine_T, library.build([without(film, mine_T)], self.inside)) for mine_T in (first_T, ~first_T)]
+        pairs = [(mine_T, self._library([without(film, mine_T)], [number])) for mine_T in (first_T, ~first_T)]
         return [(mine_T, mouths) for mine_T, mouths in pairs if mouths]
+
+    def _library(self, films: list[Footage], numbers: list[int]) -> Library | None:
+        """numbers: of the clips that the footage shows; their own sound tells the person's size, as in `dub`"""
+        mouths = library.build(films, self.inside)
+        if mouths:
+            heard = {
+                k: Heard(self.raw.sound(self.clips.keys[number]), frame_middles_s(len(film.run_T)))
+                for k, (film, number) in enumerate(zip(films, numbers, strict=True))
+            }
+            mouths.size = person_size.size(self.motion, mouths, heard)
+        return mouths
 
     def _plan(
         self, to: Target, mouths: Library, sound: np.ndarray, at: np.ndarray, num_frames: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """The wanted mouth of each frame, and the library's for the frames `at`.  Shape: (T, 59, 3), (T,)"""
-        wanted_TS3 = self.motion.mouths(sound, frame_middles_s(num_frames), mouths.closed_S3)
+        wanted_TS3 = self.motion.mouths(sound, frame_middles_s(num_frames), mouths.closed_S3, mouths.size)
         changed_T = np.isin(np.arange(num_frames), at)
         return wanted_TS3, target.chosen(to, mouths, wanted_TS3, np.arange(num_frames), changed_T)
 

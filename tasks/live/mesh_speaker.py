@@ -94,7 +94,7 @@ class MeshSpeaker:
         with _named(copy, face):
             seen = find_faces(copy, network.p, network.points, options.box, folder)
             choice = speaker.choose(seen, options.speaker, None, recogniser)
-            person = Person(copy, network, folder, replace(options, generator="mesh"), recogniser)
+            person = Person(copy, network, folder, replace(options, generator="mesh"), recogniser, sound_of=face)
             hidden_T = person.learn(seen, choice, None)
             person.fetch()
         reasons_T = plan.reasons(seen, choice)
@@ -109,7 +109,7 @@ class MeshSpeaker:
         self.size_hw = self.frames.size_hw
         self._angles_T2 = angles_deg(heads)
         self._light_T = person.target.footage.light_T[first:end]
-        self._motion, self._strength = network.motion, options.strength
+        self._motion, self._strength = network.motion, options.strength * self.library.size
         self._follower = Follower(self.library.features_ND, self.library.next_N)
 
     def listener(self) -> CodeStream:

@@ -72,8 +72,11 @@ def compared(predicted_T: np.ndarray, true_T: np.ndarray) -> dict[str, float]:
 
     opening_r       correlation; best_r at lag_frames (positive: predicted late)
     moved_r         correlation of the prediction shifted by MOVED
-    true_moved_r    the same of the truth with itself: what a perfect prediction's moved_r is. Sentences that begin and
-                    end closed give it a negative value
+    true_moved_r    the same of the truth with itself: what a perfect prediction's moved_r is. It is not 0: over all
+                    shifts around the clip the correlations sum to 0, so the positive ones near none leave the far
+                    ones negative, the more so where a sentence begins and ends closed
+    moved_excess    moved_r - opening_r * true_moved_r: 0 in the mean for a prediction that is the truth and unrelated
+                    motion added, whatever the sentence's rhythm; what it exceeds 0 by, any sound would give
     amplitude       ratio of standard deviations, predicted over true; speed: likewise for frame-to-frame changes
     true_spread     standard deviation of the true opening: people differ by a factor of two, audio does not tell it
     closed_found    share of frames with closed lips during speech where the prediction is nearly closed
@@ -95,6 +98,7 @@ def compared(predicted_T: np.ndarray, true_T: np.ndarray) -> dict[str, float]:
         "lag_frames": float(best),
         "moved_r": moved_r,
         "true_moved_r": true_moved_r,
+        "moved_excess": moved_r - lags[0] * true_moved_r,
         "amplitude": float(predicted_T.std() / true_T.std()),
         "true_spread": float(true_T.std()),
         "speed": float(np.diff(predicted_T).std() / np.diff(true_T).std()),

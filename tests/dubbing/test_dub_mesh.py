@@ -71,6 +71,7 @@ def test_a_new_clone_dubs_a_real_person_and_changes_only_the_lower_face(project)
     made, source = lossless(), frames_of("face.mp4")
     sidecar = about("out/a.mkv")
     assert sidecar["generator"] == "mesh" and sidecar["changed"] == NUM and sidecar["library_mouths"] == NUM
+    assert sidecar["person_size"] == 1  # the face's video has no sound
     changed = (made != source).any(axis=(0, 3))
     face_box = about("out/a.mkv")["faces"][0]["box"]
     middle = (face_box[1] + face_box[3]) // 2

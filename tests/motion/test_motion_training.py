@@ -164,6 +164,16 @@ def test_a_perfect_prediction_moved_in_time_has_the_truths_own_correlation_which
     figures = measure.compared(sentence_T, sentence_T)
     assert figures["moved_r"] == figures["true_moved_r"] < -0.1
     assert figures["true_spread"] == pytest.approx(sentence_T.std())
+    assert figures["moved_excess"] == 0
+
+
+def test_a_mouth_that_moves_alike_whatever_is_said_exceeds_what_the_sentence_itself_gives_when_moved():
+    frames, rng = np.arange(90), np.random.default_rng(0)
+    rhythm_T = np.sin(2 * np.pi * frames / 15)  # comes again after a third, half and two thirds of the clip
+    said_T = rhythm_T + rng.normal(size=90)
+    assert measure.compared(rhythm_T, said_T)["moved_excess"] > 0.2
+    heard_T = said_T + 0.5 * rng.normal(size=90)
+    assert abs(measure.compared(heard_T, said_T)["moved_excess"]) < 0.1
 
 
 def test_clips_per_person_are_limited_and_evenly_spaced():
