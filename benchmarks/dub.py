@@ -18,7 +18,9 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,8 @@ from benchmarks import long_video
 from benchmarks.machine import RESULTS, machine
 from model import faces, samples
 from tasks.core import config, paths
-from tasks.dubbing import dub, look, output, render
+from tasks.dubbing import dub, look, output
+from tasks.dubbing.lipgan_mouth import LipGanMouths
 from tasks.dubbing.options import Options
 from tasks.features import audio, crop, face_track, mesh_points, paste
 from tasks.inference import lip_sync
@@ -50,7 +53,7 @@ PARTS = {  # what is timed of ours: (where it is called from, its name) -> what 
     (look._Search, "searched"): ". search whole frames",
     (look._Search, "near"): ". search near",
     (mesh_points.MeshPoints, "__call__"): ". points, in a thread of their own",
-    (render.Renderer, "one_face"): "pass 2: mouths",
+    (LipGanMouths, "change"): "pass 2: mouths",
     (LipSync, "generate"): ". generate",
     (paste, "over"): ". paste",
     (segments, "write_segment"): "encode, and judge",
@@ -155,17 +158,23 @@ def in_process(what: str, video: Path, sound: Path, out: Path, backend: str = "t
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def timed(spent: dict[str, float], parts: dict[tuple[Any, str], str] = PARTS) -> None:
-    """Wrap every step so that it adds the CPU seconds of its thread to `spent`."""
+def timed(
+    spent: dict[str, float],
+    parts: dict[tuple[Any, str], str] = PARTS,
+    clock: Callable[[], float] = time.thread_time,
+) -> None:
+    """Wrap every step so that it adds its seconds to `spent`, by default the CPU seconds of its thread."""
+    one = threading.Lock()  # some steps run in several threads
 
     def wrapped(work, name: str):
         @functools.wraps(work)
         def measured(*args, **kwargs):
-            started = time.thread_time()
+            started = clock()
             try:
                 return work(*args, **kwargs)
             finally:
-                spent[name] = spent.get(name, 0.0) + time.thread_time() - started
+                with one:
+                    spent[name] = spent.get(name, 0.0) + clock() - started
 
         return measured
 

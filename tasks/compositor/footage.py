@@ -6,6 +6,7 @@ full size and full chroma, concatenated in one file.
 Shape letters: T frames of the video
 """
 
+import contextlib
 import itertools
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -19,7 +20,8 @@ from model.head_mesh import NUM_POINTS
 from model.head_track import REACH, SHAPE_SIGMA, Heads, steady
 from tasks.core.ahead import ahead
 from tasks.core.files import all_or_nothing
-from tasks.features.face_mesh import Tracker
+from tasks.features import face_mesh
+from tasks.features.face_mesh import Region, Tracker
 from tasks.features.face_track import Frame
 from tasks.features.lip_refiner import BATCH, LipRefiner
 
@@ -29,6 +31,7 @@ MARGIN = 0.06  # share of the box's sides
 JPEG_QUALITY = 98
 MOST_PICTURES = 7500  # of mouths: five minutes at 25 frames/s
 BLOCK = 50  # frames: of a longer video, evenly spread blocks of this length are kept
+REACHED = 1.15  # side of what is converted to RGB, in sides of the mesh's square: a face moves meanwhile
 MESH, MOUTHS, INDEX = "mesh.npy", "mouths.bin", "footage.npz"
 Box = tuple[int, int, int, int]  # left, top, right, bottom, px
 
@@ -155,14 +158,33 @@ def _tracked(
     frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray
 ) -> Iterator[tuple[int, Frame, np.ndarray]]:
     """Number, frame and mesh of each frame in which the wanted face is tracked."""
-    tracker, last = Tracker(), -1
-    for t, frame_HW3 in enumerate(itertools.islice(frames, len(who_T))):
-        if who_T[t] < 0:
-            continue
-        if who_T[t] != last:
-            tracker, last = Tracker(), who_T[t]
-        if mesh := tracker.step(frame_HW3, boxes_T4[t]):
-            yield t, frame_HW3, mesh.points_4683
+    tracker, last, place = Tracker(), -1, list[tuple[slice, slice]]()
+    converted = ahead(_converted(itertools.islice(frames, len(who_T)), who_T, place), 2)
+    with contextlib.closing(converted):
+        for t, frame_HW3 in enumerate(converted):
+            if who_T[t] < 0:
+                continue
+            if who_T[t] != last:
+                tracker, last = Tracker(), who_T[t]
+            if mesh := tracker.step(frame_HW3, boxes_T4[t]):
+                place[:] = [_around(face_mesh.region_of_mesh(mesh.points_4683))]
+                yield t, frame_HW3, mesh.points_4683
+
+
+def _converted(frames: Iterable[Frame], who_T: np.ndarray, place: list[tuple[slice, slice]]) -> Iterator[Frame]:
+    """The frames; in those of a video with the wanted face its last known place is converted to RGB already."""
+    for t, frame_HW3 in enumerate(frames):
+        if place and who_T[t] >= 0 and not isinstance(frame_HW3, np.ndarray):
+            frame_HW3.keep(*place[0])
+        yield frame_HW3
+
+
+def _around(region: Region) -> tuple[slice, slice]:
+    """Rows and columns in which the face of the next frames lies."""
+    half = REACHED * region.side_px / 2 * (abs(np.cos(region.roll_rad)) + abs(np.sin(region.roll_rad)))
+    left, top = np.maximum(region.centre_2 - half, 0).astype(int).tolist()
+    right, bottom = np.maximum(region.centre_2 + half, 0).astype(int).tolist()
+    return slice(top, bottom), slice(left, right)
 
 
 def read(folder: Path) -> Footage:

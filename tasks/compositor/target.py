@@ -1,6 +1,6 @@
 """The video whose mouth is changed: its heads, which frames can be changed, and the changed frames."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,13 @@ from tasks.compositor import compose, library
 from tasks.compositor.compose import Composed
 from tasks.compositor.footage import Footage
 from tasks.compositor.library import Library
+from tasks.core.ahead import mapped
+from tasks.core.torch_threads import one_thread
 from tasks.features.face_track import Frame
 
 LEAST_EYES_PX = 12.0  # between the eyes' outer corners: smaller faces are not changed
 CHUNK = 512  # frames processed together
+COMPOSERS = 2  # threads: they make frames about as fast as one encodes them
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,18 @@ def composed(
     wanted_BS3: np.ndarray,
     path_B: np.ndarray,
     weight_B: np.ndarray,
-) -> list[Composed]:
-    """Frames of the video with the wanted mouths.  Shape: B frames, (B,) int ascending, (B, 59, 3), (B,) int, (B,)"""
+) -> Iterator[Composed]:
+    """Frames of the video with the wanted mouths, in order.
+
+    Shape: B frames, (B,) int ascending, (B, 59, 3), (B,) int, (B,)
+    """
     frames, heads = target.footage.heads(int(source_B.min()), int(source_B.max()) + 1)
     heads, within_B = library.apart(heads), np.searchsorted(frames, source_B)
     rows = zip(batch, within_B.tolist(), wanted_BS3, path_B.tolist(), weight_B.tolist(), strict=True)
-    return [
-        compose.compose(frame, mouths, heads, k, wanted_S3, number, weight)
-        for frame, k, wanted_S3, number, weight in rows
-    ]
+
+    def made(row: tuple[Frame, int, np.ndarray, int, float]) -> Composed:
+        frame, k, wanted_S3, number, weight = row
+        with one_thread():  # the painted inside
+            return compose.compose(frame, mouths, heads, k, wanted_S3, number, weight)
+
+    return mapped(made, rows, COMPOSERS)

@@ -1,11 +1,14 @@
-"""A thread that prepares items before they are read, so that decoding, generating and encoding overlap."""
+"""Threads that prepare items before they are read, so that decoding, generating and encoding overlap."""
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
+U = TypeVar("U")
 WAIT_S = 0.2  # how often the thread checks whether the reader has closed
 
 
@@ -52,3 +55,23 @@ def ahead(items: Iterable[T], num: int) -> Generator[T]:
     finally:
         closed.set()
         thread.join()
+
+
+def mapped(work: Callable[[T], U], items: Iterable[T], num_threads: int) -> Generator[U]:
+    """`work(item)` of every item, in order, by `num_threads` threads; an error is raised at its item's place.
+
+    At most twice as many items as threads are in progress or ready. Closing the generator waits for those that have
+    begun.
+    """
+    waiting: deque[Future[U]] = deque()
+    with ThreadPoolExecutor(num_threads) as pool:
+        try:
+            for item in items:
+                if len(waiting) == 2 * num_threads:
+                    yield waiting.popleft().result()
+                waiting.append(pool.submit(work, item))
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for one in waiting:
+                one.cancel()

@@ -34,7 +34,7 @@ HELD_BYTES = 128 << 20  # of frames from one key frame to the next, whatever the
 MIN_SEEN = 5  # frames; fewer are a false detection
 CANDIDATES = 48  # crops kept of each face, evenly spread
 GIVE_BACK_EVERY = 250  # frames between two returns of freed memory to the system
-MOST_WAITING = 8  # blocks that are not yet measured
+WAITING_BYTES = 96 << 20  # of frames that are not yet measured
 EASIER = -0.4  # added to dlib's threshold if no face is found without
 
 
@@ -169,7 +169,7 @@ class _Search:
 
     def __init__(self, p: FaceParams, predictor: Points, threshold: float, thread: ThreadPoolExecutor) -> None:
         self.p, self.predictor, self.threshold, self.thread = p, predictor, threshold, thread
-        self.measured: deque[Future[tuple[np.ndarray, np.ndarray]]] = deque(maxlen=MOST_WAITING)
+        self.waiting: deque[tuple[Future[tuple[np.ndarray, np.ndarray]], int]] = deque()  # and bytes of its frames
         self.key_s = p.key_every / timing.FPS
         self.times_s: list[float] = []
         self.shots: list[int] = []
@@ -287,22 +287,30 @@ class _Search:
 
         one.boxes |= between(low, high, one.boxes.get(low), one.boxes.get(high), look)
 
+    def later(self, frames: list[Frame], crops_N4: np.ndarray) -> Future[tuple[np.ndarray, np.ndarray]]:
+        """`measure` in the other thread, once that holds fewer frames than WAITING_BYTES."""
+        nbytes = sum(frame.nbytes for frame in frames)
+        while self.waiting and nbytes + sum(held for _, held in self.waiting) > WAITING_BYTES:
+            self.waiting.popleft()[0].result()
+
+        def work() -> tuple[np.ndarray, np.ndarray]:
+            cut = [crop.crop(frames.pop(0), box, self.p.size) for box in crops_N4]
+            return measure(np.stack(cut), crops_N4, self.predictor)
+
+        self.waiting.append((self.thread.submit(work), nbytes))
+        return self.waiting[-1][0]
+
     def settle(self, one: _Followed, high: int) -> None:
         """Landmarks of the frames up to key frame `high`, and a portrait from it."""
-        size, measured = self.p.size, one.blocks[-1].frames_N[-1] if one.blocks else -1
-        at = [t for t in sorted(one.boxes) if t > measured]
+        last = one.blocks[-1].frames_N[-1] if one.blocks else -1
+        at = [t for t in sorted(one.boxes) if t > last]
         if at:
             boxes_N4 = np.array([one.boxes[t] for t in at], np.float64)
             crops_N4 = faces.crop_boxes(boxes_N4)
-            cut = [crop.crop(self.held[t], box, size) for t, box in zip(at, crops_N4, strict=True)]
-            if len(self.measured) == MOST_WAITING:
-                self.measured[0].result()
-            points = self.thread.submit(measure, np.stack(cut), crops_N4, self.predictor)
-            self.measured.append(points)
-            one.blocks.append(_Block(np.array(at), boxes_N4, points))
+            one.blocks.append(_Block(np.array(at), boxes_N4, self.later([self.held[t] for t in at], crops_N4)))
             one.last = boxes_N4[-1]
         if high in one.boxes:
-            one.portraits[high] = crop.crop(self.held[high], faces.crop_boxes(one.boxes[high][None])[0], size)
+            one.portraits[high] = crop.crop(self.held[high], faces.crop_boxes(one.boxes[high][None])[0], self.p.size)
             if len(one.portraits) > CANDIDATES:
                 one.portraits = dict(list(one.portraits.items())[::2])
         one.boxes = {high: one.boxes[high]} if high in one.boxes else {}

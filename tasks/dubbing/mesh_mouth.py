@@ -173,8 +173,8 @@ def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path, where: str =
     if decode.is_image(face):
         return footage.record([decode.read_image(face)], boxes_T4[:1], who_T[:1], folder)
     with contextlib.closing(native_rate.pictures(face)) as frames:
-        kept = (picture.keeping() for picture, _ in frames)  # the mesh's square has lips and mouth in it
-        counted_frames = counted(ahead(kept, 4), len(who_T), "learning mouths" + where)
+        decoded = ahead((picture for picture, _ in frames), 4)
+        counted_frames = counted(decoded, len(who_T), "learning mouths" + where)
         return footage.record(counted_frames, boxes_T4, who_T, folder, pictures)
 
 
@@ -251,17 +251,16 @@ class MeshMouths:
     path_N: np.ndarray
     judged: bool
 
-    def change(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[tuple[Frame, np.ndarray, float]]:
+    def change(self, number: int, at: np.ndarray, batch: list[Frame]) -> Iterator[tuple[Frame, np.ndarray, float]]:
+        """See tasks.dubbing.networks.Mouths."""
         source_B = self.plan.source_N[at]
         made = target.composed(
             self.target, self.library, batch, source_B, self.wanted_NS3[at], self.path_N[at], self.plan.weight_N[at]
         )
         face = self.seen.faces[number]
         boxes_B4 = faces.crop_boxes(face.boxes_N4[source_B - face.first])
-        return [
-            (output, crop.crop(output, box, JUDGED_PX) if self.judged else np.zeros((0, 0, 3), np.uint8), seam)
-            for (output, seam), box in zip(made, boxes_B4, strict=True)
-        ]
+        for (output, seam), box in zip(made, boxes_B4, strict=True):
+            yield output, crop.crop(output, box, JUDGED_PX) if self.judged else np.zeros((0, 0, 3), np.uint8), seam
 
 
 def same_person(seen: Seen, looks: Sequence[np.ndarray], by: Recogniser) -> tuple[np.ndarray, float]:

@@ -5,7 +5,7 @@ Batches start at segment borders, so a resumed run makes the same bytes as an un
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,18 +67,21 @@ class Renderer:
     def changed(self, at: np.ndarray, batch: list[Frame]) -> Iterator[Frame]:
         """Output frames `at`.  batch: their source frames"""
         assert len(batch) == len(at), (len(batch), len(at))
-        made: dict[int, Frame] = {}
-        who_B = self.script.choice.who_T[self.script.plan.source_N[at]]
-        for number in np.unique(who_B[self.script.plan.weight_N[at] > 0]).tolist():
-            mine = np.flatnonzero((who_B == number) & (self.script.plan.weight_N[at] > 0))
-            made |= zip(mine.tolist(), self.one_face(number, at[mine], [batch[k] for k in mine]), strict=True)
-        for k, frame_HW3 in enumerate(batch):
-            yield made.get(k, frame_HW3)
+        changed_B = self.script.plan.weight_N[at] > 0
+        who_B = np.where(changed_B, self.script.choice.who_T[self.script.plan.source_N[at]], -1)
+        with contextlib.ExitStack() as stack:
+            made: dict[int, Iterator[Frame]] = {}
+            for number in np.unique(who_B[changed_B]).tolist():
+                mine = np.flatnonzero(who_B == number)
+                one = self.one_face(number, at[mine], [batch[k] for k in mine])
+                made[number] = stack.enter_context(contextlib.closing(one))
+            for frame_HW3, number in zip(batch, who_B.tolist(), strict=True):
+                yield frame_HW3 if number < 0 else next(made[number])
 
-    def one_face(self, number: int, at: np.ndarray, batch: list[Frame]) -> list[Frame]:
-        changed = self.mouths.change(number, at, batch)
-        self.made |= {int(n): (face_SS3, seam) for n, (_, face_SS3, seam) in zip(at, changed, strict=True)}
-        return [frame for frame, _, _ in changed]
+    def one_face(self, number: int, at: np.ndarray, batch: list[Frame]) -> Generator[Frame]:
+        for n, (frame, face_SS3, seam) in zip(at.tolist(), self.mouths.change(number, at, batch), strict=True):
+            self.made[n] = face_SS3, seam
+            yield frame
 
     def taken(self, start: int, end: int) -> dict[int, tuple[np.ndarray, float]]:
         """Generated faces and seams of output frames start .. end - 1; they are not kept any longer."""

@@ -5,8 +5,6 @@
 `tasks.features.face_mesh.track` does both.  The weights and their training data: released/lips.json
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from model import lips
 from model.lips import LIPS, LipNet
 from tasks.core.errors import UserError
 from tasks.core.released import LIP_REFINER
+from tasks.core.torch_threads import one_thread
 from tasks.features.affine import Frame, cut
 
 RELEASED = LIP_REFINER
@@ -54,19 +53,8 @@ class LipRefiner:
     @torch.inference_mode()
     def _batch(self, crops_BHW3: np.ndarray, units_B402: np.ndarray) -> np.ndarray:
         crops = torch.from_numpy(crops_BHW3).permute(0, 3, 1, 2).float() / 255  # a view: memory stays channels last
-        with _one_thread():
+        with one_thread():  # shards must be the same bytes on any number of cores
             return self._net(crops, torch.from_numpy(units_B402).float()).double().numpy()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Torch on one thread: more sum in another order, and shards must be the same bytes on any number of cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @cache

@@ -24,6 +24,7 @@ from model.mouth_choice import Follower
 from tasks.compositor import compose
 from tasks.compositor import library as libraries
 from tasks.core.errors import UserError
+from tasks.core.torch_threads import one_thread
 from tasks.dubbing import likeness, overlay, plan, speaker
 from tasks.dubbing.find_faces import find_faces
 from tasks.dubbing.mesh_mouth import Person
@@ -48,7 +49,8 @@ class CodeStream:
     def push(self, sound: np.ndarray) -> np.ndarray:
         """Shape: (n,) float32, 16 kHz, any n -> (T, K), T >= 0"""
         self.num_samples += len(sound)
-        codes_TK = self._motion.push(sound)
+        with one_thread():
+            codes_TK = self._motion.push(sound)
         self.num_frames += len(codes_TK)
         return codes_TK
 
@@ -56,7 +58,8 @@ class CodeStream:
         """The motion of the last frames, after which there is silence."""
         num = timing.num_frames_of_sound(self.num_samples) - self.num_frames
         silence = np.zeros(round(2 * LOOK_AHEAD_S * timing.SAMPLE_RATE_HZ), np.float32)
-        codes_TK = self._motion.push(silence)[: max(0, num)]
+        with one_thread():
+            codes_TK = self._motion.push(silence)[: max(0, num)]
         self.num_frames += len(codes_TK)
         return codes_TK
 

@@ -12,6 +12,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from tasks.media import upright
 from tasks.media.encode import ACCURATE, BT601, colour_matrix
@@ -77,7 +78,6 @@ class Picture:
         self._frame, self.geometry, self._own = frame, geometry, own
         self.shape = (*geometry.shown_wh[::-1], 3)
         self._shown_HW3: np.ndarray | None = None  # kept where pixels had to be made square: no part can be made alone
-        self._keeps = False
         self._kept: tuple[int, int, np.ndarray] | None = None  # top and left of a part, and the part
 
     @property
@@ -103,16 +103,15 @@ class Picture:
         if (kept := self._of_kept(rows, columns)) is not None:
             return kept
         part = self._part(*upright.stored_part(rows, columns, shown_hw, orientation))
-        part = np.ascontiguousarray(upright.upright(part, orientation))
-        if self._keeps:
-            self._kept = (rows[0], columns[0], part)
-            return part.copy()
-        return part
+        return np.ascontiguousarray(upright.upright(part, orientation))
 
-    def keeping(self) -> "Picture":
-        """This picture. The part read last stays in memory, and what is read within it is not converted again."""
-        self._keeps = True
-        return self
+    def keep(self, rows: slice, columns: slice) -> None:
+        """Convert this part now and keep it in memory: what is read within it is not converted again. Does nothing
+        where no part can be converted alone.
+        """
+        if self._has_square_pixels() and self._is_planar():
+            top, left = rows.indices(self.shape[0])[0], columns.indices(self.shape[1])[0]
+            self._kept = (top, left, self[rows, columns])
 
     def _of_kept(self, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray | None:
         if self._kept is None:
@@ -222,16 +221,17 @@ class Picture:
         if self._frame.format.name == PLANAR:
             grey = cv2.resize(self.luma(), (width, height), interpolation=cv2.INTER_AREA)
             return grey if self._frame.color_range == FULL_RANGE else cv2.LUT(grey, LUMA)
-        return self._frame.reformat(width, height, format="gray", interpolation="AREA", threads=1).to_ndarray()
+        own = VideoReformatter()  # the frame's would be shared by the threads that read one picture
+        return own.reformat(self._frame, width, height, format="gray", interpolation="AREA", threads=1).to_ndarray()
 
     def _rgb(self, frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
         """Transparent pixels are shown on white, as in tasks/media/stills.py.  Shape: -> (height, width, 3) uint8"""
         matrix = colour_matrix(self._frame.height) if frame.colorspace == UNSPECIFIED else None
         transparent = any(part.is_alpha for part in frame.format.components)
-        # without threads=1 PyAV >= 17 is 10-40 times slower here
-        stored = frame.reformat(
-            width, height, format="rgba" if transparent else "rgb24", src_colorspace=matrix, interpolation=ACCURATE,
-            threads=1,
+        own = VideoReformatter()  # as in `small`; without threads=1 PyAV >= 17 is 10-40 times slower here
+        stored = own.reformat(
+            frame, width, height, format="rgba" if transparent else "rgb24", src_colorspace=matrix,
+            interpolation=ACCURATE, threads=1,
         ).to_ndarray()  # fmt: skip
         if not transparent:
             return stored

@@ -13,11 +13,12 @@ from conftest import REAL
 from model import head_mesh
 from model.head_track import Heads
 from model.inside import InsideNet
-from tasks.compositor import compose, footage, inside, library
+from tasks.compositor import compose, footage, inside, library, target
 from tasks.features import lip_refiner, mesh_model
 from tasks.features.face_mesh import track
 from tasks.features.face_track import detect
-from tasks.media import decode
+from tasks.media import decode, native_rate
+from tasks.media.frame import Picture
 
 CLIP = REAL / "grid_lbax4n.mpg"
 NUM = 40
@@ -216,10 +217,30 @@ def test_a_change_grows_steadily_with_its_weight(frames, mouths, heads):
     assert away[0] < 0.1 * away[-1] and away == sorted(away)
 
 
+def test_frames_composed_in_threads_are_those_composed_one_by_one(frames, mouths, heads, person):
+    path, wanted_TS3 = np.arange(NUM)[::-1], heads.canonical_TP3[::-1, library.MOUTH]
+    to = target.target(person, frames.shape[1:3])
+    made = target.composed(to, mouths, list(frames), np.arange(NUM), wanted_TS3, path, np.ones(NUM))
+    one_by_one = composed(frames, mouths, heads, wanted_TS3, path)
+    for one, expected in zip(made, one_by_one, strict=True):
+        assert np.array_equal(one.frame_HW3, expected)
+
+
 def test_recording_the_same_frames_gives_the_same_meshes_and_pictures(frames, person, tmp_path):
     again = recorded(frames[:20], tmp_path)
     assert np.array_equal(again.mesh_T4683[:15], person.mesh_T4683[:15], equal_nan=True)
     assert (footage.read(tmp_path).picture(3)[0] == again.picture(3)[0]).all()
+
+
+def test_pictures_of_a_video_are_recorded_like_arrays_and_converted_to_rgb_once(tmp_path, monkeypatch):
+    pictures = [picture for picture, _ in itertools.islice(native_rate.pictures(CLIP), 12)]
+    arrays = recorded([picture.rgb() for picture in pictures], tmp_path / "arrays")
+    converted, part = [], Picture._part
+    monkeypatch.setattr(Picture, "_part", lambda *args: converted.append(args[0]) or part(*args))
+    film = recorded(pictures, tmp_path / "pictures")
+    assert np.array_equal(film.mesh_T4683, arrays.mesh_T4683) and (film.run_T >= 0).all()
+    assert all((film.picture(t)[0] == arrays.picture(t)[0]).all() for t in range(12))
+    assert all(converted.count(picture) == 1 for picture in pictures[6:])
 
 
 def test_heads_do_not_depend_on_the_range_of_frames_read(person):

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from conftest import REAL, ROOT
 
 from model import head_mesh, timing
@@ -125,3 +126,20 @@ def test_the_longest_usable_run_lies_within_one_shot():
     assert mesh_speaker.longest(usable, [0]) == (3, 7)
     assert mesh_speaker.longest(usable, [0, 5]) == (0, 2)
     assert mesh_speaker.longest(~usable[:2], [0]) == (0, 0)
+
+
+def test_the_motion_of_a_stream_is_computed_by_one_thread_however_many_there_are():
+    class Motion:
+        def push(self, sound):
+            used.append(torch.get_num_threads())
+            return np.zeros((len(sound) // timing.SAMPLES_PER_FRAME, 4))
+
+    used, before = [], torch.get_num_threads()
+    torch.set_num_threads(3)
+    listener = mesh_speaker.CodeStream(Motion())
+    listener.push(np.zeros(1280, np.float32))
+    listener.push(np.zeros(100, np.float32))
+    listener.end()
+    there = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert used == [1, 1, 1] and there == 3
