@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tasks.audit import evidence, links
+from tasks.audit import evidence, links, tables
 from tasks.audit.links import Case, Link
 from tasks.core import json_files, paths, programs
 from tasks.core.errors import UserError
@@ -59,15 +59,15 @@ def open_case(without_raw: bool) -> Case:
     lock = {name: stage for name, stage in lock.items() if name in pipeline.get("stages", {})}  # DVC keeps old entries
     unpushed = dvc_lock.unpushed(pipeline)
     not_held = evidence.not_held(dvc_lock.outs_of(lock), unpushed)
-    tables = {}
+    rows = {}
     for path in (paths.CLIPS, paths.INDEX):
         place = evidence.table_or_copy(path, dvc_lock.out(lock, path))
-        tables[path] = index.read(place) if place else None
+        rows[path] = index.rows(place, tables.AUDITED) if place else None
     about = evidence.table_or_copy(
         paths.GENERATOR.with_suffix(".json"), dvc_lock.out(lock, paths.GENERATOR.with_suffix(".json"))
     )
     described = json_files.read(about) if about else None
-    return Case(commit, lock, tables[paths.CLIPS], tables[paths.INDEX], described, unpushed, not_held)
+    return Case(commit, lock, rows[paths.CLIPS], rows[paths.INDEX], described, unpushed, not_held)
 
 
 def clean(links: Sequence[Link]) -> bool:

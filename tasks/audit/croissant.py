@@ -30,7 +30,7 @@ def document(case: Case, folder: Path) -> dict[str, Any]:
 
     if not paths.INDEX.is_file() or md5_file(paths.INDEX) != dvc_lock.out(case.lock, paths.INDEX):
         raise UserError(f"{paths.INDEX} is not the one of commit {case.commit[:12]}; run `python -m flows audit`")
-    rows = index.read(paths.INDEX)
+    rows = index.rows(paths.INDEX, ["licence"])
     context = mlc.Context(conforms_to=VERSION)
     shards = sorted(paths.SHARDS.glob("*.tar"))
     hashes = evidence.in_parallel(sha256_file, [paths.INDEX, *shards], "hashing")
@@ -56,7 +56,7 @@ def document(case: Case, folder: Path) -> dict[str, Any]:
         ctx=context,
         name="lipsync-shards",
         description=f"Face crops, face meshes and MFCCs of {len(kept)} of {len(rows)} clips, for lip-sync.",
-        license=sorted({row["licence"] for row in rows}),
+        license=sorted({*rows.column("licence")}),
         date_published=git_revision.date(case.commit),
         version=f"1.0.0+{dvc_lock.out(case.lock, paths.INDEX)[:12]}",
         cite_as=f"lipgan-pipeline, commit {case.commit}",

@@ -1,38 +1,38 @@
 """Lineage queries over the git history: where a clip or video was used, and how a checkpoint was made.
 
 They read git and DVC's cache: every commit that changed dvc.lock, on any branch, and the index that it lists by hash.
-Results are kept in .cache/lineage-2.db (sqlite), because commits, locks and indexes never change. Commits whose index
+Results are kept in .cache/lineage-3.db (sqlite), because commits, locks and indexes never change. Commits whose index
 is not in the cache are reported as unanswered.
 """
 
 import contextlib
-import difflib
 import functools
 import hashlib
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from tasks.core import files, paths, programs
+from tasks.core import files, names, paths, programs
 from tasks.core.errors import UserError
 from tasks.core.progress import progress
 from tasks.provenance import dvc_cache, dvc_lock, git_revision, training_record, withdrawals
+from tasks.storage import table_rows
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS locks (blob TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS hashes (blob TEXT, path TEXT, digest TEXT, PRIMARY KEY (blob, path)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS indexes (digest TEXT PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS clips (digest TEXT, clip TEXT, video TEXT, split TEXT, status TEXT, shard TEXT,
-    corpus TEXT, licence TEXT, source_sha256 TEXT, PRIMARY KEY (digest, clip)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS clips_by_name ON clips (clip);
+CREATE TABLE IF NOT EXISTS clips (clip TEXT, digest TEXT, video TEXT, split TEXT, status TEXT, shard TEXT,
+    PRIMARY KEY (clip, digest)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kept (digest TEXT, split TEXT, number INT, PRIMARY KEY (digest, split)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS clips_by_video ON clips (video);
 """
-COLUMNS = ("clip", "video", "split", "status", "shard", "corpus", "licence", "source_sha256")
+COLUMNS = ("video", "split", "status", "shard")
 OF_MESH = (paths.MOTION, paths.INSIDE)  # the networks of the mesh generator
 CHECKPOINTS = (paths.GENERATOR, paths.DISCRIMINATORS, *OF_MESH)
 FOLLOWED = (paths.RAW, paths.CLIPS, paths.SHARDS, paths.INDEX, *CHECKPOINTS)
@@ -85,7 +85,7 @@ def opened() -> Iterator[sqlite3.Connection]:
     """The database, brought up to date with the repository.  Errors: UserError outside a git repository."""
     if not git_revision.commit():
         raise UserError("no git history here; run in the repository whose history is queried")
-    file = paths.cache() / "lineage-2.db"
+    file = paths.cache() / "lineage-3.db"
     file.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(sqlite3.connect(file, timeout=60)) as db:
         db.executescript(SCHEMA)
@@ -116,9 +116,13 @@ def _read_indexes(db: sqlite3.Connection) -> None:
     for (digest,) in progress(missing, "reading indexes", "index") if missing else ():
         place = dvc_cache.cached(digest) or withdrawals.redacted(digest)
         if place.is_file():
-            table = pq.read_table(place, columns=list(COLUMNS)).to_pylist()
-            rows = [(digest, *(row[name] or "" for name in COLUMNS)) for row in table]
-            db.executemany(f"INSERT OR IGNORE INTO clips VALUES ({', '.join('?' * (len(COLUMNS) + 1))})", rows)
+            table = table_rows.of_file(place, ("clip", *COLUMNS))
+            rows = zip(table.column("clip"), repeat(digest), *map(table.column, COLUMNS))
+            db.executemany(
+                "INSERT OR IGNORE INTO clips VALUES (?, ?, ifnull(?, ''), ifnull(?, ''), ?, ifnull(?, ''))", rows
+            )
+            counted = Counter(table.where(status="kept").column("split"))
+            db.executemany("INSERT OR IGNORE INTO kept VALUES (?, ?, ?)", ((digest, *each) for each in counted.items()))
             db.execute("INSERT INTO indexes VALUES (?)", (digest,))
 
 
@@ -168,10 +172,10 @@ def of_clips(column: str, name: str) -> HistoryAnswer:
 def named_like(column: str, name: str) -> str:
     """What a user who mistyped a clip or video may have meant."""
     with opened() as db:
-        names = [known for (known,) in db.execute(f"SELECT DISTINCT {column} FROM clips ORDER BY {column}")]
-    if not names:
+        known = [each for (each,) in db.execute(f"SELECT DISTINCT {column} FROM clips ORDER BY {column}")]
+    if not known:
         return f"no index is in DVC's cache; `dvc fetch --all-commits {paths.INDEX}`"
-    near = difflib.get_close_matches(name, names, MAX_NAMED) or names[:MAX_NAMED]
+    near = names.similar(name, known, MAX_NAMED) or known[:MAX_NAMED]
     return f"for example {', '.join(near)}; {paths.INDEX} lists all"
 
 
@@ -238,7 +242,7 @@ def _released(path: str, md5: str) -> list[CommitRange]:
 
 
 def _clips_by_split(db: sqlite3.Connection, digest: str) -> str:
-    query = "SELECT split, count(*) FROM clips WHERE digest = ? AND status = 'kept' GROUP BY split"
+    query = "SELECT split, number FROM kept WHERE digest = ? ORDER BY split"
     return ", ".join(f"{number} {split}" for split, number in db.execute(query, (digest,)))
 
 

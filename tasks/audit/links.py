@@ -8,14 +8,13 @@ from typing import Any
 
 import yaml
 
-from tasks.audit import evidence
+from tasks.audit import evidence, tables
 from tasks.core import files, paths, programs
 from tasks.core.errors import UserError
-from tasks.preprocess import pieces
 from tasks.provenance import agreement, dvc_lock, git_revision, tombstones, training_record, withdrawals
 from tasks.provenance.dvc_lock import Lock
 from tasks.storage import index
-from tasks.storage.index import Row
+from tasks.storage.table_rows import Rows
 from tasks.tracking import runs as tracking
 
 CHECKPOINTS = (paths.GENERATOR, paths.DISCRIMINATORS)
@@ -50,8 +49,8 @@ class Case:
 
     commit: str
     lock: Lock
-    clips: list[Row] | None  # None: the table here is damaged, and the cache has no copy
-    index: list[Row] | None
+    clips: Rows | None  # None: the table here is damaged, and the cache has no copy; columns: tables.AUDITED
+    index: Rows | None
     checkpoint: dict[str, Any] | None  # models/generator.json
     unpushed: frozenset[str] = frozenset()  # outs with `push: false`
     not_held: frozenset[str] = frozenset()  # those of them that only another machine has
@@ -134,12 +133,9 @@ def checkpoint(case: Case) -> Link:
     for key, value in train.params.items():
         if _differs(_value(case.checkpoint["params"], key), value):
             link.findings.append(f"{paths.GENERATOR}: its description has another {key} than dvc.lock")
-    rows = index.kept(case.index, "train") if case.index is not None else []
-    for key, values in (
-        ("corpora", {row["corpus"] for row in rows}),
-        ("licences", {row["licence"] for row in rows}),
-    ):
-        if rows and sorted(values) != lineage[key]:
+    rows = index.kept(case.index, "train") if case.index is not None else None
+    for key, column in (("corpora", "corpus"), ("licences", "licence")):
+        if rows and sorted({*rows.column(column)}) != lineage[key]:
             link.findings.append(f"{paths.GENERATOR}: its {key} are {lineage[key]}, the index has others")
     link.claim = (
         f"step {case.checkpoint['loop']['step']} on index {index_md5[:12]}, corpora {', '.join(lineage['corpora'])}, "
@@ -235,20 +231,10 @@ def acquired_clips(case: Case) -> Link:
     if case.clips is None or case.index is None:
         link.unchecked = "a table is damaged here and DVC has no copy"
         return link
-    before, after = ({row["clip"]: row for row in rows} for rows in (case.clips, case.index))
-    origin = {key: key if key in before else pieces.clip_of(key) for key in sorted(after)}
-    missing = sorted(before.keys() - origin.values())
-    link.findings = [f"{paths.INDEX}: {clip} was acquired, but has no row" for clip in missing]
-    link.findings += [
-        f"{paths.INDEX}: {key} has a row, but was never acquired" for key in origin if origin[key] not in before
-    ]
-    for key, clip in origin.items():
-        for column in ("source_sha256", "licence", "corpus", "split"):
-            if clip in before and before[clip][column] != after[key][column]:
-                link.findings.append(f"{paths.INDEX}: {key} has another {column} than when it was acquired")
-    num_refused = len(after) - len(index.kept(case.index))
+    link.findings = tables.differences(case.clips, case.index)
+    num_refused = len(case.index) - len(index.kept(case.index))
     link.claim = (
-        f"{len(before)} clips acquired, {num_refused} of them refused with a reason; sources and licences agree"
+        f"{len(case.clips)} clips acquired, {num_refused} of them refused with a reason; sources and licences agree"
     )
     return link
 
@@ -268,7 +254,7 @@ def raw_members(case: Case, without_raw: bool) -> Link:
 def withdrawn(case: Case) -> Link:
     """No withdrawn video is in a kept row, and every tombstone has a valid signature."""
     rows = withdrawals.read()
-    kept = {row["video"] for table in (case.clips, case.index) for row in index.kept(table or [])}
+    kept = {video for table in (case.clips, case.index) if table for video in index.kept(table).column("video")}
     link = Link("withdrawals", f"{len(rows)} videos withdrawn, none of them in the tables", facts={"videos": len(rows)})
     link.findings = [
         f"{paths.INDEX}: {video} is withdrawn but still in it; `dvc repro`" for video in sorted(kept & set(rows))
@@ -281,9 +267,7 @@ def withdrawn(case: Case) -> Link:
 
 def licences(case: Case) -> Link:
     """Corpora and licences, and the agreement if one is needed."""
-    rows = case.clips or []
-    corpora = sorted({row["corpus"] for row in rows})
-    names = sorted({row["licence"] for row in rows})
+    corpora, names = (sorted({*case.clips.column(name)}) if case.clips else [] for name in ("corpus", "licence"))
     claim = f"corpora {', '.join(corpora)} under {', '.join(names)}"
     link = Link("agreement", claim, facts={"corpora": corpora, "licences": names})
     if "lrs2" in corpora:

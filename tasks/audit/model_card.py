@@ -31,8 +31,8 @@ def card(case: Case) -> str:
     """Markdown."""
     about = case.checkpoint or {"lineage": {"corpora": [], "licences": []}, "loop": {"step": 0}, "params": {}}
     corpora, licences = about["lineage"]["corpora"], about["lineage"]["licences"]
-    kept = index.kept(case.index or [], "train")
-    hours = sum(row["duration_s"] for row in kept) / 3600
+    durations_s = index.kept(case.index, "train").column("duration_s") if case.index else []
+    hours = sum(durations_s) / 3600
     people = "synthetic heads and voices: no person's face or voice" if corpora == ["synthetic"] else RECORDINGS
     return f"""# Model card: lip-sync generator
 
@@ -42,7 +42,7 @@ hash in this card, `python -m flows audit --export DIR` writes the card again.
 
 ## Data
 - corpora {", ".join(corpora)}, under: {"; ".join(licences)}
-- {len(kept)} training clips, {hours:.2f} hours, index md5 `{dvc_lock.out(case.lock, paths.INDEX)}`
+- {len(durations_s)} training clips, {hours:.2f} hours, index md5 `{dvc_lock.out(case.lock, paths.INDEX)}`
 - {people}
 - {mouths(case)}
 - {links.licences(case).claim}

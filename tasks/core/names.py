@@ -2,10 +2,13 @@ r"""File names as text. The system allows any bytes but "/" and NUL in a name; P
 lone surrogates, which JSON, parquet and C2PA refuse.
 """
 
+import difflib
 import errno
 import hashlib
+import heapq
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from tasks.core.errors import UserError
 
 LONG_BYTES = 100  # of a name; a longer one is shortened where letters are added to it
 KEPT_LETTERS = 20
+CANDIDATES = 100  # that are compared letter by letter
 SURROGATES = re.compile("[\ud800-\udfff]")
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -34,6 +38,17 @@ def one_line(text: str) -> str:
 def _escaped(letter: re.Match[str]) -> str:
     number = ord(letter.group())
     return f"\\x{number & 0xFF:02x}" if 0xDC80 <= number <= 0xDCFF else f"\\u{number:04x}"
+
+
+def similar(name: str, known: Iterable[str], most: int, cutoff: float = 0.6) -> list[str]:
+    """The names that a mistyped one may mean, the likeliest first.
+
+    difflib takes 0.1 ms for each name, a quarter of a minute for LRS2's clips: it judges those alone that have the most
+    pairs of letters in common with `name`.
+    """
+    pairs = {name[at : at + 2] for at in range(len(name) - 1)}
+    candidates = heapq.nlargest(CANDIDATES, known, key=lambda each: sum(pair in each for pair in pairs))
+    return difflib.get_close_matches(name, candidates, most, cutoff)
 
 
 def digest(name: str, num_letters: int = 8) -> str:

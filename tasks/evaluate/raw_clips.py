@@ -1,7 +1,7 @@
 """The test clips as acquired: sound, frames and words that the processed shards do not contain."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -24,23 +24,26 @@ class RawClips:
 
     def __init__(self, table: Path, folder: Path) -> None:
         self.folder = folder
-        self._rows = {row["clip"]: row for row in index.kept(index.read(table))}
-        self._kept: dict[str, Row] | None = None
+        self._rows = index.kept(index.rows(table, ["split", "source", "shard", "offset", "size"]))
+        self._number_of = {clip: number for number, clip in enumerate(self._rows.column("clip"))}
+        self._indexed: Callable[[str], Row] | None = None
 
     def members(self, clip: str) -> dict[str, bytes]:
-        row = self._rows[clip if clip in self._rows else pieces.clip_of(clip)]
+        row = self._row(clip if clip in self._number_of else pieces.clip_of(clip))
         return shards.read(self.folder / row["shard"], row["offset"], row["size"])
 
     def span(self, clip: str) -> tuple[int, int] | None:
         """First frame and last frame + 1 of a clip in its video; None for a whole video."""
-        if clip in self._rows:
-            return fragments.span_of(self._rows[clip]["source"])
-        return fragments.span_of(self._indexed(clip)["source"])
+        row = self._row(clip) if clip in self._number_of else self._index_row(clip)
+        return fragments.span_of(row["source"])
 
-    def _indexed(self, clip: str) -> Row:
-        if self._kept is None:
-            self._kept = {row["clip"]: row for row in index.read(paths.INDEX)}
-        return self._kept[clip]
+    def _row(self, clip: str) -> Row:
+        return self._rows[self._number_of[clip]]
+
+    def _index_row(self, clip: str) -> Row:
+        if self._indexed is None:
+            self._indexed = index.rows(paths.INDEX, ["source", "av_moved"]).by_clip()
+        return self._indexed(clip)
 
     def video(self, clip: str) -> bytes:
         """The bytes of the whole video, whatever its container."""
@@ -57,7 +60,7 @@ class RawClips:
         first, end = self.span(clip) or (0, None)
         with closing(pieces.SoundReader(self.video(clip))) as reader:
             sound = reader.span(timing.num_samples(first), None if end is None else timing.num_samples(end))
-        return sync.earlier(sound, self._indexed(clip)["av_moved"])
+        return sync.earlier(sound, self._index_row(clip)["av_moved"])
 
     def words(self, clip: str) -> str:
         """The transcript as the corpus writes it, empty if there is none; it is not known for a piece."""

@@ -144,7 +144,7 @@ mouths are of the other half. PSNR and SSIM of the lower half of the crop, both 
 {report_tables.hard(hard) if hard else "<p>This corpus has none.</p>"}
 <h2>The worst failures</h2>
 <p>Over all splits, with the right sound; <code>{paths.INDEX}</code> has the location of each clip.</p>
-<div class="wide">{report_tables.failures(records, index.read(paths.INDEX), chosen_keys)}</div>
+<div class="wide">{report_tables.failures(records, index.rows(paths.INDEX), chosen_keys)}</div>
 <h2>The metrics</h2>
 <div class="wide">{report_tables.registry(panel)}</div>"""
     return document("Lip-sync evaluation", body, STYLE)

@@ -10,7 +10,7 @@ from model.metrics.registry import METRICS, lag_text
 from tasks.evaluate import conditions
 from tasks.evaluate.measure import Record
 from tasks.evaluate.summary import Panel
-from tasks.storage.index import Row
+from tasks.storage.table_rows import Rows
 
 # the generators and the truth first, then the controls
 OURS = ("right_audio", "mesh_right_audio")
@@ -161,13 +161,13 @@ def hard(cases: Mapping[str, Mapping[str, Any]]) -> str:
     return f'<div class="wide">{table(order, HARD, titles, notes)}</div>'
 
 
-def failures(records: Sequence[Record], index_rows: Sequence[Row], shown: Sequence[str]) -> str:
+def failures(records: Sequence[Record], index_rows: Rows, shown: Sequence[str]) -> str:
     """The worst clips with their rows of the index, and those of the sample clips."""
     ours = [r for r in records if r["row"] == "right_audio"]
     ours.sort(key=lambda r: (-len(verdict.failed(r)), r["aperture_corr"], r["clip"]))
     worst = ours[:MOST_FAILURES]
     listed = worst + [r for r in ours[MOST_FAILURES:] if r["clip"] in shown]
-    by_clip = {row["clip"]: row for row in index_rows}
+    by_clip = {row["clip"]: row for row in index_rows.among("clip", [record["clip"] for record in listed])}
     body = ""
     for record in listed:
         row = by_clip[record["clip"]]

@@ -48,8 +48,8 @@ def run(p: Params) -> str:
     mesh = MeshGenerator(paths.MOTION, paths.INSIDE, clips, raw)
     meters = meters_of(p.evaluate)
     records: list[Record] = []
-    rows = index.kept(index.read(paths.INDEX))
-    splits = {row["split"] for row in rows}
+    rows = index.kept(index.rows(paths.INDEX, ["split", "person", "video"]))
+    splits = {*rows.column("split")}
     for split in p.evaluate.splits:
         if split == "test" or split in splits:  # only the embedded corpus has hard cases
             records += measure_split(sync, split, meters, raw, mesh)

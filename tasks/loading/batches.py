@@ -10,7 +10,7 @@ LIPGAN_PREFETCH         batches prepared ahead of the training; default 4
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any, Protocol
 
 import cv2
@@ -25,6 +25,8 @@ from model.sampling import Draws
 from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
 from tasks.loading.clips import Clips
+
+CHANGES_HELD = 4  # times the clips that are mixed: an epoch's rows go on to others and do not come back
 
 
 def batches_per_epoch(num_clips: int, p: TrainParams) -> int:
@@ -170,7 +172,7 @@ class Batches:
                 silent=self.p.augment.silent,
             )
 
-            @cache
+            @lru_cache(CHANGES_HELD * self.p.clips_in_flight)
             def change_of(clip: int, number: int = number) -> Change:
                 return augment.draw(self.p.augment, seed=self.seed, epoch=number, clip=self.clips.keys[clip])
 

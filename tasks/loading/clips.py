@@ -2,6 +2,8 @@
 
 import os
 from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +14,7 @@ from model.params import TrainParams
 from model.sampling import Draws
 from tasks.core.errors import UserError
 from tasks.storage import index
+from tasks.storage.index import Row
 from tasks.storage.shard_reader import Shards, StoredClip
 from tasks.storage.shards import Clip
 
@@ -21,7 +24,7 @@ class Clips:
 
     def __init__(self, table: Path, folder: Path, split: str) -> None:
         self.folder = folder
-        self.rows = index.kept(index.read(table), split)
+        self.rows: Sequence[Row] = index.kept(index.rows(table), split)
         if not self.rows:
             raise UserError(f"{table}: no clip in split {split}")
         self.keys = [row["clip"] for row in self.rows]
@@ -64,17 +67,16 @@ class Clips:
         Errors: UserError, at the start rather than after hours of training.
         """
         ends: dict[str, int] = {}
-        firsts: dict[str, int] = {}
+        firsts: dict[str, tuple[int, int]] = {}  # (offset, number)
         for number, row in enumerate(self.rows):
             ends[row["shard"]] = max(ends.get(row["shard"], 0), row["offset"] + row["size"])
-            first = firsts.setdefault(row["shard"], number)
-            if row["offset"] < self.rows[first]["offset"]:
-                firsts[row["shard"]] = number
+            place = row["offset"], number
+            firsts[row["shard"]] = min(place, firsts.get(row["shard"], place))
         for shard, end in ends.items():
             path = self.folder / shard
             if path.is_file() and path.stat().st_size < end:
                 raise UserError(f"{path}: ends before byte {end}; run `dvc checkout` or `dvc repro`")
-            self.stored(firsts[shard])
+            self.stored(firsts[shard][1])
 
     def draw(
         self,
@@ -108,10 +110,18 @@ class Clips:
 
     def found(self) -> list[np.ndarray]:
         """Per clip, the frames in which the face was found.  Shape: (T,) bool each"""
-        return self._bits("found")
+        return self._found
 
     def closed(self) -> list[np.ndarray]:
         """Per clip, the frames with the most closed mouth: see model.faces.closed.  Shape: (T,) bool each"""
+        return self._closed
+
+    @cached_property
+    def _found(self) -> list[np.ndarray]:
+        return self._bits("found")
+
+    @cached_property
+    def _closed(self) -> list[np.ndarray]:
         return self._bits("closed")
 
     def _bits(self, column: Literal["found", "closed"]) -> list[np.ndarray]:

@@ -14,7 +14,7 @@ import os
 import random
 import tarfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import count, groupby, islice
@@ -93,7 +93,9 @@ class Stream(IterableDataset):
 
     def __init__(self, clips: Clips, p: TrainParams, seed: int, start: int, num_ranks: int) -> None:
         super().__init__()
-        self.rows = {row["clip"]: row for row in clips.rows}
+        self.rows = clips.rows  # columns, as far as they are not asked for: each reader has a copy
+        self.number_of = {clip: number for number, clip in enumerate(clips.keys)}
+        self.expected = Counter(row["shard"] for row in clips.rows)
         self.p = replace(p, batch_size=p.batch_size // num_ranks, num_runs=p.num_runs // num_ranks)
         self.folder, self.seed, self.start = clips.folder, seed, start
         self.per_epoch = batches_per_epoch(len(clips), p)  # of all ranks alike, or they would wait for one another
@@ -119,7 +121,7 @@ class Stream(IterableDataset):
                 skipped = max(0, skipped - num)
 
     def _of_group(self, samples: Sequence[Sample], epoch: int, name: str, numbers: range) -> Iterator[Batch]:
-        clips, p = Group(samples, self.rows), self.p
+        clips, p = Group(samples, [self._row_of(sample) for sample in samples]), self.p
         drawn = Epoch(
             clips, p, seed=self.seed, epoch=name, per_clip=p.windows_per_clip, flip=p.augment.flip,
             silent=p.augment.silent,
@@ -136,7 +138,7 @@ class Stream(IterableDataset):
         """This reader's clips of an epoch, undecoded, in the order of (seed, epoch, turn)."""
         import webdataset as wds  # takes seconds and 100 MB, for streams alone
 
-        names = sorted({row["shard"] for row in self.rows.values()})
+        names = sorted(self.expected)
         at = seeds.generator(self.seed, "shards", epoch).permutation(len(names))
         rank, _, reader, _ = self._reader()
         pipeline = wds.DataPipeline(
@@ -160,17 +162,16 @@ class Stream(IterableDataset):
 
     def _checked(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """The clips of the index, every one of a shard.  Errors: UserError for other clips, fewer, or other bytes"""
-        expected = Counter(row["shard"] for row in self.rows.values())
         for name, of_shard in groupby(samples, lambda sample: str(sample["__url__"])):
             keys = set()
             for sample in of_shard:
-                row = self.rows.get(sample["__key__"])
+                row = self._row_of(sample) if sample["__key__"] in self.number_of else None
                 if row is None or shards.member_sha256(row["clip"], _members(sample)) != row["member_sha256"]:
                     raise UserError(f"{name}: other bytes of {sample['__key__']} than in the index; run `dvc checkout`")
                 keys.add(row["clip"])
                 yield sample
-            if len(keys) != expected[name]:
-                raise UserError(f"{name}: {len(keys)} of {expected[name]} clips; run `dvc checkout`")
+            if len(keys) != self.expected[name]:
+                raise UserError(f"{name}: {len(keys)} of {self.expected[name]} clips; run `dvc checkout`")
 
     def _opened(self, sources: Iterable[Sample]) -> Iterator[Sample]:
         """webdataset's opener, for a folder or a bucket whose errors are one line."""
@@ -179,6 +180,9 @@ class Stream(IterableDataset):
             name = source["url"]
             with store.stream(name) if store else (self.folder / name).open("rb") as stream:
                 yield source | {"stream": stream}
+
+    def _row_of(self, sample: Sample) -> Row:
+        return self.rows[self.number_of[sample["__key__"]]]
 
     @staticmethod
     def _reader() -> tuple[int, int, int, int]:
@@ -192,8 +196,8 @@ class Stream(IterableDataset):
 class Group(Clips):
     """A few clips that were read whole, for sampling and decoding as those of a split."""
 
-    def __init__(self, samples: Sequence[Sample], rows: Mapping[str, Row]) -> None:
-        self.rows = [rows[sample["__key__"]] for sample in samples]
+    def __init__(self, samples: Sequence[Sample], rows: Sequence[Row]) -> None:
+        self.rows = rows
         self.keys = [row["clip"] for row in self.rows]
         self._clips = [
             StoredClip(_members(sample), row, lambda _: None) for sample, row in zip(samples, self.rows, strict=True)

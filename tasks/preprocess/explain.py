@@ -6,7 +6,6 @@ reads   data/clips.parquet, data/raw
 writes  out/explain/<key>.png, if the clip has a face
 """
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import cv2
 import numpy as np
 
 from model.params import Params
-from tasks.core import paths
+from tasks.core import names, paths
 from tasks.core.errors import Refusal, UserError
 from tasks.core.files import all_or_nothing
 from tasks.core.html import encoded
@@ -74,13 +73,12 @@ def verdict(one: preprocess.Measured, p: Params) -> str:
 
 
 def find(key: str) -> Row:
-    rows = index.read(paths.CLIPS)
+    rows = index.rows(paths.CLIPS)
     for name in (key, pieces.clip_of(key)):
-        for row in rows:
-            if row["clip"] == name:
-                return row
-    names = [row["clip"] for row in rows if row["status"] == "kept"]
-    near = difflib.get_close_matches(key, names, MAX_NAMED) or names[:MAX_NAMED]
+        for row in rows.among("clip", [name]):
+            return row
+    clips = rows.where(status="kept").column("clip")
+    near = names.similar(key, clips, MAX_NAMED) or clips[:MAX_NAMED]
     raise UserError(f"--explain: no clip {key} in {paths.CLIPS}; for example {', '.join(near)}, ...")
 
 

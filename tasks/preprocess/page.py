@@ -8,7 +8,6 @@ whose it is (html.SHOWS), by which a withdrawal finds the pages with a person an
 import contextlib
 import html
 import io
-from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -22,11 +21,13 @@ from tasks.core.files import write_atomic
 from tasks.core.html import data_uri, document, encoded, shows
 from tasks.features import drawing
 from tasks.media import containers, decode
-from tasks.storage import shards
+from tasks.storage import index, shards
 from tasks.storage.index import Row
+from tasks.storage.table_rows import Rows
 
 matplotlib.use("Agg")
 
+PLACE = ("clip", "shard", "offset", "size")  # columns of the clip table that it needs
 NUM_KEPT, NUM_REFUSED = 36, 18  # clips shown, spread over all
 THUMB_PX = 96
 SPREAD = {
@@ -37,6 +38,7 @@ SPREAD = {
     "steady_db": "steady tones relative to all audio, dB",
     "duration_s": "duration, s",
 }
+COLUMNS = (*SPREAD, *PLACE, "video", "source", "reason", "detail", "flags", "case", "num_frames")  # of the index
 STYLE = """
 figure { display: inline-block; width: 112px; margin: 4px; vertical-align: top; font-size: 11px;
   overflow-wrap: anywhere }
@@ -44,40 +46,40 @@ figure img { border-radius: 4px } .refused { color: var(--bad) } .flag { color: 
 """
 
 
-def write(rows: Sequence[Row], acquired: Sequence[Row]) -> None:
+def write(rows: Rows, acquired: Rows) -> None:
     """`rows` of the index; `acquired` rows of the clip table, in which refused clips still have their raw bytes."""
-    kept = [row for row in rows if row["status"] == "kept"]
-    refused = [row for row in rows if row["status"] == "refused"]
-    raw = {row["clip"]: row for row in acquired}
-    reasons = sorted({row["reason"] for row in refused})
+    kept, refused = index.kept(rows), rows.where(status="refused")
+    shown = spread(refused, NUM_REFUSED)
+    raw = {row["clip"]: row for row in acquired.among("clip", [row["clip"] for row in shown])}
     counted = "".join(
-        f"<tr><td>{reason}</td><td>{sum(row['reason'] == reason for row in refused)}</td></tr>" for reason in reasons
+        f"<tr><td>{reason}</td><td>{number}</td></tr>" for reason, number in index.refused_by_reason(rows).items()
     )
     body = (
         f"<h1>Preprocessing</h1><p>{len(kept)} clips kept, {len(refused)} refused, "
-        f"{sum(row['num_frames'] for row in kept)} frames.</p>"
+        f"{sum(kept.column('num_frames'))} frames.</p>"
         f"<table>{counted}</table><h2>Measurements of the kept clips</h2>{histograms(kept)}"
-        f"<h2>Refused</h2>{''.join(_refused_figure(row, raw) for row in spread(refused, NUM_REFUSED))}"
+        f"<h2>Refused</h2>{''.join(_refused_figure(row, raw) for row in shown)}"
         f"<h2>Kept</h2>{''.join(_kept_figure(row) for row in spread(kept, NUM_KEPT))}"
     )
     write_atomic(paths.PREPROCESS_PAGE, document("Preprocessing", body, STYLE))
 
 
-def spread(rows: Sequence[Row], most: int) -> list[Row]:
+def spread(rows: Rows, most: int) -> list[Row]:
     """At most `most` rows: one of every reason, case and set of flags, then evenly over the rest."""
-    firsts: dict[tuple[str, ...], Row] = {}
-    for row in rows:
-        firsts.setdefault((row["reason"], row.get("flags") or "", row.get("case") or ""), row)
+    firsts: dict[tuple[str, ...], int] = {}
+    kinds = zip(*(rows.column(name) for name in ("reason", "flags", "case")), strict=True)
+    for number, kind in enumerate(kinds):
+        firsts.setdefault(tuple(value or "" for value in kind), number)
     chosen = list(firsts.values())[:most]
-    rest = [row for row in rows if row not in chosen]
+    rest = sorted(set(range(len(rows))).difference(chosen))
     step = max(1, -(-len(rest) // max(1, most - len(chosen))))
-    return (chosen + rest[::step])[:most]
+    return [rows[number] for number in (chosen + rest[::step])[:most]]
 
 
-def histograms(kept: Sequence[Mapping[str, Any]]) -> str:
+def histograms(kept: Rows) -> str:
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     for axes, (name, label) in zip(figure.subplots(2, 3).flat, SPREAD.items(), strict=True):
-        values = [row[name] for row in kept if row.get(name) is not None]
+        values = [value for value in kept.column(name) if value is not None]
         bins: Any = np.arange(-12.5, 13) if name == "av_offset" else 24
         axes.hist(values, bins=bins, color="#47a")
         axes.set_xlabel(label)

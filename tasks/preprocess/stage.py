@@ -7,9 +7,12 @@ writes  data/shards/*.tar, data/index.parquet, reports/preprocess.json, reports/
 """
 
 import json
-from collections import Counter, defaultdict
+import sys
+from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -37,22 +40,29 @@ PROVENANCE = (
     "clip", "video", "person", "split", "split_by", "corpus", "licence", "source", "source_sha256", "text",
 )  # fmt: skip
 
+SHARED = {*PROVENANCE} - {"clip", "source_sha256", "text"}
+
 
 def plan(p: Params) -> tuple[list[Unit], list[Row]]:
     """One unit per shard of the clip table, and the rows that stage acquire refused."""
     mesh_model.verified()
-    groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    rows = index.read(paths.CLIPS)
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    places: dict[str, array[int]] = defaultdict(lambda: array("q"))
+    rows = index.rows(paths.CLIPS, [name for name, _ in index.COMMON])  # the words of LRS2 would take a gigabyte
     for row in index.kept(rows):
-        groups[row["shard"]].append(row)
+        groups[row["shard"]].append(_provenance(row))
+        places[row["shard"]].extend((row["offset"], row["size"]))
     lips_sha256 = released.sha256(released.LIP_REFINER)
     motion_sha256 = released.sha256(released.MOTION, released.MOTION.with_suffix(".json"))
+    libraries = unit_cache.library_versions(
+        "dlib-bin", "opencv-python-headless", "numpy", "av", "scipy", "ai-edge-litert", "torch"
+    )
     planned = [
         Unit(
             stage="preprocess",
             name=name,
             inputs={
-                "clips": [{name: row[name] for name in PROVENANCE} for row in group],
+                "clips": group,
                 "faces": config.as_dict(p.faces),
                 "quality": config.as_dict(p.quality),
                 "algorithms": algorithms(),
@@ -60,16 +70,20 @@ def plan(p: Params) -> tuple[list[Unit], list[Row]]:
                 "mesh": mesh_model.SHA256,
                 "lips": lips_sha256,
                 "motion": motion_sha256,
-                "libraries": unit_cache.library_versions(
-                    "dlib-bin", "opencv-python-headless", "numpy", "av", "scipy", "ai-edge-litert", "torch"
-                ),
+                "libraries": libraries,
             },
-            hints={"places": [[row["offset"], row["size"]] for row in group]},
+            hints={"places": places[name]},  # offset, size, offset, size, ...
             size=len(group),
         )
         for name, group in sorted(groups.items())
     ]
-    return planned, [row for row in rows if row["status"] == "refused"]
+    return planned, list(rows.where(status="refused"))
+
+
+def _provenance(row: Row) -> dict[str, Any]:
+    """Of the values that many clips have in common there is one in memory."""
+    about: Mapping[str, Any] = row
+    return {name: sys.intern(about[name]) if name in SHARED and about[name] else about[name] for name in PROVENANCE}
 
 
 def algorithms() -> str:
@@ -105,7 +119,8 @@ def build(unit: Unit, folder: Path) -> None:
     rows = []
 
     def samples() -> Iterator[tuple[str, dict[str, bytes]]]:
-        for about, (offset, size) in zip(unit.inputs["clips"], unit.hints["places"], strict=True):
+        places = unit.hints["places"]
+        for about, offset, size in zip(unit.inputs["clips"], places[::2], places[1::2], strict=True):
             doing(f"{about['clip']} of {unit.name}")
             with shards.opened(paths.RAW / unit.name, offset, size) as raw:
                 for one in read_clip(raw, p, limits, loaded):
@@ -187,41 +202,21 @@ def collect(planned: Sequence[Unit], refused: list[Row]) -> str:
 
     Errors: UserError if no clip is kept, or none of a split that training and evaluation need.
     """
-    from tasks.preprocess import page
+    from tasks.preprocess import page, report
 
-    measured = [row for unit in planned for row in json.loads((unit.folder / "rows.json").read_text())]
-    rows: list[Row] = [
-        row | {name: bytes.fromhex(row[name]) for name in ("found", "closed") if name in row} for row in measured
-    ]
-    rows += refused
     unit_cache.collect(planned, "shard.tar", paths.SHARDS)
-    index.write(paths.INDEX, rows, index.INDEX_SCHEMA)
-    kept = index.kept(rows)
-    report = {
-        "kept": len(kept),
-        "refused": len(rows) - len(kept),
-        "refused_by_reason": index.refused_by_reason(rows),
-        "kept_by_split": {split: len(index.kept(rows, split)) for split in ("train", "val", "test", "hard")},
-        "frames": sum(row["num_frames"] for row in kept),
-        "frames_with_a_face": sum(round(row["num_frames"] * row["found_share"]) for row in kept),
-        "found_share_by_case": {
-            case: round(float(np.average([found for found, _ in pairs], weights=[num for _, num in pairs])), 4)
-            for case in sorted({row["case"] for row in kept})
-            if (pairs := [(row["found_share"], row["num_frames"]) for row in kept if row["case"] == case])
-        },
-        "clips_by_av_offset_frames": {
-            str(late): num for late, num in sorted(Counter(row["av_offset"] for row in kept).items())
-        },
-        "clips_with_sound_moved": sum(row["av_moved"] != 0 for row in kept),
-        "flagged": dict(sorted(Counter(word for row in kept for word in row["flags"].split(",") if word).items())),
-        "quartiles": {
-            name: [round(float(q), 4) for q in np.percentile([row[name] for row in kept] or [0], (25, 50, 75))]
-            for name in ("face_px", "yaw_deg", "spread_db", "steady_db", "sound_db", "av_confidence", "duration_s")
-        },
-        "hours": round(sum(row["duration_s"] for row in kept) / 3600, 4),
-    }
-    write_atomic(paths.PREPROCESS_REPORT, json.dumps(report, indent=2) + "\n")
-    page.write(sorted(rows, key=lambda row: row["clip"]), index.read(paths.CLIPS))
+    index.write(paths.INDEX, chain(_measured(planned), refused), index.INDEX_SCHEMA)
+    rows = index.rows(paths.INDEX, {*report.COLUMNS, *page.COLUMNS})
+    about = report.of(rows)
+    write_atomic(paths.PREPROCESS_REPORT, json.dumps(about, indent=2) + "\n")
+    page.write(rows, index.rows(paths.CLIPS, page.PLACE))
     index.demand_splits(rows, ("train", "val", "test"), paths.INDEX)
-    why = ", ".join(f"{reason} {n}" for reason, n in index.refused_by_reason(rows).items()) or "none"
-    return f"kept {len(kept)} clips, {report['frames']} frames; refused {report['refused']} ({why})"
+    why = ", ".join(f"{reason} {n}" for reason, n in about["refused_by_reason"].items()) or "none"
+    return f"kept {about['kept']} clips, {about['frames']} frames; refused {about['refused']} ({why})"
+
+
+def _measured(planned: Sequence[Unit]) -> Iterator[dict[str, Any]]:
+    """The rows of the finished units; those of one unit at a time are in memory."""
+    for unit in planned:
+        for row in json.loads((unit.folder / "rows.json").read_text()):
+            yield row | {name: bytes.fromhex(row[name]) for name in ("found", "closed") if name in row}

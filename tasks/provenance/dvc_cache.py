@@ -39,6 +39,10 @@ class DvcStore:
     root: str
     plain: bool = False  # not DVC's: files under any name
 
+    @property
+    def is_local(self) -> bool:
+        return "file" in self.fs.protocol
+
     def files(self) -> list[str]:
         return self._find(self.root)
 

@@ -16,8 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict, cast
 
-import torch
-
 from model.params import Params
 from tasks.core import config, files, paths
 from tasks.core.files import write_atomic
@@ -84,6 +82,8 @@ def record_training(p: Params, sessions: Sequence[Session], run_id: str) -> dict
 
 def machine() -> Machine:
     """The kind of machine, without its name or its user's name."""
+    import torch  # of those who only read records nobody needs it: a second and 150 MB of an audit
+
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {"system": f"{platform.system()} {platform.machine()}", "cpu": _cpu(), "cores": cores, "gpu": gpu}

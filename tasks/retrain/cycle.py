@@ -31,11 +31,12 @@ from tasks.provenance import dvc_cache, dvc_lock, withdrawals
 from tasks.retrain import drift, gate, worktree
 from tasks.retrain.gate import Evaluation, Judgement
 from tasks.storage import index
-from tasks.storage.index import Row
+from tasks.storage.table_rows import Rows
 from tasks.tracking import registry
 from tasks.tracking.registry import CHALLENGER, CHAMPION, Registry, Version
 
 REPORT = paths.REPORTS / "retrain.json"
+COLUMNS = ("split", "video", "member_sha256", *drift.COLUMNS)  # of the index
 GENERATOR_JSON = paths.GENERATOR.with_suffix(".json")
 
 
@@ -116,13 +117,13 @@ def judge(challenger: Challenger, p: Params) -> tuple[Judgement, dict[str, Any]]
     theirs = champion_evaluation(serving, challenger, ours) if serving else None
     judgement = gate.judge(ours, theirs, findings(challenger), p.retrain)
     before = index_of(serving) if serving else None
-    now = index.read(challenger.folder / paths.INDEX)
+    now = index.rows(challenger.folder / paths.INDEX, COLUMNS)
     return judgement, drift.compare(before, now, p.retrain.drift_ks) if before else {}
 
 
 def evaluation(folder: Path, outs: Mapping[str, str]) -> Evaluation:
     lock = yaml.safe_load((folder / "dvc.lock").read_text())
-    rows = index.kept(index.read(folder / paths.INDEX), "test")
+    rows = index.kept(index.rows(folder / paths.INDEX, COLUMNS), "test")
     return Evaluation(
         **_figures(folder),
         clips={row["clip"]: row["member_sha256"] for row in rows},
@@ -189,11 +190,11 @@ def _recorded(serving: Version) -> Evaluation | None:
     return Evaluation(json.loads(panel), compare.parse(by_clip), clips, method(yaml.safe_load(lock)))
 
 
-def index_of(version: Version) -> list[Row] | None:
+def index_of(version: Version) -> Rows | None:
     """The index a version was trained on, from DVC's cache; None if it is no longer there."""
     md5 = version.tags["data.index.md5"]
     path = dvc_cache.place(md5)
-    return index.read(path) if path.is_file() else None
+    return index.rows(path, COLUMNS) if path.is_file() else None
 
 
 def findings(challenger: Challenger) -> list[str]:
@@ -207,9 +208,8 @@ def findings(challenger: Challenger) -> list[str]:
     if trained_on != challenger.outs[str(paths.INDEX)]:
         mismatches.append(f"the generator was trained on index {trained_on}, not on {paths.INDEX}")
     withdrawn = withdrawals.read()
-    in_index = sorted(
-        {row["video"] for row in index.kept(index.read(challenger.folder / paths.INDEX))} & withdrawn.keys()
-    )
+    kept = index.kept(index.rows(challenger.folder / paths.INDEX, COLUMNS))
+    in_index = sorted({*kept.column("video")} & withdrawn.keys())
     return [*mismatches, *(f"{video} is withdrawn but still in the index" for video in in_index)]
 
 

@@ -1,6 +1,5 @@
 """Data drift: the current index against the index the champion was trained on, column by column."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from tasks.storage import index
-from tasks.storage.index import Row
+from tasks.storage.table_rows import Rows
 
 # monitored columns of the index; columns that a champion's older index lacks are skipped
 COLUMNS = ("face_px", "duration_s", "found_share", "yaw_deg", "av_offset", "av_confidence", "spread_db", "steady_db")
@@ -26,10 +25,10 @@ class Drift:
     flagged: bool
 
 
-def compare(before: Sequence[Row], now: Sequence[Row], limit: float) -> dict[str, Any]:
+def compare(before: Rows, now: Rows, limit: float) -> dict[str, Any]:
     """The kept clips of both indexes: how many are new, removed and refused, and the columns that drifted."""
     kept_before, kept_now = index.kept(before), index.kept(now)
-    clips_before, clips_now = ({row["clip"] for row in rows} for rows in (kept_before, kept_now))
+    clips_before, clips_now = ({*rows.column("clip")} for rows in (kept_before, kept_now))
     columns = [drift for name in COLUMNS if (drift := _column(name, kept_before, kept_now, limit))]
     return {
         "clips": [len(clips_before), len(clips_now)],
@@ -43,10 +42,8 @@ def compare(before: Sequence[Row], now: Sequence[Row], limit: float) -> dict[str
     }
 
 
-def _column(
-    name: str, before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]], limit: float
-) -> Drift | None:
-    a, b = (np.array([row[name] for row in rows if row.get(name) is not None], float) for rows in (before, now))
+def _column(name: str, before: Rows, now: Rows, limit: float) -> Drift | None:
+    a, b = (np.array([value for value in rows.column(name) if value is not None], float) for rows in (before, now))
     if min(len(a), len(b)) < MIN_CLIPS:
         return None
     distance = ks_2samp(a, b)

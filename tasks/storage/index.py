@@ -6,11 +6,10 @@ no dates: the same rows give the same bytes.
 
 import itertools
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, TypedDict, TypeVar, cast
+from typing import IO, Any, TypedDict, TypeVar, overload
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +19,8 @@ import pyarrow.parquet as pq
 
 from tasks.core.errors import REASONS, UserError
 from tasks.core.files import all_or_nothing
+from tasks.storage import table_rows
+from tasks.storage.table_rows import AT_ONCE, Rows
 
 COMMON = [  # columns of both tables
     ("clip", pa.string()),  # <part>/<video>/<clip>
@@ -63,10 +64,7 @@ INDEX_SCHEMA = pa.schema(
         ("face_px", pa.float64()),  # median width of the detector's box in the frame
         ("num_faces", pa.int64()),  # in the first frame with a face
         ("jump", pa.float64()),  # largest move of the box from one frame to the next, in box widths
-        (
-            "mesh_share",
-            pa.float64(),
-        ),  # share of the frames in which the mesh holds the face: see faces.mesh
+        ("mesh_share", pa.float64()),  # share of the frames in which the mesh holds the face: see faces.mesh
         ("yaw_deg", pa.float64()),  # median absolute yaw of the head, by the mesh
         ("pitch_deg", pa.float64()),  # median, positive: down
         ("roll_deg", pa.float64()),  # median, positive: clockwise
@@ -75,10 +73,7 @@ INDEX_SCHEMA = pa.schema(
         ("cut_change", pa.float64()),  # largest mean change from frame to frame, of full scale
         ("sound_db", pa.float64()),  # 95th percentile of the frames' loudness, dB of full scale
         ("spread_db", pa.float64()),  # difference of its 95th and 10th percentiles: low with music or noise
-        (
-            "steady_db",
-            pa.float64(),
-        ),  # steady tones relative to all audio: 0 for music alone, about -12 for speech
+        ("steady_db", pa.float64()),  # steady tones relative to all audio: 0 for music alone, about -12 for speech
         ("clipped_share", pa.float64()),  # share of the samples at full scale
         ("length_diff_s", pa.float64()),  # audio longer than video
         ("av_offset", pa.int64()),  # measured delay of the audio behind the mouth, in frames
@@ -152,7 +147,6 @@ class Row(TypedDict, total=False):
 
 ROW_GROUP = 1 << 13  # rows; larger groups take more memory, smaller ones more passes over the spilled rows
 R = TypeVar("R", bound=Mapping[str, Any])  # a Row, or a dict that becomes one
-AT_ONCE = 1000  # rows in memory as dicts
 
 
 def write(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:
@@ -160,7 +154,7 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> N
     disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _system_allocator(), tempfile.TemporaryFile(dir=path.parent) as spill:
+    with table_rows.system_allocator(), tempfile.TemporaryFile(dir=path.parent) as spill:
         order = _spill(spill, rows, schema)
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
@@ -170,33 +164,31 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> N
                 file.write_table(_row_group(spilled, rank, start))
 
 
-@contextmanager
-def _system_allocator() -> Iterator[None]:
-    """Arrow's own allocator keeps freed memory: 30 MB more for a table of 144,000 rows."""
-    usual = pa.default_memory_pool()
-    pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        yield
-    finally:
-        pa.set_memory_pool(usual)
-
-
 def _spill(file: IO[bytes], rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> np.ndarray:
     """Write the rows in their given order; return the order of their names."""
     names = [pa.array([], pa.string())]
-    rows = iter(rows)
+    batches = _batches(rows, schema)
     with pa.ipc.new_file(file, schema) as writer:
-        while some := list(itertools.islice(rows, AT_ONCE)):
-            for row in some:
-                assert (row["status"] == "refused") == (row["reason"] in REASONS), row
-            batch = pa.RecordBatch.from_pylist(some, schema)
-            names.append(batch["clip"])
-            writer.write_batch(batch)
+        while some := list(itertools.islice(batches, max(1, ROW_GROUP // AT_ONCE))):
+            table = pa.Table.from_batches(some).combine_chunks()
+            names += table["clip"].chunks
+            writer.write_table(table)
     return pa.compute.sort_indices(pa.chunked_array(names)).to_numpy()
 
 
+def _batches(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    rows = iter(rows)
+    while some := list(itertools.islice(rows, AT_ONCE)):
+        for row in some:
+            assert (row["status"] == "refused") == (row["reason"] in REASONS), row
+        yield pa.RecordBatch.from_pylist(some, schema)
+
+
 def _row_group(spilled: pa.ipc.RecordBatchFileReader, rank: np.ndarray, start: int) -> pa.Table:
-    """The rows of one row group, in order. Any batch may contain some of them, since rows arrive sorted by shard."""
+    """The rows of one row group, in order. Any batch may contain some of them, since rows arrive sorted by shard.
+
+    So each group reads every batch: batches are as long as row groups, and there are few.
+    """
     parts, ranks, first = [spilled.schema.empty_table()], [], 0
     for number in range(spilled.num_record_batches):
         batch = spilled.get_batch(number)
@@ -210,15 +202,24 @@ def _row_group(spilled: pa.ipc.RecordBatchFileReader, rank: np.ndarray, start: i
 
 
 def read(path: Path) -> list[Row]:
-    """All rows.  Errors: UserError if the file is missing, no table, or a table of other columns"""
-    return cast(list[Row], _table(path).to_pylist())
+    """All rows as dicts, of a table that is short.  Errors: as `rows`"""
+    return list(rows(path))
 
 
-def _table(path: Path) -> pa.Table:
+def rows(path: Path, columns: Collection[str] | None = None) -> Rows:
+    """The rows, of all columns or of `clip`, `status` and these, for a table of any length.
+
+    Errors: UserError if the file is missing, no table, or a table of other columns
+    """
+    return Rows(_table(path, columns))
+
+
+def _table(path: Path, columns: Collection[str] | None = None) -> pa.Table:
     """The checked table: the columns that every row needs, of their types."""
     try:
-        with pq.ParquetFile(path) as file:  # read_table would import pandas first
-            table = file.read()
+        with table_rows.system_allocator(), pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            table = file.read(None if columns is None else list({"clip", "status", *columns} & {*schema.names}))
         table.validate(full=True)  # text that is not UTF-8 is no error of reading
     except FileNotFoundError:
         raise UserError(f"{path}: no such table; run `dvc repro`") from None
@@ -227,8 +228,8 @@ def _table(path: Path) -> pa.Table:
             raise
         raise UserError(f"{path}: not a clip table ({' '.join(str(error).split())}); run `dvc checkout`") from error
     for name, kind in NEEDED.items():
-        if name not in table.column_names or not table.schema.field(name).type.equals(kind):
-            found = table.schema.field(name).type if name in table.column_names else "missing"
+        if name not in schema.names or not schema.field(name).type.equals(kind):
+            found = schema.field(name).type if name in schema.names else "missing"
             raise UserError(f"{path}: not a clip table: column {name} is {found}, {kind} is expected; run `dvc repro`")
     for name in ("clip", "status"):
         if table[name].null_count:
@@ -240,30 +241,41 @@ def values(path: Path, column: str) -> list[str]:
     """The distinct values of a text column, sorted; empty if the table does not exist."""
     if not path.is_file():
         return []
-    return sorted(value for value in pa.compute.unique(_table(path)[column]).to_pylist() if value is not None)
+    return sorted({*rows(path, [column]).column(column)} - {None})
 
 
-def kept(rows: Iterable[R], split: str | None = None) -> list[R]:
+@overload
+def kept(rows: Rows, split: str | None = None) -> Rows: ...
+@overload
+def kept(rows: Iterable[R], split: str | None = None) -> list[R]: ...
+def kept(rows: Any, split: str | None = None) -> Any:
     """The kept rows, of one split or all.  Errors: UserError if one of them lacks what every kept clip has"""
-    chosen = [row for row in rows if row["status"] == "kept" and split in (None, row["split"])]
-    for row in chosen:
-        if lacking := next((name for name in NEEDED if row.get(name, "") is None), ""):
-            raise UserError(f"the clip table: the kept clip {row['clip']} has no {lacking}; run `dvc repro`")
+    chosen: Rows | list[Any]
+    if isinstance(rows, Rows):
+        chosen = chosen_rows = rows.where(status="kept", **({} if split is None else {"split": split}))
+        bad = next(((row, name) for name in NEEDED for row in chosen_rows.without(name)[:1]), None)
+    else:
+        chosen = [row for row in rows if row["status"] == "kept" and split in (None, row["split"])]
+        bad = next(((row, name) for row in chosen for name in NEEDED if row.get(name, "") is None), None)
+    if bad:
+        raise UserError(f"the clip table: the kept clip {bad[0]['clip']} has no {bad[1]}; run `dvc repro`")
     return chosen
 
 
-def tested_people(rows: Sequence[Mapping[str, Any]]) -> str:
+def tested_people(rows: Iterable[Mapping[str, Any]]) -> str:
     """Who is in split test, for reports: unseen speakers, or persons that training sees too."""
-    persons = {
-        split: {row.get("person") or row["video"] for row in kept(rows, split)}
-        for split in ("train", "pretrain", "test")
-    }
+    persons: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row["status"] == "kept":
+            persons[row["split"]].add(row.get("person") or row["video"])
     if persons["test"] & (persons["train"] | persons["pretrain"]):
         return "speakers that training sees (same person in train and test)"
     return "unseen speakers"
 
 
 def refused_by_reason(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    if isinstance(rows, Rows):
+        return dict(sorted(Counter(rows.where(status="refused").column("reason")).items()))
     return dict(sorted(Counter(row["reason"] for row in rows if row["status"] == "refused").items()))
 
 

@@ -35,7 +35,7 @@ def run() -> None:
     folder = paths.DUBBED.parent
     folder.mkdir(exist_ok=True)
     face, sound = paths.DEMO_FACE, folder / "demo-speech.wav"
-    tested = index.kept(index.read(paths.INDEX), "test")
+    tested = index.kept(index.rows(paths.INDEX), "test")
     if not tested:
         raise UserError(f"{paths.INDEX}: no test clip to dub")
     face.write_bytes(raw_video(tested[0]["clip"]))
@@ -91,7 +91,8 @@ def side_by_side(dubs: Mapping[str, Path], out: Path) -> None:
 
 def raw_video(clip: str) -> bytes:
     """The bytes of an acquired clip; for a piece, those of its whole video."""
-    acquired = {row["clip"]: row for row in index.read(paths.CLIPS)}
-    row = acquired.get(clip) or acquired[pieces.clip_of(clip)]
+    names = (clip, pieces.clip_of(clip))
+    acquired = {row["clip"]: row for row in index.rows(paths.CLIPS).among("clip", names)}
+    row = acquired.get(clip) or acquired[names[1]]
     members = shards.read(paths.RAW / row["shard"], row["offset"], row["size"])
     return next(content for extension, content in members.items() if extension not in ("json", "txt"))

@@ -10,7 +10,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from tasks.core.progress import progress
 from tasks.persons import withdraw as persons
 from tasks.provenance import dvc_cache, withdrawals
 from tasks.provenance.dvc_cache import DvcStore
+from tasks.storage.table_rows import Rows
 
 UNMARKED_OVERVIEW = b"<title>Preprocessing</title>"  # of version 0.1, without marks: it may show anybody
 
@@ -40,22 +41,62 @@ class Copy:
     store: DvcStore | None = None
 
 
-def holds(file: io.BufferedIOBase, video: str) -> bool:
-    """Whether a file contains a video's faces or words, whatever its name."""
+class Search:
+    """Which of some videos the files here and elsewhere contain.
+
+    A file is read once, though the work tree, the unit cache and DVC's cache have links to it, for every video and
+    however often it is asked for: a purge looks for each video before the deletion and after it.
+    """
+
+    def __init__(self, videos: Iterable[str]) -> None:
+        self.videos = frozenset(videos)
+        self._found: dict[tuple[object, ...], frozenset[str]] = {}
+
+    def of_file(self, path: Path) -> frozenset[str]:
+        stat = path.stat()
+        key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if key not in self._found:
+            with path.open("rb") as file:
+                self._found[key] = frozenset(held(file, self.videos, is_json=path.suffix == ".json"))
+        return self._found[key]
+
+    def of_object(self, store: DvcStore, md5: str, path: str) -> frozenset[str]:
+        """md5: of the object's bytes, or another key that changes with them"""
+        if store.is_local:
+            return self.of_file(Path(path))
+        if (store.root, md5) not in self._found:
+            with store.open(path) as file:
+                self._found[store.root, md5] = frozenset(held(file, self.videos))
+        return self._found[store.root, md5]
+
+
+def held(file: io.BufferedIOBase, videos: Collection[str], *, is_json: bool = False) -> set[str]:
+    """The videos whose faces or words a file contains, whatever its name.  is_json: it may be the rows of a unit"""
     head = file.read(512)
     file.seek(0)
     if head[257:262] == b"ustar":
-        with tarfile.open(fileobj=file, mode="r:") as tar:  # type: ignore[call-overload]
-            for member in tar:
-                rows = tar.extractfile(member) if member.name == "rows.json" else None  # of a packed unit
-                if member.name.split("/")[-2:-1] == [video] or (rows and _name(json.load(rows), video)):
-                    return True
-            return False
+        return _in_tar(file, videos)
     if head[:4] == b"PAR1":
-        return _rows_of(file, video)
+        return _in_table(file, videos)
     if head[:15].lower() == b"<!doctype html>":
-        return _shown_by(file.read(), video)
-    return False
+        page = file.read()
+        return {video for video in videos if _shown_by(page, video)}
+    return _named_in(json.load(file)) & {*videos} if is_json else set()
+
+
+def _in_tar(file: io.BufferedIOBase, videos: Collection[str]) -> set[str]:
+    found: set[str] = set()
+    with (
+        contextlib.suppress(tarfile.ReadError),  # half a shard, of a build that was killed: what it has counts
+        tarfile.open(fileobj=file, mode="r:") as tar,  # type: ignore[call-overload]
+    ):
+        while len(found) < len(videos) and (member := tar.next()) is not None:
+            tar.members.clear()  # type: ignore[attr-defined]  # of a whole corpus they would stay in memory
+            named = set(member.name.split("/")[-2:-1])
+            if rows := tar.extractfile(member) if member.name == "rows.json" else None:  # of a packed unit
+                named = _named_in(json.load(rows))
+            found |= named & {*videos}
+    return found
 
 
 def _shown_by(page: bytes, video: str) -> bool:
@@ -64,12 +105,12 @@ def _shown_by(page: bytes, video: str) -> bool:
     return UNMARKED_OVERVIEW in page or f"/{video}/".encode() in page
 
 
-def _rows_of(file: io.BufferedIOBase, video: str) -> bool:
+def _in_table(file: io.BufferedIOBase, videos: Collection[str]) -> set[str]:
     table = pq.ParquetFile(file)
     if not {"video", "status", "text"} <= set(table.schema_arrow.names):
-        return False
-    rows = table.read(["video", "status", "text"]).to_pylist()
-    return any(row["video"] == video and (row["status"] == "kept" or row["text"]) for row in rows)
+        return set()
+    rows = Rows(table.read(["video", "status", "text"])).among("video", videos)
+    return {row["video"] for row in rows if row["status"] == "kept" or row["text"]}
 
 
 def everywhere(p: Params) -> list[DvcStore]:
@@ -79,12 +120,16 @@ def everywhere(p: Params) -> list[DvcStore]:
     return [dvc_cache.cache(), *dvc_cache.remotes(), *buckets]
 
 
-def find(video: str, places: Sequence[DvcStore]) -> list[Copy]:
-    """All copies in the work trees, the caches, and in `places`, run-caches included."""
-    copies = [*_in_work_trees(video), *_in_persons(video), *_in_units(video), *_in_trainings(video)]
-    checked: dict[str, bool] = {}  # md5 -> whether it contains the video
+def find(video: str, places: Sequence[DvcStore], search: Search | None = None) -> list[Copy]:
+    """All copies in the work trees, the caches, and in `places`, run-caches included.
+
+    search: of this video and others, to read each file once for all of them
+    """
+    search = search or Search([video])
+    copies = [*_in_work_trees(video, search), *_in_persons(video)]
+    copies += [*_in_units(video, search), *_in_trainings(video, search)]
     for store in places:
-        copies += _in_bucket(store, video) if store.plain else _in_store(store, video, checked)
+        copies += _in_bucket(store, video, search) if store.plain else _in_store(store, video, search)
     return copies
 
 
@@ -105,14 +150,14 @@ def work_trees() -> list[Path]:
     return [tree for tree in trees if tree.is_dir()] or [Path.cwd()]
 
 
-def _in_work_trees(video: str) -> Iterator[Copy]:
+def _in_work_trees(video: str, search: Search) -> Iterator[Copy]:
     here = Path.cwd()
     for tree in work_trees():
         outs = [*sorted((tree / paths.RAW).glob("*")), *sorted((tree / paths.SHARDS).glob("*"))]
         outs += [tree / paths.CLIPS, tree / paths.INDEX, tree / paths.REPORT, tree / paths.PREPROCESS_PAGE]
         outs += [file for file in sorted((tree / paths.STRIPS).glob("*"))]
         for file in outs:
-            if file.is_file() and (_is_strip(file.name, video) or _holds(file, video)):
+            if file.is_file() and (_is_strip(file.name, video) or video in search.of_file(file)):
                 name = file.relative_to(tree).as_posix() if tree == here else f"{tree.name}: {file.relative_to(tree)}"
                 yield Copy("work tree", str(file), name, file.stat().st_size, md5_file(file))
 
@@ -127,26 +172,27 @@ def _in_persons(video: str) -> Iterator[Copy]:
                 yield Copy("person's library", str(place), name, sum(file.stat().st_size for file in held))
 
 
-def _in_units(video: str) -> Iterator[Copy]:
+def _in_units(video: str, search: Search) -> Iterator[Copy]:
     """Finished units of the cache, by their contents."""
     for unit in sorted((paths.cache() / "units").glob("*/*/*")):
         files = [file for file in sorted(unit.rglob("*")) if file.is_file()]
-        if any(_holds(file, video) or _has_row(file, video) for file in files):
+        if any(video in search.of_file(file) for file in files):
             size = sum(file.stat().st_size for file in files)
             yield Copy("unit cache", str(unit), f"{unit.parents[1].name}/{unit.name}", size)
 
 
-def _in_trainings(video: str) -> Iterator[Copy]:
+def _in_trainings(video: str, search: Search) -> Iterator[Copy]:
     """States and experiments, except those of a work tree's index without the video."""
-    clean = set(_clean_trainings(video))
-    for stage in ("train", "expert", "motion", "inside", "experiments"):
-        for training in sorted((paths.cache() / stage).glob("*")):
-            if training.name not in clean:
-                size = sum(file.stat().st_size for file in training.rglob("*") if file.is_file())
-                yield Copy("training state", str(training), f"{stage}/{training.name}", size)
+    stages = ("train", "expert", "motion", "inside", "experiments")
+    trainings = [training for stage in stages for training in sorted((paths.cache() / stage).glob("*"))]
+    clean = set(_clean_trainings(video, search)) if trainings else set()
+    for training in trainings:
+        if training.name not in clean:
+            size = sum(file.stat().st_size for file in training.rglob("*") if file.is_file())
+            yield Copy("training state", str(training), f"{training.parent.name}/{training.name}", size)
 
 
-def _clean_trainings(video: str) -> Iterator[str]:
+def _clean_trainings(video: str, search: Search) -> Iterator[str]:
     """Folder names of trainings on an index without the video."""
     from tasks.expert.stage import expert_key  # torch takes seconds to import
     from tasks.inside.stage import inside_keys
@@ -154,23 +200,21 @@ def _clean_trainings(video: str) -> Iterator[str]:
     from tasks.train.state import training_key
 
     for tree in work_trees():
-        if (tree / paths.INDEX).is_file() and not _holds(tree / paths.INDEX, video):
+        if (tree / paths.INDEX).is_file() and video not in search.of_file(tree / paths.INDEX):
             with contextlib.chdir(tree):
                 p = config.load(paths.PARAMS)
                 yield from (training_key(p), expert_key(p), motion_key(p), *inside_keys(p), md5_file(paths.INDEX))
 
 
-def _in_store(store: DvcStore, video: str, checked: dict[str, bool]) -> Iterator[Copy]:
+def _in_store(store: DvcStore, video: str, search: Search) -> Iterator[Copy]:
     objects = store.objects()
     folders = {
         md5: dvc_cache.listed_by(store.fs.cat_file(path)) for md5, path in objects.items() if md5.endswith(".dir")
     }
     bad = {md5 for entries in folders.values() for name, md5 in entries.items() if _is_strip(name, video)}
-    unseen = [md5 for md5 in objects if md5 not in checked and md5 not in folders]
-    for md5 in progress(unseen, f"reading {store.name}", "object"):
-        with store.open(objects[md5]) as file:
-            checked[md5] = holds(file, video)
-    bad |= {md5 for md5, held in checked.items() if held}
+    for md5 in progress(objects.keys() - folders.keys(), f"reading {store.name}", "object"):
+        if video in search.of_object(store, md5, objects[md5]):
+            bad.add(md5)
     bad |= {folder for folder, entries in folders.items() if bad & set(entries.values())}
     for md5 in sorted(bad & objects.keys()):
         yield Copy(store.name, objects[md5], md5, store.size(objects[md5]), md5.removesuffix(".dir"), store)
@@ -181,11 +225,9 @@ def _in_store(store: DvcStore, video: str, checked: dict[str, bool]) -> Iterator
             yield Copy(f"run-cache of {store.name}", path, name, store.size(path), "", store)
 
 
-def _in_bucket(store: DvcStore, video: str) -> Iterator[Copy]:
+def _in_bucket(store: DvcStore, video: str, search: Search) -> Iterator[Copy]:
     for path in progress(store.files(), f"reading {store.name}", "object"):
-        with store.open(path) as file:
-            held = holds(file, video)
-        if held:
+        if video in search.of_object(store, store.fs.ukey(path), path):  # which another run may write anew
             yield Copy(store.name, path, path.removeprefix(f"{store.root}/"), store.size(path), "", store)
 
 
@@ -193,17 +235,6 @@ def _is_strip(name: str, video: str) -> bool:
     return name.endswith(".png") and f"-{video}-" in name
 
 
-def _holds(path: Path, video: str) -> bool:
-    with path.open("rb") as file:
-        return holds(file, video)
-
-
-def _has_row(path: Path, video: str) -> bool:
-    """Whether a unit's rows contain the video."""
-    if path.suffix != ".json":
-        return False
-    return _name(json.loads(path.read_text()), video)
-
-
-def _name(rows: object, video: str) -> bool:
-    return isinstance(rows, list) and any(isinstance(row, dict) and row.get("video") == video for row in rows)
+def _named_in(rows: object) -> set[str]:
+    """The videos of a unit's rows."""
+    return {row.get("video", "") for row in rows if isinstance(row, dict)} if isinstance(rows, list) else set()

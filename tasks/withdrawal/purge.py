@@ -8,29 +8,32 @@ Objects that contain other clips too (a shard has many) are deleted whole: `dvc 
 """
 
 import datetime
-import difflib
 import getpass
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from model.params import Params
-from tasks.core import files, paths, programs
+from tasks.core import files, names, paths, programs
 from tasks.core.errors import UserError
 from tasks.core.progress import say
 from tasks.persons import withdraw as persons
 from tasks.provenance import dvc_cache, dvc_lock, tombstones, withdrawals
 from tasks.provenance.dvc_cache import DvcStore
-from tasks.storage import index
+from tasks.storage import index, table_rows
+from tasks.storage.index import Row
+from tasks.storage.table_rows import Rows
 from tasks.tracking import registry
 from tasks.withdrawal import copies
 from tasks.withdrawal.copies import Copy
 
+MAX_NAMED = 3  # videos suggested by an error
 BLANK = {"text": "", "words": None, "source": ""}
+Of = tuple[str, str, list[Row]]  # a commit, the md5 of one of its tables, and the rows of a video in that
 COLUMNS = ["clip", "video", "split", "status", "source_sha256"]
 UNLEARN = (
     "Weights cannot unlearn: a checkpoint trained on this video keeps what it learned from it. Such checkpoints are "
@@ -43,14 +46,13 @@ def withdraw(video: str, reason: str, date: str) -> None:
 
     Errors: UserError for an id that is neither in the tables here nor in those of any commit.
     """
-    tables = list(history())
-    rows = [row for _, _, table in tables for row in table]
+    tables = list(history(video))
+    rows = [row for _, _, of_video in tables for row in of_video]
     of_persons = persons.ids()
-    known = {row["video"] for row in rows} | withdrawals.read().keys() | of_persons.keys()
-    if video not in known:
-        near = ", ".join(difflib.get_close_matches(video, sorted(known), n=3, cutoff=0.5)) or "no similar id"
+    if not rows and video not in (known := {*videos(), *withdrawals.read(), *of_persons}):
+        near = ", ".join(names.similar(video, sorted(known), MAX_NAMED, cutoff=0.5)) or "no similar id"
         raise UserError(f"--video: no commit has a clip of {video!r}; known: {near}")
-    hashes = {row["source_sha256"] or "" for row in rows if row["video"] == video} | of_persons.get(video, set())
+    hashes = {row["source_sha256"] or "" for row in rows} | of_persons.get(video, set())
     row = withdrawals.add(video, date, reason, hashes)
     say(f"withdraw: {paths.WITHDRAWALS}: {row.video}, {row.date}; commit this file")
     say(f"withdraw: {mark(video, tables)}")
@@ -60,30 +62,40 @@ def withdraw(video: str, reason: str, date: str) -> None:
     say("withdraw: next: `dvc repro`, then `python -m flows withdraw --purge` for the copies in caches and remotes")
 
 
-def mark(video: str, tables: Iterable[tuple[str, str, list[dict[str, Any]]]]) -> str:
+def mark(video: str, tables: Iterable[Of]) -> str:
     """Retire every checkpoint trained on an index with a kept clip of the video; returns a summary line."""
-    indexes = {md5 for _, md5, table in tables if any(_kept(row, video) for row in table)}
+    indexes = {md5 for _, md5, rows in tables if index.kept(rows)}
     return registry.retire(video, indexes)
 
 
-def history() -> Iterable[tuple[str, str, list[dict[str, Any]]]]:
-    """(commit, md5, rows) of the clip table and index of every commit, if their bytes or redacted copies are here."""
-    seen = dict[str, list[dict[str, Any]]]()
-    for table in (paths.CLIPS, paths.INDEX):
-        if table.is_file():
-            yield "work tree", files.md5_file(table), _columns(table)
+def history(video: str) -> Iterator[Of]:
+    """The video's rows in the clip table and index of every commit, if their bytes or redacted copies are here."""
+    seen = dict[str, list[Row]]()
+    for commit, md5, place in _tables():
+        if md5 not in seen:
+            seen[md5] = list(table_rows.of_file(place, COLUMNS).where(video=video)) if place else []
+        yield commit, md5, seen[md5]
+
+
+def videos() -> set[str]:
+    """Those of all tables."""
+    places = {md5: place for _, md5, place in _tables() if place}
+    return {video for place in places.values() for video in table_rows.of_file(place, ["video"]).column("video")}
+
+
+def _tables() -> Iterator[tuple[str, str, Path | None]]:
+    """(commit, md5, file) of the clip table and index of the work tree and of every commit."""
+    tables = (paths.CLIPS, paths.INDEX)
+    yield from (("work tree", files.md5_file(table), table) for table in tables if table.is_file())
     for commit, outs in dvc_lock.outs_by_commit():
-        for md5 in (outs.get(str(table)) for table in (paths.CLIPS, paths.INDEX)):
-            if md5 and md5 not in seen:
-                copies = (dvc_cache.place(md5), withdrawals.redacted(md5))
-                seen[md5] = next((_columns(path) for path in copies if path.is_file()), [])
-            if md5:
-                yield commit, md5, seen[md5]
+        for md5 in filter(None, (outs.get(str(table)) for table in tables)):
+            copies = (dvc_cache.place(md5), withdrawals.redacted(md5))
+            yield commit, md5, next((path for path in copies if path.is_file()), None)
 
 
 def state(video: str, p: Params) -> dict[str, Any]:
     """For the audit: commits that still list the video, remaining copies, and tombstones with their validity."""
-    commits = {commit for commit, _, table in history() if any(_kept(row, video) for row in table)}
+    commits = {commit for commit, _, rows in history(video) if index.kept(rows)}
     return {
         "video": video,
         "withdrawn": withdrawals.read().get(video),
@@ -121,9 +133,9 @@ def purge(p: Params, *, yes: bool, originals: bool) -> None:
     rows = withdrawals.read()
     if not rows:
         raise UserError(f"{paths.WITHDRAWALS}: nothing is withdrawn; start with `withdraw --video ID --reason TEXT`")
-    places = copies.everywhere(p)
+    places, search = copies.everywhere(p), copies.Search(rows)
     for video, row in sorted(rows.items()):
-        left = copies.find(video, places)
+        left = copies.find(video, places, search)
         sources = copies.originals(video, row.source_sha256.split(), p)
         if originals:
             left += [Copy("original", str(f), str(f), f.stat().st_size, files.md5_file(f)) for f in sources]
@@ -131,7 +143,7 @@ def purge(p: Params, *, yes: bool, originals: bool) -> None:
         if yes:
             persons.apply(row)  # of a withdrawal that came by git
         if yes and left:
-            _delete(video, row, left, places)
+            _delete(video, row, left, places, search)
     if not yes:
         say("withdraw: nothing was deleted; add --yes to delete what is listed")
 
@@ -147,9 +159,11 @@ def _report(video: str, left: list[Copy], sources: list[Path], p: Params) -> Non
         say(f"withdraw: {video}: the archives of {p.corpus.name} in {archives} are not changed; delete what shows them")
 
 
-def _delete(video: str, row: withdrawals.Withdrawal, found: list[Copy], places: list[DvcStore]) -> None:
-    tables = list(history())
-    commits = sorted({commit for commit, _, table in tables if any(_kept(each, video) for each in table)})
+def _delete(
+    video: str, row: withdrawals.Withdrawal, found: list[Copy], places: list[DvcStore], search: copies.Search
+) -> None:
+    tables = list(history(video))
+    commits = sorted({commit for commit, _, rows in tables if index.kept(rows)})
     say(f"withdraw: {mark(video, tables)}")
     stone = {
         "withdrawn": {"date": row.date, "reason": row.reason},
@@ -160,7 +174,7 @@ def _delete(video: str, row: withdrawals.Withdrawal, found: list[Copy], places: 
             {"kind": copy.kind, "name": copy.name, "bytes": copy.size} | ({"md5": copy.md5} if copy.md5 else {})
             for copy in found
         ],
-        "picture_folders": registry.delete_pictures(_shown(video, tables)),
+        "picture_folders": registry.delete_pictures(_shown(tables)),
         "weights": UNLEARN,
     }
     path = tombstones.write(video, stone)  # before the deletion: after an interruption the next run deletes the rest
@@ -173,7 +187,7 @@ def _delete(video: str, row: withdrawals.Withdrawal, found: list[Copy], places: 
             shutil.rmtree(place)
         else:
             place.unlink(missing_ok=True)
-    if left := copies.find(video, places):
+    if left := copies.find(video, places, search):
         raise UserError(f"{video}: {len(left)} copies appeared during the deletion; stop `dvc repro` and purge again")
     say(f"withdraw: {video}: deleted {len(found)} copies, none is left; {path}: commit it. {UNLEARN}")
 
@@ -187,24 +201,13 @@ def _redact(copy: Copy) -> None:
         if file.read(4) != b"PAR1":
             return
         file.seek(0)
-        table = pq.read_table(file)
-    rows = [row | (BLANK if row["video"] in withdrawn else {}) for row in table.to_pylist()]
+        table = pq.ParquetFile(file).read()
+    rows = (row | (BLANK if row["video"] in withdrawn else {}) for row in map(dict, Rows(table)))
     index.write(withdrawals.redacted(copy.md5), rows, table.schema)  # which takes of a row what it has columns for
 
 
-def _columns(path: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = pq.read_table(path, columns=COLUMNS).to_pylist()
-    return rows
-
-
-def _shown(video: str, tables: Iterable[tuple[str, str, list[dict[str, Any]]]]) -> set[str]:
+def _shown(tables: Iterable[Of]) -> set[str]:
     """Indexes with the video in a split whose pictures training and evaluation log."""
     return {
-        md5
-        for _, md5, table in tables
-        if any(_kept(row, video) and row["split"] not in ("train", "pretrain") for row in table)
+        md5 for _, md5, rows in tables if any(row["split"] not in ("train", "pretrain") for row in index.kept(rows))
     }
-
-
-def _kept(row: dict[str, Any], video: str) -> bool:
-    return bool(row["video"] == video and row["status"] == "kept")

@@ -3,18 +3,21 @@
 import json
 import random
 import shutil
+import tracemalloc
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import commit, dvc, git
 
-from tasks.audit import chain, links
+from tasks.audit import chain, evidence, links
 from tasks.core import config, files, paths
 from tasks.core.errors import UserError
 from tasks.provenance import dvc_cache, dvc_lock, training_record, withdrawals
-from tasks.storage import index
+from tasks.storage import index, shards
+from tasks.storage.table_rows import Rows
 from tasks.tracking import runs as tracking
 from tasks.train import stage as train
 
@@ -221,7 +224,7 @@ def test_a_missing_out_is_brought_back_by_a_command_that_can_work(committed):
 
 def test_lrs2_without_its_agreement_is_a_finding(committed):
     rows = [row | {"corpus": "lrs2"} for row in index.read(paths.CLIPS)]
-    link = links.licences(links.Case("", {}, rows, None, None))
+    link = links.licences(links.Case("", {}, Rows(pa.Table.from_pylist(rows)), None, None))
     assert link.findings and "data/agreement.json: no such file" in link.findings[0]
 
 
@@ -235,3 +238,20 @@ def test_a_withdrawn_video_that_is_still_in_the_index_is_found(committed):
 def test_outside_git_it_is_a_user_error(workspace):
     with pytest.raises(UserError, match="no git commit here"):
         chain.run()
+
+
+def test_a_shard_is_checked_clip_by_clip(tmp_path):
+    """Eight shards of LRS2 at a time, whole, would take two gigabytes."""
+    samples = ((f"main/1/{number:05d}", {"faces.jpg": bytes([number]) * 100_000}) for number in range(64))
+    spans = shards.write(tmp_path / "train.tar", samples)
+    places = [
+        {"clip": clip, "shard": "train.tar", "offset": span.offset, "size": span.size, "member_sha256": span.sha256}
+        for clip, span in spans.items()
+    ]
+    rows = Rows(pa.Table.from_pylist(places))
+    tracemalloc.start()
+    try:
+        assert evidence.members(tmp_path, rows) == (64, [])
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()

@@ -65,3 +65,19 @@ def test_paths_are_shown_by_the_command_line_whatever_their_bytes(capsys):
 
     show(str(Path(LATIN_1)))
     assert capsys.readouterr().out == "caf\\xe9.mp4\n"
+
+
+def test_a_mistyped_name_among_many_is_found_and_few_are_compared_letter_by_letter(monkeypatch):
+    known = [f"main/{5_535_415_699_068_794_000 + number // 12}/{number % 12:05d}" for number in range(20_000)]
+    compared = []
+    original = names.difflib.get_close_matches
+
+    def counted(word, possibilities, *arguments):
+        compared.append(len(possibilities))
+        return original(word, possibilities, *arguments)
+
+    monkeypatch.setattr(names.difflib, "get_close_matches", counted)
+    for wrong in (known[12_345] + "x", known[12_345][1:], known[12_345].replace("main", "mian")):
+        assert known[12_345] in names.similar(wrong, known, 3)
+    assert compared == [names.CANDIDATES] * 3
+    assert names.similar("something else", known, 3) == [] and names.similar("", [], 3) == []

@@ -53,7 +53,7 @@ def test_an_epoch_reads_every_clip_once_and_decodes_what_the_mapped_loader_decod
     samples = list(stream._samples(0, 0))
     assert sorted(sample["__key__"] for sample in samples) == sorted(clips.keys)
     assert [s["__key__"] for s in samples] != [s["__key__"] for s in stream._samples(1, 0)]
-    group = Group(samples, stream.rows)
+    group = Group(samples, [stream._row_of(sample) for sample in samples])
     for number, key in enumerate(group.keys):
         mapped = clips[clips.keys.index(key)]
         assert np.array_equal(group[number].faces_TSS3, mapped.faces_TSS3)

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from model.params import RetrainParams
@@ -10,6 +11,7 @@ from tasks.evaluate import compare
 from tasks.retrain import drift, gate
 from tasks.retrain.gate import Evaluation
 from tasks.storage import index
+from tasks.storage.table_rows import Rows
 
 P = RetrainParams(
     metric="aperture_corr", promote="not_worse", min_clips=5, min_aperture_corr=0.3, min_amplitude_ratio=0.5,
@@ -109,8 +111,12 @@ def test_a_clip_that_could_not_be_measured_counts_as_the_worst_not_as_absent():
     assert "on 6 clips" in judgement.sentence() and "-" in judgement.reasons[6].found
 
 
-def rows(face_px):
+def listed(face_px):
     return [{"clip": f"c{k}", "status": "kept", "split": "test", "face_px": float(px)} for k, px in enumerate(face_px)]
+
+
+def rows(face_px):
+    return Rows(pa.Table.from_pylist(listed(face_px)))
 
 
 def test_smaller_faces_are_flagged_and_the_same_faces_are_not():
@@ -133,6 +139,6 @@ def test_few_clips_are_not_flagged_by_chance():
 
 def test_new_gone_and_refused_clips_are_counted():
     before = rows([1, 2, 3])
-    now = [*rows([1, 2, 3])[1:], {"clip": "new", "status": "refused", "split": "test", "face_px": None}]
-    found = drift.compare(before, now, 0.3)
+    now = [*listed([1, 2, 3])[1:], {"clip": "new", "status": "refused", "split": "test", "face_px": None}]
+    found = drift.compare(before, Rows(pa.Table.from_pylist(now)), 0.3)
     assert (found["new"], found["gone"], found["clips"], found["refused_share"]) == (0, 1, [3, 2], [0.0, 0.3333])

@@ -56,6 +56,21 @@ def test_a_table_larger_than_its_buffers_holds_every_row_sorted_by_clip(tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "b.parquet"]
 
 
+def test_a_row_group_reads_batches_as_long_as_itself(tmp_path, monkeypatch):
+    """Each group looks into every batch: batches of a fixed length would make that grow with the square of the rows."""
+    monkeypatch.setattr(index, "ROW_GROUP", 4000)
+    read = []
+    original = index._row_group
+
+    def counted(spilled, rank, start):
+        read.append(spilled.num_record_batches)
+        return original(spilled, rank, start)
+
+    monkeypatch.setattr(index, "_row_group", counted)
+    index.write(tmp_path / "a.parquet", map(row, range(16_000)), index.CLIPS_SCHEMA)
+    assert read == [4] * 4
+
+
 def table_of(**changed):
     """A table of one kept row, with columns replaced by (type, value)."""
     row = {name: "x" if index.INDEX_SCHEMA.field(name).type == pa.string() else 0 for name in index.INDEX_SCHEMA.names}

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -207,18 +208,47 @@ def test_files_with_a_video_are_recognised_by_their_content(tiny):
     others = [f for f in paths.RAW.iterdir() if f.name != row["shard"]]
     for file in (paths.RAW / row["shard"], paths.CLIPS, paths.INDEX):
         with file.open("rb") as opened:
-            assert copies.holds(opened, row["video"]), file
+            assert copies.held(opened, {row["video"], "nobody"}) == {row["video"]}, file
     for file in [*others, paths.PARAMS]:
         with file.open("rb") as opened:
-            assert not copies.holds(opened, row["video"]), file
+            assert not copies.held(opened, {row["video"]}), file
+
+
+def test_links_to_a_file_are_read_once_for_all_videos_and_a_changed_file_again(tiny, monkeypatch):
+    """A purge of several videos of a large corpus would otherwise read all of it several times for each of them."""
+    videos = sorted({row["video"] for row in index.read(paths.CLIPS)})
+    raw = next(paths.RAW.iterdir())
+    os.link(raw, paths.SHARDS / "the-same.tar")
+    alone = {video: copies.find(video, []) for video in videos}
+    read = Counter()
+    original = copies.held
+
+    def counted(file, *arguments, **named):
+        read[os.fstat(file.fileno()).st_ino] += 1
+        return original(file, *arguments, **named)
+
+    monkeypatch.setattr(copies, "held", counted)
+    search = copies.Search(videos)
+    assert {video: copies.find(video, [], search) for video in videos} == alone
+    assert raw.stat().st_ino in read and set(read.values()) == {1}
+    raw.unlink()
+    raw.write_bytes(b"")
+    assert search.of_file(raw) == set()
+
+
+def test_half_a_shard_of_a_killed_build_holds_what_it_has(tiny):
+    row = next(row for row in index.read(paths.INDEX) if row["status"] == "kept")
+    content = (paths.SHARDS / row["shard"]).read_bytes()
+    half = content[: row["offset"] + row["size"] + 700]
+    assert copies.held(io.BytesIO(half), {row["video"]}) == {row["video"]}
 
 
 def test_a_page_holds_those_whose_pictures_it_marks_and_an_old_overview_may_hold_anybody(tiny):
     shown = {row["video"] for row in index.read(paths.INDEX) if f'data-video="{row["video"]}"' in page_text()}
-    assert shown and copies.holds(io.BytesIO(page_text().encode()), min(shown))
-    assert not copies.holds(io.BytesIO(page_text().encode()), "somebody-else")
+    assert shown and copies.held(io.BytesIO(page_text().encode()), {min(shown)})
+    assert not copies.held(io.BytesIO(page_text().encode()), {"somebody-else"})
     unmarked = re.sub(r' data-video="[^"]*"', "", page_text()).encode()
-    assert copies.holds(io.BytesIO(unmarked), "somebody-else")
+    assert copies.held(io.BytesIO(unmarked), {"somebody-else"})
 
 
 def page_text():
