@@ -33,6 +33,7 @@ from flows.commands import (
     init,
     listen,
     live,
+    person,
     retrain,
     show,
     stages,
@@ -43,7 +44,7 @@ from tasks.core.errors import UserError
 
 GROUPS: dict[str, tuple[ModuleType, ...]] = {  # in the order of the help
     "pipeline": (init, stages, retrain, deploy),
-    "dubbing": (dub, edit, batch, live, app, align),
+    "dubbing": (dub, edit, batch, live, app, person, align),
     "data rights and lineage": (agree, audit, withdraw),
     "experiments": (compare, experiments, listen),
     "maintenance": (import_tracking, gc, deps, completion),

@@ -25,6 +25,7 @@ CHECKPOINT = (
     "`released`: the weights in released/, of mesh unless --generator lipgan; default: of models/, if none the released"
 )
 LIBRARY = "mesh: other footage of the same person to take the mouths from, instead of that of --face"
+PERSON = "mesh: mouths from the kept library of this person (`lipgan person add`), moved by their adapted network"
 
 
 def add_generator(group: Any) -> None:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from flows.commands import BACKEND, CHECKPOINT, LIBRARY, add_generator, command
+from flows.commands import BACKEND, CHECKPOINT, LIBRARY, PERSON, add_generator, command
 from tasks.core.errors import Stopped
 
 
@@ -93,6 +93,7 @@ def add_faces(group: Any) -> None:
 def add_mouth(group: Any) -> None:
     add_generator(group)
     group.add_argument("--library", nargs="+", action="extend", metavar="VIDEO", help=LIBRARY)
+    group.add_argument("--person", metavar="NAME", help=PERSON)
 
 
 def add_output(group: Any) -> None:

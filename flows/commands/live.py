@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from flows.commands import BACKEND, CHECKPOINT, LIBRARY, add_generator, command
+from flows.commands import BACKEND, CHECKPOINT, LIBRARY, PERSON, add_generator, command
 
 
 def add(commands: Any) -> None:
@@ -32,6 +32,7 @@ def add(commands: Any) -> None:
     live.add_argument("--box", help="left,top,right,bottom of the face, if it is not found (a drawing)")
     add_generator(live)
     live.add_argument("--library", nargs="+", action="extend", metavar="VIDEO", help=LIBRARY)
+    live.add_argument("--person", metavar="NAME", help=PERSON)
     live.add_argument("--backend", help=BACKEND)
     live.add_argument("--checkpoint", help=CHECKPOINT)
 
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
         return serve(args)
     from tasks.live import file as live_file
 
-    names = ("generator", "strength", "backend", "box")
+    names = ("generator", "strength", "backend", "box", "person")
     options = Options.from_mapping(
         {name: getattr(args, name) for name in names} | {"library": tuple(args.library or ())}
     )
@@ -67,8 +68,9 @@ def serve(args: argparse.Namespace) -> None:
     from tasks.serving import choices, live_sessions, server
     from tasks.serving.job_queue import JobQueue
 
-    if args.library:
-        raise UserError("--library is not of --serve: the page has a field for it")
+    if args.library or args.person:
+        option = "--library" if args.library else "--person"
+        raise UserError(f"{option} is not of --serve: the page has a field for it")
     if why := live_sessions.missing():
         raise UserError(why)
     face = demand_file(args.face)

@@ -22,7 +22,10 @@ def add(commands: Any) -> None:
             "lipgan withdraw --purge --yes  deletes them and writes a signed tombstone"
         ),
     )
-    withdraw.add_argument("--video", help="id, as in column `video` of data/index.parquet")
+    withdraw.add_argument(
+        "--video", help="id, as in column `video` of data/index.parquet, or a video's name in a person's library"
+    )
+    withdraw.add_argument("--person", metavar="NAME", help="instead: everything of a person of `lipgan person`")
     withdraw.add_argument("--reason", help="in the person's words, or: no reason given")
     withdraw.add_argument("--date", type=date.fromisoformat, default=date.today(), help="default: today")
     withdraw.add_argument("--purge", action="store_true", help="list every copy of withdrawn videos")
@@ -35,8 +38,13 @@ def run(args: argparse.Namespace) -> None:
     from tasks.core.errors import UserError
     from tasks.withdrawal import purge
 
-    if args.purge == bool(args.video) or bool(args.video) != bool(args.reason):
-        raise UserError("withdraw: give --video and --reason, or --purge; see `lipgan withdraw --help`")
+    named = bool(args.video) + bool(args.person)
+    if args.purge + named != 1 or bool(named) != bool(args.reason):
+        raise UserError("withdraw: give --video or --person, and --reason, or --purge; see `lipgan withdraw --help`")
+    if args.person:
+        from tasks.persons import store
+
+        args.video = store.find(args.person).folder.name
     if args.purge:
         purge.purge(config.load(paths.PARAMS), yes=args.yes, originals=args.originals)
     else:

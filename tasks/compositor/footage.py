@@ -8,9 +8,10 @@ Shape letters: T frames of the video
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -32,6 +33,17 @@ MOST_PICTURES = 7500  # of mouths: five minutes at 25 frames/s
 BLOCK = 50  # frames: of a longer video, evenly spread blocks of this length are kept
 REACHED = 1.15  # side of what is converted to RGB, in sides of the mesh's square: a face moves meanwhile
 MESH, MOUTHS, INDEX = "mesh.npy", "mouths.bin", "footage.npz"
+Box = tuple[int, int, int, int]  # left, top, right, bottom, px
+
+
+class OnDisk:
+    """An array in a file that is open only while a part is read: a person may have thousands of videos."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __getitem__(self, part: slice | np.ndarray) -> np.ndarray:
+        return np.array(np.load(self._path, mmap_mode="r")[part])
 
 
 @dataclass
@@ -44,7 +56,7 @@ class Footage:
     """
 
     folder: Path
-    mesh_T4683: np.ndarray
+    mesh_T4683: np.ndarray | OnDisk
     run_T: np.ndarray
     at_T4: np.ndarray
     light_T: np.ndarray
@@ -81,11 +93,14 @@ class Footage:
                 yield low + first, low + end
 
 
-def record(frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, folder: Path) -> Footage:
+def record(
+    frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, folder: Path, pictures: bool = True
+) -> Footage:
     """Read a video once and record it; if the folder already holds a finished recording, read that instead.
 
     boxes_T4  the detector's boxes, px; nan where there is none
     who_T     number of the wanted face, -1: none
+    pictures  False: only where the mouths are is kept; `with_pictures` cuts them from the video again
     """
     if (folder / INDEX).is_file():
         return read(folder)
@@ -94,6 +109,7 @@ def record(frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, fol
     mesh_T4683 = np.lib.format.open_memmap(folder / MESH, mode="w+", dtype=np.float32, shape=shape)
     mesh_T4683[...] = np.nan
     at_T4, light_T = np.zeros((len(who_T), 4), np.int64), np.zeros(len(who_T), np.float32)
+    box_T4 = np.zeros((len(who_T), 4), np.int32)
     keep_T, refiner = kept(who_T), LipRefiner()
     pending: list[tuple[int, np.ndarray, np.ndarray]] = []
 
@@ -108,18 +124,34 @@ def record(frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, fol
             crop_HW3 = refiner.crop(frame_HW3, points_4683)
             light_T[t] = crop_HW3.mean()
             pending.append((t, points_4683, crop_HW3))
-            if keep_T[t] and (cut := _mouth(frame_HW3, points_4683)) is not None:
-                coded, left, top = cut
-                at_T4[t] = file.tell(), len(coded), left, top
-                file.write(coded)
+            if keep_T[t] and (box := _mouth_box(frame_HW3, points_4683)) is not None:
+                box_T4[t] = box
+                if pictures:
+                    at_T4[t] = _written(file, frame_HW3, box)
             if len(pending) == BATCH:
                 settle()
         settle()
     mesh_T4683.flush()
     found_T = np.isfinite(mesh_T4683[:, 0, 0])
     with all_or_nothing(folder / INDEX) as partial, partial.open("wb") as out:
-        np.savez(out, run_T=runs(found_T, who_T), at_T4=at_T4, light_T=light_T)
+        np.savez(out, run_T=runs(found_T, who_T), at_T4=at_T4, light_T=light_T, box_T4=box_T4)
     return read(folder)
+
+
+def with_pictures(film: Footage, frames: Iterable[Frame], wanted: Collection[int], folder: Path) -> Footage:
+    """The recording with the mouth pictures of the frames `wanted`, cut from its video once more, in `folder`.
+
+    The bytes are those of `record`, which was called without pictures.
+    """
+    with np.load(film.folder / INDEX) as arrays:
+        box_T4 = arrays["box_T4"]
+    at_T4, last = np.zeros_like(film.at_T4), max(wanted, default=-1)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / MOUTHS).open("wb") as file:
+        for t, frame_HW3 in enumerate(itertools.islice(frames, last + 1)):
+            if t in wanted:
+                at_T4[t] = _written(file, frame_HW3, tuple(box_T4[t].tolist()))
+    return replace(film, folder=folder, at_T4=at_T4)
 
 
 def _tracked(
@@ -162,6 +194,14 @@ def read(folder: Path) -> Footage:
         )
 
 
+def without_pictures(folder: Path) -> Footage:
+    """A recording made without pictures: `library.build` counts its mouths, `with_pictures` brings them."""
+    with np.load(folder / INDEX) as arrays:
+        run_T, at_T4, light_T, box_T4 = (arrays[name] for name in ("run_T", "at_T4", "light_T", "box_T4"))
+    at_T4[:, 1] = box_T4[:, 2] > box_T4[:, 0]
+    return Footage(folder, OnDisk(folder / MESH), run_T, at_T4, light_T)
+
+
 def runs(found_T: np.ndarray, who_T: np.ndarray) -> np.ndarray:
     """Number of each frame's run (consecutive frames of one face), -1 without a face.  Shape: (T,), (T,) -> (T,)"""
     breaks = np.ones(len(found_T), bool)
@@ -179,17 +219,23 @@ def kept(who_T: np.ndarray) -> np.ndarray:
     return wanted_T & (np.floor((block_T + 1) * share) > np.floor(block_T * share))
 
 
-def _mouth(frame_HW3: Frame, points_4683: np.ndarray) -> tuple[bytes, int, int] | None:
-    """The mouth picture as JPEG, and its left and top; None where fewer than 4 px are in the frame."""
+def _mouth_box(frame_HW3: Frame, points_4683: np.ndarray) -> Box | None:
+    """Where the mouth picture is cut; None where fewer than 4 px are in the frame."""
     corners = points_4683[list(AROUND), :2]
     low, high = corners.min(axis=0), corners.max(axis=0)
     room = MARGIN * (high - low) + 2
     height, width = frame_HW3.shape[:2]
     left, top = (max(0, int(n)) for n in np.floor(low - room))
     right, bottom = (min(int(n), most) for n, most in zip(np.ceil(high + room), (width, height), strict=True))
-    if right - left < 4 or bottom - top < 4:
-        return None
+    return None if right - left < 4 or bottom - top < 4 else (left, top, right, bottom)
+
+
+def _written(file: BinaryIO, frame_HW3: Frame, box: Box) -> tuple[int, int, int, int]:
+    """Write a mouth picture as JPEG; returns its row of `at_T4`."""
+    left, top, right, bottom = box
     flags = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
              cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]  # fmt: skip
     _, coded = cv2.imencode(".jpg", frame_HW3[top:bottom, left:right][..., ::-1], flags)
-    return coded.tobytes(), left, top
+    start = file.tell()
+    file.write(coded.tobytes())
+    return start, len(coded), left, top

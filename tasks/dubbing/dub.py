@@ -23,7 +23,7 @@ from tasks.core.progress import say
 from tasks.dubbing import cast, hear, likeness, networks, out_names, overlay, people, script, spoken, work_folder
 from tasks.dubbing.find_faces import find_faces
 from tasks.dubbing.hear import Line
-from tasks.dubbing.networks import Network
+from tasks.dubbing.networks import Mesh, Network
 from tasks.dubbing.options import DEFAULTS, Options
 from tasks.dubbing.output import Output
 from tasks.dubbing.render import Renderer
@@ -63,7 +63,10 @@ def run(
     demand_fitting(demand_file(Path(face)), options)
     if options.text is not None and not options.tts:  # the voice is named in the JSON, whoever chose it
         options = replace(options, voice=speech.voice_for(options.text, options.voice, options.language))
-    network = networks.load(options.generator, checkpoint, options.backend)
+    network = networks.load(options.generator, checkpoint, options.backend, options.person)
+    kept = network.person if isinstance(network, Mesh) else None
+    if kept:
+        demand_output(out, options, [video.path for video in kept.videos])
     files = [*given, *map(str, network.files), *further]
     if network.expert:
         files.append(str(network.expert))
@@ -77,7 +80,7 @@ def run(
         "speakers": [span.speaker for span in asked],
         "options": options.recorded(),
         "backend": network.backend,
-    }
+    } | ({"person": kept.described()} if kept else {})
     key = work_folder.key_of(inputs)
     if work_folder.is_made(target, key) and not options.side_by_side:
         say(f"dub: {target}: up to date, made from the same inputs; kept")

@@ -31,12 +31,14 @@ from tasks.dubbing.networks import Mesh
 from tasks.dubbing.options import Options
 from tasks.dubbing.plan import Plan
 from tasks.dubbing.script import Script
-from tasks.dubbing.speaker import Choice
+from tasks.dubbing.speaker import PATTERNS, Choice
 from tasks.features import crop
 from tasks.features.face_track import Frame
 from tasks.media import decode, native_rate
+from tasks.persons import films
 
 JUDGED_PX = 96  # side of the sync expert's crops
+MOST_HEARD_S = 600.0  # of a kept library's sound
 PIECE_S, CONTEXT_S = 120, 2  # audio that the network processes at a time, and context on either side
 
 
@@ -67,16 +69,18 @@ class Person:
         """
         own = record(self.face, seen, choice.who_T, self.folder / "face")
         more = [self.further(number, Path(video), seen, choice) for number, video in enumerate(self.videos)]
+        more += self.kept(seen, choice)
         built = library.build(more or [uncovered(own, seen, choice.who_T)], self.network.inside)
         if built is None:
-            where = "--library" if more else str(self.face)
+            where = "--person" if self.network.person else "--library" if more else str(self.face)
             raise UserError(
                 f"{where}: no frame shows {self.name}'s mouth whole and near-frontal; "
                 "use other footage or --generator lipgan"
             )
         if not more:
-            self._hear(0, self.sound_of, seen)
-        built.size = person_size.size(self.network.motion, built, self._heard)
+            self._hear(0, self.sound_of, (seen.times_s + seen.ends_s) / 2)
+        if not self._adapted:  # which moves as far as the person does
+            built.size = person_size.size(self.network.motion, built, self._heard)
         self.library = built
         self.about |= {"library_mouths": len(built), "person_size": round(built.size, 3)}
         self.target = target.target(own if sway is None else swaying(own, sway, len(choice.who_T)), seen.size_hw)
@@ -98,10 +102,49 @@ class Person:
                 f"--library {video}: no face in it looks like the dubbed person: best likeness {alike:.2f}, "
                 f"wanted {wanted}; use footage of the same person"
             )
-        self._hear(number, video, elsewhere)
+        self._hear(number, video, (elsewhere.times_s + elsewhere.ends_s) / 2)
         return uncovered(record(video, elsewhere, who_T, folder, of_video), elsewhere, who_T)
 
-    def _hear(self, number: int, video: Path, seen: Seen) -> None:
+    def kept(self, seen: Seen, choice: Choice) -> list[Footage]:
+        """The footage of --person, without pictures.  Errors: UserError where the dubbed face is somebody else's"""
+        if (kept := self.network.person) is None:
+            return []
+        dubbed = [speaker.looks(seen.faces[k], PATTERNS) for k in np.unique(choice.who_T[choice.who_T >= 0]).tolist()]
+        alike = max((PATTERNS.alike(look, one) for look in kept.looks() for one in dubbed), default=0.0)
+        wanted = PATTERNS.same_still if decode.is_image(self.face) else PATTERNS.same
+        if alike < wanted:
+            raise UserError(
+                f"--person {kept.person.name}: the dubbed face does not look like them: best likeness {alike:.2f}, "
+                f"wanted {wanted}; choose the face by --speaker, or add footage in which they look like here"
+            )
+        self.about |= {"person": kept.described() | {"likeness": round(alike, 3), "not_used": list(kept.lost)}}
+        if not self._adapted:
+            self._hear_kept(kept)
+        return kept.films()
+
+    @property
+    def _adapted(self) -> bool:
+        return self.network.person is not None and self.network.checkpoint == self.network.person.network
+
+    def _hear_kept(self, kept: films.Library) -> None:
+        """The sound of the first videos, until there is enough to tell how far the person moves the mouth."""
+        seconds = 0.0
+        for number, video in enumerate(kept.videos):
+            if seconds < MOST_HEARD_S:
+                of = films.heard(kept.person, video)
+                self._hear(number, Path(video.path), (of.times_T + of.ends_T) / 2)
+                seconds += video.seconds
+
+    def fetch(self, mouths_N: np.ndarray | None = None) -> None:
+        """Bring the pictures of these mouths, by default of all, into a library of --person."""
+        if (kept := self.network.person) is None:
+            return
+        at = np.arange(len(self.library)) if mouths_N is None else np.unique(mouths_N[mouths_N >= 0])
+        films_of, frames_of = self.library.film_N[at], self.library.frame_N[at]
+        wanted = [set(frames_of[films_of == number].tolist()) for number in range(len(self.library.footage))]
+        self.library.footage = films.fetched(kept, self.library.footage, wanted, self.folder)
+
+    def _hear(self, number: int, video: Path, middles_T: np.ndarray) -> None:
         """Keep the start of a video's own sound, which tells how far the person moves the mouth in speech."""
         if not decode.is_image(video) and decode.probe(video).has_sound:
             blocks, num, kept = decode.mono(video), 0, list[np.ndarray]()
@@ -109,7 +152,7 @@ class Person:
                 while num < person_size.MOST_S * timing.SAMPLE_RATE_HZ and (block := next(blocks, None)) is not None:
                     kept.append(block)
                     num += len(block)
-            self._heard[number] = Heard(np.concatenate(kept), (seen.times_s + seen.ends_s) / 2)
+            self._heard[number] = Heard(np.concatenate(kept), middles_T)
 
     def mouths(self, script: Script, *, judged: bool) -> "MeshMouths":
         """Call after `learn`.  judged: whether the sync expert will judge the result"""
@@ -119,21 +162,25 @@ class Person:
         mine = path_N >= 0
         lacking_N = inside.lack(head_mesh.mouth_opening(wanted_NS3[mine]), self.library.opening_N[path_N[mine]])
         self.about |= {"painted_inside": int((lacking_N > 0).sum())}
+        self.fetch(path_N)
         return MeshMouths(script.seen, script.plan, self.target, self.library, wanted_NS3, path_N, judged)
 
 
-def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path, where: str = "") -> Footage:
-    """Record the chosen faces of a video or picture.  where: for the progress bar, of which video"""
+def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path, where: str = "", pictures: bool = True) -> Footage:
+    """Record the chosen faces of a video or picture.
+
+    where: for the progress bar, of which video.  pictures: as of footage.record
+    """
     boxes_T4 = np.full((len(who_T), 4), np.nan)
     for number, track in enumerate(seen.faces):
         mine = np.arange(track.first, track.end)[(who_T[track.first : track.end] == number) & track.found_N]
         boxes_T4[mine] = track.boxes_N4[mine - track.first]
     if decode.is_image(face):
         return footage.record([decode.read_image(face)], boxes_T4[:1], who_T[:1], folder)
-    with contextlib.closing(native_rate.pictures(face)) as pictures:
-        decoded = ahead((picture for picture, _ in pictures), 4)
+    with contextlib.closing(native_rate.pictures(face)) as frames:
+        decoded = ahead((picture for picture, _ in frames), 4)
         counted_frames = counted(decoded, len(who_T), "learning mouths" + where)
-        return footage.record(counted_frames, boxes_T4, who_T, folder)
+        return footage.record(counted_frames, boxes_T4, who_T, folder, pictures)
 
 
 def uncovered(film: Footage, seen: Seen, who_T: np.ndarray) -> Footage:

@@ -25,6 +25,8 @@ from tasks.features.face_track import Frame
 from tasks.features.mesh_points import MeshPoints
 from tasks.inference import auto_backend, inside_weights, lip_sync, motion_weights, sync_meter
 from tasks.inference.lip_sync import LipSync
+from tasks.persons import films
+from tasks.persons.films import Library
 
 RELEASED = "released"  # as a checkpoint: the weights that are released with the code
 MOTION = motion_weights.RELEASED
@@ -77,6 +79,7 @@ class Mesh:
     """
     checkpoint    the motion network's weights; files, expert: as of LipGan
     inside_file   the weights of `inside`; a JSON lies beside it
+    person        whose kept library the mouths come from, and whose adapted network, where there is one, moves them
     """
 
     motion: Motion
@@ -89,12 +92,15 @@ class Mesh:
     files: tuple[Path, ...]
     expert: Path | None
     backend: str = "torch"
+    person: Library | None = None
 
     @property
     def further(self) -> tuple[Path, ...]:
         return (self.inside_file,)
 
     def describe(self) -> str:
+        if self.person and self.checkpoint == self.person.network:
+            return f"motion adapted to {self.person.person.name}; mouths from the person's kept footage"
         other = f"{self.checkpoint}, in place of --checkpoint {RELEASED}"
         return f"{'released motion' if self.checkpoint == MOTION else other}; mouths from the person's own footage"
 
@@ -119,9 +125,9 @@ def settled(options: Options, checkpoint: str | None) -> Options:
     return options
 
 
-def load(generator: str | None, checkpoint: str | None, backend: str | None) -> Network:
-    """`generator`: one of options.GENERATORS.  Errors: UserError where a file it needs is missing"""
-    return mesh(checkpoint) if generator == "mesh" else lipgan(checkpoint, backend)
+def load(generator: str | None, checkpoint: str | None, backend: str | None, person: str | None = None) -> Network:
+    """`generator`: one of options.GENERATORS.  Errors: UserError where a file or a person it needs is missing"""
+    return mesh(checkpoint, person) if generator == "mesh" else lipgan(checkpoint, backend)
 
 
 def lipgan(checkpoint: str | None, backend: str | None) -> LipGan:
@@ -133,9 +139,14 @@ def lipgan(checkpoint: str | None, backend: str | None) -> LipGan:
     return LipGan(sync, path, p, MeshPoints(), (path, *mesh_files()), expert)
 
 
-def mesh(checkpoint: str | None) -> Mesh:
-    """The mesh generator with the motion network of `motion_of(checkpoint)`, and the inside's beside it."""
-    path = motion_of(checkpoint)
+def mesh(checkpoint: str | None, person: str | None = None) -> Mesh:
+    """The mesh generator with the motion network of `motion_of(checkpoint)`, and the inside's beside it.
+
+    Without a checkpoint, the network adapted to the person moves the mouth, where there is one.
+    """
+    library = films.opened(person) if person else None
+    adapted = library.network if library and checkpoint is None else None
+    path = adapted or motion_of(checkpoint)
     inside = path.with_name(paths.INSIDE.name)
     if checkpoint is None:
         inside = chosen(None, paths.INSIDE, inside_weights.RELEASED)
@@ -143,7 +154,7 @@ def mesh(checkpoint: str | None) -> Mesh:
         inside = inside_weights.RELEASED
     p, motion, painter = config.load_here().faces, motion_weights.load(path), inside_weights.load(inside)
     about, files = json_files.read(path.with_suffix(".json")), (path, inside, *mesh_files())
-    return Mesh(motion, painter, about, path, inside, p, MeshPoints(), files, trained_expert())
+    return Mesh(motion, painter, about, path, inside, p, MeshPoints(), files, trained_expert(), person=library)
 
 
 def chosen(checkpoint: str | None, trained: Path, released: Path) -> Path:

@@ -51,6 +51,7 @@ class Options:
     speed: str = "0.8-1.35"
     background: str = "drop"
     tracks: bool = False
+    person: str | None = None  # whose kept library: tasks/persons
 
     @classmethod
     def from_mapping(cls, words: Mapping[str, Any]) -> Self:
@@ -72,6 +73,8 @@ class Options:
         old = {new: name for name, new in RENAMED.items()}
         values = {old.get(name, name): getattr(self, name) for name in self.__slots__}
         files = {name: path and Path(path).name for name in ("subtitles", "speakers") for path in [getattr(self, name)]}
+        if self.person is None:  # it is younger than the key of an output, which this decides
+            del values["person"]
         return values | files | {"library": [Path(video).name for video in self.library]}
 
     def check(self) -> None:
@@ -80,8 +83,11 @@ class Options:
             raise UserError(f"--crf must be from 0 to 51, got {self.crf}")
         if not 0 <= self.strength <= MOST_STRENGTH:
             raise UserError(f"--strength must be from 0 to {MOST_STRENGTH}, got {self.strength:g}")
-        if self.generator == "lipgan" and (self.strength != 1 or self.library):
-            raise UserError(f"{'--library' if self.library else '--strength'} is of --generator mesh, not of lipgan")
+        if self.library and self.person:
+            raise UserError("--library and --person: give one of them; `lipgan person add` adds footage to a person")
+        of_mesh = {"--library": self.library, "--person": self.person, "--strength": self.strength != 1}
+        if self.generator == "lipgan" and (wrong := [name for name, value in of_mesh.items() if value]):
+            raise UserError(f"{wrong[0]} is of --generator mesh, not of lipgan")
         fit.bounds(self.speed)
         if self.speakers and not self.subtitles:
             raise UserError("--speakers is for the cues of --subtitles; --span names the speaker of a line after its @")

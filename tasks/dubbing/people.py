@@ -25,8 +25,9 @@ def performed(
 
     Errors: UserError for options that are of one speaker, where there are several
     """
-    if len(roles) > 1 and (options.library or options.idle):
-        what = "--library: footage is" if options.library else "--idle: a picture's head moves"
+    if len(roles) > 1 and (options.library or options.person or options.idle):
+        of_footage = "--person" if options.person else "--library"
+        what = "--idle: a picture's head moves" if options.idle else f"{of_footage}: footage is"
         raise UserError(f"{what} of one person, and {len(roles)} speak here; dub one after the other")
     people: list[Person] = []
     if isinstance(network, Mesh):

@@ -15,6 +15,7 @@ from tasks.core.errors import UserError
 from tasks.core.files import all_or_nothing, demand_file
 from tasks.core.progress import say
 from tasks.dubbing import out_names
+from tasks.dubbing.networks import Mesh
 from tasks.dubbing.options import DEFAULTS, Options
 from tasks.live import speakers
 from tasks.live.stream import CHUNK, LOOK_AHEAD_S, LiveStream, Speaker, StreamFrame, chunks
@@ -68,6 +69,8 @@ def run(
     sources = {"face": Path(face)} | ({"sound": Path(audio)} if audio != PIPE else {})
     in_real_time = paced or audio == PIPE
     with speakers.opened(Path(face), checkpoint, options) as (speaker, network):
+        if isinstance(network, Mesh) and network.person and out != PIPE:
+            out_names.demand_free(out, [video.path for video in network.person.videos])
         came_from = c2pa_mark.about(network.checkpoint, network.about, sources, network.further)
         if out == PIPE:
             tally = stream(speaker, audio, sys.stdout.buffer, "matroska", in_real_time, c2pa_mark.tags(came_from))

@@ -99,6 +99,7 @@ class MeshSpeaker:
             choice = speaker.choose(seen, options.speaker, None, recogniser)
             person = Person(copy, network, folder, replace(options, generator="mesh"), recogniser, sound_of=face)
             hidden_T = person.learn(seen, choice, None)
+            person.fetch()
         reasons_T = plan.reasons(seen, choice)
         first, end = longest((hidden_T == "") & (reasons_T == ""), seen.shots)
         if first == end:

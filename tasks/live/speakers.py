@@ -22,11 +22,11 @@ def opened(
 ) -> Iterator[tuple[Speaker, Network]]:
     """Load the network and prepare the face.
 
-    options  generator (None: as in tasks.dubbing.networks.settled), strength, library, backend, speaker, box, label
+    options  generator (None: as in networks.settled), strength, library, person, backend, speaker, box, label
     Errors:  UserError where the face or the checkpoint cannot be used
     """
     options = networks.settled(options, checkpoint)
-    network = networks.load(options.generator, checkpoint, options.backend)
+    network = networks.load(options.generator, checkpoint, options.backend, options.person)
     with containers.readable(face.name), tempfile.TemporaryDirectory(prefix="lipgan-live-") as folder:
         if isinstance(network, Mesh):
             yield MeshSpeaker(face, network, options, Path(folder), most_pixels), network

@@ -28,13 +28,18 @@ def write(who: str, organisation: str, signed: Path, day: str) -> str:
         date.fromisoformat(day)
     except ValueError:
         raise UserError(f"--date: must be YYYY-MM-DD, got {day!r}") from None
-    if not signed.is_file() or signed.stat().st_size == 0:
-        raise UserError(
-            f"--signed: {signed}: no such file, or an empty one; give the signed agreement, a PDF or a scan"
-        )
-    values = ("lrs2", who.strip(), organisation.strip(), day, files.sha256_file(signed), LRS2_LICENCE)
+    values = ("lrs2", who.strip(), organisation.strip(), day, hash_of("--signed", signed), LRS2_LICENCE)
     write_atomic(paths.AGREEMENT, json.dumps(dict(zip(FIELDS, values, strict=True)), indent=2) + "\n")
     return f"{paths.AGREEMENT} written: {who.strip()}, {organisation.strip()}, {day}"
+
+
+def hash_of(option: str, signed: Path) -> str:
+    """sha256 of a signed document, which itself is not kept.  Errors: UserError for a missing or an empty one"""
+    if not signed.is_file() or signed.stat().st_size == 0:
+        raise UserError(
+            f"{option}: {signed}: no such file, or an empty one; give the signed agreement, a PDF or a scan"
+        )
+    return files.sha256_file(signed)
 
 
 def of(corpora: Iterable[str]) -> dict[str, str]:

@@ -110,6 +110,7 @@ MOUTH: dict[str, Callable[[str], bool]] = {
     "generator": lambda value: value in ("mesh", "lipgan"),
     "strength": matches(NUMBER),
     "library": matches(rf"{UPLOAD}(?: {UPLOAD})*"),
+    "person": is_offered,
     "label": is_label,
     "face": matches(UPLOAD),
 }
@@ -138,6 +139,7 @@ SESSION = MOUTH | {
 }
 REFUSED = {  # field -> what a visitor reads where its value is not acceptable
     "checkpoint": "there is no such checkpoint here; load the page again",
+    "person": "there is no such person here; load the page again",
     "speaker": "the speaker is a face's number, or a point in the picture",
     "text": "the text has characters that cannot be spoken; write it in plain letters",
     "label": f"the label must be one line of at most {LABEL_LETTERS} plain letters",

@@ -10,6 +10,7 @@ from tasks.core.errors import UserError
 from tasks.dubbing import networks
 from tasks.dubbing.options import Options
 from tasks.inference import auto_backend, backends, lip_sync
+from tasks.persons import store
 from tasks.tracking import registry
 from tasks.tracking import runs as tracking
 from tasks.voices import natural
@@ -48,6 +49,15 @@ def checkpoints() -> dict[str, tuple[str, str]]:
     if about := described(lip_sync.RELEASED.with_suffix(".json")):
         offered[networks.RELEASED] = (networks.RELEASED, f"released with the code, {about}")
     return offered
+
+
+def persons() -> list[str]:
+    """The names of persons with a kept library; a damaged library is not offered."""
+    try:
+        return [person.name for person in store.every() if person.videos]
+    except UserError as error:
+        log.warning("no person is offered: %s", error)
+        return []
 
 
 def defaults(generator: str | None, strength: float | None, backend: str | None) -> Options:

@@ -31,7 +31,7 @@ PATIENCE_S = 2.0  # for a worker to end by itself
 UNUSED_S = 120.0  # for which an upload without a job, or an output, is kept although the store is full
 OVER = ("done", "refused", "stopped")
 # options of dub that the page may set
-PAGE_OPTIONS = ("voice", "speaker", "length", "label", "strength", "background")
+PAGE_OPTIONS = ("voice", "speaker", "length", "label", "strength", "background", "person")
 MOST_LIBRARY = 4  # further videos of one job
 CRASHED = "the program failed at this job; the traceback is on the terminal where the app was started"
 
@@ -155,6 +155,8 @@ class JobQueue:
         if len(uploads) > MOST_LIBRARY:
             raise UserError(f"{len(uploads)} videos to take the mouth from; the limit here is {MOST_LIBRARY}")
         chosen = {name: fields.get(name) or None for name in PAGE_OPTIONS}
+        if chosen["person"] and chosen["person"] not in choices.persons():
+            raise UserError("there is no such person here; load the page again")
         of_mesh = {"strength": self.options.strength} if generator == "mesh" else {"backend": self.options.backend}
         words = of_mesh | {name: value for name, value in chosen.items() if value}
         library = tuple(str(self.upload(name, "library").path) for name in uploads)

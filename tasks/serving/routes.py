@@ -44,6 +44,7 @@ def get_choices(queue: Queue) -> dict[str, Any]:
         "checkpoints": {name: about for name, (_, about) in choices.checkpoints().items()},
         "voices": choices.voices(),
         "background": speech_filter.installed(),
+        "persons": choices.persons(),
         "expert": paths.EXPERT.is_file(),
         "live": {"missing": live_sessions.missing(), "faces": list(queue.faces), "most_s": limits.live_s},
         "limits": {"upload_mb": limits.upload_mb, "media_s": limits.media_s, "keep_s": limits.keep_s},

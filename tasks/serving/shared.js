@@ -57,7 +57,7 @@ async function upload(kind, file, most) {  // the app's answer; null where the f
 
 const library = [];  // names of uploads
 
-function offerGenerators({ generators, checkpoints, strength, limits }) {
+function offerGenerators({ generators, checkpoints, persons, strength, limits }) {
   const offer = (field, names) => {
     for (const [name, about] of Object.entries(names))
       $(field).append(element("option", name, { value: name, title: about }));
@@ -67,6 +67,10 @@ function offerGenerators({ generators, checkpoints, strength, limits }) {
   };
   offer("generator", generators);
   offer("checkpoint", checkpoints);
+  $("person").append(element("option", "the video's own mouth", { value: "" }));
+  for (const name of persons) $("person").append(element("option", name, { value: name }));
+  $("person-field").hidden = !persons.length;
+  $("person").addEventListener("change", () => { $("library-drop").hidden = $("person").value !== ""; });
   const shown = () => {
     for (const name of ["mesh", "lipgan"])
       document.querySelector(`.of-${name}`).hidden = $("generator").value !== name;
@@ -89,6 +93,7 @@ function offerGenerators({ generators, checkpoints, strength, limits }) {
 
 function how() {  // what the app is asked for
   return $("generator").value === "mesh"
-    ? { generator: "mesh", strength: $("strength").value, library: library.join(" ") || null }
+    ? { generator: "mesh", strength: $("strength").value, person: $("person").value || null,
+        library: ($("person").value ? "" : library.join(" ")) || null }
     : { generator: "lipgan", checkpoint: $("checkpoint").value };
 }

@@ -21,7 +21,8 @@ from tasks.acquire import folder as acquire_folder
 from tasks.core import config, html, paths, programs
 from tasks.core.files import md5_file
 from tasks.core.progress import progress
-from tasks.provenance import dvc_cache
+from tasks.persons import withdraw as persons
+from tasks.provenance import dvc_cache, withdrawals
 from tasks.provenance.dvc_cache import DvcStore
 from tasks.storage.table_rows import Rows
 
@@ -125,7 +126,8 @@ def find(video: str, places: Sequence[DvcStore], search: Search | None = None) -
     search: of this video and others, to read each file once for all of them
     """
     search = search or Search([video])
-    copies = [*_in_work_trees(video, search), *_in_units(video, search), *_in_trainings(video, search)]
+    copies = [*_in_work_trees(video, search), *_in_persons(video)]
+    copies += [*_in_units(video, search), *_in_trainings(video, search)]
     for store in places:
         copies += _in_bucket(store, video, search) if store.plain else _in_store(store, video, search)
     return copies
@@ -158,6 +160,16 @@ def _in_work_trees(video: str, search: Search) -> Iterator[Copy]:
             if file.is_file() and (_is_strip(file.name, video) or video in search.of_file(file)):
                 name = file.relative_to(tree).as_posix() if tree == here else f"{tree.name}: {file.relative_to(tree)}"
                 yield Copy("work tree", str(file), name, file.stat().st_size, md5_file(file))
+
+
+def _in_persons(video: str) -> Iterator[Copy]:
+    """Libraries of footage of which it is a part, by hash, and networks adapted with them."""
+    if row := withdrawals.read().get(video):
+        for tree in work_trees():
+            for place in persons.copies(row, tree):
+                held = [file for file in place.rglob("*") if file.is_file()] if place.is_dir() else [place]
+                name = place.relative_to(tree).as_posix()
+                yield Copy("person's library", str(place), name, sum(file.stat().st_size for file in held))
 
 
 def _in_units(video: str, search: Search) -> Iterator[Copy]:

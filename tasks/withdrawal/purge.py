@@ -21,6 +21,7 @@ from model.params import Params
 from tasks.core import files, names, paths, programs
 from tasks.core.errors import UserError
 from tasks.core.progress import say
+from tasks.persons import withdraw as persons
 from tasks.provenance import dvc_cache, dvc_lock, tombstones, withdrawals
 from tasks.provenance.dvc_cache import DvcStore
 from tasks.storage import index, table_rows
@@ -47,12 +48,16 @@ def withdraw(video: str, reason: str, date: str) -> None:
     """
     tables = list(history(video))
     rows = [row for _, _, of_video in tables for row in of_video]
-    if not rows and video not in (known := {*videos(), *withdrawals.read()}):
+    of_persons = persons.ids()
+    if not rows and video not in (known := {*videos(), *withdrawals.read(), *of_persons}):
         near = ", ".join(names.similar(video, sorted(known), MAX_NAMED, cutoff=0.5)) or "no similar id"
         raise UserError(f"--video: no commit has a clip of {video!r}; known: {near}")
-    row = withdrawals.add(video, date, reason, (row["source_sha256"] or "" for row in rows))
+    hashes = {row["source_sha256"] or "" for row in rows} | of_persons.get(video, set())
+    row = withdrawals.add(video, date, reason, hashes)
     say(f"withdraw: {paths.WITHDRAWALS}: {row.video}, {row.date}; commit this file")
     say(f"withdraw: {mark(video, tables)}")
+    for line in persons.apply(row):
+        say(f"withdraw: {line}")
     say(f"withdraw: {UNLEARN}")
     say("withdraw: next: `dvc repro`, then `python -m flows withdraw --purge` for the copies in caches and remotes")
 
@@ -135,6 +140,8 @@ def purge(p: Params, *, yes: bool, originals: bool) -> None:
         if originals:
             left += [Copy("original", str(f), str(f), f.stat().st_size, files.md5_file(f)) for f in sources]
         _report(video, left, [] if originals else sources, p)
+        if yes:
+            persons.apply(row)  # of a withdrawal that came by git
         if yes and left:
             _delete(video, row, left, places, search)
     if not yes:

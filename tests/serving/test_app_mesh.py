@@ -9,6 +9,7 @@ import pytest
 from conftest import REAL, ROOT, inside
 from test_app import over, served, upload
 
+from tasks.adapt import footage
 from tasks.dubbing import networks
 from tasks.dubbing.options import Options
 from tasks.features import mesh_model
@@ -85,12 +86,24 @@ def test_a_job_is_made_by_the_mesh_generator_with_strength_and_library_and_says_
     assert options["library"] == ["more.mpg"] and sidecar["library_mouths"] > 20
 
 
+def test_a_kept_person_is_offered_and_a_job_takes_their_mouths(app, folder):
+    assert app.get("/choices").json()["persons"] == []
+    footage.add("Anna", [Path("more.mpg")], None, own=True)
+    assert app.get("/choices").json()["persons"] == ["Anna"]
+    job = asked(app, folder, person="Anna").json()["job"]
+    state = over(app, job)
+    assert state["state"] == "done", state
+    sidecar = app.get(f"/jobs/{job}/about").json()["sidecar"]
+    assert sidecar["person"]["name"] == "Anna" and sidecar["library_mouths"] > 20
+
+
 @pytest.mark.parametrize(("fields", "why"), [
     ({"generator": "gan"}, "generator 'gan' cannot be used"),
     ({"strength": "2"}, "--strength must be from 0 to 1.5, got 2"),
     ({"strength": "far"}, "strength 'far' cannot be used"),
     ({"library": "none"}, "the library is no longer here"),
     ({"library": "a b c d e"}, "5 videos to take the mouth from; the limit here is 4"),
+    ({"person": "Ben"}, "there is no such person here; load the page again"),
 ])  # fmt: skip
 def test_a_bad_choice_is_refused_in_one_line(app, folder, fields, why):
     answer = asked(app, folder, **fields)

@@ -1,0 +1,1 @@
+"""Persons' kept libraries: what was read of their footage, the consent it was read under, and the network adapted."""
