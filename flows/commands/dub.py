@@ -72,8 +72,8 @@ def add_words(group: Any) -> None:
 def add_faces(group: Any) -> None:
     group.add_argument(
         "--speaker",
-        help="with several faces, which one: its number in the JSON, x,y@seconds, or a picture of the person; default: "
-        "in each shot the one whose mouth best matches the original audio",
+        help="with several faces, which one: its number in the JSON, x,y@seconds, a picture of the person, or "
+        "person:NAME (`lipgan person`); default: in each shot the one whose mouth best matches the original audio",
     )
     group.add_argument(
         "--recognition", metavar="FILE",

@@ -5,7 +5,7 @@
     Ben,"640,200@1.5",en-us+m2,
     ,2,,
 
-face   as of --speaker: a number, x,y@seconds, or a picture; empty: as without the table
+face   as of --speaker: a number, x,y@seconds, a picture, or person:NAME; empty: as without the table
 voice  as of --voice; tts: as of --tts.  A row without a name is for cues that name nobody.
 """
 
@@ -59,5 +59,4 @@ def member(cast: Cast, name: str | None) -> Member | None:
         return cast.get("", Member())
     if not cast and name.isdecimal():
         return Member(face=name)
-    # the library's persons (`person:NAME`) are to be looked up here, where the table does not have the name
     return cast.get(key(name))

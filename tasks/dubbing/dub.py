@@ -20,7 +20,19 @@ from tasks.core import memory, names
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file, sha256_file
 from tasks.core.progress import say
-from tasks.dubbing import cast, hear, likeness, networks, out_names, overlay, people, script, spoken, work_folder
+from tasks.dubbing import (
+    cast,
+    hear,
+    likeness,
+    networks,
+    out_names,
+    overlay,
+    people,
+    script,
+    speaker,
+    spoken,
+    work_folder,
+)  # fmt: skip
 from tasks.dubbing.find_faces import find_faces
 from tasks.dubbing.hear import Line
 from tasks.dubbing.networks import Mesh, Network
@@ -31,6 +43,7 @@ from tasks.dubbing.spans import Span
 from tasks.lines import speech_filter
 from tasks.lines.background import Background
 from tasks.media import containers, decode
+from tasks.persons import films
 from tasks.provenance import c2pa_mark
 from tasks.voices import speech
 
@@ -64,9 +77,9 @@ def run(
     if options.text is not None and not options.tts:  # the voice is named in the JSON, whoever chose it
         options = replace(options, voice=speech.voice_for(options.text, options.voice, options.language))
     network = networks.load(options.generator, checkpoint, options.backend, options.person)
-    kept = network.person if isinstance(network, Mesh) else None
-    if kept:
-        demand_output(out, options, [video.path for video in kept.videos])
+    by_name = kept_people(options, asked) if isinstance(network, Mesh) else {}
+    kept = [*([network.person] if isinstance(network, Mesh) and network.person else []), *by_name.values()]
+    demand_output(out, options, [video.path for library in kept for video in library.videos])
     files = [*given, *map(str, network.files), *further]
     if network.expert:
         files.append(str(network.expert))
@@ -80,7 +93,7 @@ def run(
         "speakers": [span.speaker for span in asked],
         "options": options.recorded(),
         "backend": network.backend,
-    } | ({"person": kept.described()} if kept else {})
+    } | ({"person": [library.described() for library in kept]} if kept else {})
     key = work_folder.key_of(inputs)
     if work_folder.is_made(target, key) and not options.side_by_side:
         say(f"dub: {target}: up to date, made from the same inputs; kept")
@@ -93,7 +106,9 @@ def run(
         came_from = c2pa_mark.about(network.checkpoint, network.about, sources, network.further)
         in_spans = bool(asked) or options.subtitles is not None
         roles = script.cast(Path(face), seen, lines, options, recogniser)
-        parts, about_people = people.performed(Path(face), network, folder, options, recogniser, seen, roles, in_spans)
+        parts, about_people = people.performed(
+            Path(face), network, folder, options, recogniser, seen, roles, in_spans, by_name, checkpoint is None
+        )
         regions = [(line.start_s, line.until_s) for line in lines] if in_spans else None
         under = Background(Path(face), regions) if options.background == "keep" else None
         output = Output(Renderer(parts), options, folder, under)
@@ -139,9 +154,20 @@ def sounds(lines: Sequence[Line], options: Options) -> dict[str, Path]:
 
 def pictures(options: Options, asked: Sequence[Span]) -> list[str]:
     """The pictures by which speakers are named."""
-    speakers = [options.speaker, *(span.speaker for span in asked)]
-    speakers += [member.face for member in cast.of_options(options).values()]
-    return list(dict.fromkeys(word for word in speakers if word and os.path.isfile(word)))
+    return [word for word in speakers(options, asked) if os.path.isfile(word)]
+
+
+def speakers(options: Options, asked: Sequence[Span]) -> list[str]:
+    """Every speaker that is named, once."""
+    named = [options.speaker, *(span.speaker for span in asked)]
+    named += [member.face for member in cast.of_options(options).values()]
+    return list(dict.fromkeys(word for word in named if word))
+
+
+def kept_people(options: Options, asked: Sequence[Span]) -> dict[str, films.Library]:
+    """The libraries of the speakers that are named as person:NAME, by that."""
+    named = {word: name for word in speakers(options, asked) if (name := speaker.person_named(word))}
+    return {word: films.opened(name) for word, name in named.items()}
 
 
 def demand_fitting(face: Path, options: Options) -> None:

@@ -157,6 +157,16 @@ def mesh(checkpoint: str | None, person: str | None = None) -> Mesh:
     return Mesh(motion, painter, about, path, inside, p, MeshPoints(), files, trained_expert(), person=library)
 
 
+def of_person(network: Mesh, library: Library, adapted: bool) -> Mesh:
+    """The same with a person's library and, if `adapted`, the motion network adapted to them, where there is one."""
+    if not adapted or library.network is None:
+        return replace(network, person=library)
+    about = json_files.read(library.network.with_suffix(".json"))
+    files = (library.network, *network.files[1:])
+    motion = motion_weights.load(library.network)
+    return replace(network, motion=motion, about=about, checkpoint=library.network, files=files, person=library)
+
+
 def chosen(checkpoint: str | None, trained: Path, released: Path) -> Path:
     """The file of a checkpoint; None: the one trained here, or where there is none the released one."""
     if checkpoint is None and (trained.is_file() or not released.is_file()):

@@ -1,7 +1,7 @@
 """Which of several faces is dubbed: the one whose mouth best matches the original audio, or the one the user chooses.
 
-The user chooses by a face's number, a point in the picture, or a portrait. In other shots the person is recognised by
-likeness (tasks/dubbing/likeness.py), which suffices within one film.
+The user chooses by a face's number, a point in the picture, a portrait, or a kept person. In other shots the person is
+recognised by likeness (tasks/dubbing/likeness.py), which suffices within one film.
 """
 
 import itertools
@@ -19,8 +19,10 @@ from tasks.core.errors import UserError
 from tasks.dubbing.likeness import Patterns, Recogniser
 from tasks.dubbing.look import Face, Seen
 from tasks.media import containers, decode
+from tasks.persons import films
 
 PATTERNS = Patterns()
+PERSON = "person:"
 MAX_DIGITS = 9  # of a face's number
 MAX_PORTRAITS = 12  # of a face that are described
 MAX_LAG = 3  # frames, at 25 frames/s, between a mouth and its sound
@@ -43,8 +45,8 @@ class Choice:
 def choose(seen: Seen, wanted: str | None, loudness_T: np.ndarray | None, by: Recogniser = PATTERNS) -> Choice:
     """At most one person in each shot.
 
-    wanted     None: by the audio; "3": face number 3; "640,200@1.5": the face at that point and time; "anna.png": the
-               face most like it
+    wanted     None: by the audio; "3": face number 3; "640,200@1.5": the face at that point and time; "anna.png" or
+               "person:Anna": the face most like the picture, or like the kept person
     loudness_T of the original audio, by `loudness`; None: there is none, and the largest face is taken
     by         compares faces
     Errors:    UserError where there is no such face
@@ -156,9 +158,18 @@ def portrait_of(wanted: str, seen: Seen, by: Recogniser) -> np.ndarray:
                 if left <= x < right and top <= y < bottom:
                     return looks(face, by)
         raise UserError(f"--speaker {wanted}: there is no face at this point at {time_s:g} s")
+    if name := person_named(wanted):
+        if not isinstance(by, Patterns):
+            raise UserError(f"--speaker {wanted}: kept people are not known by --recognition; give a picture of {name}")
+        return films.look(name)
     if os.path.isfile(wanted):
         return portrait_in(Path(wanted), by)
-    raise UserError(f"--speaker {wanted}: not a face's number, x,y@seconds or a picture file")
+    raise UserError(f"--speaker {wanted}: not a face's number, x,y@seconds, a picture file or person:NAME")
+
+
+def person_named(wanted: str | None) -> str | None:
+    """The kept person whom a speaker's name means: "person:Anna Berg"."""
+    return wanted[len(PERSON) :] if wanted and wanted.startswith(PERSON) and not os.path.isfile(wanted) else None
 
 
 def portrait_in(path: Path, by: Recogniser) -> np.ndarray:

@@ -144,6 +144,18 @@ def heard(person: Person, video: Video) -> Heard:
         return Heard(arrays["times_T"], arrays["ends_T"], power_CM, arrays["looks_D"])
 
 
+def look(name: str) -> np.ndarray:
+    """What a person looks like, over all videos.  Shape: -> (D,) float32
+
+    Errors: UserError if there is no such person, or they have no footage
+    """
+    person = store.find(name)
+    if not person.videos:
+        raise UserError(f"person {person.name} has no footage; `lipgan person add` reads some")
+    look_D: np.ndarray = np.median([looks(person, video) for video in person.videos], axis=0)
+    return look_D
+
+
 def looks(person: Person, video: Video) -> np.ndarray:
     """What the person looks like in a video, alone of `heard`."""
     with np.load(person.of(video) / HEARD) as arrays:

@@ -16,7 +16,7 @@ from tasks.adapt import footage as adding
 from tasks.adapt import transcript
 from tasks.core.errors import UserError
 from tasks.core.files import sha256_file
-from tasks.dubbing import dub, mesh_mouth
+from tasks.dubbing import dub, mesh_mouth, spans
 from tasks.dubbing.options import Options
 from tasks.features import mesh_model
 from tasks.media import decode, encode, native_rate
@@ -181,6 +181,24 @@ def test_a_dub_from_the_library_has_the_frames_of_one_from_the_footage(project, 
         dub.run("face.mp4", "speech.mpg", "out/c.mkv", options=replace(mesh, person="Ann"))
     with pytest.raises(UserError, match=r"would overwrite the input talk.mp4"):
         dub.run("face.mp4", "speech.mpg", "talk.mp4", options=Options(generator="mesh", person="Anna"))
+
+
+def test_a_line_may_be_said_by_a_kept_person(project):
+    """person:NAME finds the face, and its mouths come from the kept footage; the other face stays as it is."""
+    shutil.copy(CLIPS[1], "speech.mpg")
+    both = np.concatenate([clip_frames(CLIPS[1]), clip_frames(CLIPS[0], NUM)], axis=2)
+    encode.encode_video(Path("both.mp4"), iter(both), None, preset="ultrafast")
+    options, line = Options(generator="mesh", lossless=True), spans.one("0=speech.mpg@person:Anna")
+    dub.run("both.mp4", None, "out/a.mkv", spans=[line], options=options)
+    changed = (frames_of("out/a.mkv") != frames_of("both.mp4")[: len(frames_of("out/a.mkv"))]).any(axis=(0, 1, 3))
+    half = both.shape[2] // 2
+    assert changed[half:].any() and not changed[: half - 8].any()
+    about = json.loads(Path("out/a.json").read_text())
+    assert about["person"]["name"] == "Anna" and about["person"]["likeness"] > 0.75
+    with pytest.raises(UserError, match="there is no person 'Ann'; known: Anna"):
+        dub.run("both.mp4", None, "out/b.mkv", spans=[line._replace(speaker="person:Ann")], options=options)
+    with pytest.raises(UserError, match=r"would overwrite the input talk.mp4"):
+        dub.run("both.mp4", None, "talk.mp4", spans=[line], options=replace(options, lossless=False))
 
 
 def test_the_options_of_a_person_are_the_mesh_generators(project):
