@@ -29,7 +29,9 @@ def test_a_warp_and_its_inverse_give_the_picture_back():
     turned = POINTS @ turn[:, :2].T + turn[:, 2]
     there = morph.warped(PICTURE, POINTS, turned)
     back = morph.warped(there, turned, POINTS)
-    assert np.abs(back.astype(int) - PICTURE).mean() < 1.0 < np.abs(there.astype(int) - PICTURE).mean()
+    face = slice(115, 165), slice(140, 180)
+    moved, left = (np.abs(one[face].astype(int) - PICTURE[face]).mean() for one in (there, back))
+    assert left < moved / 3 and moved > 0.5
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
