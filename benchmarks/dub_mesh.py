@@ -41,7 +41,7 @@ PARTS = {
     (mesh_mouth.Person, "learn"): "pass 2: learn mouths",
     (face_mesh.Tracker, "step"): ". mesh, in a thread of its own",
     (lip_refiner.LipRefiner, "__call__"): ". lips",
-    (footage, "_mouth"): ". store mouths",
+    (footage, "_written"): ". store mouths",
     (library, "build"): ". library",
     (mesh_mouth.Person, "mouths"): "choose mouths",
     (compose, "compose"): "pass 3: mouths, in threads of their own",
