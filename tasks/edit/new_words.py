@@ -25,7 +25,6 @@ NEAR_S = 0.8  # levels are compared over so much to both sides
 FOOTAGE_DB, FOOTAGE_PITCH = 6.0, 1.15  # by how much footage is changed at most; more would be heard
 VOICE_PITCH = 1.7
 TRIM_DB = 30.0  # below its level, a recording or a voice has not begun
-EDGE_S = 0.02  # kept before and after that
 
 Speak = Callable[[str, Path], None]  # a text, and the wav to write
 
@@ -164,15 +163,15 @@ class NewWords:
         loud = np.flatnonzero(sound.level_C > max(sound.level_C.max() - TRIM_DB, speech.FLOOR_DB + 10))
         if not len(loud):
             raise UserError(f"{name}: there is no sound in it")
-        start_s = max(0.0, loud[0] * speech.COLUMN_S - EDGE_S)
-        end_s = min(sound.length_s, loud[-1] * speech.COLUMN_S + EDGE_S)
+        # to the column: room tone kept before and after is a gap that his own words do not have
+        start_s, end_s = loud[0] * speech.COLUMN_S, min(sound.length_s, loud[-1] * speech.COLUMN_S)
         gain_db = around.level_db - sound.level_db(start_s, end_s)
         padded_CN = _padded(sound, 10 ** (gain_db / 20))
         padded_CN += tone.room_tone(self._source, padded_CN.shape[1])
         start_s, end_s = start_s + CONTEXT_S, end_s + CONTEXT_S
         left, right = (
-            Window(start_s - EDGE_S, start_s, start_s),
-            Window(end_s, end_s, end_s + EDGE_S),
+            Window(start_s, start_s, start_s),
+            Window(end_s, end_s, end_s),
         )
         return Stretch(tone.of_sound(padded_CN, sound.rate_hz), left, right)
 

@@ -25,8 +25,9 @@ def changed(speech: Speech, first: int, last: int, num_out: int, pitch: float) -
     stretch = num_out / (last - first)
     longest = int(periods_M.max()) + 1
     padded_CN = within(speech.sound_CN, first - longest, last + longest)
-    out_CN = np.zeros((len(padded_CN), num_out + 4 * longest))
-    weight_N = np.zeros(num_out + 4 * longest)
+    room = num_out + 4 * longest + 2  # the last window begins before num_out + 3 longest
+    out_CN = np.zeros((len(padded_CN), room))
+    weight_N = np.zeros(room)
     at = 0.0
     while at < num_out + longest:
         number = int(np.abs(marks_M - at / stretch).argmin())

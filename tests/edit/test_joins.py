@@ -45,6 +45,13 @@ def test_nothing_to_change_gives_the_samples_themselves():
     assert np.array_equal(psola.changed(source, 100, 900, 800, 1.0), source.sound_CN[:, 100:900])
 
 
+def test_any_length_and_pitch_gives_as_many_samples_as_wanted():
+    source = voice(120)
+    for num_out in range(2_000, 2_400, 3):
+        for pitch in (0.588, 0.7, 1.0, 1.6):
+            assert psola.changed(source, 4_000, 6_200, num_out, pitch).shape[1] == num_out
+
+
 def test_a_join_lies_where_both_sounds_are_quiet_and_a_step_apart():
     sound_CN = noise(2.0).sound_CN.copy()
     quiet = [(round((at - 0.015) * RATE_HZ), round((at + 0.015) * RATE_HZ)) for at in (0.51, 1.23)]
