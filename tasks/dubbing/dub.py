@@ -80,7 +80,8 @@ def run(
     by_name = kept_people(options, asked) if isinstance(network, Mesh) else {}
     kept = [*([network.person] if isinstance(network, Mesh) and network.person else []), *by_name.values()]
     demand_output(out, options, [video.path for library in kept for video in library.videos])
-    files = [*given, *map(str, network.files), *further]
+    adapted = [library.network for library in by_name.values() if library.network and checkpoint is None]
+    files = [*given, *map(str, (*network.files, *adapted)), *further]
     if network.expert:
         files.append(str(network.expert))
     if options.recognition:
@@ -103,7 +104,7 @@ def run(
         seen = find_faces(Path(face), network.p, network.points, options.box, folder)
         memory.give_back()
         sources = {"face": Path(face)} | sounds(lines, options)
-        came_from = c2pa_mark.about(network.checkpoint, network.about, sources, network.further)
+        came_from = c2pa_mark.about(network.checkpoint, network.about, sources, (*network.further, *adapted))
         in_spans = bool(asked) or options.subtitles is not None
         roles = script.cast(Path(face), seen, lines, options, recogniser)
         parts, about_people = people.performed(

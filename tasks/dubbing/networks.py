@@ -145,8 +145,7 @@ def mesh(checkpoint: str | None, person: str | None = None) -> Mesh:
     Without a checkpoint, the network adapted to the person moves the mouth, where there is one.
     """
     library = films.opened(person) if person else None
-    adapted = library.network if library and checkpoint is None else None
-    path = adapted or motion_of(checkpoint)
+    path = motion_of(checkpoint)
     inside = path.with_name(paths.INSIDE.name)
     if checkpoint is None:
         inside = chosen(None, paths.INSIDE, inside_weights.RELEASED)
@@ -154,7 +153,8 @@ def mesh(checkpoint: str | None, person: str | None = None) -> Mesh:
         inside = inside_weights.RELEASED
     p, motion, painter = config.load_here().faces, motion_weights.load(path), inside_weights.load(inside)
     about, files = json_files.read(path.with_suffix(".json")), (path, inside, *mesh_files())
-    return Mesh(motion, painter, about, path, inside, p, MeshPoints(), files, trained_expert(), person=library)
+    network = Mesh(motion, painter, about, path, inside, p, MeshPoints(), files, trained_expert())
+    return of_person(network, library, adapted=checkpoint is None) if library else network
 
 
 def of_person(network: Mesh, library: Library, adapted: bool) -> Mesh:

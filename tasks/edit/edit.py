@@ -22,13 +22,13 @@ from tasks.core.files import demand_file, write_atomic
 from tasks.core.progress import say
 from tasks.dubbing import dub, likeness, networks, work_folder
 from tasks.dubbing.options import Options
-from tasks.edit import changes, describe, picture, sound
+from tasks.edit import changes, describe, footage, picture, sound
 from tasks.edit.pieces import Piece
 from tasks.edit.sound import Edited
 from tasks.media import containers, decode
 from tasks.provenance import c2pa_mark
 from tasks.voices import speech
-from tasks.words.align import LOW, Aligner, Phone, Word
+from tasks.words.align import LOW, Aligner, Word
 
 EDIT_VERSION = 1  # raise it when the same inputs give another sound or other frames
 PLAN, SOUND = "plan.json", "sound.npy"
@@ -205,13 +205,7 @@ def transcript(word: str) -> Transcript:
 def read_words(content: str) -> list[Word]:
     """Errors: UserError for what is not the JSON of `lipgan align`"""
     try:
-        words = [
-            Word(
-                str(one["word"]), float(one["start_s"]), float(one["end_s"]), float(one["confidence"]),
-                tuple(Phone(str(p["name"]), float(p["start_s"]), float(p["end_s"])) for p in one["phones"]),
-            )
-            for one in json.loads(content)["words"]
-        ]  # fmt: skip
+        words = footage.of_json(json.loads(content))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError("--transcript: a JSON that is not of `lipgan align`; give the text itself, or @FILE") from error
     if not words:

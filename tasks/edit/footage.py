@@ -95,7 +95,7 @@ def _read(path: Path) -> tuple[list[Word], list[str]]:
     content = path.read_bytes()
     try:
         if path.suffix == ".json":
-            words = _of_json(json.loads(content))
+            words = of_json(json.loads(content))
         elif path.suffix == ".align":
             words = [Word(*time, 1.0, ()) for time in grid.words_of("", content).times]
         else:
@@ -105,7 +105,8 @@ def _read(path: Path) -> tuple[list[Word], list[str]]:
     return words, [word.word for word in words]
 
 
-def _of_json(content: Mapping[str, Any]) -> list[Word]:
+def of_json(content: Mapping[str, Any]) -> list[Word]:
+    """The words of a JSON of `lipgan align`.  Errors: ValueError, KeyError or TypeError for any other"""
     return [
         Word(
             str(word["word"]), float(word["start_s"]), float(word["end_s"]), float(word["confidence"]),
