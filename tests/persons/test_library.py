@@ -15,13 +15,13 @@ from conftest import REAL, ROOT, inside
 from tasks.adapt import footage as adding
 from tasks.adapt import transcript
 from tasks.core.errors import UserError
-from tasks.core.files import sha256_file
-from tasks.dubbing import dub, mesh_mouth, spans
+from tasks.core.files import md5_file, sha256_file
+from tasks.dubbing import dub, mesh_mouth, networks, spans
 from tasks.dubbing.options import Options
 from tasks.features import mesh_model
 from tasks.media import decode, encode, native_rate
 from tasks.persons import films, sheet, store, summary, withdraw
-from tasks.provenance import withdrawals
+from tasks.provenance import c2pa_mark, withdrawals
 from tasks.provenance.withdrawals import Withdrawal
 
 CLIPS = sorted(REAL.glob("*.mpg"))
@@ -199,6 +199,21 @@ def test_a_line_may_be_said_by_a_kept_person(project):
         dub.run("both.mp4", None, "out/b.mkv", spans=[line._replace(speaker="person:Ann")], options=options)
     with pytest.raises(UserError, match=r"would overwrite the input talk.mp4"):
         dub.run("both.mp4", None, "talk.mp4", spans=[line], options=replace(options, lossless=False))
+
+
+def test_the_adapted_network_that_moved_a_named_persons_mouth_is_recorded(project):
+    """In the key of the output, so that one adapted again is dubbed again, and in the mark."""
+    shutil.copy(CLIPS[1], "speech.mpg")
+    folder = store.find("Anna").folder
+    shutil.copy(networks.MOTION, folder / store.MOTION)
+    described = json.loads(networks.MOTION.with_suffix(".json").read_text()) | {"person": "Anna"}
+    (folder / "motion.json").write_text(json.dumps(described))
+    (folder / store.ADAPTED).write_text('{"videos": []}')
+    line, options = spans.one("0=speech.mpg@person:Anna"), Options(generator="mesh")
+    dub.run("face.mp4", None, "out/a.mp4", spans=[line], options=options)
+    used = list(json.loads(Path("out/a.json").read_text())["made_by"]["sha256"].values())
+    assert used.count(sha256_file(folder / store.MOTION)) == 2  # the released one has the same bytes here
+    assert md5_file(folder / "motion.json") in json.dumps(c2pa_mark.as_dict(c2pa_mark.read(Path("out/a.mp4"))))
 
 
 def test_the_options_of_a_person_are_the_mesh_generators(project):
