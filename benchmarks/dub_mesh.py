@@ -105,7 +105,8 @@ def search(seconds: float) -> dict[str, float]:
     walks = np.cumsum(rng.normal(0, 1, (num_have + num_want, 93)), axis=0).astype(np.float32)
     after = np.append(np.arange(1, num_have), -1)
     started = time.perf_counter()
-    mouth_choice.choose(walks[:num_have], walks[num_have:], after)
+    visible = mouth_choice.visible(walks[:num_have], walks[:num_have, :6])
+    mouth_choice.choose(walks[:num_have], walks[num_have:], after, visible)
     return {"library_s": seconds, "mouths": num_have, "wall_s": round(time.perf_counter() - started, 2)}
 
 

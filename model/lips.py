@@ -48,10 +48,15 @@ def placements(
     return np.concatenate([turn_T22, shift_T2[:, :, None]], axis=2)
 
 
+def to_crop(points_TN2: np.ndarray, placements_T23: np.ndarray) -> np.ndarray:
+    """Pixels of the frame -> pixels of the crop.  Shape: (T, N, 2), (T, 2, 3) -> (T, N, 2)"""
+    px_TN2: np.ndarray = np.einsum("tij,tnj->tni", placements_T23[:, :, :2], points_TN2) + placements_T23[:, None, :, 2]
+    return px_TN2
+
+
 def to_units(points_TN2: np.ndarray, placements_T23: np.ndarray) -> np.ndarray:
     """Pixels of the frame -> eye distances from the crop's middle.  Shape: (T, N, 2), (T, 2, 3) -> (T, N, 2)"""
-    px_TN2 = np.einsum("tij,tnj->tni", placements_T23[:, :, :2], points_TN2) + placements_T23[:, None, :, 2]
-    return (px_TN2 - np.array([WIDTH_PX, HEIGHT_PX]) / 2) / PX_PER_EYE
+    return (to_crop(points_TN2, placements_T23) - np.array([WIDTH_PX, HEIGHT_PX]) / 2) / PX_PER_EYE
 
 
 def to_frame(units_TN2: np.ndarray, placements_T23: np.ndarray) -> np.ndarray:

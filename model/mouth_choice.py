@@ -1,11 +1,13 @@
 """Selects, for each output frame, the frame of a person's footage whose mouth fits best.
 
 Viterbi search over the library's frames for matches that are close in shape, pose and light and continuous in time:
-moving on to the library's next frame is free, a jump costs a constant plus the visible change. Only the nearest frames
+moving on to the library's next frame is free, a jump costs a constant plus the visible change, also of what is between
+the lips: two mouths of one shape may show teeth and dark, and a jump between them flickers. Only the nearest frames
 of each output frame and the successors of the best paths are candidates, so only one matrix product grows with the
 library.
 
-Shape letters: N frames of the library, T output frames, D features, S = 59 mouth points, K candidates
+Shape letters: N frames of the library, T output frames, D features, E of what a jump changes, S = 59 mouth points,
+K candidates
 Source: Bregler, Covell, Slaney 1997, Video Rewrite (footage of the person, chosen by cost and continuity)
 """
 
@@ -18,6 +20,7 @@ GAP, WIDTH, POINT, ANGLE_DEG, LEVELS = 0.02, 0.013, 0.09, 6.0, 25.0
 CORNERS = (0, 10)  # in OUTER
 NEAREST, FOLLOWED = 40, 24
 JUMP, STEP = 0.35, 1.0  # weight of the visible change at a jump; cost of any jump
+LOOK = 0.06  # change of level between the lips, of the light's, that costs 1 at a jump
 BLOCK = 256  # frames compared at a time
 
 
@@ -34,13 +37,21 @@ def features(mouth_TS3: np.ndarray, angles_T2: np.ndarray, light_T: np.ndarray) 
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def choose(have_ND: np.ndarray, want_TD: np.ndarray, next_N: np.ndarray) -> np.ndarray:
+def visible(features_ND: np.ndarray, looks_N6: np.ndarray) -> np.ndarray:
+    """What a jump changes: the squared distance between two rows is its cost, less that of any jump.
+
+    Shape: features, model.between_lips.looks -> (N, E) float32
+    """
+    return np.concatenate([JUMP**0.5 * features_ND, looks_N6 / LOOK], axis=1).astype(np.float32)
+
+
+def choose(have_ND: np.ndarray, want_TD: np.ndarray, next_N: np.ndarray, visible_NE: np.ndarray) -> np.ndarray:
     """The library frame for each output frame.
 
     next_N  the frame that follows each one in its video, -1 at the end
     Shape:  -> (T,) int
     """
-    assert len(have_ND) and len(have_ND) == len(next_N)
+    assert len(have_ND) and len(have_ND) == len(next_N) == len(visible_NE)
     successor_N = np.where(next_N >= 0, next_N, np.arange(len(next_N)))
     candidates: list[np.ndarray] = []
     back: list[np.ndarray] = []
@@ -52,7 +63,7 @@ def choose(have_ND: np.ndarray, want_TD: np.ndarray, next_N: np.ndarray) -> np.n
             now_K = np.unique(np.concatenate([nearest_K, successor_N[best_K]]))
         cost_now_K = np.square(have_ND[now_K] - want_TD[t]).sum(axis=1)
         if t:
-            arrival_KK = cost_K[:, None] + _moves(have_ND, successor_N, next_N, candidates[-1], now_K)
+            arrival_KK = cost_K[:, None] + _moves(visible_NE, successor_N, next_N, candidates[-1], now_K)
             back.append(arrival_KK.argmin(axis=0))
             cost_now_K = cost_now_K + arrival_KK.min(axis=0)
         candidates.append(now_K)
@@ -66,8 +77,8 @@ def choose(have_ND: np.ndarray, want_TD: np.ndarray, next_N: np.ndarray) -> np.n
 class Follower:
     """Chooses the mouth of one frame after the other, without knowing the next: for live."""
 
-    def __init__(self, have_ND: np.ndarray, next_N: np.ndarray) -> None:
-        self._have_ND, self._next_N = have_ND, next_N
+    def __init__(self, have_ND: np.ndarray, next_N: np.ndarray, visible_NE: np.ndarray) -> None:
+        self._have_ND, self._next_N, self._visible_NE = have_ND, next_N, visible_NE
         self._last: int | None = None
 
     def step(self, want_D: np.ndarray) -> int:
@@ -75,8 +86,8 @@ class Follower:
         cost_N = np.square(self._have_ND - want_D).sum(axis=1)
         if self._last is not None:
             due = int(self._next_N[self._last])
-            moved_N = np.square(self._have_ND - self._have_ND[due if due >= 0 else self._last]).sum(axis=1)
-            move_N = STEP + JUMP * moved_N
+            from_E = self._visible_NE[due if due >= 0 else self._last]
+            move_N = STEP + np.square(self._visible_NE - from_E).sum(axis=1)
             if due >= 0:
                 move_N[due] = 0
             cost_N = cost_N + move_N
@@ -94,11 +105,11 @@ def _nearest(have_ND: np.ndarray, want_TD: np.ndarray) -> list[np.ndarray]:
 
 
 def _moves(
-    have_ND: np.ndarray, successor_N: np.ndarray, next_N: np.ndarray, from_K: np.ndarray, to_K: np.ndarray
+    visible_NE: np.ndarray, successor_N: np.ndarray, next_N: np.ndarray, from_K: np.ndarray, to_K: np.ndarray
 ) -> np.ndarray:
-    """Transition costs: 0 to the next frame, otherwise STEP plus the weighted change from it.  Shape: -> (K, K)"""
-    due_KD, new_KD = have_ND[successor_N[from_K]], have_ND[to_K]
-    changed_KK = np.square(due_KD).sum(axis=1)[:, None] + np.square(new_KD).sum(axis=1)[None] - 2 * due_KD @ new_KD.T
-    cost_KK = STEP + JUMP * np.maximum(changed_KK, 0)
+    """Transition costs: 0 to the next frame, otherwise STEP plus the visible change from it.  Shape: -> (K, K)"""
+    due_KE, new_KE = visible_NE[successor_N[from_K]], visible_NE[to_K]
+    changed_KK = np.square(due_KE).sum(axis=1)[:, None] + np.square(new_KE).sum(axis=1)[None] - 2 * due_KE @ new_KE.T
+    cost_KK = STEP + np.maximum(changed_KK, 0)
     cost_KK[next_N[from_K][:, None] == to_K[None]] = 0
     return cost_KK

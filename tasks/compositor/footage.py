@@ -8,7 +8,7 @@ Shape letters: T frames of the video
 
 import contextlib
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +16,8 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
+from model import between_lips, lips
+from model.between_lips import CELLS
 from model.head_mesh import NUM_POINTS
 from model.head_track import REACH, SHAPE_SIGMA, Heads, steady
 from tasks.core.ahead import ahead
@@ -53,6 +55,7 @@ class Footage:
     run_T       number of the run of consecutive frames that show one face; -1: no face
     at_T4       of the mouth picture: byte offset, length (0: no picture), left and top in the frame
     light_T     mean level around the lips
+    between_T6  model.between_lips.levels; nan in recordings that were made before they were measured
     """
 
     folder: Path
@@ -60,6 +63,7 @@ class Footage:
     run_T: np.ndarray
     at_T4: np.ndarray
     light_T: np.ndarray
+    between_T6: np.ndarray
 
     def heads(self, low: int, high: int, shape_sigma: float = SHAPE_SIGMA) -> tuple[np.ndarray, Heads]:
         """The frames in low .. high - 1 that have a face, and their heads, stabilised within each run."""
@@ -109,6 +113,7 @@ def record(
     mesh_T4683 = np.lib.format.open_memmap(folder / MESH, mode="w+", dtype=np.float32, shape=shape)
     mesh_T4683[...] = np.nan
     at_T4, light_T = np.zeros((len(who_T), 4), np.int64), np.zeros(len(who_T), np.float32)
+    between_T6 = np.full((len(who_T), CELLS), np.nan, np.float32)
     box_T4 = np.zeros((len(who_T), 4), np.int32)
     keep_T, refiner = kept(who_T), LipRefiner()
     pending: list[tuple[int, np.ndarray, np.ndarray]] = []
@@ -116,7 +121,10 @@ def record(
     def settle() -> None:
         if pending:
             numbers, meshes, crops = zip(*pending, strict=True)
-            mesh_T4683[list(numbers)] = refiner(np.stack(crops), np.stack(meshes))
+            refined = refiner(np.stack(crops), np.stack(meshes))
+            mesh_T4683[list(numbers)] = refined
+            points_B402 = lips.to_crop(refined[:, lips.LIPS, :2], lips.placements(np.stack(meshes)))
+            between_T6[list(numbers)] = between_lips.levels(np.stack(crops), points_B402)
             pending.clear()
 
     with (folder / MOUTHS).open("wb") as file:
@@ -134,7 +142,7 @@ def record(
     mesh_T4683.flush()
     found_T = np.isfinite(mesh_T4683[:, 0, 0])
     with all_or_nothing(folder / INDEX) as partial, partial.open("wb") as out:
-        np.savez(out, run_T=runs(found_T, who_T), at_T4=at_T4, light_T=light_T, box_T4=box_T4)
+        np.savez(out, run_T=runs(found_T, who_T), at_T4=at_T4, light_T=light_T, between_T6=between_T6, box_T4=box_T4)
     return read(folder)
 
 
@@ -189,17 +197,21 @@ def _around(region: Region) -> tuple[slice, slice]:
 
 def read(folder: Path) -> Footage:
     with np.load(folder / INDEX) as arrays:
-        return Footage(
-            folder, np.load(folder / MESH, mmap_mode="r"), arrays["run_T"], arrays["at_T4"], arrays["light_T"]
-        )
+        run_T, at_T4, light_T = (arrays[name] for name in ("run_T", "at_T4", "light_T"))
+        return Footage(folder, np.load(folder / MESH, mmap_mode="r"), run_T, at_T4, light_T, _between(arrays))
 
 
 def without_pictures(folder: Path) -> Footage:
     """A recording made without pictures: `library.build` counts its mouths, `with_pictures` brings them."""
     with np.load(folder / INDEX) as arrays:
         run_T, at_T4, light_T, box_T4 = (arrays[name] for name in ("run_T", "at_T4", "light_T", "box_T4"))
+        between_T6 = _between(arrays)
     at_T4[:, 1] = box_T4[:, 2] > box_T4[:, 0]
-    return Footage(folder, OnDisk(folder / MESH), run_T, at_T4, light_T)
+    return Footage(folder, OnDisk(folder / MESH), run_T, at_T4, light_T, between_T6)
+
+
+def _between(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    return arrays["between_T6"] if "between_T6" in arrays else np.full((len(arrays["run_T"]), CELLS), np.nan)
 
 
 def runs(found_T: np.ndarray, who_T: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model import head_mesh, mouth_choice
+from model import between_lips, head_mesh, mouth_choice
 from model.head_track import Heads, angles_deg
 from model.inside import InsideNet
 from tasks.compositor.footage import Footage
@@ -30,7 +30,7 @@ class Library:
     """
     closed_S3   the person's closed mouth on the canonical head
     opening_N   see head_mesh.mouth_opening
-    features_ND what `mouth_choice` compares
+    features_ND what `mouth_choice` compares, visible_NE what it compares at jumps
     next_N      the mouth in the next frame of its video, -1: none
     inside      paints the inside of a mouth that is wanted wider open than the chosen one; None: it is darkened
     size        how far the person moves the mouth, relative to the average person: tasks.compositor.person_size
@@ -41,6 +41,7 @@ class Library:
     closed_S3: np.ndarray
     opening_N: np.ndarray
     features_ND: np.ndarray
+    visible_NE: np.ndarray
     vertices_NV2: np.ndarray
     next_N: np.ndarray
     film_N: np.ndarray
@@ -71,14 +72,17 @@ def build(footage: Sequence[Footage], inside: InsideNet | None = None) -> Librar
     film_N = np.concatenate([np.full(len(frames), film) for film, frames, _ in parts])
     run_N = np.concatenate([footage[film].run_T[frames] for film, frames, _ in parts])
     light_N = np.concatenate([footage[film].light_T[frames] for film, frames, _ in parts])
+    between_N6 = np.concatenate([footage[film].between_T6[frames] for film, frames, _ in parts])
     angles_N2 = np.concatenate([angles_deg(heads) for _, _, heads in parts])
+    features_ND = mouth_choice.features(mouths_NS3, angles_N2, light_N)
     follows = (np.diff(frame_N) == 1) & (np.diff(film_N) == 0) & (np.diff(run_N) == 0)
     return Library(
         footage,
         geometry,
         closed_P3[MOUTH],
         opening_N,
-        mouth_choice.features(mouths_NS3, angles_N2, light_N),
+        features_ND,
+        mouth_choice.visible(features_ND, between_lips.looks(between_N6, mouths_NS3)),
         np.concatenate([vertices(geometry, heads) for _, _, heads in parts]),
         np.append(np.where(follows, np.arange(1, len(frame_N)), -1), -1),
         film_N,

@@ -203,6 +203,7 @@ def swaying(film: Footage, sway: Sway, num_frames: int) -> Footage:
         np.repeat(film.run_T[:1], num_frames),
         np.repeat(film.at_T4[:1], num_frames, axis=0),
         np.repeat(film.light_T[:1], num_frames),
+        np.repeat(film.between_T6[:1], num_frames, axis=0),
     )
 
 

@@ -250,7 +250,8 @@ def as_footage(film: Film, needed_N: np.ndarray, folder: Path) -> Footage:
         mesh_N4683[n] = mesh_P3
         run += n in plain or n == 0 or run_N[n - 1] < 0
         run_N[n] = run
-    return Footage(folder, mesh_N4683, run_N, np.zeros((num, 4), np.int64), source.light_T[film.near_N])
+    at_N4, near_N = np.zeros((num, 4), np.int64), film.near_N
+    return Footage(folder, mesh_N4683, run_N, at_N4, source.light_T[near_N], source.between_T6[near_N])
 
 
 def widened(flags_N: np.ndarray, by: int) -> np.ndarray:

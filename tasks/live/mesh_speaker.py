@@ -113,7 +113,7 @@ class MeshSpeaker:
         self._angles_T2 = angles_deg(heads)
         self._light_T = person.target.footage.light_T[first:end]
         self._motion, self._strength = network.motion, options.strength * self.library.size
-        self._follower = Follower(self.library.features_ND, self.library.next_N)
+        self._follower = Follower(self.library.features_ND, self.library.next_N, self.library.visible_NE)
 
     def listener(self) -> CodeStream:
         return CodeStream(MotionStream(self._motion, look_ahead_s=LOOK_AHEAD_S - MIDDLE_S))
