@@ -14,6 +14,7 @@ from conftest import REAL, ROOT, inside
 
 from tasks.adapt import footage as adding
 from tasks.adapt import transcript
+from tasks.compositor import footage, library
 from tasks.core.errors import UserError
 from tasks.core.files import md5_file, sha256_file
 from tasks.dubbing import dub, mesh_mouth, networks, spans
@@ -239,10 +240,22 @@ def test_openings_of_a_sheet_are_spread_over_the_range():
 
 
 def test_a_library_of_many_videos_keeps_no_file_open(project):
-    library = films.opened("Anna")
+    opened = films.opened("Anna")
     before = len(os.listdir("/proc/self/fd"))
-    held = [film for _ in range(20) for film in library.films()]
+    held = [film for _ in range(20) for film in opened.films()]
     assert len(held) == 20 and len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_library_that_was_kept_before_levels_between_the_lips_were_measured_still_opens(project):
+    [video] = store.find("Anna").videos
+    file = store.find("Anna").of(video) / footage.INDEX
+    with np.load(file) as arrays:
+        kept = dict(arrays)
+    assert np.isfinite(kept.pop("between_T6")).all()
+    np.savez(file, **kept)
+    built = library.build(films.opened("Anna").films())
+    assert len(built) == NUM and np.isfinite(built.visible_NE).all()
+    assert films.state(store.find("Anna"), video, {}) == ""
 
 
 def test_removing_deletes_what_was_read_and_leaves_the_video(project):
