@@ -2,7 +2,8 @@
 
 Each frame keeps a small colour picture of the lower face, aligned by the eyes and the nose. A mouth is covered where
 that differs too much from the clip's usual one, beside the mouth itself, which moves anyway, or where the red of the
-lips is gone. What covers the mouth in most frames of a clip is found only if its colour is not the skin's, as a mask's.
+lips is gone. What covers the mouth in most frames of a clip is found only if its colour is not the skin's, as a mask's
+or a microphone's.
 
 Shape letters: N frames, K = 12 x 18 x 3 values of a small picture, H and W its rows and columns
 """
@@ -25,6 +26,10 @@ PALE, RED = 0.15, 8.0
 # A mask: its colour is this far from the skin's between the brows, and no lips in it are redder by this, in CIELAB.
 # In 54 frames of GRID at most 13 and at least 6, with a painted beard 35 and 6; with masks at least 20 and at most 3
 FOREIGN, LIPLESS = 16.0, 4.5
+# A microphone before the mouth: in the usual picture one thing of another colour than the skin's covers these shares of
+# the lips and of what is beside them. Of the lips: 14 people of GRID 0, painted beards at most 0.17; a microphone drawn
+# throughout 0.42 to 0.83, but 0.17 in one clip
+BLOCKED, REACHING = 0.3, 0.05
 BROWS, ROOM = (21, 22, 27), 0.06  # inner ends of the brows and the nose's root; size of the place, in eye distances
 BRIGHTER = 15  # levels of common brightness that do not count
 CLOSING = 2  # gaps of this many frames between covered ones count as covered
@@ -34,6 +39,7 @@ _ACROSS_HW, _DOWN_HW = np.meshgrid((np.arange(COLUMNS) + 0.5) / COLUMNS, (np.ara
 MOUTH_HW = ((_ACROSS_HW - 0.5) / 0.208) ** 2 + ((_DOWN_HW - 0.333) / 0.146) ** 2 < 1
 _FACE_HW = ((_ACROSS_HW - 0.5) / 0.52) ** 2 + ((_DOWN_HW - 0.25) / 0.458) ** 2 < 1
 BESIDE_HW = _FACE_HW & ~MOUTH_HW  # cheeks, upper lip and chin
+LIPS_HW = (np.abs(_ACROSS_HW - 0.5) < 0.14) & (np.abs(_DOWN_HW - 0.333) < 0.06)  # two rows of six cells
 
 
 def lower_face(face_SS3: np.ndarray, points_682: np.ndarray) -> np.ndarray:
@@ -70,6 +76,22 @@ def masked(lows_NK: np.ndarray, skin_3: np.ndarray) -> np.ndarray:
     return foreign_N & (redder_N < LIPLESS)
 
 
+def blocked(lows_NK: np.ndarray, found_N: np.ndarray, skin_3: np.ndarray) -> bool:
+    """Whether a microphone or the like is before the lips in most frames: its colour is not that of skin or lips, and
+    it reaches beyond the mouth, which its dark inside and teeth do not.
+
+    Shape: (N, K) uint8, (N,) bool, (3,) uint8
+    """
+    if not found_N.any():
+        return False
+    lab_HW3 = cielab(_usual(lows_NK, found_N).astype(np.uint8))
+    foreign_HW = np.linalg.norm(lab_HW3[..., 1:] - cielab(skin_3[None, None])[0, 0, 1:], axis=2) > FOREIGN
+    redder_HW = lab_HW3[..., 1] - np.median(lab_HW3[BESIDE_HW, 1]) > LIPLESS
+    num, things_HW = cv2.connectedComponents((foreign_HW & ~redder_HW).astype(np.uint8), connectivity=4)
+    things = [things_HW == number for number in range(1, num)]
+    return any(one[LIPS_HW].mean() > BLOCKED and one[BESIDE_HW].mean() > REACHING for one in things)
+
+
 def cielab(picture_HW3: np.ndarray) -> np.ndarray:
     """Shape: (H, W, 3) uint8 RGB -> (H, W, 3) float32"""
     return cv2.cvtColor(picture_HW3.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
@@ -80,13 +102,19 @@ def covered(lows_NK: np.ndarray, found_N: np.ndarray) -> np.ndarray:
     seen = np.flatnonzero(found_N)
     if not len(seen):
         return np.zeros(len(found_N), bool)
-    sampled = seen[np.linspace(0, len(seen) - 1, min(SAMPLES, len(seen))).round().astype(int)]
-    usual_HW3 = np.median(lows_NK[sampled], axis=0).reshape(ROWS, COLUMNS, 3).astype(np.float32)
+    usual_HW3 = _usual(lows_NK, found_N)
     away_N, alike_N, red_N = (np.concatenate(parts) for parts in zip(*_compared(lows_NK, usual_HW3), strict=True))
     limit = max(LEVELS, TIMES * float(np.percentile(away_N[seen], USUAL)))
     usual_red = float(np.median(red_N[seen]))
     bad_N = (away_N > limit) | (alike_N < UNLIKE) | ((usual_red > RED) & (red_N < PALE * usual_red))
     return binary_closing(np.pad(bad_N, CLOSING), iterations=CLOSING)[CLOSING:-CLOSING]
+
+
+def _usual(lows_NK: np.ndarray, found_N: np.ndarray) -> np.ndarray:
+    """The median picture of the frames with a face, of which there is one.  Shape: -> (ROWS, COLUMNS, 3) float32"""
+    seen = np.flatnonzero(found_N)
+    sampled = seen[np.linspace(0, len(seen) - 1, min(SAMPLES, len(seen))).round().astype(int)]
+    return np.median(lows_NK[sampled], axis=0).reshape(ROWS, COLUMNS, 3).astype(np.float32)
 
 
 def _compared(lows_NK: np.ndarray, usual_HW3: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -108,7 +108,7 @@ def reasons(seen: Seen, choice: Choice) -> np.ndarray:
 
 
 def covered(face: Face) -> np.ndarray:
-    """Whether something covers the mouth for a while, or a mask for any time.  Shape: -> (N,) bool"""
+    """Whether something covers the mouth for a while, or a mask or microphone for any time.  Shape: -> (N,) bool"""
     crops_N4 = faces.crop_boxes(face.boxes_N4)
     skins = []
     for number, portrait_SS3 in face.portraits.items():
@@ -118,6 +118,8 @@ def covered(face: Face) -> np.ndarray:
         )
         skins.append(occlusion.skin(portrait_SS3, points_682))
     skin_3 = np.median(skins, axis=0).astype(np.uint8)
+    if occlusion.blocked(face.lows_NK, face.found_N, skin_3):
+        return np.ones(len(face.lows_NK), bool)
     return occlusion.covered(face.lows_NK, face.found_N) | occlusion.masked(face.lows_NK, skin_3)
 
 

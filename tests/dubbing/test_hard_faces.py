@@ -15,6 +15,7 @@ from tasks.dubbing import dub
 from tasks.features import face_mesh, lip_refiner
 from tasks.features.face_track import detect
 from tasks.media import decode, encode
+from tasks.synthetic import clip, plan
 
 NOSE, UNDER_EYES = 195, (234, 454)
 JAW = (93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323)
@@ -69,6 +70,38 @@ def test_a_person_in_a_mask_is_refused_in_one_line(project):  # noqa: F811
     frames = clip_frames(REAL / "grid_bbaf2n.mpg")
     write([masked(frame, points, SURGICAL) for frame, points in zip(frames, meshes(frames), strict=True)])
     with pytest.raises(UserError, match=r"^face.mp4: (no frame shows the speaker's mouth|no face found)"):
+        lossless()
+
+
+def rendered(case):
+    """A hard case of the embedded corpus, as face.mp4."""
+    [spec] = [one for one in plan.plan(0, "demo") if one.case == case]
+    Path("face.mp4").write_bytes(clip.render(spec).mp4)
+
+
+def test_a_microphone_before_the_mouth_from_beginning_to_end_is_one_line(project):  # noqa: F811
+    rendered("occluded")
+    with pytest.raises(UserError, match=r"^face.mp4: no frame shows the speaker's mouth"):
+        lossless()
+
+
+def test_a_head_that_turns_away_stays_as_rendered_meanwhile_and_lends_no_mouth(project):  # noqa: F811
+    rendered("turning_away")
+    made, source = lossless(), frames_of("face.mp4")
+    sidecar = about("out/a.mkv")
+    left = np.zeros(len(source), bool)
+    for span in sidecar["passed_through"]:
+        left[span["first"] : span["last"] + 1] = True
+    assert {span["reason"] for span in sidecar["passed_through"]} <= {"profile", "no_face", "no_mesh", "occluded"}
+    assert left[len(left) // 2] and not left[:10].any() and not left[-10:].any()  # there and back
+    assert (made[left] == source[left]).all() and (made[~left] != source[~left]).any(axis=(1, 2, 3)).mean() > 0.9
+    assert sidecar["library_mouths"] <= (~left).sum() + 12  # up to 40 degrees
+
+
+@pytest.mark.parametrize("case", ["turned", "profile", "no_face"])
+def test_a_head_turned_far_away_throughout_or_nobody_at_all_is_one_line(project, case):  # noqa: F811
+    rendered(case)
+    with pytest.raises(UserError, match=r"^face.mp4: (no frame shows the speaker's mouth|no face found)[^\n]*$"):
         lossless()
 
 

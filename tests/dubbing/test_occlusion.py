@@ -56,6 +56,39 @@ def test_a_face_that_is_never_found_is_never_covered():
     assert not occlusion.covered(still(5), np.zeros(5, bool)).any()
 
 
+SKIN, LIP = (200, 150, 120), (190, 90, 95)
+
+
+def faces(colour, cells, num=9):
+    """Skin with red lips, and in `cells` something of another colour."""
+    lows = np.full((num, NUM), 0, np.uint8)
+    as_pictures(lows)[:] = SKIN
+    as_pictures(lows)[:, occlusion.LIPS_HW] = LIP
+    as_pictures(lows)[:, cells] = colour
+    return lows
+
+
+def half(rows):
+    cells = np.zeros((occlusion.ROWS, occlusion.COLUMNS), bool)
+    cells[rows, 9:14] = True
+    return cells
+
+
+@pytest.mark.parametrize("colour, rows, blocked", [
+    ((40, 38, 36), slice(4, 12), True),  # a microphone, up to the lips
+    ((40, 38, 36), slice(8, 12), False),  # below them
+    ((40, 38, 36), slice(5, 7), False),  # a dark inside, or teeth: not beyond the mouth
+    (LIP, slice(4, 12), False),
+    (SKIN, slice(4, 12), False),
+])  # fmt: skip
+def test_what_has_another_colour_and_reaches_over_the_lips_from_outside_blocks_them(colour, rows, blocked):
+    lows, everywhere = faces(colour, half(rows)), np.ones(9, bool)
+    assert occlusion.blocked(lows, everywhere, np.array(SKIN, np.uint8)) == blocked
+    lows[:5] = faces(SKIN, half(rows))[:5]  # in less than half of the frames: left to `covered`
+    assert not occlusion.blocked(lows, everywhere, np.array(SKIN, np.uint8))
+    assert not occlusion.blocked(lows, np.zeros(9, bool), np.array(SKIN, np.uint8))
+
+
 def test_frames_beyond_a_chunk_are_compared_like_the_first(monkeypatch):
     lows, everywhere = still(), np.ones(40, bool)
     lows[[3, 4, 33, 34]] = 255 - lows[[3, 4, 33, 34]]
