@@ -11,6 +11,8 @@ K candidates
 Source: Bregler, Covell, Slaney 1997, Video Rewrite (footage of the person, chosen by cost and continuity)
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from model.head_mesh import LOWER_INNER, OUTER, UPPER_INNER
@@ -20,6 +22,7 @@ GAP, WIDTH, POINT, ANGLE_DEG, LEVELS = 0.02, 0.013, 0.09, 6.0, 25.0
 CORNERS = (0, 10)  # in OUTER
 NEAREST, FOLLOWED = 40, 24
 JUMP, STEP = 0.35, 1.0  # weight of the visible change at a jump; cost of any jump
+LACK = 100.0  # cost of a mouth whose inside has to be painted whole: that is softer than any filmed one
 LOOK = 0.06  # change of level between the lips, of the light's, that costs 1 at a jump
 BLOCK = 256  # frames compared at a time
 
@@ -45,11 +48,15 @@ def visible(features_ND: np.ndarray, looks_N6: np.ndarray) -> np.ndarray:
     return np.concatenate([JUMP**0.5 * features_ND, looks_N6 / LOOK], axis=1).astype(np.float32)
 
 
-def choose(have_ND: np.ndarray, want_TD: np.ndarray, next_N: np.ndarray, visible_NE: np.ndarray) -> np.ndarray:
+def choose(
+    have_ND: np.ndarray, want_TD: np.ndarray, next_N: np.ndarray, visible_NE: np.ndarray,
+    lacking: Callable[[int, np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:  # fmt: skip
     """The library frame for each output frame.
 
-    next_N  the frame that follows each one in its video, -1 at the end
-    Shape:  -> (T,) int
+    next_N   the frame that follows each one in its video, -1 at the end
+    lacking  of output frame t and library frames: how much of the mouth's inside they lack, 0 to 1; None: nothing
+    Shape:   -> (T,) int
     """
     assert len(have_ND) and len(have_ND) == len(next_N) == len(visible_NE)
     successor_N = np.where(next_N >= 0, next_N, np.arange(len(next_N)))
@@ -62,6 +69,8 @@ def choose(have_ND: np.ndarray, want_TD: np.ndarray, next_N: np.ndarray, visible
             best_K = candidates[-1][np.argsort(cost_K, kind="stable")[:FOLLOWED]]
             now_K = np.unique(np.concatenate([nearest_K, successor_N[best_K]]))
         cost_now_K = np.square(have_ND[now_K] - want_TD[t]).sum(axis=1)
+        if lacking:
+            cost_now_K = cost_now_K + LACK * lacking(t, now_K)
         if t:
             arrival_KK = cost_K[:, None] + _moves(visible_NE, successor_N, next_N, candidates[-1], now_K)
             back.append(arrival_KK.argmin(axis=0))
@@ -81,9 +90,9 @@ class Follower:
         self._have_ND, self._next_N, self._visible_NE = have_ND, next_N, visible_NE
         self._last: int | None = None
 
-    def step(self, want_D: np.ndarray) -> int:
-        """The cheapest mouth after the one before, at the costs of `choose`.  Shape: (D,)"""
-        cost_N = np.square(self._have_ND - want_D).sum(axis=1)
+    def step(self, want_D: np.ndarray, lacking_N: np.ndarray | float = 0.0) -> int:
+        """The cheapest mouth after the one before, at the costs of `choose`.  Shape: (D,), (N,)"""
+        cost_N = np.square(self._have_ND - want_D).sum(axis=1) + LACK * lacking_N
         if self._last is not None:
             due = int(self._next_N[self._last])
             from_E = self._visible_NE[due if due >= 0 else self._last]

@@ -26,8 +26,11 @@ class Composed(NamedTuple):
 
 def chosen(library: Library, wanted_TS3: np.ndarray, angles_T2: np.ndarray, light_T: np.ndarray) -> np.ndarray:
     """The best library mouth for each target frame, given its head angles and light levels.  Shape: -> (T,) int"""
-    want_TD = mouth_choice.features(wanted_TS3, angles_T2, light_T)
-    return mouth_choice.choose(library.features_ND, want_TD, library.next_N, library.visible_NE)
+    want_TD, opening_T = mouth_choice.features(wanted_TS3, angles_T2, light_T), head_mesh.mouth_opening(wanted_TS3)
+    return mouth_choice.choose(
+        library.features_ND, want_TD, library.next_N, library.visible_NE,
+        lambda t, numbers: inside.lack(opening_T[t], library.opening_N[numbers]),
+    )  # fmt: skip
 
 
 def compose(

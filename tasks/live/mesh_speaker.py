@@ -21,7 +21,7 @@ from model import head_mesh, mouth_choice, timing
 from model.head_track import angles_deg
 from model.motion_stream import MotionStream
 from model.mouth_choice import Follower
-from tasks.compositor import compose
+from tasks.compositor import compose, inside
 from tasks.compositor import library as libraries
 from tasks.core.errors import UserError
 from tasks.core.torch_threads import one_thread
@@ -124,7 +124,8 @@ class MeshSpeaker:
         shift_1S3 = self._motion.shapes.shifts(self._strength * code_K[None])
         wanted_1S3 = head_mesh.without_overlap(shift_1S3 + self.library.closed_S3)
         want_1D = mouth_choice.features(wanted_1S3, self._angles_T2[k : k + 1], self._light_T[k : k + 1])
-        mouth = self._follower.step(want_1D[0])
+        lacking_N = inside.lack(head_mesh.mouth_opening(wanted_1S3), self.library.opening_N)
+        mouth = self._follower.step(want_1D[0], lacking_N)
         made = compose.compose(self.frames[k], self.library, self.heads, k, wanted_1S3[0], mouth, 1.0)
         assert isinstance(made.frame_HW3, np.ndarray)
         return made.frame_HW3

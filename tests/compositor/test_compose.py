@@ -183,6 +183,14 @@ def test_a_library_with_the_wanted_mouths_is_never_painted(frames, mouths, heads
     assert (composed(frames, painting, heads, enough, path) == composed(frames, mouths, heads, enough, path)).all()
 
 
+def test_no_mouth_is_chosen_that_has_to_be_painted_where_the_library_shows_the_wanted_one(mouths, heads, person):
+    own = heads.canonical_TP3[:, library.MOUTH]
+    fast = np.concatenate([own[::3], own[1::3], own[2::3]])  # speech that the footage cannot follow without jumps
+    path = compose.chosen(mouths, fast, library.angles_deg(heads), person.light_T)
+    lacking = inside.lack(head_mesh.mouth_opening(fast), mouths.opening_N[path])
+    assert len(fast) == NUM and (lacking == 0).all()
+
+
 def test_a_closed_mouth_that_is_opened_is_painted_between_its_lips_alone(frames, mouths, heads):
     opening = head_mesh.mouth_opening(heads.canonical_TP3[:, library.MOUTH])
     wide, closed = int(opening.argmax()), int(opening.argmin())

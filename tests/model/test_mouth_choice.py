@@ -107,3 +107,21 @@ def test_of_mouths_of_one_shape_the_one_that_looks_like_those_around_is_taken():
 def test_a_video_whose_inside_changes_by_itself_is_followed_for_nothing():
     have = np.stack([np.arange(20), np.zeros(20)], axis=1).astype(np.float32)
     assert choose(have, have, chain(20), looks(20, (10, 0.5))).tolist() == list(range(20))
+
+
+def test_a_mouth_with_its_own_inside_is_worth_a_jump_and_where_all_lack_it_nothing_changes():
+    have = np.array([[0, 0], [1, 0], [2, 0], [3, 0], [3, 2]], np.float32)
+    want, after = have[:4], np.array([1, 2, 3, -1, -1])
+    visible = mouth_choice.visible(have, looks(5))
+
+    def lacking(t, numbers):
+        return np.where((t == 3) & (numbers < 4), 1.0, 0.0)
+
+    def all_lacking(t, numbers):
+        return np.ones(len(numbers))
+
+    assert mouth_choice.choose(have, want, after, visible).tolist() == [0, 1, 2, 3]
+    assert mouth_choice.choose(have, want, after, visible, lacking).tolist() == [0, 1, 2, 4]
+    assert mouth_choice.choose(have, want, after, visible, all_lacking).tolist() == [0, 1, 2, 3]
+    follower = mouth_choice.Follower(have, after, visible)
+    assert [follower.step(one, lacking(t, np.arange(5))) for t, one in enumerate(want)] == [0, 1, 2, 4]
