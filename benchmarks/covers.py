@@ -1,11 +1,12 @@
-"""A hand or a microphone drawn over the mouth in a third of a clip: how often `dub` finds it, and sees one by mistake.
+"""A hand or a microphone drawn over the mouth of a clip: how often `dub` finds it, and sees one by mistake.
 
     python -m benchmarks.covers ../shared/grid/video ../shared/real [--clips 2] [--rendered 12]
     writes benchmarks/results/covers.json
 
 FOLDER holds clips, or a folder of clips for each person, of which `--clips` are read. `--rendered` clean clips are of a
 seed on which no limit was chosen. Counts are frames called covered, of how many: "free" in the clips as they are (goal:
-at most 0.5 % of real frames), "hand" and "microphone" in the frames that these cover.
+at most 0.5 % of real frames), "hand" and "microphone" in the middle third, which these cover, and a microphone
+throughout the clip.
 """
 
 import argparse
@@ -63,10 +64,13 @@ def microphone(frame_HW3: np.ndarray, box_4: np.ndarray, rng: np.random.Generato
 Cover = Callable[[np.ndarray, np.ndarray, np.random.Generator], None]
 
 
-def planted(frames: Sequence[np.ndarray], cover: Cover) -> tuple[list[np.ndarray], np.ndarray]:
-    """A copy of the frames with the middle third covered, and which frames those are."""
+def planted(
+    frames: Sequence[np.ndarray], cover: Cover, throughout: bool = False
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """A copy of the frames with the middle third, or all, covered, and which frames those are."""
     boxes_T4, rng = face_track.track(frames, config.load(paths.PARAMS).faces).boxes_T4, np.random.default_rng(0)
     out, hidden_T = [frame.copy() for frame in frames], np.zeros(len(frames), bool)
+    hidden_T[:] = throughout
     hidden_T[len(frames) // 3 : 2 * len(frames) // 3] = True
     for t in np.flatnonzero(hidden_T):
         cover(out[t], np.median(boxes_T4, axis=0), rng)
@@ -102,7 +106,8 @@ def counted(frames: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     for cover in (hand, microphone):
         out, hidden_T = planted(frames, cover)
         counts[cover.__name__] = np.array([called_covered(out)[hidden_T].sum(), hidden_T.sum()])
-    return counts
+    out, hidden_T = planted(frames, microphone, throughout=True)
+    return counts | {"microphone_throughout": np.array([called_covered(out).sum(), hidden_T.sum()])}
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ GAP, WIDTH, POINT, ANGLE_DEG, LEVELS = 0.02, 0.013, 0.09, 6.0, 25.0
 CORNERS = (0, 10)  # in OUTER
 NEAREST, FOLLOWED = 40, 24
 JUMP, STEP = 0.35, 1.0  # weight of the visible change at a jump; cost of any jump
+# Chosen on people s31 and p03 of GRID
 LACK = 100.0  # cost of a mouth whose inside has to be painted whole: that is softer than any filmed one
 LOOK = 0.06  # change of level between the lips, of the light's, that costs 1 at a jump
 BLOCK = 256  # frames compared at a time

@@ -28,7 +28,7 @@ PALE, RED = 0.15, 8.0
 FOREIGN, LIPLESS = 16.0, 4.5
 # A microphone before the mouth: in the usual picture one thing of another colour than the skin's covers these shares of
 # the lips and of what is beside them. Of the lips: 14 people of GRID 0, painted beards at most 0.17; a microphone drawn
-# throughout 0.42 to 0.83, but 0.17 in one clip
+# throughout 0.42 to 0.83, but 0.17 with one of them
 BLOCKED, REACHING = 0.3, 0.05
 BROWS, ROOM = (21, 22, 27), 0.06  # inner ends of the brows and the nose's root; size of the place, in eye distances
 BRIGHTER = 15  # levels of common brightness that do not count
