@@ -24,6 +24,7 @@ def _rgb_of_bt709() -> np.ndarray:
     to_rgb_33 = np.array(
         [[light, 0, red], [light, -blue * BLUE / green, -red * RED / green], [light, blue, 0]]
     )  # fmt: skip
+    to_rgb_33 = np.round(to_rgb_33 * 1024) / 1024  # as cv2.transform rounds it: grey stays grey
     return np.column_stack([to_rgb_33, -to_rgb_33 @ [16, 128, 128]])
 
 
