@@ -1,14 +1,14 @@
 """Records one person in a video: the mesh of every frame and pictures of the mouth, as files in a work folder.
 
-Memory holds one batch of frames, whatever the video's length: meshes are memory-mapped, and mouth pictures are JPEGs of
+The meshes of a dubbed video come from pass 1 over it (`gathered`); other frames are read here (`record`). Memory holds
+one batch of frames, whatever the video's length: meshes are memory-mapped, and mouth pictures are JPEGs of
 full size and full chroma, concatenated in one file.
 
 Shape letters: T frames of the video
 """
 
-import contextlib
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -18,10 +18,9 @@ import numpy as np
 
 from model.head_mesh import NUM_POINTS
 from model.head_track import REACH, SHAPE_SIGMA, Heads, steady
-from tasks.core.ahead import ahead
 from tasks.core.files import all_or_nothing
 from tasks.features import face_mesh
-from tasks.features.face_mesh import Region, Tracker
+from tasks.features.face_mesh import Mesh, Region, Tracker
 from tasks.features.face_track import Frame
 from tasks.features.lip_refiner import BATCH, LipRefiner
 
@@ -32,6 +31,8 @@ JPEG_QUALITY = 98
 MOST_PICTURES = 7500  # of mouths: five minutes at 25 frames/s
 BLOCK = 50  # frames: of a longer video, evenly spread blocks of this length are kept
 REACHED = 1.15  # side of what is converted to RGB, in sides of the mesh's square: a face moves meanwhile
+ROW = np.dtype([("mesh_4683", np.float32, (NUM_POINTS, 3)), ("light", np.float32)])  # as in Footage, of one frame
+CHUNK = 512  # rows read at a time
 MESH, MOUTHS, INDEX = "mesh.npy", "mouths.bin", "footage.npz"
 Box = tuple[int, int, int, int]  # left, top, right, bottom, px
 
@@ -93,24 +94,35 @@ class Footage:
                 yield low + first, low + end
 
 
-def record(
-    frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, folder: Path, pictures: bool = True
-) -> Footage:
-    """Read a video once and record it; if the folder already holds a finished recording, read that instead.
+class Follower:
+    """Tracks one face from frame to frame; in a video's frames its last known place is converted to RGB at once."""
+
+    def __init__(self) -> None:
+        self._tracker: Tracker | None = None  # of the thread that calls `step` first
+        self._place: tuple[slice, slice] | None = None
+
+    def step(self, frame_HW3: Frame, box_4: np.ndarray) -> Mesh | None:
+        """See Tracker.step"""
+        self._tracker = self._tracker or Tracker()
+        if self._place and not isinstance(frame_HW3, np.ndarray):
+            frame_HW3.keep(*self._place)
+        if mesh := self._tracker.step(frame_HW3, box_4):
+            self._place = _around(face_mesh.region_of_mesh(mesh.points_4683))
+        return mesh
+
+
+def record(frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, folder: Path) -> Footage:
+    """Read frames once and record them; if the folder already holds a finished recording, read that instead.
 
     boxes_T4  the detector's boxes, px; nan where there is none
     who_T     number of the wanted face, -1: none
-    pictures  False: only where the mouths are is kept; `with_pictures` cuts them from the video again
     """
     if (folder / INDEX).is_file():
         return read(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    shape = (len(who_T), NUM_POINTS, 3)
-    mesh_T4683 = np.lib.format.open_memmap(folder / MESH, mode="w+", dtype=np.float32, shape=shape)
-    mesh_T4683[...] = np.nan
-    at_T4, light_T = np.zeros((len(who_T), 4), np.int64), np.zeros(len(who_T), np.float32)
-    box_T4 = np.zeros((len(who_T), 4), np.int32)
-    keep_T, refiner = kept(who_T), LipRefiner()
+    mesh_T4683, light_T = _empty(folder, len(who_T)), np.zeros(len(who_T), np.float32)
+    at_T4, box_T4 = np.zeros((len(who_T), 4), np.int64), np.zeros((len(who_T), 4), np.int32)
+    keep_T, refiner, follower, last = kept(who_T), LipRefiner(), Follower(), -1
     pending: list[tuple[int, np.ndarray, np.ndarray]] = []
 
     def settle() -> None:
@@ -120,17 +132,60 @@ def record(
             pending.clear()
 
     with (folder / MOUTHS).open("wb") as file:
-        for t, frame_HW3, points_4683 in ahead(_tracked(frames, boxes_T4, who_T), 4):
-            crop_HW3 = refiner.crop(frame_HW3, points_4683)
-            light_T[t] = crop_HW3.mean()
-            pending.append((t, points_4683, crop_HW3))
-            if keep_T[t] and (box := _mouth_box(frame_HW3, points_4683)) is not None:
-                box_T4[t] = box
-                if pictures:
-                    at_T4[t] = _written(file, frame_HW3, box)
+        for t, frame_HW3 in enumerate(itertools.islice(frames, len(who_T))):
+            if who_T[t] >= 0 and who_T[t] != last:
+                follower, last = Follower(), who_T[t]
+            if who_T[t] < 0 or (mesh := follower.step(frame_HW3, boxes_T4[t])) is None:
+                continue
+            pending.append((t, mesh.points_4683, refiner.crop(frame_HW3, mesh.points_4683)))
+            light_T[t] = pending[-1][2].mean()
+            if keep_T[t] and (box := _mouth_box(frame_HW3.shape, mesh.points_4683)) is not None:
+                box_T4[t], at_T4[t] = box, _written(file, frame_HW3, box)
             if len(pending) == BATCH:
                 settle()
         settle()
+    return _finished(folder, mesh_T4683, who_T, at_T4, light_T, box_T4)
+
+
+def gathered(
+    rows: Path, rows_T: np.ndarray, who_T: np.ndarray, size_hw: tuple[int, int], frames: Iterable[Frame] | None,
+    folder: Path,
+) -> Footage:  # fmt: skip
+    """`record` a video whose meshes are in a file already.
+
+    rows      file of ROW
+    rows_T    row of each frame, -1: none
+    frames    of the video, from which mouths are cut; None: only where they are is kept, and `with_pictures` cuts them
+    """
+    if (folder / INDEX).is_file():
+        return read(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    mesh_T4683, light_T = _empty(folder, len(who_T)), np.zeros(len(who_T), np.float32)
+    box_T4, keep_T = np.zeros((len(who_T), 4), np.int32), kept(who_T)
+    held, known = np.memmap(rows, ROW, "r"), np.flatnonzero(rows_T >= 0)
+    for start in range(0, len(known), CHUNK):
+        at = known[start : start + CHUNK]
+        of_file = held[rows_T[at]]
+        mesh_T4683[at], light_T[at] = of_file["mesh_4683"], of_file["light"]
+        for t, points_4683 in zip(at.tolist(), of_file["mesh_4683"], strict=True):
+            if keep_T[t] and np.isfinite(points_4683[0, 0]) and (box := _mouth_box(size_hw, points_4683)) is not None:
+                box_T4[t] = box
+    wanted = set(np.flatnonzero(box_T4[:, 2] > 0).tolist())
+    at_T4 = np.zeros((len(who_T), 4), np.int64) if frames is None else _cut(frames, box_T4, wanted, folder)
+    return _finished(folder, mesh_T4683, who_T, at_T4, light_T, box_T4)
+
+
+def _empty(folder: Path, num_frames: int) -> np.memmap:
+    mesh_T4683 = np.lib.format.open_memmap(
+        folder / MESH, mode="w+", dtype=np.float32, shape=(num_frames, NUM_POINTS, 3)
+    )
+    mesh_T4683[...] = np.nan
+    return mesh_T4683
+
+
+def _finished(
+    folder: Path, mesh_T4683: np.memmap, who_T: np.ndarray, at_T4: np.ndarray, light_T: np.ndarray, box_T4: np.ndarray
+) -> Footage:
     mesh_T4683.flush()
     found_T = np.isfinite(mesh_T4683[:, 0, 0])
     with all_or_nothing(folder / INDEX) as partial, partial.open("wb") as out:
@@ -141,42 +196,22 @@ def record(
 def with_pictures(film: Footage, frames: Iterable[Frame], wanted: Collection[int], folder: Path) -> Footage:
     """The recording with the mouth pictures of the frames `wanted`, cut from its video once more, in `folder`.
 
-    The bytes are those of `record`, which was called without pictures.
+    The bytes are those of `gathered`, which was called without frames.
     """
     with np.load(film.folder / INDEX) as arrays:
         box_T4 = arrays["box_T4"]
-    at_T4, last = np.zeros_like(film.at_T4), max(wanted, default=-1)
     folder.mkdir(parents=True, exist_ok=True)
+    return replace(film, folder=folder, at_T4=_cut(frames, box_T4, wanted, folder))
+
+
+def _cut(frames: Iterable[Frame], box_T4: np.ndarray, wanted: Collection[int], folder: Path) -> np.ndarray:
+    """Write the mouth pictures of the frames `wanted`.  Shape: -> (T, 4) int64, `at_T4`"""
+    at_T4, last = np.zeros(box_T4.shape, np.int64), max(wanted, default=-1)
     with (folder / MOUTHS).open("wb") as file:
         for t, frame_HW3 in enumerate(itertools.islice(frames, last + 1)):
             if t in wanted:
                 at_T4[t] = _written(file, frame_HW3, tuple(box_T4[t].tolist()))
-    return replace(film, folder=folder, at_T4=at_T4)
-
-
-def _tracked(
-    frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray
-) -> Iterator[tuple[int, Frame, np.ndarray]]:
-    """Number, frame and mesh of each frame in which the wanted face is tracked."""
-    tracker, last, place = Tracker(), -1, list[tuple[slice, slice]]()
-    converted = ahead(_converted(itertools.islice(frames, len(who_T)), who_T, place), 2)
-    with contextlib.closing(converted):
-        for t, frame_HW3 in enumerate(converted):
-            if who_T[t] < 0:
-                continue
-            if who_T[t] != last:
-                tracker, last = Tracker(), who_T[t]
-            if mesh := tracker.step(frame_HW3, boxes_T4[t]):
-                place[:] = [_around(face_mesh.region_of_mesh(mesh.points_4683))]
-                yield t, frame_HW3, mesh.points_4683
-
-
-def _converted(frames: Iterable[Frame], who_T: np.ndarray, place: list[tuple[slice, slice]]) -> Iterator[Frame]:
-    """The frames; in those of a video with the wanted face its last known place is converted to RGB already."""
-    for t, frame_HW3 in enumerate(frames):
-        if place and who_T[t] >= 0 and not isinstance(frame_HW3, np.ndarray):
-            frame_HW3.keep(*place[0])
-        yield frame_HW3
+    return at_T4
 
 
 def _around(region: Region) -> tuple[slice, slice]:
@@ -219,12 +254,12 @@ def kept(who_T: np.ndarray) -> np.ndarray:
     return wanted_T & (np.floor((block_T + 1) * share) > np.floor(block_T * share))
 
 
-def _mouth_box(frame_HW3: Frame, points_4683: np.ndarray) -> Box | None:
+def _mouth_box(size_hw: Sequence[int], points_4683: np.ndarray) -> Box | None:
     """Where the mouth picture is cut; None where fewer than 4 px are in the frame."""
     corners = points_4683[list(AROUND), :2]
     low, high = corners.min(axis=0), corners.max(axis=0)
     room = MARGIN * (high - low) + 2
-    height, width = frame_HW3.shape[:2]
+    height, width = size_hw[:2]
     left, top = (max(0, int(n)) for n in np.floor(low - room))
     right, bottom = (min(int(n), most) for n, most in zip(np.ceil(high + room), (width, height), strict=True))
     return None if right - left < 4 or bottom - top < 4 else (left, top, right, bottom)

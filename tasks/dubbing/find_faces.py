@@ -19,11 +19,13 @@ from tasks.media import containers, decode, native_rate
 
 
 def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folder: Path, where: str = "") -> Seen:
-    """Run pass 1, or load its result from an interrupted run.  where: for the progress bar, of which video
+    """Run pass 1, or load its result from an interrupted run.
+
+    points: of the face in a picture.  where: for the progress bar, of which video
 
     Errors: UserError if no face is found
     """
-    kept = folder / "seen.npz"
+    kept = folder / work_folder.FACES
     if kept.is_file():
         return work_folder.load(kept)
     with containers.readable(face):
@@ -33,9 +35,9 @@ def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folde
         else:
             if box is not None:
                 raise UserError("--box is for pictures; in a video choose the face by --speaker x,y@seconds")
-            seen = in_video(face, p, points, where)
+            seen = in_video(face, p, folder / work_folder.MESHES, where)
             if not seen.faces:
-                seen = in_video(face, p, points, where, look.EASIER)
+                seen = in_video(face, p, folder / work_folder.MESHES, where, look.EASIER)
     if not seen.faces:
         searched = "the picture" if decode.is_image(face) else f"{len(seen.times_s)} frames"
         advice = "; or give its position with --box" * decode.is_image(face)
@@ -44,12 +46,12 @@ def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folde
     return seen
 
 
-def in_video(face: Path, p: FaceParams, points: Points, where: str, threshold: float = 0.0) -> Seen:
+def in_video(face: Path, p: FaceParams, meshes: Path, where: str, threshold: float = 0.0) -> Seen:
     info = decode.probe(face)
     length_s = info.duration_s or decode.counted_length_s(face)
     total = max(1, round(length_s * (info.fps or timing.FPS)))
     with contextlib.closing(native_rate.pictures(face)) as pictures:
-        return look.look(counted(ahead(pictures, 4), total, "finding faces" + where), p, points, threshold)
+        return look.look(counted(ahead(pictures, 4), total, "finding faces" + where), p, meshes, threshold)
 
 
 def read_told(face: Path) -> np.ndarray:

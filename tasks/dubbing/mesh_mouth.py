@@ -1,6 +1,6 @@
 """The mesh generator: motion is predicted from the audio and rendered with the person's own mouths.
 
-An extra pass over the video records the mesh of every frame and a picture of every mouth before any frame is rendered.
+Before any frame is rendered, a picture of every mouth is recorded, and the meshes of pass 1 are gathered.
 """
 
 import contextlib
@@ -169,18 +169,20 @@ class Person:
 def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path, where: str = "", pictures: bool = True) -> Footage:
     """Record the chosen faces of a video or picture.
 
-    where: for the progress bar, of which video.  pictures: as of footage.record
+    where: for the progress bar, of which video.  pictures: False: only where the mouths are is kept
     """
-    boxes_T4 = np.full((len(who_T), 4), np.nan)
+    if seen.meshes is None:
+        boxes_T4 = np.full((1, 4), np.nan) if who_T[0] < 0 else seen.faces[who_T[0]].boxes_N4[:1]
+        return footage.record([decode.read_image(face)], boxes_T4, who_T[:1], folder)
+    rows_T = np.full(len(who_T), -1)
     for number, track in enumerate(seen.faces):
-        mine = np.arange(track.first, track.end)[(who_T[track.first : track.end] == number) & track.found_N]
-        boxes_T4[mine] = track.boxes_N4[mine - track.first]
-    if decode.is_image(face):
-        return footage.record([decode.read_image(face)], boxes_T4[:1], who_T[:1], folder)
-    with contextlib.closing(native_rate.pictures(face)) as frames:
-        decoded = ahead((picture for picture, _ in frames), 4)
-        counted_frames = counted(decoded, len(who_T), "learning mouths" + where)
-        return footage.record(counted_frames, boxes_T4, who_T, folder, pictures)
+        mine = np.arange(track.first, track.end)[who_T[track.first : track.end] == number]
+        rows_T[mine] = track.rows_N[mine - track.first]
+    if not pictures:
+        return footage.gathered(seen.meshes, rows_T, who_T, seen.size_hw, None, folder)
+    with contextlib.closing(native_rate.pictures(face)) as decoded:
+        frames = counted(ahead((picture for picture, _ in decoded), 4), len(who_T), "learning mouths" + where)
+        return footage.gathered(seen.meshes, rows_T, who_T, seen.size_hw, frames, folder)
 
 
 def uncovered(film: Footage, seen: Seen, who_T: np.ndarray) -> Footage:

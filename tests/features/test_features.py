@@ -15,7 +15,6 @@ from tasks.dubbing import hear, look
 from tasks.dubbing.spans import Span
 from tasks.features import audio, crop, face_track
 from tasks.features.face_mesh import MeshTrack
-from tasks.features.mesh_points import MeshPoints
 from tasks.media import decode, native_rate
 from tasks.preprocess import examine
 from tasks.preprocess import stage as preprocess
@@ -145,7 +144,7 @@ def test_inference_gets_the_arrays_that_training_stored(tiny):
     raw = shards.read(paths.RAW / came_in["shard"], came_in["offset"], came_in["size"])
     Path("face.mp4").write_bytes(raw["mp4"])
 
-    [face] = look.look(native_rate.pictures(Path("face.mp4")), p.faces, MeshPoints()).faces
+    [face] = look.look(native_rate.pictures(Path("face.mp4")), p.faces).faces
     nothing = MeshTrack(np.full((len(face.found_N), 468, 3), np.nan), face.found_N * 0.0, face.found_N & False)
     followed = face_track.Track(face.boxes_N4, face.found_N, np.empty((0, 4)), 0.0, nothing)
     num_frames = len(followed.found_T)
