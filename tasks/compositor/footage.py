@@ -8,6 +8,7 @@ Shape letters: T frames of the video
 """
 
 import itertools
+import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +32,8 @@ JPEG_QUALITY = 98
 MOST_PICTURES = 7500  # of mouths: five minutes at 25 frames/s
 BLOCK = 50  # frames: of a longer video, evenly spread blocks of this length are kept
 REACHED = 1.15  # side of what is converted to RGB, in sides of the mesh's square: a face moves meanwhile
-ROW = np.dtype([("mesh_4683", np.float32, (NUM_POINTS, 3)), ("light", np.float32)])  # as in Footage, of one frame
+# as in Footage, of one frame
+ROW = np.dtype([("mesh_4683", np.float32, (NUM_POINTS, 3)), ("at_4", np.int64, 4), ("light", np.float32)])
 CHUNK = 512  # rows read at a time
 MESH, MOUTHS, INDEX = "mesh.npy", "mouths.bin", "footage.npz"
 Box = tuple[int, int, int, int]  # left, top, right, bottom, px
@@ -54,6 +56,7 @@ class Footage:
     run_T       number of the run of consecutive frames that show one face; -1: no face
     at_T4       of the mouth picture: byte offset, length (0: no picture), left and top in the frame
     light_T     mean level around the lips
+    mouths      the file of the pictures, where it is not in the folder
     """
 
     folder: Path
@@ -61,6 +64,7 @@ class Footage:
     run_T: np.ndarray
     at_T4: np.ndarray
     light_T: np.ndarray
+    mouths: Path | None = None
 
     def heads(self, low: int, high: int, shape_sigma: float = SHAPE_SIGMA) -> tuple[np.ndarray, Heads]:
         """The frames in low .. high - 1 that have a face, and their heads, stabilised within each run."""
@@ -79,7 +83,7 @@ class Footage:
     def picture(self, t: int) -> tuple[np.ndarray, tuple[int, int]]:
         """The mouth picture of frame t, and its left and top in the frame.  Shape: -> (h, w, 3) uint8 RGB"""
         start, length, left, top = self.at_T4[t].tolist()
-        with (self.folder / MOUTHS).open("rb") as file:
+        with (self.mouths or self.folder / MOUTHS).open("rb") as file:
             file.seek(start)
             coded = np.frombuffer(file.read(length), np.uint8)
         picture = cv2.imdecode(coded, cv2.IMREAD_COLOR_RGB)
@@ -139,12 +143,12 @@ def record(frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, fol
                 continue
             pending.append((t, mesh.points_4683, refiner.crop(frame_HW3, mesh.points_4683)))
             light_T[t] = pending[-1][2].mean()
-            if keep_T[t] and (box := _mouth_box(frame_HW3.shape, mesh.points_4683)) is not None:
-                box_T4[t], at_T4[t] = box, _written(file, frame_HW3, box)
+            if keep_T[t] and (box := mouth_box(frame_HW3.shape, mesh.points_4683)) is not None:
+                box_T4[t], at_T4[t] = box, written(file, frame_HW3, box)
             if len(pending) == BATCH:
                 settle()
         settle()
-    return _finished(folder, mesh_T4683, who_T, at_T4, light_T, box_T4)
+    return _finished(folder, mesh_T4683, who_T, at_T4, light_T, box_T4, folder / MOUTHS)
 
 
 def gathered(
@@ -153,26 +157,28 @@ def gathered(
 ) -> Footage:  # fmt: skip
     """`record` a video whose meshes are in a file already.
 
-    rows      file of ROW
+    rows      file of ROW; pictures of mouths may lie beside it
     rows_T    row of each frame, -1: none
-    frames    of the video, from which mouths are cut; None: only where they are is kept, and `with_pictures` cuts them
+    frames    of the video, from which mouths are cut that are not there; None: only where mouths are is kept, and
+              `with_pictures` cuts them
     """
     if (folder / INDEX).is_file():
         return read(folder)
     folder.mkdir(parents=True, exist_ok=True)
     mesh_T4683, light_T = _empty(folder, len(who_T)), np.zeros(len(who_T), np.float32)
-    box_T4, keep_T = np.zeros((len(who_T), 4), np.int32), kept(who_T)
-    held, known = np.memmap(rows, ROW, "r"), np.flatnonzero(rows_T >= 0)
+    box_T4, at_T4 = np.zeros((len(who_T), 4), np.int32), np.zeros((len(who_T), 4), np.int64)
+    held, known, keep_T = np.memmap(rows, ROW, "r"), np.flatnonzero(rows_T >= 0), kept(who_T)
     for start in range(0, len(known), CHUNK):
         at = known[start : start + CHUNK]
         of_file = held[rows_T[at]]
         mesh_T4683[at], light_T[at] = of_file["mesh_4683"], of_file["light"]
-        for t, points_4683 in zip(at.tolist(), of_file["mesh_4683"], strict=True):
-            if keep_T[t] and np.isfinite(points_4683[0, 0]) and (box := _mouth_box(size_hw, points_4683)) is not None:
-                box_T4[t] = box
-    wanted = set(np.flatnonzero(box_T4[:, 2] > 0).tolist())
-    at_T4 = np.zeros((len(who_T), 4), np.int64) if frames is None else _cut(frames, box_T4, wanted, folder)
-    return _finished(folder, mesh_T4683, who_T, at_T4, light_T, box_T4)
+        for t, points_4683, at_4 in zip(at.tolist(), of_file["mesh_4683"], of_file["at_4"], strict=True):
+            if keep_T[t] and np.isfinite(points_4683[0, 0]) and (box := mouth_box(size_hw, points_4683)) is not None:
+                box_T4[t], at_T4[t] = box, 0 if frames is None else at_4
+    wanted_T, mouths = box_T4[:, 2] > 0, rows.parent / MOUTHS
+    if frames is not None and not at_T4[wanted_T, 1].all():
+        at_T4, mouths = _cut(frames, box_T4, set(np.flatnonzero(wanted_T).tolist()), folder), folder / MOUTHS
+    return _finished(folder, mesh_T4683, who_T, at_T4, light_T, box_T4, mouths)
 
 
 def _empty(folder: Path, num_frames: int) -> np.memmap:
@@ -184,12 +190,14 @@ def _empty(folder: Path, num_frames: int) -> np.memmap:
 
 
 def _finished(
-    folder: Path, mesh_T4683: np.memmap, who_T: np.ndarray, at_T4: np.ndarray, light_T: np.ndarray, box_T4: np.ndarray
-) -> Footage:
+    folder: Path, mesh_T4683: np.memmap, who_T: np.ndarray, at_T4: np.ndarray, light_T: np.ndarray, box_T4: np.ndarray,
+    mouths: Path,
+) -> Footage:  # fmt: skip
     mesh_T4683.flush()
-    found_T = np.isfinite(mesh_T4683[:, 0, 0])
+    run_T = runs(np.isfinite(mesh_T4683[:, 0, 0]), who_T)
+    where = np.array(os.path.relpath(mouths, folder))
     with all_or_nothing(folder / INDEX) as partial, partial.open("wb") as out:
-        np.savez(out, run_T=runs(found_T, who_T), at_T4=at_T4, light_T=light_T, box_T4=box_T4)
+        np.savez(out, run_T=run_T, at_T4=at_T4, light_T=light_T, box_T4=box_T4, mouths=where)
     return read(folder)
 
 
@@ -201,7 +209,7 @@ def with_pictures(film: Footage, frames: Iterable[Frame], wanted: Collection[int
     with np.load(film.folder / INDEX) as arrays:
         box_T4 = arrays["box_T4"]
     folder.mkdir(parents=True, exist_ok=True)
-    return replace(film, folder=folder, at_T4=_cut(frames, box_T4, wanted, folder))
+    return replace(film, folder=folder, at_T4=_cut(frames, box_T4, wanted, folder), mouths=None)
 
 
 def _cut(frames: Iterable[Frame], box_T4: np.ndarray, wanted: Collection[int], folder: Path) -> np.ndarray:
@@ -210,7 +218,7 @@ def _cut(frames: Iterable[Frame], box_T4: np.ndarray, wanted: Collection[int], f
     with (folder / MOUTHS).open("wb") as file:
         for t, frame_HW3 in enumerate(itertools.islice(frames, last + 1)):
             if t in wanted:
-                at_T4[t] = _written(file, frame_HW3, tuple(box_T4[t].tolist()))
+                at_T4[t] = written(file, frame_HW3, tuple(box_T4[t].tolist()))
     return at_T4
 
 
@@ -224,9 +232,8 @@ def _around(region: Region) -> tuple[slice, slice]:
 
 def read(folder: Path) -> Footage:
     with np.load(folder / INDEX) as arrays:
-        return Footage(
-            folder, np.load(folder / MESH, mmap_mode="r"), arrays["run_T"], arrays["at_T4"], arrays["light_T"]
-        )
+        run_T, at_T4, light_T, mouths = (arrays[name] for name in ("run_T", "at_T4", "light_T", "mouths"))
+    return Footage(folder, np.load(folder / MESH, mmap_mode="r"), run_T, at_T4, light_T, folder / str(mouths))
 
 
 def without_pictures(folder: Path) -> Footage:
@@ -254,7 +261,7 @@ def kept(who_T: np.ndarray) -> np.ndarray:
     return wanted_T & (np.floor((block_T + 1) * share) > np.floor(block_T * share))
 
 
-def _mouth_box(size_hw: Sequence[int], points_4683: np.ndarray) -> Box | None:
+def mouth_box(size_hw: Sequence[int], points_4683: np.ndarray) -> Box | None:
     """Where the mouth picture is cut; None where fewer than 4 px are in the frame."""
     corners = points_4683[list(AROUND), :2]
     low, high = corners.min(axis=0), corners.max(axis=0)
@@ -265,7 +272,7 @@ def _mouth_box(size_hw: Sequence[int], points_4683: np.ndarray) -> Box | None:
     return None if right - left < 4 or bottom - top < 4 else (left, top, right, bottom)
 
 
-def _written(file: BinaryIO, frame_HW3: Frame, box: Box) -> tuple[int, int, int, int]:
+def written(file: BinaryIO, frame_HW3: Frame, box: Box) -> tuple[int, int, int, int]:
     """Write a mouth picture as JPEG; returns its row of `at_T4`."""
     left, top, right, bottom = box
     flags = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR,

@@ -44,7 +44,7 @@ class Face:
     Shape: boxes_N4 float, px of the frame, smoothed; found_N bool; points_N682 float32, px of the frame;
            lows_NK uint8, tasks.dubbing.occlusion.lower_face: it changes when a hand covers the mouth;
            portraits: frame number -> (S, S, 3) uint8, crops of some of the frames with a detection
-           rows_N: of each frame's mesh in `Seen.meshes`, -1: none; empty if no meshes are kept
+           rows_N: of each frame in tasks.dubbing.watch.MESHES, -1: none
     """
 
     first: int
@@ -69,7 +69,7 @@ class Seen:
     shots: list[int]  # first frame of each
     faces: list[Face]  # by first frame, then the larger first
     how: str = "dlib's frontal detector"
-    meshes: Path | None = None  # the file of the faces' meshes, tasks.compositor.footage.ROW; None for a picture
+    folder: Path | None = None  # with the faces' meshes; None for a picture
 
     @property
     def ends_s(self) -> np.ndarray:
@@ -79,14 +79,15 @@ class Seen:
 
 
 def look(
-    frames: Iterable[tuple[Frame, float]], p: FaceParams, meshes: Path | None = None, threshold: float = 0.0
-) -> Seen:
+    frames: Iterable[tuple[Frame, float]], p: FaceParams, folder: Path | None = None, mouths: bool = False,
+    threshold: float = 0.0,
+) -> Seen:  # fmt: skip
     """Pass 1 over (picture, start in s).
 
-    meshes: the file for the faces' meshes, if they are wanted.  threshold: added to dlib's own, EASIER where nothing
-    was found without
+    folder: for the faces' meshes, if they are wanted.  mouths: whether it gets pictures of all mouths, too
+    threshold: added to dlib's own, EASIER where nothing was found without
     """
-    with Watch(meshes) as watch:
+    with Watch(folder, mouths) as watch:
         search = _Search(p, watch, threshold)
         for frame_HW3, time_s in frames:
             search.add(frame_HW3, time_s)
@@ -95,7 +96,7 @@ def look(
         search.end_shot()
     done = sorted(search.done, key=lambda face: (face.first, -float(np.ptp(face.boxes_N4[0, ::2]))))
     how = "with a lower threshold" if threshold else "dlib's frontal detector"
-    return Seen(np.array(search.times_s), search.size_hw, search.shots, done, how, meshes)
+    return Seen(np.array(search.times_s), search.size_hw, search.shots, done, how, folder)
 
 
 def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Points, box_4: np.ndarray | None) -> Seen:

@@ -1,6 +1,6 @@
 """The mesh generator: motion is predicted from the audio and rendered with the person's own mouths.
 
-Before any frame is rendered, a picture of every mouth is recorded, and the meshes of pass 1 are gathered.
+Before any frame is rendered, the person's meshes and mouths are gathered from what pass 1 recorded of all faces.
 """
 
 import contextlib
@@ -32,6 +32,7 @@ from tasks.dubbing.options import Options
 from tasks.dubbing.plan import Plan
 from tasks.dubbing.script import Script
 from tasks.dubbing.speaker import PATTERNS, Choice
+from tasks.dubbing.watch import MESHES
 from tasks.features import crop
 from tasks.features.face_track import Frame
 from tasks.media import decode, native_rate
@@ -67,7 +68,8 @@ class Person:
 
         Errors: UserError where no mouth of the person is usable
         """
-        own = record(self.face, seen, choice.who_T, self.folder / "face")
+        alone = not self.videos and self.network.person is None
+        own = record(self.face, seen, choice.who_T, self.folder / "face", pictures=alone)
         more = [self.further(number, Path(video), seen, choice) for number, video in enumerate(self.videos)]
         more += self.kept(seen, choice)
         built = library.build(more or [uncovered(own, seen, choice.who_T)], self.network.inside)
@@ -91,7 +93,7 @@ class Person:
         folder, by = self.folder / f"library{number}", self.recogniser
         folder.mkdir(parents=True, exist_ok=True)
         of_video = f" of {names.one_line(video.name)}"
-        elsewhere = find_faces(video, self.network.p, self.network.points, None, folder, of_video)
+        elsewhere = find_faces(video, self.network.p, self.network.points, None, folder, of_video, mouths=True)
         dubbed = sorted(set(choice.who_T[choice.who_T >= 0].tolist()))
         who_T, alike = same_person(elsewhere, [speaker.looks(seen.faces[k], by) for k in dubbed], by)
         likeness = self.about.setdefault("library_likeness", {})
@@ -171,18 +173,19 @@ def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path, where: str =
 
     where: for the progress bar, of which video.  pictures: False: only where the mouths are is kept
     """
-    if seen.meshes is None:
+    if seen.folder is None:
         boxes_T4 = np.full((1, 4), np.nan) if who_T[0] < 0 else seen.faces[who_T[0]].boxes_N4[:1]
         return footage.record([decode.read_image(face)], boxes_T4, who_T[:1], folder)
     rows_T = np.full(len(who_T), -1)
     for number, track in enumerate(seen.faces):
         mine = np.arange(track.first, track.end)[who_T[track.first : track.end] == number]
         rows_T[mine] = track.rows_N[mine - track.first]
+    rows = seen.folder / MESHES
     if not pictures:
-        return footage.gathered(seen.meshes, rows_T, who_T, seen.size_hw, None, folder)
+        return footage.gathered(rows, rows_T, who_T, seen.size_hw, None, folder)
     with contextlib.closing(native_rate.pictures(face)) as decoded:
         frames = counted(ahead((picture for picture, _ in decoded), 4), len(who_T), "learning mouths" + where)
-        return footage.gathered(seen.meshes, rows_T, who_T, seen.size_hw, frames, folder)
+        return footage.gathered(rows, rows_T, who_T, seen.size_hw, frames, folder)
 
 
 def uncovered(film: Footage, seen: Seen, who_T: np.ndarray) -> Footage:

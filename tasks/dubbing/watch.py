@@ -1,11 +1,12 @@
 """What pass 1 measures of a face in every frame: its mesh, its 68 points and its lower face.
 
-A thread of its own does this while the next frames are searched. Meshes go to a file, so memory does not grow with
-them.
+A thread of its own does this while the next frames are searched. Meshes, and pictures of mouths, go to files, so memory
+does not grow with them.
 
 Shape letters: N frames of one face
 """
 
+import contextlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import BinaryIO, NamedTuple, Self
 import numpy as np
 
 from model import head_mesh
-from tasks.compositor.footage import ROW, Follower
+from tasks.compositor import footage
+from tasks.compositor.footage import MOUTHS, ROW, Follower
 from tasks.dubbing.occlusion import lower_face
 from tasks.features import face_mesh, lip_refiner
 from tasks.features.face_track import Frame
 
+MESHES = "meshes.bin"  # of ROW
 WAITING_BYTES = 96 << 20  # of frames that are not yet measured
 
 
@@ -31,22 +34,28 @@ class Measured(NamedTuple):
 
 
 class Watch:
-    """file: gets a row for each frame of a face; None: meshes are not kept"""
+    """folder: where MESHES gets a row for each frame of a face; None: nothing is kept.  mouths: whether MOUTHS gets the
+    pictures of the mouths, too
+    """
 
-    def __init__(self, file: Path | None) -> None:
-        self._path, self._num_rows = file, 0
-        self._file: BinaryIO | None = None
+    def __init__(self, folder: Path | None, mouths: bool = False) -> None:
+        self._folder, self._with_mouths, self._num_rows = folder, mouths, 0
+        self._rows: BinaryIO | None = None
+        self._mouths: BinaryIO | None = None
         self._waiting: deque[tuple[Future[Measured], int]] = deque()  # and bytes of its frames
 
     def __enter__(self) -> Self:
-        self._file = self._path.open("wb") if self._path else None
-        self._thread = ThreadPoolExecutor(1, "points")
+        with contextlib.ExitStack() as opened:
+            if self._folder:
+                self._rows = opened.enter_context((self._folder / MESHES).open("wb"))
+            if self._folder and self._with_mouths:
+                self._mouths = opened.enter_context((self._folder / MOUTHS).open("wb"))
+            self._thread = opened.enter_context(ThreadPoolExecutor(1, "points"))
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._thread.shutdown()
-        if self._file:
-            self._file.close()
+        self._opened.close()
 
     def later(self, follower: Follower, frames: list[Frame], boxes_N4: np.ndarray) -> Future[Measured]:
         """Measure the next frames of a face in the other thread, once that holds fewer frames than WAITING_BYTES."""
@@ -57,19 +66,20 @@ class Watch:
         return self._waiting[-1][0]
 
     def _measured(self, follower: Follower, frames: list[Frame], boxes_N4: np.ndarray) -> Measured:
-        rows_N, points_N682, lows_NK = measured(follower, frames, boxes_N4)
+        rows_N, points_N682, lows_NK = measured(follower, frames, boxes_N4, self._mouths)
         first, self._num_rows = self._num_rows, self._num_rows + len(rows_N)
-        if self._file:
-            self._file.write(rows_N.tobytes())
+        if self._rows:
+            self._rows.write(rows_N.tobytes())
         return Measured(points_N682, lows_NK, np.arange(first, self._num_rows))
 
 
 def measured(
-    follower: Follower, frames: list[Frame], boxes_N4: np.ndarray
+    follower: Follower, frames: list[Frame], boxes_N4: np.ndarray, mouths: BinaryIO | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows, points and lower faces of the next frames of a face; takes the frames out of the list.
 
     Where the mesh does not hold the face, its row is nan, and its points come from the detector's box.
+    mouths: file for the pictures of the mouths
     Shape: boxes (N, 4) px -> (N,) of ROW, (N, 68, 2), (N, K)
     """
     refiner, rows_N, lows = lip_refiner.released(), np.zeros(len(boxes_N4), ROW), []
@@ -79,6 +89,8 @@ def measured(
         frame_HW3 = frames.pop(0)
         mesh = follower.step(frame_HW3, box_4)
         held_N[n] = mesh is not None
+        if mesh and mouths and (box := footage.mouth_box(frame_HW3.shape, mesh.points_4683)) is not None:
+            rows_N["at_4"][n] = footage.written(mouths, frame_HW3, box)
         mesh = mesh or face_mesh.of_this_thread()(frame_HW3, face_mesh.region_of_box(box_4))
         points_N4683[n] = mesh.points_4683
         crops.append(refiner.crop(frame_HW3, mesh.points_4683))

@@ -20,8 +20,9 @@ from tasks.core import files, names
 from tasks.core.errors import Stopped, UserError
 from tasks.core.files import all_or_nothing, write_atomic
 from tasks.dubbing.look import Face, Seen
+from tasks.dubbing.watch import MESHES
 
-FACES, MESHES = "seen.npz", "meshes.bin"  # of pass 1
+FACES = "seen.npz"
 DUB_VERSION = 8  # raise it when the same inputs give other frames
 
 
@@ -133,8 +134,7 @@ def load(path: Path) -> Seen:
             for k, first in enumerate(arrays["firsts"])
         ]
         height, width = arrays["size_hw"].tolist()
-        meshes = path.parent / MESHES
         return Seen(
             arrays["times_s"], (height, width), arrays["shots"].tolist(), faces, str(arrays["how"]),
-            meshes if meshes.is_file() else None,
+            path.parent if (path.parent / MESHES).is_file() else None,
         )  # fmt: skip
