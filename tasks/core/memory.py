@@ -11,8 +11,6 @@ import torch
 
 from tasks.core.errors import UserError
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-REUSED_BYTES, KEPT_BYTES = 4 << 20, 16 << 20  # of one array, and of each thread's
 MESSAGES = ("can't allocate memory", "not enough memory", "out of memory")  # of torch's allocators
 
 
@@ -39,16 +37,6 @@ def explain_out_of_memory(device: torch.device, settings: str) -> Iterator[None]
             f"out of memory on {device.type} ({free_bytes(device) / 1e9:.1f} GB free): lower {settings}, or "
             "LIPGAN_CLIP_MEMORY_MB and LIPGAN_PREFETCH"
         ) from error
-
-
-def reuse() -> None:
-    """Let glibc keep freed arrays for the next ones. By default it returns all above 128 kB to the system at once, and
-    gets them back page by page: a fifth of the time in which a mouth is blended in. Does nothing without glibc.
-    """
-    libc = ctypes.CDLL(ctypes.util.find_library("c"))
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(M_MMAP_THRESHOLD, REUSED_BYTES)
-        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def give_back() -> None:

@@ -66,7 +66,6 @@ def run(
     Errors: UserError for input that cannot be read, has no face or no audio, for options that contradict each other,
             and for an output that cannot be written
     """
-    memory.reuse()
     options = networks.settled(options, checkpoint)
     asked = [Span(*span) for span in spans]
     given = [face, *([audio] if audio else []), *(span.path for span in asked)]

@@ -23,7 +23,6 @@ from model.motion_stream import MotionStream
 from model.mouth_choice import Follower
 from tasks.compositor import compose
 from tasks.compositor import library as libraries
-from tasks.core import memory
 from tasks.core.errors import UserError
 from tasks.core.torch_threads import one_thread
 from tasks.dubbing import likeness, overlay, plan, speaker
@@ -93,7 +92,6 @@ class MeshSpeaker:
 
         Errors: UserError where no face is found, or no frame shows the mouth whole and near-frontal
         """
-        memory.reuse()
         copy = prepared(face, folder, min(most_pixels, MOST_PIXELS))
         recogniser = likeness.recogniser(options.recognition)
         with _named(copy, face):
