@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import dlib
 import numpy as np
 import pytest
 from conftest import REAL, ROOT
@@ -122,6 +123,19 @@ def test_every_thread_has_a_detector_of_its_own():
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(work, range(3)))
     assert len({id(detector) for detector in detectors}) == 3
+
+
+def test_the_unpacked_detector_is_dlibs_and_a_damaged_file_does_no_harm(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIPGAN_MODELS", str(tmp_path))
+    grey_HW = np.random.default_rng(0).integers(0, 255, (20, 20), dtype=np.uint8).repeat(12, 0).repeat(12, 1)
+    packed, loose = dlib.get_frontal_face_detector().run(grey_HW, 1, -3.0), -3.0
+    assert len(packed[0]) > 3
+    for _ in range(2):  # written, and read
+        found = face_track._unpacked().run(grey_HW, 1, loose)
+        assert all(list(one) == list(other) for one, other in zip(found, packed, strict=True))
+    [file] = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:1000])
+    assert list(face_track._unpacked().run(grey_HW, 1, loose)[0]) == list(packed[0])
 
 
 def test_several_threads_find_the_boxes_of_one_thread(tiny):
