@@ -128,8 +128,8 @@ def test_every_thread_has_a_detector_of_its_own():
 def test_the_unpacked_detector_is_dlibs_and_a_damaged_file_does_no_harm(tmp_path, monkeypatch):
     monkeypatch.setenv("LIPGAN_MODELS", str(tmp_path))
     grey_HW = np.random.default_rng(0).integers(0, 255, (20, 20), dtype=np.uint8).repeat(12, 0).repeat(12, 1)
-    packed, loose = dlib.get_frontal_face_detector().run(grey_HW, 1, -3.0), -3.0
-    assert len(packed[0]) > 3
+    packed, loose = dlib.get_frontal_face_detector().run(grey_HW, 1, -1.5), -1.5
+    assert packed[0]
     for _ in range(2):  # written, and read
         found = face_track._unpacked().run(grey_HW, 1, loose)
         assert all(list(one) == list(other) for one, other in zip(found, packed, strict=True))
