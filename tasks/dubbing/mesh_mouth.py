@@ -22,6 +22,7 @@ from tasks.compositor.target import Target
 from tasks.core import names
 from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
+from tasks.core.torch_threads import one_thread
 from tasks.dubbing import plan, speaker
 from tasks.dubbing.find_faces import counted, find_faces
 from tasks.dubbing.idle import Sway
@@ -82,7 +83,8 @@ class Person:
         if not more:
             self._hear(0, self.sound_of, (seen.times_s + seen.ends_s) / 2)
         if not self._adapted:  # which moves as far as the person does
-            built.size = person_size.size(self.network.motion, built, self._heard)
+            with one_thread():
+                built.size = person_size.size(self.network.motion, built, self._heard)
         self.library = built
         self.about |= {"library_mouths": len(built), "person_size": round(built.size, 3)}
         self.target = target.target(own if sway is None else swaying(own, sway, len(choice.who_T)), seen.size_hw)
@@ -211,6 +213,7 @@ def swaying(film: Footage, sway: Sway, num_frames: int) -> Footage:
     )
 
 
+@one_thread()
 def wanted(
     motion: Motion, sound: Iterable[np.ndarray], plan: Plan, closed_S3: np.ndarray, strength: float
 ) -> np.ndarray:
