@@ -59,7 +59,7 @@ def stage(name: str, corpus_folder: Path | None = None, raw: str = LOCAL) -> Non
 
     raw  acquire.raw: where the raw shards are
     """
-    from tasks.acquire import folder_files
+    from tasks.media import folder_files
     from tasks.tracking import runs
 
     needed = {"expert": TRAINING_BYTES, "train": TRAINING_BYTES, "preprocess": size_of(paths.RAW) // 2}
@@ -81,7 +81,7 @@ def dub(out: Path, sources: Iterable[str | None], signs: bool = True) -> None:
 
 def pipeline(folder: Path | None) -> None:
     """Before `dvc repro`. DVC hashes the folder of videos, and would wait for a pipe in it for ever."""
-    from tasks.acquire import folder_files
+    from tasks.media import folder_files
 
     run([paths.cache(), *{place for places in STAGE_WRITES.values() for place in places}], flow=True, tracked=True)
     if folder and folder.is_dir() and (pipe := folder_files.pipe_in(folder)):

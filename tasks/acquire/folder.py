@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from model.params import Params
-from tasks.acquire import folder_files
 from tasks.acquire.words import is_video, read_words, transcripts
 from tasks.core import names
 from tasks.core.errors import UserError
 from tasks.core.files import sha256_file
 from tasks.core.progress import progress, say
-from tasks.media import decode, fragments
+from tasks.media import decode, folder_files, fragments
 from tasks.storage import shards
 
 

@@ -21,7 +21,7 @@ from tasks.core.errors import Refusal, UserError
 from tasks.core.files import all_or_nothing
 from tasks.core.progress import bar, say
 from tasks.features import face_mesh, face_track, lip_refiner, mesh_model
-from tasks.media import decode
+from tasks.media import decode, folder_files
 from tasks.media.containers import MediaError
 from tasks.motion.batches import MIN_FOUND, MotionClip, filled
 
@@ -41,7 +41,7 @@ def sources(folders: Sequence[Path]) -> list[Source]:
     """All videos, by person and name.  Errors: UserError for a folder without videos, a person in two folders"""
     all_sources: list[Source] = []
     for number, folder in enumerate(folders):
-        videos = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in decode.VIDEO_ENDINGS]
+        videos = [path for path in folder_files.regular(folder) if path.suffix.lower() in decode.VIDEO_ENDINGS]
         if not videos:
             raise UserError(f"{folder}: contains no video; --data expects FOLDER/PERSON/*.mp4")
         here = [Source(_person(video.relative_to(folder)), video, number) for video in videos]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import TINY, params_text
 
-from tasks.acquire import folder, folder_files
+from tasks.acquire import folder
 from tasks.core import config
+from tasks.media import folder_files
 
 
 @pytest.fixture

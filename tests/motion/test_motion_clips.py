@@ -1,5 +1,6 @@
 """From a video file to a training clip. The clip is a rendered head with a known mouth opening."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,15 @@ def test_each_top_level_folder_or_video_of_a_data_folder_is_a_person(tmp_path):
     assert [(source.person, source.video.name, source.folder) for source in sources] == [
         ("ann", "1.mp4", 0), ("ann", "2.MPG", 0), ("carol", "carol.mp4", 0), ("dan", "1.mp4", 1),
     ]  # fmt: skip
+
+
+def test_links_to_persons_folders_are_entered_and_a_pipe_is_not_opened(tmp_path):
+    (tmp_path / "elsewhere/ann").mkdir(parents=True)
+    (tmp_path / "elsewhere/ann/1.mp4").touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/ann").symlink_to(tmp_path / "elsewhere/ann")
+    os.mkfifo(tmp_path / "data/bob.mp4")
+    assert [source.person for source in clips.sources([tmp_path / "data"])] == ["ann"]
 
 
 def test_a_folder_without_a_video_and_a_person_in_two_folders_are_user_errors(tmp_path):
