@@ -25,7 +25,6 @@ from tasks.core import config, paths
 from tasks.dubbing import look
 from tasks.dubbing.plan import covered
 from tasks.features import face_track
-from tasks.features.mesh_points import MeshPoints
 from tasks.media import decode
 from tasks.synthetic import clip as synthetic
 from tasks.synthetic.plan import plan
@@ -80,7 +79,7 @@ def planted(
 def called_covered(frames: Sequence[np.ndarray]) -> np.ndarray:
     """The frames in which `dub` takes the mouth of the longest-seen face as covered.  Shape: -> (T,) bool"""
     timed = ((frame, t / FPS) for t, frame in enumerate(frames))
-    seen = look.look(timed, config.load(paths.PARAMS).faces, MeshPoints())
+    seen = look.look(timed, config.load(paths.PARAMS).faces)
     face = max(seen.faces, key=lambda face: len(face.found_N))
     covered_T = np.zeros(len(frames), bool)
     covered_T[face.first : face.end] = covered(face) & face.found_N

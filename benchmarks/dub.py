@@ -31,10 +31,10 @@ from benchmarks import long_video
 from benchmarks.machine import RESULTS, machine
 from model import faces, samples
 from tasks.core import config, paths
-from tasks.dubbing import dub, look, output
+from tasks.dubbing import dub, look, output, watch
 from tasks.dubbing.lipgan_mouth import LipGanMouths
 from tasks.dubbing.options import Options
-from tasks.features import audio, crop, face_track, mesh_points, paste
+from tasks.features import audio, crop, face_track, paste
 from tasks.inference import lip_sync
 from tasks.inference.lip_sync import LipSync
 from tasks.inference.sync_meter import SyncMeter
@@ -52,7 +52,7 @@ PARTS = {  # what is timed of ours: (where it is called from, its name) -> what 
     (dub, "find_faces"): "pass 1: find faces",
     (look._Search, "searched"): ". search whole frames",
     (look._Search, "near"): ". search near",
-    (mesh_points.MeshPoints, "__call__"): ". points, in a thread of their own",
+    (watch, "measured"): ". points, in a thread of their own",
     (LipGanMouths, "change"): "pass 2: mouths",
     (LipSync, "generate"): ". generate",
     (paste, "over"): ". paste",

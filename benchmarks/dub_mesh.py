@@ -26,7 +26,7 @@ from benchmarks.dub import SIZES, peak_mb, timed
 from benchmarks.machine import RESULTS, machine
 from model import mouth_choice
 from tasks.compositor import compose, footage, join, library, warp
-from tasks.dubbing import dub, look, mesh_mouth, output
+from tasks.dubbing import dub, look, mesh_mouth, output, watch
 from tasks.dubbing.options import Options
 from tasks.features import face_mesh, lip_refiner
 from tasks.media import decode, encode, segments
@@ -37,11 +37,11 @@ RESULT = RESULTS / "dub_mesh.json"
 PARTS = {
     (dub, "find_faces"): "pass 1: find faces",
     (look._Search, "searched"): ". search whole frames",
-    (look, "measure"): ". points, in a thread of their own, without cutting out faces",
+    (watch, "measured"): ". meshes and lower faces, in a thread of their own",
+    (face_mesh.Tracker, "step"): ".. mesh",
+    (lip_refiner.LipRefiner, "__call__"): ".. lips",
+    (footage, "written"): ".. store mouths",
     (mesh_mouth.Person, "learn"): "pass 2: learn mouths",
-    (face_mesh.Tracker, "step"): ". mesh, in a thread of its own",
-    (lip_refiner.LipRefiner, "__call__"): ". lips",
-    (footage, "_written"): ". store mouths",
     (library, "build"): ". library",
     (mesh_mouth.Person, "mouths"): "choose mouths",
     (compose, "compose"): "pass 3: mouths, in threads of their own",

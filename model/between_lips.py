@@ -43,12 +43,10 @@ def levels(crops_NHW3: np.ndarray, lips_N402: np.ndarray) -> np.ndarray:
 def looks(levels_N6: np.ndarray, mouth_NS3: np.ndarray) -> np.ndarray:
     """How far each cell's level is from the person's usual one, as far as it is seen.
 
-    levels_N6  nan where they are not known: usual
-    Shape:     (N, 6), canonical mouths -> (N, 6) float32, zeros for closed lips
+    Shape: (N, 6), canonical mouths -> (N, 6) float32, zeros for closed lips
     """
     gaps_N9 = np.maximum(mouth_NS3[:, LOWER_INNER, 1] - mouth_NS3[:, UPPER_INNER, 1], 0)
     seen_N3 = np.minimum(gaps_N9.reshape(len(gaps_N9), COLUMNS, -1).mean(axis=2) / SEEN, 1)
-    seen_N6 = np.where(np.isfinite(levels_N6), np.tile(seen_N3, ROWS), 0)
-    known_N6 = np.nan_to_num(levels_N6)
-    usual_6 = (seen_N6 * known_N6).sum(axis=0) / np.maximum(seen_N6.sum(axis=0), 1e-6)
-    return (seen_N6 * (known_N6 - usual_6)).astype(np.float32)
+    seen_N6 = np.tile(seen_N3, ROWS)
+    usual_6 = (seen_N6 * levels_N6).sum(axis=0) / np.maximum(seen_N6.sum(axis=0), 1e-6)
+    return (seen_N6 * (levels_N6 - usual_6)).astype(np.float32)

@@ -6,7 +6,7 @@ Pictures are RGB uint8 (T, H, W, 3) everywhere in this project; BGR exists only 
 
 import numpy as np
 
-FACES_VERSION = 6  # raise it when the boxes, crops or meshes of a clip change; it is part of the unit cache's keys
+FACES_VERSION = 7  # raise it when the boxes, crops or meshes of a clip change; it is part of the unit cache's keys
 SIDE_MARGIN = 0.07  # of the detector's box width, left and right
 CHIN_MARGIN = 0.14  # below: dlib's box ends at the chin, which an open mouth moves further down
 CLOSED = 0.02  # a smaller opening is below the landmarks' precision

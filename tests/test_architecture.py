@@ -17,8 +17,8 @@ ALONE = {
     "ai_edge_litert": "tasks/features/face_mesh.py",
     "subprocess": "tasks/core/programs.py",
     "av": "tasks/media/containers.py tasks/media/decode.py tasks/media/native_rate.py tasks/media/encode.py "
-    "tasks/media/frame.py tasks/media/hdr.py tasks/media/segments.py tasks/media/shown.py tasks/media/stream_writer.py "
-    "tasks/media/tempo.py tasks/media/tracks.py",
+    "tasks/media/frame.py tasks/media/hdr.py tasks/media/planes.py tasks/media/segments.py tasks/media/shown.py "
+    "tasks/media/stream_writer.py tasks/media/tempo.py tasks/media/tracks.py",
     "PIL": "tasks/media/stills.py",
     "pi_heif": "tasks/media/stills.py",
     "aiortc": "tasks/serving/examiner.py tasks/serving/rtc.py",

@@ -23,7 +23,7 @@ from tasks.core import config, files, names
 from tasks.core.errors import UserError
 from tasks.core.files import demand_file
 from tasks.core.progress import say
-from tasks.dubbing import mesh_mouth, speaker
+from tasks.dubbing import mesh_mouth, speaker, watch, work_folder
 from tasks.dubbing.find_faces import find_faces
 from tasks.dubbing.likeness import Patterns
 from tasks.dubbing.look import Face, Seen
@@ -177,7 +177,7 @@ def _read(path: Path, sha256: str, work: Path, person: Person, known: list[np.nd
     transcript.write(work / films.WORDS, words)
     looks_D = speaker.looks(seen.faces[main], PATTERNS)
     films.write_heard(work, films.Heard(seen.times_s, seen.ends_s, power_CM, looks_D))
-    for left_over in ("seen.npz", footage.MOUTHS):  # portraits, and the empty file of pictures
+    for left_over in (work_folder.FACES, watch.MESHES):  # portraits, and the meshes of all faces
         (work / left_over).unlink(missing_ok=True)
     stat = path.stat()
     return Video(

@@ -1,14 +1,15 @@
 """Records one person in a video: the mesh of every frame and pictures of the mouth, as files in a work folder.
 
-Memory holds one batch of frames, whatever the video's length: meshes are memory-mapped, and mouth pictures are JPEGs of
+The meshes of a dubbed video come from pass 1 over it (`gathered`); other frames are read here (`record`). Memory holds
+one batch of frames, whatever the video's length: meshes are memory-mapped, and mouth pictures are JPEGs of
 full size and full chroma, concatenated in one file.
 
 Shape letters: T frames of the video
 """
 
-import contextlib
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -20,10 +21,9 @@ from model import between_lips, lips
 from model.between_lips import CELLS
 from model.head_mesh import NUM_POINTS
 from model.head_track import REACH, SHAPE_SIGMA, Heads, steady
-from tasks.core.ahead import ahead
 from tasks.core.files import all_or_nothing
 from tasks.features import face_mesh
-from tasks.features.face_mesh import Region, Tracker
+from tasks.features.face_mesh import Mesh, Region, Tracker
 from tasks.features.face_track import Frame
 from tasks.features.lip_refiner import BATCH, LipRefiner
 
@@ -34,6 +34,10 @@ JPEG_QUALITY = 98
 MOST_PICTURES = 7500  # of mouths: five minutes at 25 frames/s
 BLOCK = 50  # frames: of a longer video, evenly spread blocks of this length are kept
 REACHED = 1.15  # side of what is converted to RGB, in sides of the mesh's square: a face moves meanwhile
+# as in Footage, of one frame
+ROW = np.dtype([("mesh_4683", np.float32, (NUM_POINTS, 3)), ("at_4", np.int64, 4), ("light", np.float32),
+                ("between_6", np.float32, CELLS)])  # fmt: skip
+CHUNK = 512  # rows read at a time
 MESH, MOUTHS, INDEX = "mesh.npy", "mouths.bin", "footage.npz"
 Box = tuple[int, int, int, int]  # left, top, right, bottom, px
 
@@ -55,7 +59,8 @@ class Footage:
     run_T       number of the run of consecutive frames that show one face; -1: no face
     at_T4       of the mouth picture: byte offset, length (0: no picture), left and top in the frame
     light_T     mean level around the lips
-    between_T6  model.between_lips.levels; nan in recordings that were made before they were measured
+    between_T6  model.between_lips.levels, nan without a face
+    mouths      the file of the pictures, where it is not in the folder
     """
 
     folder: Path
@@ -64,6 +69,7 @@ class Footage:
     at_T4: np.ndarray
     light_T: np.ndarray
     between_T6: np.ndarray
+    mouths: Path | None = None
 
     def heads(self, low: int, high: int, shape_sigma: float = SHAPE_SIGMA) -> tuple[np.ndarray, Heads]:
         """The frames in low .. high - 1 that have a face, and their heads, stabilised within each run."""
@@ -82,7 +88,7 @@ class Footage:
     def picture(self, t: int) -> tuple[np.ndarray, tuple[int, int]]:
         """The mouth picture of frame t, and its left and top in the frame.  Shape: -> (h, w, 3) uint8 RGB"""
         start, length, left, top = self.at_T4[t].tolist()
-        with (self.folder / MOUTHS).open("rb") as file:
+        with (self.mouths or self.folder / MOUTHS).open("rb") as file:
             file.seek(start)
             coded = np.frombuffer(file.read(length), np.uint8)
         picture = cv2.imdecode(coded, cv2.IMREAD_COLOR_RGB)
@@ -97,94 +103,139 @@ class Footage:
                 yield low + first, low + end
 
 
-def record(
-    frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, folder: Path, pictures: bool = True
-) -> Footage:
-    """Read a video once and record it; if the folder already holds a finished recording, read that instead.
+class Follower:
+    """Tracks one face from frame to frame; in a video's frames its last known place is converted to RGB at once."""
+
+    def __init__(self) -> None:
+        self._tracker: Tracker | None = None  # of the thread that calls `step` first
+        self._place: tuple[slice, slice] | None = None
+
+    def step(self, frame_HW3: Frame, box_4: np.ndarray) -> Mesh | None:
+        """See Tracker.step"""
+        self._tracker = self._tracker or Tracker()
+        if self._place and not isinstance(frame_HW3, np.ndarray):
+            frame_HW3.keep(*self._place)
+        if mesh := self._tracker.step(frame_HW3, box_4):
+            self._place = _around(face_mesh.region_of_mesh(mesh.points_4683))
+        return mesh
+
+
+def record(frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, folder: Path) -> Footage:
+    """Read frames once and record them; if the folder already holds a finished recording, read that instead.
 
     boxes_T4  the detector's boxes, px; nan where there is none
     who_T     number of the wanted face, -1: none
-    pictures  False: only where the mouths are is kept; `with_pictures` cuts them from the video again
     """
     if (folder / INDEX).is_file():
         return read(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    shape = (len(who_T), NUM_POINTS, 3)
-    mesh_T4683 = np.lib.format.open_memmap(folder / MESH, mode="w+", dtype=np.float32, shape=shape)
-    mesh_T4683[...] = np.nan
-    at_T4, light_T = np.zeros((len(who_T), 4), np.int64), np.zeros(len(who_T), np.float32)
+    mesh_T4683, light_T = _empty(folder, len(who_T)), np.zeros(len(who_T), np.float32)
     between_T6 = np.full((len(who_T), CELLS), np.nan, np.float32)
-    box_T4 = np.zeros((len(who_T), 4), np.int32)
-    keep_T, refiner = kept(who_T), LipRefiner()
+    at_T4, box_T4 = np.zeros((len(who_T), 4), np.int64), np.zeros((len(who_T), 4), np.int32)
+    keep_T, refiner, follower, last = kept(who_T), LipRefiner(), Follower(), -1
     pending: list[tuple[int, np.ndarray, np.ndarray]] = []
 
     def settle() -> None:
         if pending:
             numbers, meshes, crops = zip(*pending, strict=True)
-            refined = refiner(np.stack(crops), np.stack(meshes))
-            mesh_T4683[list(numbers)] = refined
-            points_B402 = lips.to_crop(refined[:, lips.LIPS, :2], lips.placements(np.stack(meshes)))
-            between_T6[list(numbers)] = between_lips.levels(np.stack(crops), points_B402)
+            refined_B4683 = refiner(np.stack(crops), np.stack(meshes))
+            mesh_T4683[list(numbers)] = refined_B4683
+            between_T6[list(numbers)] = between(np.stack(crops), np.stack(meshes), refined_B4683)
             pending.clear()
 
     with (folder / MOUTHS).open("wb") as file:
-        for t, frame_HW3, points_4683 in ahead(_tracked(frames, boxes_T4, who_T), 4):
-            crop_HW3 = refiner.crop(frame_HW3, points_4683)
-            light_T[t] = crop_HW3.mean()
-            pending.append((t, points_4683, crop_HW3))
-            if keep_T[t] and (box := _mouth_box(frame_HW3, points_4683)) is not None:
-                box_T4[t] = box
-                if pictures:
-                    at_T4[t] = _written(file, frame_HW3, box)
+        for t, frame_HW3 in enumerate(itertools.islice(frames, len(who_T))):
+            if who_T[t] >= 0 and who_T[t] != last:
+                follower, last = Follower(), who_T[t]
+            if who_T[t] < 0 or (mesh := follower.step(frame_HW3, boxes_T4[t])) is None:
+                continue
+            pending.append((t, mesh.points_4683, refiner.crop(frame_HW3, mesh.points_4683)))
+            light_T[t] = pending[-1][2].mean()
+            if keep_T[t] and (box := mouth_box(frame_HW3.shape, mesh.points_4683)) is not None:
+                box_T4[t], at_T4[t] = box, written(file, frame_HW3, box)
             if len(pending) == BATCH:
                 settle()
         settle()
+    return _finished(folder, mesh_T4683, who_T, at_T4, light_T, between_T6, box_T4, folder / MOUTHS)
+
+
+def gathered(
+    rows: Path, rows_T: np.ndarray, who_T: np.ndarray, size_hw: tuple[int, int], frames: Iterable[Frame] | None,
+    folder: Path,
+) -> Footage:  # fmt: skip
+    """`record` a video whose meshes are in a file already.
+
+    rows      file of ROW; pictures of mouths may lie beside it
+    rows_T    row of each frame, -1: none
+    frames    of the video, from which mouths are cut that are not there; None: only where mouths are is kept, and
+              `with_pictures` cuts them
+    """
+    if (folder / INDEX).is_file():
+        return read(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    mesh_T4683, light_T = _empty(folder, len(who_T)), np.zeros(len(who_T), np.float32)
+    box_T4, at_T4 = np.zeros((len(who_T), 4), np.int32), np.zeros((len(who_T), 4), np.int64)
+    between_T6 = np.full((len(who_T), CELLS), np.nan, np.float32)
+    held, known, keep_T = np.memmap(rows, ROW, "r"), np.flatnonzero(rows_T >= 0), kept(who_T)
+    for start in range(0, len(known), CHUNK):
+        at = known[start : start + CHUNK]
+        of_file = held[rows_T[at]]
+        mesh_T4683[at], light_T[at] = of_file["mesh_4683"], of_file["light"]
+        between_T6[at] = of_file["between_6"]
+        for t, points_4683, at_4 in zip(at.tolist(), of_file["mesh_4683"], of_file["at_4"], strict=True):
+            if keep_T[t] and np.isfinite(points_4683[0, 0]) and (box := mouth_box(size_hw, points_4683)) is not None:
+                box_T4[t], at_T4[t] = box, 0 if frames is None else at_4
+    wanted_T, mouths = box_T4[:, 2] > 0, rows.parent / MOUTHS
+    if frames is not None and not at_T4[wanted_T, 1].all():
+        at_T4, mouths = _cut(frames, box_T4, set(np.flatnonzero(wanted_T).tolist()), folder), folder / MOUTHS
+    return _finished(folder, mesh_T4683, who_T, at_T4, light_T, between_T6, box_T4, mouths)
+
+
+def between(crops_NHW3: np.ndarray, found_N4683: np.ndarray, refined_N4683: np.ndarray) -> np.ndarray:
+    """model.between_lips.levels of the lip refiner's crops.  found: the meshes that placed them.  Shape: -> (N, 6)"""
+    lips_N402 = lips.to_crop(refined_N4683[:, lips.LIPS, :2], lips.placements(found_N4683))
+    return between_lips.levels(crops_NHW3, lips_N402)
+
+
+def _empty(folder: Path, num_frames: int) -> np.memmap:
+    mesh_T4683 = np.lib.format.open_memmap(
+        folder / MESH, mode="w+", dtype=np.float32, shape=(num_frames, NUM_POINTS, 3)
+    )
+    mesh_T4683[...] = np.nan
+    return mesh_T4683
+
+
+def _finished(
+    folder: Path, mesh_T4683: np.memmap, who_T: np.ndarray, at_T4: np.ndarray, light_T: np.ndarray,
+    between_T6: np.ndarray, box_T4: np.ndarray, mouths: Path,
+) -> Footage:  # fmt: skip
     mesh_T4683.flush()
-    found_T = np.isfinite(mesh_T4683[:, 0, 0])
+    run_T = runs(np.isfinite(mesh_T4683[:, 0, 0]), who_T)
+    where = np.array(os.path.relpath(mouths, folder))
     with all_or_nothing(folder / INDEX) as partial, partial.open("wb") as out:
-        np.savez(out, run_T=runs(found_T, who_T), at_T4=at_T4, light_T=light_T, between_T6=between_T6, box_T4=box_T4)
+        np.savez(out, run_T=run_T, at_T4=at_T4, light_T=light_T, between_T6=between_T6, box_T4=box_T4, mouths=where)
     return read(folder)
 
 
 def with_pictures(film: Footage, frames: Iterable[Frame], wanted: Collection[int], folder: Path) -> Footage:
     """The recording with the mouth pictures of the frames `wanted`, cut from its video once more, in `folder`.
 
-    The bytes are those of `record`, which was called without pictures.
+    The bytes are those of `gathered`, which was called without frames.
     """
     with np.load(film.folder / INDEX) as arrays:
         box_T4 = arrays["box_T4"]
-    at_T4, last = np.zeros_like(film.at_T4), max(wanted, default=-1)
     folder.mkdir(parents=True, exist_ok=True)
+    return replace(film, folder=folder, at_T4=_cut(frames, box_T4, wanted, folder), mouths=None)
+
+
+def _cut(frames: Iterable[Frame], box_T4: np.ndarray, wanted: Collection[int], folder: Path) -> np.ndarray:
+    """Write the mouth pictures of the frames `wanted`.  Shape: -> (T, 4) int64, `at_T4`"""
+    at_T4, last = np.zeros(box_T4.shape, np.int64), max(wanted, default=-1)
     with (folder / MOUTHS).open("wb") as file:
         for t, frame_HW3 in enumerate(itertools.islice(frames, last + 1)):
             if t in wanted:
-                at_T4[t] = _written(file, frame_HW3, tuple(box_T4[t].tolist()))
-    return replace(film, folder=folder, at_T4=at_T4)
-
-
-def _tracked(
-    frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray
-) -> Iterator[tuple[int, Frame, np.ndarray]]:
-    """Number, frame and mesh of each frame in which the wanted face is tracked."""
-    tracker, last, place = Tracker(), -1, list[tuple[slice, slice]]()
-    converted = ahead(_converted(itertools.islice(frames, len(who_T)), who_T, place), 2)
-    with contextlib.closing(converted):
-        for t, frame_HW3 in enumerate(converted):
-            if who_T[t] < 0:
-                continue
-            if who_T[t] != last:
-                tracker, last = Tracker(), who_T[t]
-            if mesh := tracker.step(frame_HW3, boxes_T4[t]):
-                place[:] = [_around(face_mesh.region_of_mesh(mesh.points_4683))]
-                yield t, frame_HW3, mesh.points_4683
-
-
-def _converted(frames: Iterable[Frame], who_T: np.ndarray, place: list[tuple[slice, slice]]) -> Iterator[Frame]:
-    """The frames; in those of a video with the wanted face its last known place is converted to RGB already."""
-    for t, frame_HW3 in enumerate(frames):
-        if place and who_T[t] >= 0 and not isinstance(frame_HW3, np.ndarray):
-            frame_HW3.keep(*place[0])
-        yield frame_HW3
+                at_T4[t] = written(file, frame_HW3, tuple(box_T4[t].tolist()))
+    return at_T4
 
 
 def _around(region: Region) -> tuple[slice, slice]:
@@ -197,21 +248,18 @@ def _around(region: Region) -> tuple[slice, slice]:
 
 def read(folder: Path) -> Footage:
     with np.load(folder / INDEX) as arrays:
-        run_T, at_T4, light_T = (arrays[name] for name in ("run_T", "at_T4", "light_T"))
-        return Footage(folder, np.load(folder / MESH, mmap_mode="r"), run_T, at_T4, light_T, _between(arrays))
+        run_T, at_T4, light_T, between_T6 = (arrays[name] for name in ("run_T", "at_T4", "light_T", "between_T6"))
+        mouths = folder / str(arrays["mouths"])
+    return Footage(folder, np.load(folder / MESH, mmap_mode="r"), run_T, at_T4, light_T, between_T6, mouths)
 
 
 def without_pictures(folder: Path) -> Footage:
     """A recording made without pictures: `library.build` counts its mouths, `with_pictures` brings them."""
     with np.load(folder / INDEX) as arrays:
-        run_T, at_T4, light_T, box_T4 = (arrays[name] for name in ("run_T", "at_T4", "light_T", "box_T4"))
-        between_T6 = _between(arrays)
+        run_T, at_T4, light_T, between_T6 = (arrays[name] for name in ("run_T", "at_T4", "light_T", "between_T6"))
+        box_T4 = arrays["box_T4"]
     at_T4[:, 1] = box_T4[:, 2] > box_T4[:, 0]
     return Footage(folder, OnDisk(folder / MESH), run_T, at_T4, light_T, between_T6)
-
-
-def _between(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    return arrays["between_T6"] if "between_T6" in arrays else np.full((len(arrays["run_T"]), CELLS), np.nan)
 
 
 def runs(found_T: np.ndarray, who_T: np.ndarray) -> np.ndarray:
@@ -231,18 +279,18 @@ def kept(who_T: np.ndarray) -> np.ndarray:
     return wanted_T & (np.floor((block_T + 1) * share) > np.floor(block_T * share))
 
 
-def _mouth_box(frame_HW3: Frame, points_4683: np.ndarray) -> Box | None:
+def mouth_box(size_hw: Sequence[int], points_4683: np.ndarray) -> Box | None:
     """Where the mouth picture is cut; None where fewer than 4 px are in the frame."""
     corners = points_4683[list(AROUND), :2]
     low, high = corners.min(axis=0), corners.max(axis=0)
     room = MARGIN * (high - low) + 2
-    height, width = frame_HW3.shape[:2]
+    height, width = size_hw[:2]
     left, top = (max(0, int(n)) for n in np.floor(low - room))
     right, bottom = (min(int(n), most) for n, most in zip(np.ceil(high + room), (width, height), strict=True))
     return None if right - left < 4 or bottom - top < 4 else (left, top, right, bottom)
 
 
-def _written(file: BinaryIO, frame_HW3: Frame, box: Box) -> tuple[int, int, int, int]:
+def written(file: BinaryIO, frame_HW3: Frame, box: Box) -> tuple[int, int, int, int]:
     """Write a mouth picture as JPEG; returns its row of `at_T4`."""
     left, top, right, bottom = box
     flags = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR,

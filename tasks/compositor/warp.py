@@ -53,13 +53,17 @@ def maps(
     step_2 = size_2 / cells
     at_V2 = (wanted_V2 - low_2) / step_2
     jaw_V2 = target_V2 - wanted_V2
-    values_V6 = np.concatenate([library_V2 - wanted_V2, jaw_V2, geometry.place_V2 + OFFSET], axis=1)
-    drawn = _filled(_rasterised(at_V2, geometry.triangles_N3, values_V6, cells), at_V2)
-    covered = drawn[..., 4] > OFFSET / 2
-    weight = cv2.GaussianBlur(geometry.weight(drawn[..., 4:] - OFFSET) * covered, (0, 0), SOFT) * covered
-    jaw = cv2.GaussianBlur(drawn[..., 2:4], (0, 0), STEADY)
-    still = np.abs(jaw[..., 0]) + np.abs(jaw[..., 1]) < SMALL_PX
-    jaw[still] = 0
+    place_V2 = geometry.place_V2 + OFFSET
+    values = np.column_stack([library_V2 - wanted_V2, place_V2[:, :1]]), np.column_stack([jaw_V2, place_V2[:, 1:]])
+    drawn = _filled([_rasterised(at_V2, geometry.triangles_N3, one, cells) for one in values], at_V2)
+    library_x, library_y, place_x = cv2.split(drawn[0])
+    place_y = cv2.extractChannel(drawn[1], 2)
+    covered = place_x > OFFSET / 2
+    weight = geometry.weight(np.dstack([place_x, place_y]) - OFFSET) * covered
+    weight = cv2.GaussianBlur(weight, (0, 0), SOFT) * covered
+    jaw_x, jaw_y, _ = cv2.split(cv2.GaussianBlur(drawn[1], (0, 0), STEADY))
+    still = np.abs(jaw_x) + np.abs(jaw_y) < SMALL_PX
+    jaw_x[still] = jaw_y[still] = 0
     place = _place((weight > 0) | ~still, low_2, size_2, size_hw)
     if place is None:
         return None
@@ -68,8 +72,8 @@ def maps(
     inside = slice(first_y, first_y + height), slice(first_x, first_x + width)
     size = (int(size_2[0]), int(size_2[1]))
     library_x, library_y, jaw_x, jaw_y, weight_HW = (
-        cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_LINEAR)[inside]
-        for part in (drawn[..., 0], drawn[..., 1], jaw[..., 0], jaw[..., 1], weight)
+        cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)[inside]
+        for part in (library_x, library_y, jaw_x, jaw_y, weight)
     )
     return Maps(top, left, [library_x, library_y], [jaw_x, jaw_y], (jaw_x != 0) | (jaw_y != 0), weight_HW)
 
@@ -102,9 +106,9 @@ def _place(
 
 
 def _rasterised(
-    at_V2: np.ndarray, triangles_N3: np.ndarray, values_V6: np.ndarray, cells: tuple[int, int]
+    at_V2: np.ndarray, triangles_N3: np.ndarray, values_V3: np.ndarray, cells: tuple[int, int]
 ) -> np.ndarray:
-    """Vertex values interpolated linearly over the triangles, 0 outside them.  Shape: -> (rows, columns, 6) float32"""
+    """Vertex values interpolated linearly over the triangles, 0 outside them.  Shape: -> (rows, columns, 3) float32"""
     width, height = cells
     settings = cv2.TriangleRasterizeSettings()
     settings.setShadingType(cv2.RASTERIZE_SHADING_SHADED)
@@ -113,28 +117,28 @@ def _rasterised(
         [(at_V2[:, 0] - width / 2) / height, (height / 2 - at_V2[:, 1]) / height, np.full(len(at_V2), -1.0)], axis=1
     ).astype(np.float32)
     view = float(2 * np.arctan(0.5))  # at distance 1 the picture has height 1
-    canvases = []
-    for first in (0, 3):
-        values = np.ascontiguousarray(values_V6[:, first : first + 3], np.float32)
-        canvas, depth = np.zeros((height, width, 3), np.float32), np.full((height, width), FAR, np.float32)
-        cv2.triangleRasterize(
-            points_V3, triangles_N3, values, canvas, depth, np.eye(4, dtype=np.float32), view, 0.1, FAR, settings
-        )
-        canvases.append(canvas)
-    return np.concatenate(canvases, axis=2)
+    values_V3 = np.ascontiguousarray(values_V3, np.float32)
+    canvas, depth = np.zeros((height, width, 3), np.float32), np.full((height, width), FAR, np.float32)
+    cv2.triangleRasterize(
+        points_V3, triangles_N3, values_V3, canvas, depth, np.eye(4, dtype=np.float32), view, 0.1, FAR, settings
+    )
+    return canvas
 
 
-def _filled(drawn_HW6: np.ndarray, at_V2: np.ndarray) -> np.ndarray:
-    """Fill cracks, where a triangle was flipped, with the mean of their surroundings."""
-    covered = (drawn_HW6[..., 4] > OFFSET / 2).astype(np.float32)
+def _filled(drawn: list[np.ndarray], at_V2: np.ndarray) -> list[np.ndarray]:
+    """Fill cracks, where a triangle was flipped, with the mean of their surroundings.
+
+    drawn: canvases (rows, columns, 3), 0 in the last channel where no triangle is
+    """
+    covered = (cv2.extractChannel(drawn[0], 2) > OFFSET / 2).astype(np.float32)
     hull = np.zeros(covered.shape, np.uint8)
     cv2.fillConvexPoly(hull, cv2.convexHull(at_V2.astype(np.float32)).astype(np.int32), 1)
     cracks = (covered == 0) & (hull > 0)
     if not cracks.any():
-        return drawn_HW6
+        return drawn
     share = cv2.GaussianBlur(covered, (0, 0), SOFT)
     near = cracks & (share > 1e-3)
-    for first in (0, 3):
-        part = drawn_HW6[..., first : first + 3]
-        part[near] = (cv2.GaussianBlur(part, (0, 0), SOFT) / np.maximum(share, 1e-4)[..., None])[near]
-    return drawn_HW6
+    share_N1 = np.maximum(share[near], 1e-4)[:, None]
+    for canvas in drawn:
+        canvas[near] = cv2.GaussianBlur(canvas, (0, 0), SOFT)[near] / share_N1
+    return drawn

@@ -101,7 +101,8 @@ def run(
         return target
     with work_folder.folder(target, key) as folder:
         lines = heard(Path(face), audio, asked, options, folder)
-        seen = find_faces(Path(face), network.p, network.points, options.box, folder)
+        own = isinstance(network, Mesh) and not options.library and network.person is None
+        seen = find_faces(Path(face), network.p, network.points, options.box, folder, mouths=own)
         memory.give_back()
         sources = {"face": Path(face)} | sounds(lines, options)
         came_from = c2pa_mark.about(network.checkpoint, network.about, sources, (*network.further, *adapted))

@@ -9,6 +9,7 @@ import numpy as np
 
 from model import timing
 from model.params import FaceParams
+from tasks.compositor import footage
 from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
 from tasks.core.progress import bar, say
@@ -18,12 +19,18 @@ from tasks.dubbing.options import Box
 from tasks.media import containers, decode, native_rate
 
 
-def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folder: Path, where: str = "") -> Seen:
-    """Run pass 1, or load its result from an interrupted run.  where: for the progress bar, of which video
+def find_faces(
+    face: Path, p: FaceParams, points: Points, box: Box | None, folder: Path, where: str = "", mouths: bool = False
+) -> Seen:
+    """Run pass 1, or load its result from an interrupted run.
+
+    points  of the face in a picture
+    where   for the progress bar, of which video
+    mouths  whether the mouths of the video are wanted as a library: if it is short, pass 1 cuts them
 
     Errors: UserError if no face is found
     """
-    kept = folder / "seen.npz"
+    kept = folder / work_folder.FACES
     if kept.is_file():
         return work_folder.load(kept)
     with containers.readable(face):
@@ -33,9 +40,9 @@ def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folde
         else:
             if box is not None:
                 raise UserError("--box is for pictures; in a video choose the face by --speaker x,y@seconds")
-            seen = in_video(face, p, points, where)
+            seen = in_video(face, p, folder, where, mouths)
             if not seen.faces:
-                seen = in_video(face, p, points, where, look.EASIER)
+                seen = in_video(face, p, folder, where, mouths, look.EASIER)
     if not seen.faces:
         searched = "the picture" if decode.is_image(face) else f"{len(seen.times_s)} frames"
         advice = "; or give its position with --box" * decode.is_image(face)
@@ -44,12 +51,13 @@ def find_faces(face: Path, p: FaceParams, points: Points, box: Box | None, folde
     return seen
 
 
-def in_video(face: Path, p: FaceParams, points: Points, where: str, threshold: float = 0.0) -> Seen:
+def in_video(face: Path, p: FaceParams, folder: Path, where: str, mouths: bool, threshold: float = 0.0) -> Seen:
     info = decode.probe(face)
     length_s = info.duration_s or decode.counted_length_s(face)
     total = max(1, round(length_s * (info.fps or timing.FPS)))
+    mouths = mouths and total <= footage.MOST_PICTURES
     with contextlib.closing(native_rate.pictures(face)) as pictures:
-        return look.look(counted(ahead(pictures, 4), total, "finding faces" + where), p, points, threshold)
+        return look.look(counted(ahead(pictures, 4), total, "finding faces" + where), p, folder, mouths, threshold)
 
 
 def read_told(face: Path) -> np.ndarray:

@@ -1,40 +1,39 @@
 """Pass 1 over a video: its times, its shots, and every face in them with its landmarks.
 
-Frames come one by one; memory holds those of one key interval, and about 1.3 kB for each frame of a face.
+Frames come one by one; memory holds those of one key interval, and about 1.3 kB for each frame of a face. Meshes go to
+a file (tasks/dubbing/watch.py).
 
 Faces are searched as in `tasks.features.face_track`: at key frames, near their last boxes. The whole frame is searched
 at the start of a shot, when a face is lost, and every WHOLE_EVERY key frames. A face is followed by the overlap of its
 boxes, to the end of its shot at most.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from model import faces, timing
 from model.params import FaceParams
+from tasks.compositor.footage import Follower
 from tasks.core import memory
 from tasks.dubbing.occlusion import lower_face
+from tasks.dubbing.shots import Cuts
+from tasks.dubbing.watch import Measured, Watch
 from tasks.features import crop
 from tasks.features.face_track import Frame, between, detect, detect_near, following, scan
-from tasks.media.frame import Picture
 
 Points = Callable[[np.ndarray], np.ndarray]  # crops of one face (N, S, S, 3) -> its 68 points (N, 68, 2) px of the crop
 
-THUMB_WH = (32, 18)
-# a cut changes the thumbnail by this many levels of 255, and this many times the usual change
-CUT_LEVELS, CUT_TIMES = 18.0, 4.0
 WHOLE_EVERY = 3  # key frames
 LOST_KEYS = 3  # key frames without the face after which it counts as a new one
 HELD_BYTES = 128 << 20  # of frames from one key frame to the next, whatever their rate and size
 MIN_SEEN = 5  # frames; fewer are a false detection
 CANDIDATES = 48  # crops kept of each face, evenly spread
 GIVE_BACK_EVERY = 250  # frames between two returns of freed memory to the system
-WAITING_BYTES = 96 << 20  # of frames that are not yet measured
 EASIER = -0.4  # added to dlib's threshold if no face is found without
 
 
@@ -45,6 +44,7 @@ class Face:
     Shape: boxes_N4 float, px of the frame, smoothed; found_N bool; points_N682 float32, px of the frame;
            lows_NK uint8, tasks.dubbing.occlusion.lower_face: it changes when a hand covers the mouth;
            portraits: frame number -> (S, S, 3) uint8, crops of some of the frames with a detection
+           rows_N: of each frame in tasks.dubbing.watch.MESHES, -1: none
     """
 
     first: int
@@ -53,6 +53,7 @@ class Face:
     points_N682: np.ndarray
     lows_NK: np.ndarray
     portraits: dict[int, np.ndarray]
+    rows_N: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
 
     @property
     def end(self) -> int:
@@ -68,6 +69,7 @@ class Seen:
     shots: list[int]  # first frame of each
     faces: list[Face]  # by first frame, then the larger first
     how: str = "dlib's frontal detector"
+    folder: Path | None = None  # with the faces' meshes; None for a picture
 
     @property
     def ends_s(self) -> np.ndarray:
@@ -76,10 +78,17 @@ class Seen:
         return np.append(self.times_s[1:], self.times_s[-1] + usual_s)
 
 
-def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Points, threshold: float = 0.0) -> Seen:
-    """Pass 1 over (picture, start in s).  threshold: added to dlib's own, EASIER where nothing was found without"""
-    with ThreadPoolExecutor(1, "points") as thread:
-        search = _Search(p, predictor, threshold, thread)
+def look(
+    frames: Iterable[tuple[Frame, float]], p: FaceParams, folder: Path | None = None, mouths: bool = False,
+    threshold: float = 0.0,
+) -> Seen:  # fmt: skip
+    """Pass 1 over (picture, start in s).
+
+    folder: for the faces' meshes, if they are wanted.  mouths: whether it gets pictures of all mouths, too
+    threshold: added to dlib's own, EASIER where nothing was found without
+    """
+    with Watch(folder, mouths) as watch:
+        search = _Search(p, watch, threshold)
         for frame_HW3, time_s in frames:
             search.add(frame_HW3, time_s)
             if len(search.times_s) % GIVE_BACK_EVERY == 0:
@@ -87,7 +96,7 @@ def look(frames: Iterable[tuple[Frame, float]], p: FaceParams, predictor: Points
         search.end_shot()
     done = sorted(search.done, key=lambda face: (face.first, -float(np.ptp(face.boxes_N4[0, ::2]))))
     how = "with a lower threshold" if threshold else "dlib's frontal detector"
-    return Seen(np.array(search.times_s), search.size_hw, search.shots, done, how)
+    return Seen(np.array(search.times_s), search.size_hw, search.shots, done, how, folder)
 
 
 def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Points, box_4: np.ndarray | None) -> Seen:
@@ -110,30 +119,16 @@ def picture_face(frame_HW3: np.ndarray, p: FaceParams, predictor: Points, box_4:
     for box in boxes_N4:
         crops_14 = faces.crop_boxes(box[None])
         crop_SS3 = crop.crop(frame_HW3, crops_14[0], p.size)
-        points_1682, lows_1K = measure(crop_SS3[None], crops_14, predictor)
+        points_1682 = predictor(crop_SS3[None])
+        lows_1K, points_1682 = lower_face(crop_SS3, points_1682[0])[None], to_frame(points_1682, crops_14, p.size)
         found.append(Face(0, box[None].astype(float), np.ones(1, bool), points_1682, lows_1K, {0: crop_SS3}))
     return Seen(np.zeros(1), frame_HW3.shape[:2], [0], found, how)
-
-
-def measure(crops_NSS3: np.ndarray, crops_N4: np.ndarray, predictor: Points) -> tuple[np.ndarray, np.ndarray]:
-    """Points in pixels of the frame and lower faces of crops.  Shape: (N, S, S, 3), (N, 4) -> (N, 68, 2), (N, K)"""
-    points_N682 = predictor(crops_NSS3)
-    lows_NK = np.array([lower_face(*pair) for pair in zip(crops_NSS3, points_N682, strict=True)])
-    return to_frame(points_N682, crops_N4, crops_NSS3.shape[1]), lows_NK
 
 
 def to_frame(points_N682: np.ndarray, crops_N4: np.ndarray, size: int) -> np.ndarray:
     """Landmarks of crops, in pixels of the frame.  Shape: (N, 68, 2), (N, 4) -> (N, 68, 2) float32"""
     scale_N12 = (crops_N4[:, 2:] - crops_N4[:, :2])[:, None] / size
     return (points_N682 * scale_N12 + crops_N4[:, None, :2]).astype(np.float32)
-
-
-def small(frame_HW3: Frame) -> np.ndarray:
-    """Shape: -> (18, 32) float32"""
-    if isinstance(frame_HW3, Picture):
-        return frame_HW3.small(*THUMB_WH).astype(np.float32)
-    grey_HW = cv2.cvtColor(frame_HW3, cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey_HW, THUMB_WH, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
 @dataclass
@@ -143,7 +138,7 @@ class _Block:
 
     frames_N: np.ndarray
     boxes_N4: np.ndarray
-    measured: Future[tuple[np.ndarray, np.ndarray]]  # of `measure`
+    measured: Future[Measured]
 
 
 @dataclass
@@ -155,6 +150,7 @@ class _Followed:
 
     last: np.ndarray
     boxes: dict[int, np.ndarray]
+    follower: Follower = field(default_factory=Follower)
     blocks: list[_Block] = field(default_factory=list)
     portraits: dict[int, np.ndarray] = field(default_factory=dict)
     keys_lost: int = 0
@@ -167,23 +163,21 @@ class _Followed:
 class _Search:
     """The state of `look`."""
 
-    def __init__(self, p: FaceParams, predictor: Points, threshold: float, thread: ThreadPoolExecutor) -> None:
-        self.p, self.predictor, self.threshold, self.thread = p, predictor, threshold, thread
-        self.waiting: deque[tuple[Future[tuple[np.ndarray, np.ndarray]], int]] = deque()  # and bytes of its frames
+    def __init__(self, p: FaceParams, watch: Watch, threshold: float) -> None:
+        self.p, self.watch, self.threshold = p, watch, threshold
         self.key_s = p.key_every / timing.FPS
         self.times_s: list[float] = []
         self.shots: list[int] = []
         self.size_hw = (0, 0)
         self.held: dict[int, Frame] = {}
-        self.thumb: np.ndarray | None = None
-        self.changes: list[float] = []
+        self.cuts = Cuts()
         self.num_keys = 0
         self.followed: list[_Followed] = []
         self.done: list[Face] = []
 
     def add(self, frame_HW3: Frame, time_s: float) -> None:
         t = len(self.times_s)
-        if self.is_cut(frame_HW3) or t == 0:
+        if self.cuts.is_cut(frame_HW3) or t == 0:
             self.end_shot()
             self.shots.append(t)
         self.times_s.append(time_s)
@@ -197,23 +191,12 @@ class _Search:
         ):
             self.close(t)
 
-    def is_cut(self, frame_HW3: Frame) -> bool:
-        """Whether a new shot begins with this frame."""
-        thumb = small(frame_HW3)
-        if self.thumb is None:
-            self.thumb = thumb
-            return False
-        change = float(np.abs(thumb - self.thumb).mean())
-        usual = float(np.median(self.changes)) if self.changes else 0.0
-        self.thumb, self.changes = thumb, [*self.changes[-11:], change]
-        return change > CUT_LEVELS and change > CUT_TIMES * usual
-
     def end_shot(self) -> None:
         if len(self.held) > 1:  # the last frame of a shot is always a key frame
             self.close(max(self.held))
         for one in self.followed:
             self.finish(one)
-        self.followed, self.held, self.num_keys, self.changes = [], {}, 0, []
+        self.followed, self.held, self.num_keys = [], {}, 0
 
     def finish(self, one: _Followed) -> None:
         if one.num_seen < min(MIN_SEEN, len(self.times_s) - self.shots[-1]):
@@ -221,17 +204,18 @@ class _Search:
         first, end = int(one.blocks[0].frames_N[0]), int(one.blocks[-1].frames_N[-1]) + 1
         found_N, boxes_N4 = np.zeros(end - first, bool), np.full((end - first, 4), np.nan)
         points_N682 = np.zeros((end - first, 68, 2), np.float32)
-        lows_NK = np.zeros((end - first, one.blocks[0].measured.result()[1].shape[1]), np.uint8)
+        lows_NK = np.zeros((end - first, one.blocks[0].measured.result().lows_NK.shape[1]), np.uint8)
+        rows_N = np.full(end - first, -1)
         for block in one.blocks:
             at = block.frames_N - first
             found_N[at], boxes_N4[at] = True, block.boxes_N4
-            points_N682[at], lows_NK[at] = block.measured.result()
+            points_N682[at], lows_NK[at], rows_N[at] = block.measured.result()
         one.blocks.clear()
         flat, at = points_N682.reshape(end - first, -1), np.flatnonzero(found_N)
         for column in range(flat.shape[1]):
             flat[:, column] = np.interp(np.arange(end - first), at, flat[at, column])
         boxes_N4 = faces.smooth_track(boxes_N4, found_N, self.p.smooth_frames)
-        self.done.append(Face(first, boxes_N4, found_N, points_N682, lows_NK, one.portraits))
+        self.done.append(Face(first, boxes_N4, found_N, points_N682, lows_NK, one.portraits, rows_N))
 
     def close(self, t: int) -> None:
         """Frame t is a key frame: find the faces in it, then those of the frames since the last key frame."""
@@ -287,27 +271,14 @@ class _Search:
 
         one.boxes |= between(low, high, one.boxes.get(low), one.boxes.get(high), look)
 
-    def later(self, frames: list[Frame], crops_N4: np.ndarray) -> Future[tuple[np.ndarray, np.ndarray]]:
-        """`measure` in the other thread, once that holds fewer frames than WAITING_BYTES."""
-        nbytes = sum(frame.nbytes for frame in frames)
-        while self.waiting and nbytes + sum(held for _, held in self.waiting) > WAITING_BYTES:
-            self.waiting.popleft()[0].result()
-
-        def work() -> tuple[np.ndarray, np.ndarray]:
-            cut = [crop.crop(frames.pop(0), box, self.p.size) for box in crops_N4]
-            return measure(np.stack(cut), crops_N4, self.predictor)
-
-        self.waiting.append((self.thread.submit(work), nbytes))
-        return self.waiting[-1][0]
-
     def settle(self, one: _Followed, high: int) -> None:
         """Landmarks of the frames up to key frame `high`, and a portrait from it."""
         last = one.blocks[-1].frames_N[-1] if one.blocks else -1
         at = [t for t in sorted(one.boxes) if t > last]
         if at:
             boxes_N4 = np.array([one.boxes[t] for t in at], np.float64)
-            crops_N4 = faces.crop_boxes(boxes_N4)
-            one.blocks.append(_Block(np.array(at), boxes_N4, self.later([self.held[t] for t in at], crops_N4)))
+            measured = self.watch.later(one.follower, [self.held[t] for t in at], boxes_N4)
+            one.blocks.append(_Block(np.array(at), boxes_N4, measured))
             one.last = boxes_N4[-1]
         if high in one.boxes:
             one.portraits[high] = crop.crop(self.held[high], faces.crop_boxes(one.boxes[high][None])[0], self.p.size)

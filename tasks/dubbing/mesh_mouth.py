@@ -1,6 +1,6 @@
 """The mesh generator: motion is predicted from the audio and rendered with the person's own mouths.
 
-An extra pass over the video records the mesh of every frame and a picture of every mouth before any frame is rendered.
+Before any frame is rendered, the person's meshes and mouths are gathered from what pass 1 recorded of all faces.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from tasks.compositor.target import Target
 from tasks.core import names
 from tasks.core.ahead import ahead
 from tasks.core.errors import UserError
+from tasks.core.torch_threads import one_thread
 from tasks.dubbing import plan, speaker
 from tasks.dubbing.find_faces import counted, find_faces
 from tasks.dubbing.idle import Sway
@@ -32,6 +33,7 @@ from tasks.dubbing.options import Options
 from tasks.dubbing.plan import Plan
 from tasks.dubbing.script import Script
 from tasks.dubbing.speaker import PATTERNS, Choice
+from tasks.dubbing.watch import MESHES
 from tasks.features import crop
 from tasks.features.face_track import Frame
 from tasks.media import decode, native_rate
@@ -67,7 +69,8 @@ class Person:
 
         Errors: UserError where no mouth of the person is usable
         """
-        own = record(self.face, seen, choice.who_T, self.folder / "face")
+        alone = not self.videos and self.network.person is None
+        own = record(self.face, seen, choice.who_T, self.folder / "face", pictures=alone)
         more = [self.further(number, Path(video), seen, choice) for number, video in enumerate(self.videos)]
         more += self.kept(seen, choice)
         built = library.build(more or [uncovered(own, seen, choice.who_T)], self.network.inside)
@@ -80,7 +83,8 @@ class Person:
         if not more:
             self._hear(0, self.sound_of, (seen.times_s + seen.ends_s) / 2)
         if not self._adapted:  # which moves as far as the person does
-            built.size = person_size.size(self.network.motion, built, self._heard)
+            with one_thread():
+                built.size = person_size.size(self.network.motion, built, self._heard)
         self.library = built
         self.about |= {"library_mouths": len(built), "person_size": round(built.size, 3)}
         self.target = target.target(own if sway is None else swaying(own, sway, len(choice.who_T)), seen.size_hw)
@@ -91,7 +95,7 @@ class Person:
         folder, by = self.folder / f"library{number}", self.recogniser
         folder.mkdir(parents=True, exist_ok=True)
         of_video = f" of {names.one_line(video.name)}"
-        elsewhere = find_faces(video, self.network.p, self.network.points, None, folder, of_video)
+        elsewhere = find_faces(video, self.network.p, self.network.points, None, folder, of_video, mouths=True)
         dubbed = sorted(set(choice.who_T[choice.who_T >= 0].tolist()))
         who_T, alike = same_person(elsewhere, [speaker.looks(seen.faces[k], by) for k in dubbed], by)
         likeness = self.about.setdefault("library_likeness", {})
@@ -169,18 +173,21 @@ class Person:
 def record(face: Path, seen: Seen, who_T: np.ndarray, folder: Path, where: str = "", pictures: bool = True) -> Footage:
     """Record the chosen faces of a video or picture.
 
-    where: for the progress bar, of which video.  pictures: as of footage.record
+    where: for the progress bar, of which video.  pictures: False: only where the mouths are is kept
     """
-    boxes_T4 = np.full((len(who_T), 4), np.nan)
+    if seen.folder is None:
+        boxes_T4 = np.full((1, 4), np.nan) if who_T[0] < 0 else seen.faces[who_T[0]].boxes_N4[:1]
+        return footage.record([decode.read_image(face)], boxes_T4, who_T[:1], folder)
+    rows_T = np.full(len(who_T), -1)
     for number, track in enumerate(seen.faces):
-        mine = np.arange(track.first, track.end)[(who_T[track.first : track.end] == number) & track.found_N]
-        boxes_T4[mine] = track.boxes_N4[mine - track.first]
-    if decode.is_image(face):
-        return footage.record([decode.read_image(face)], boxes_T4[:1], who_T[:1], folder)
-    with contextlib.closing(native_rate.pictures(face)) as frames:
-        decoded = ahead((picture for picture, _ in frames), 4)
-        counted_frames = counted(decoded, len(who_T), "learning mouths" + where)
-        return footage.record(counted_frames, boxes_T4, who_T, folder, pictures)
+        mine = np.arange(track.first, track.end)[who_T[track.first : track.end] == number]
+        rows_T[mine] = track.rows_N[mine - track.first]
+    rows = seen.folder / MESHES
+    if not pictures:
+        return footage.gathered(rows, rows_T, who_T, seen.size_hw, None, folder)
+    with contextlib.closing(native_rate.pictures(face)) as decoded:
+        frames = counted(ahead((picture for picture, _ in decoded), 4), len(who_T), "learning mouths" + where)
+        return footage.gathered(rows, rows_T, who_T, seen.size_hw, frames, folder)
 
 
 def uncovered(film: Footage, seen: Seen, who_T: np.ndarray) -> Footage:
@@ -207,6 +214,7 @@ def swaying(film: Footage, sway: Sway, num_frames: int) -> Footage:
     )
 
 
+@one_thread()
 def wanted(
     motion: Motion, sound: Iterable[np.ndarray], plan: Plan, closed_S3: np.ndarray, strength: float
 ) -> np.ndarray:

@@ -16,6 +16,7 @@ from model.motion import Motion
 from model.params import FaceParams
 from tasks.core import config, json_files, paths
 from tasks.core.errors import UserError
+from tasks.core.torch_threads import one_thread
 from tasks.dubbing.lipgan_mouth import LipGanMouths
 from tasks.dubbing.look import Points
 from tasks.dubbing.options import Options
@@ -139,6 +140,7 @@ def lipgan(checkpoint: str | None, backend: str | None) -> LipGan:
     return LipGan(sync, path, p, MeshPoints(), (path, *mesh_files()), expert)
 
 
+@one_thread()
 def mesh(checkpoint: str | None, person: str | None = None) -> Mesh:
     """The mesh generator with the motion network of `motion_of(checkpoint)`, and the inside's beside it.
 
@@ -157,6 +159,7 @@ def mesh(checkpoint: str | None, person: str | None = None) -> Mesh:
     return of_person(network, library, adapted=checkpoint is None) if library else network
 
 
+@one_thread()
 def of_person(network: Mesh, library: Library, adapted: bool) -> Mesh:
     """The same with a person's library and, if `adapted`, the motion network adapted to them, where there is one."""
     if not adapted or library.network is None:

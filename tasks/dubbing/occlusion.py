@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import binary_closing
 
-from tasks.features.affine import cut
+from tasks.features.affine import Frame, cut
 
 ROWS, COLUMNS = 12, 18
 ACROSS, BELOW = 1.3, 0.38  # width of the picture, and its middle below the nose, in distances between the eyes' corners
@@ -42,8 +42,8 @@ BESIDE_HW = _FACE_HW & ~MOUTH_HW  # cheeks, upper lip and chin
 LIPS_HW = (np.abs(_ACROSS_HW - 0.5) < 0.14) & (np.abs(_DOWN_HW - 0.333) < 0.06)  # two rows of six cells
 
 
-def lower_face(face_SS3: np.ndarray, points_682: np.ndarray) -> np.ndarray:
-    """Shape: (S, S, 3) uint8, its 68 points, px -> (K,) uint8"""
+def lower_face(frame_HW3: Frame, points_682: np.ndarray) -> np.ndarray:
+    """Shape: (H, W, 3) uint8, a frame or a crop, its 68 points, px -> (K,) uint8"""
     points_682 = points_682.astype(np.float64)
     left_2, right_2, nose_2 = points_682[[36, 45, 33]]
     eyes_2 = right_2 - left_2
@@ -52,7 +52,7 @@ def lower_face(face_SS3: np.ndarray, points_682: np.ndarray) -> np.ndarray:
     across_2 = eyes_2 / eyes_px * COLUMNS / (ACROSS * eyes_px)
     turn_22 = np.array([across_2, [-across_2[1], across_2[0]]])
     shift_2 = np.array([COLUMNS, ROWS]) / 2 - turn_22 @ middle_2
-    return cut(face_SS3, np.column_stack([turn_22, shift_2]), (ROWS, COLUMNS)).ravel()
+    return cut(frame_HW3, np.column_stack([turn_22, shift_2]), (ROWS, COLUMNS)).ravel()
 
 
 def skin(face_SS3: np.ndarray, points_682: np.ndarray) -> np.ndarray:

@@ -20,8 +20,10 @@ from tasks.core import files, names
 from tasks.core.errors import Stopped, UserError
 from tasks.core.files import all_or_nothing, write_atomic
 from tasks.dubbing.look import Face, Seen
+from tasks.dubbing.watch import MESHES
 
-DUB_VERSION = 8  # raise it when the same inputs give other frames
+FACES = "seen.npz"
+DUB_VERSION = 9  # raise it when the same inputs give other frames
 
 
 def key_of(inputs: dict[str, Any]) -> str:
@@ -109,7 +111,7 @@ def save(path: Path, seen: Seen) -> None:
         "firsts": np.array([face.first for face in seen.faces], int),
     }
     for k, face in enumerate(seen.faces):
-        for name in ("boxes_N4", "found_N", "points_N682", "lows_NK"):
+        for name in ("boxes_N4", "found_N", "points_N682", "lows_NK", "rows_N"):
             arrays[f"{k}.{name}"] = getattr(face, name)
         arrays[f"{k}.at"] = np.array(list(face.portraits))
         arrays[f"{k}.portraits"] = np.stack(list(face.portraits.values()))
@@ -127,8 +129,12 @@ def load(path: Path) -> Seen:
                 arrays[f"{k}.points_N682"],
                 arrays[f"{k}.lows_NK"],
                 dict(zip(arrays[f"{k}.at"].tolist(), arrays[f"{k}.portraits"], strict=True)),
+                arrays[f"{k}.rows_N"],
             )
             for k, first in enumerate(arrays["firsts"])
         ]
         height, width = arrays["size_hw"].tolist()
-        return Seen(arrays["times_s"], (height, width), arrays["shots"].tolist(), faces, str(arrays["how"]))
+        return Seen(
+            arrays["times_s"], (height, width), arrays["shots"].tolist(), faces, str(arrays["how"]),
+            path.parent if (path.parent / MESHES).is_file() else None,
+        )  # fmt: skip

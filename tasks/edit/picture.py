@@ -62,12 +62,12 @@ def watch(face: Path, network: Mesh, options: Options, folder: Path, mouths: boo
     Errors: UserError where there is no face, or no mouth that can be used
     """
     recogniser = likeness.recogniser(options.recognition)
-    seen = find_faces(face, network.p, network.points, None, folder)
+    seen = find_faces(face, network.p, network.points, None, folder, mouths=mouths)
     several = len(seen.faces) > 1
     loudness_T = speaker.loudness(decode.mono(face)) if several else None
     choice = speaker.choose(seen, options.speaker, loudness_T, recogniser)
     if not mouths:
-        return Watched(seen, choice, mesh_mouth.record(face, seen, choice.who_T, folder / "face"), None)
+        return Watched(seen, choice, mesh_mouth.record(face, seen, choice.who_T, folder / "face", pictures=False), None)
     person = Person(face, network, folder, options, recogniser)
     person.learn(seen, choice, None)
     return Watched(seen, choice, person.target.footage, person)

@@ -27,6 +27,8 @@ import numpy as np
 
 from model import faces
 from model.params import FaceParams
+from tasks.core.files import all_or_nothing
+from tasks.features import mesh_model
 from tasks.features.face_mesh import MeshTrack, box_around
 from tasks.features.lip_refiner import LipRefiner
 from tasks.features.mesh_follower import MeshFollower
@@ -59,8 +61,20 @@ def detector() -> "dlib.fhog_object_detector":
     the GIL while it searches (measured: 15-45 % of calls wrong).
     """
     if not hasattr(_of_thread, "detector"):
-        _of_thread.detector = dlib.get_frontal_face_detector()
+        _of_thread.detector = _unpacked()
     return _of_thread.detector
+
+
+def _unpacked() -> "dlib.fhog_object_detector":
+    """dlib unpacks its detector in 0.4 s each time; a file of it, beside the face mesh's model, is read in 1 ms."""
+    file = mesh_model.path().with_name(f"dlib_frontal_{dlib.__version__}.svm")
+    try:
+        if not file.is_file():
+            with all_or_nothing(file) as partial:
+                dlib.get_frontal_face_detector().save(str(partial))
+        return dlib.fhog_object_detector(str(file))
+    except (OSError, RuntimeError):  # it cannot be written, or is damaged
+        return dlib.get_frontal_face_detector()
 
 
 def detect(frame_HW3: Frame, detect_px: int, threshold: float = 0.0) -> np.ndarray:

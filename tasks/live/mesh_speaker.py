@@ -95,7 +95,7 @@ class MeshSpeaker:
         copy = prepared(face, folder, min(most_pixels, MOST_PIXELS))
         recogniser = likeness.recogniser(options.recognition)
         with _named(copy, face):
-            seen = find_faces(copy, network.p, network.points, options.box, folder)
+            seen = find_faces(copy, network.p, network.points, options.box, folder, mouths=not options.library)
             choice = speaker.choose(seen, options.speaker, None, recogniser)
             person = Person(copy, network, folder, replace(options, generator="mesh"), recogniser, sound_of=face)
             hidden_T = person.learn(seen, choice, None)

@@ -17,7 +17,8 @@ from tasks.core.files import all_or_nothing
 from tasks.media.containers import url
 from tasks.media.decode import audio_frame
 from tasks.media.encode import AAC_BLOCK, BT601, BT709, HD_ROWS, LIMITED, REPRODUCIBLE
-from tasks.media.frame import Picture, coded, squeezed
+from tasks.media.frame import Picture, squeezed
+from tasks.media.planes import coded
 from tasks.media.tracks import Tracks
 
 TICKS_HZ = 90_000  # whole for every usual frame rate: 23.976 has 3753.75, the largest error is 6 us

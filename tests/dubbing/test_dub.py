@@ -266,7 +266,7 @@ def frames_of(row):
 def test_pass_1_finds_the_boxes_of_the_training_track(trained):
     p = config.load(paths.PARAMS).faces
     followed = face_track.track(decode.frames(Path("face.mp4")), p)
-    [face] = look.look(native_rate.pictures(Path("face.mp4")), p, MeshPoints()).faces
+    [face] = look.look(native_rate.pictures(Path("face.mp4")), p).faces
     assert np.array_equal(face.boxes_N4, followed.boxes_T4)
     assert np.array_equal(face.found_N, followed.found_T)
 
@@ -275,7 +275,7 @@ def test_a_cut_ends_a_face(trained):
     real = face_frames()[:20]
     cut = np.concatenate([real, 255 - real[:, :, ::-1], real])
     encode.encode_video(Path("cut.mp4"), cut, None)
-    seen = look.look(native_rate.pictures(Path("cut.mp4")), config.load(paths.PARAMS).faces, MeshPoints())
+    seen = look.look(native_rate.pictures(Path("cut.mp4")), config.load(paths.PARAMS).faces)
     assert seen.shots == [0, 20, 40]
     shots = [np.searchsorted(seen.shots, [face.first, face.end - 1], side="right") for face in seen.faces]
     assert all(first == last for first, last in shots)

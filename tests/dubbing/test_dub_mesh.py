@@ -11,11 +11,15 @@ import pytest
 from conftest import REAL, ROOT, params_text
 
 from model import head_mesh
+from tasks.compositor import footage
+from tasks.core import config
 from tasks.core.errors import UserError
-from tasks.dubbing import batch, dub, networks
+from tasks.dubbing import batch, dub, mesh_mouth, networks
+from tasks.dubbing.find_faces import find_faces
 from tasks.dubbing.options import Options
 from tasks.features import face_mesh, lip_refiner, mesh_model
 from tasks.features.face_track import detect
+from tasks.features.mesh_points import MeshPoints
 from tasks.inference import lip_sync
 from tasks.media import decode, encode, native_rate
 
@@ -106,6 +110,18 @@ def test_an_interrupted_run_resumes_and_gives_the_same_frames(project, monkeypat
     assert [path.name for path in Path("out/.part.mkv.work").glob("*.mp4")] == ["000000000.mp4"]
     assert (lossless("out/part.mkv") == whole).all()
     assert calls[2] == 12
+
+
+def test_mouths_that_pass_1_cuts_are_those_that_a_pass_of_their_own_cuts(project):
+    p, films = config.load(Path("params.yaml")).faces, []
+    for name, mouths in (("one", True), ("two", False)):
+        Path(name).mkdir()
+        seen = find_faces(Path("face.mp4"), p, MeshPoints(), None, Path(name), mouths=mouths)
+        films.append(mesh_mouth.record(Path("face.mp4"), seen, np.zeros(NUM, int), Path(name) / "face"))
+        assert (Path(name) / "face" / footage.MOUTHS).is_file() != mouths
+    assert all((film.run_T >= 0).all() for film in films)
+    assert np.array_equal(films[0].mesh_T4683, films[1].mesh_T4683)
+    assert all(np.array_equal(films[0].picture(t)[0], films[1].picture(t)[0]) for t in range(NUM))
 
 
 def test_a_picture_speaks(project):

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import dlib
 import numpy as np
 import pytest
 from conftest import REAL, ROOT
@@ -15,7 +16,6 @@ from tasks.dubbing import hear, look
 from tasks.dubbing.spans import Span
 from tasks.features import audio, crop, face_track
 from tasks.features.face_mesh import MeshTrack
-from tasks.features.mesh_points import MeshPoints
 from tasks.media import decode, native_rate
 from tasks.preprocess import examine
 from tasks.preprocess import stage as preprocess
@@ -125,6 +125,19 @@ def test_every_thread_has_a_detector_of_its_own():
     assert len({id(detector) for detector in detectors}) == 3
 
 
+def test_the_unpacked_detector_is_dlibs_and_a_damaged_file_does_no_harm(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIPGAN_MODELS", str(tmp_path))
+    grey_HW = np.random.default_rng(0).integers(0, 255, (20, 20), dtype=np.uint8).repeat(12, 0).repeat(12, 1)
+    packed, loose = dlib.get_frontal_face_detector().run(grey_HW, 1, -1.5), -1.5
+    assert packed[0]
+    for _ in range(2):  # written, and read
+        found = face_track._unpacked().run(grey_HW, 1, loose)
+        assert all(list(one) == list(other) for one, other in zip(found, packed, strict=True))
+    [file] = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:1000])
+    assert list(face_track._unpacked().run(grey_HW, 1, loose)[0]) == list(packed[0])
+
+
 def test_several_threads_find_the_boxes_of_one_thread(tiny):
     """dlib releases the GIL while it searches: a shared detector returns wrong boxes in 15-45 % of calls."""
     row = index.kept(index.read(paths.CLIPS), "train")[0]
@@ -145,7 +158,7 @@ def test_inference_gets_the_arrays_that_training_stored(tiny):
     raw = shards.read(paths.RAW / came_in["shard"], came_in["offset"], came_in["size"])
     Path("face.mp4").write_bytes(raw["mp4"])
 
-    [face] = look.look(native_rate.pictures(Path("face.mp4")), p.faces, MeshPoints()).faces
+    [face] = look.look(native_rate.pictures(Path("face.mp4")), p.faces).faces
     nothing = MeshTrack(np.full((len(face.found_N), 468, 3), np.nan), face.found_N * 0.0, face.found_N & False)
     followed = face_track.Track(face.boxes_N4, face.found_N, np.empty((0, 4)), 0.0, nothing)
     num_frames = len(followed.found_T)

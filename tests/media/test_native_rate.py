@@ -140,6 +140,15 @@ def test_a_thumbnail_is_the_mean_of_its_pixels_from_black_to_white(tmp_path):
     assert np.abs(thumb[10:, :15] - 128).max() <= 3
 
 
+@pytest.mark.parametrize("size_wh", [(128, 96), (1280, 720)])
+def test_grey_is_read_as_grey(size_wh, tmp_path):
+    ramp_HW = np.linspace(0, 255, size_wh[0]).astype(np.uint8)[None].repeat(size_wh[1], axis=0)
+    encode.encode_video(tmp_path / "a.mp4", [cv2.merge([ramp_HW] * 3)] * 2, None)
+    picture, _ = next(native_rate.pictures(tmp_path / "a.mp4"))
+    shown_HW3 = picture.rgb()
+    assert not np.ptp(shown_HW3, axis=2).any() and np.abs(shown_HW3[..., 0].astype(int) - ramp_HW).mean() < 1
+
+
 def test_re_encoding_a_decoded_picture_keeps_its_colours(tmp_path):
     flat = [np.full((64, 128, 3), (200, 30, 90), np.uint8)] * 3
     encode.encode_video(tmp_path / "a.mp4", flat, None, crf=1)

@@ -62,11 +62,3 @@ def test_of_a_person_only_what_is_unusual_and_seen_counts():
     assert teeth == pytest.approx(0.4) and dark == pytest.approx(-0.4) and wide == pytest.approx(0, abs=1e-6)
     ajar = between_lips.looks(seen, mouths(0.1, between_lips.SEEN / 2, 0, 0.1))[1]
     assert (np.abs(ajar) < np.abs(teeth)).all()
-
-
-def test_levels_that_were_never_measured_look_as_usual():
-    """Footage that was kept by an earlier version, alone and beside new footage."""
-    unknown = np.full((2, CELLS), np.nan)
-    assert (between_lips.looks(unknown, mouths(0.1, 0.1)) == 0).all()
-    both = between_lips.looks(np.concatenate([unknown, [[0.2] * CELLS, [0.4] * CELLS]]), mouths(*[0.1] * 4))
-    assert (both[:2] == 0).all() and both[2:, 0] == pytest.approx([-0.1, 0.1])

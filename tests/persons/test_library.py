@@ -246,18 +246,6 @@ def test_a_library_of_many_videos_keeps_no_file_open(project):
     assert len(held) == 20 and len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_library_that_was_kept_before_levels_between_the_lips_were_measured_still_opens(project):
-    [video] = store.find("Anna").videos
-    file = store.find("Anna").of(video) / footage.INDEX
-    with np.load(file) as arrays:
-        kept = dict(arrays)
-    assert np.isfinite(kept.pop("between_T6")).all()
-    np.savez(file, **kept)
-    built = library.build(films.opened("Anna").films())
-    assert len(built) == NUM and np.isfinite(built.visible_NE).all()
-    assert films.state(store.find("Anna"), video, {}) == ""
-
-
 def test_removing_deletes_what_was_read_and_leaves_the_video(project):
     person = store.find("Anna")
     with pytest.raises(UserError, match=r"--video x.mp4: it is not among the videos"):
