@@ -138,8 +138,7 @@ def record(frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, fol
     def settle() -> None:
         if pending:
             numbers, meshes, crops = zip(*pending, strict=True)
-            refined_B4683 = refiner(np.stack(crops), np.stack(meshes))
-            mesh_T4683[list(numbers)] = refined_B4683
+            mesh_T4683[list(numbers)] = refined_B4683 = refiner(np.stack(crops), np.stack(meshes))
             between_T6[list(numbers)] = between(np.stack(crops), np.stack(meshes), refined_B4683)
             pending.clear()
 

@@ -14,7 +14,6 @@ from conftest import REAL, ROOT, inside
 
 from tasks.adapt import footage as adding
 from tasks.adapt import transcript
-from tasks.compositor import footage, library
 from tasks.core.errors import UserError
 from tasks.core.files import md5_file, sha256_file
 from tasks.dubbing import dub, mesh_mouth, networks, spans
