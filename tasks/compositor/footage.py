@@ -9,28 +9,24 @@ Shape letters: T frames of the video
 
 import itertools
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
-import cv2
 import numpy as np
 
 from model import between_lips, lips
 from model.between_lips import CELLS
 from model.head_mesh import NUM_POINTS
 from model.head_track import REACH, SHAPE_SIGMA, Heads, steady
+from tasks.compositor import mouth_pictures
+from tasks.compositor.mouth_pictures import MOUTHS
 from tasks.core.files import all_or_nothing
 from tasks.features import face_mesh
 from tasks.features.face_mesh import Mesh, Region, Tracker
 from tasks.features.face_track import Frame
 from tasks.features.lip_refiner import BATCH, LipRefiner
 
-# Jaw and nose: they span the mouth picture's box
-AROUND = (172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 2, 98, 327)
-MARGIN = 0.06  # share of the box's sides
-JPEG_QUALITY = 98
 MOST_PICTURES = 7500  # of mouths: five minutes at 25 frames/s
 BLOCK = 50  # frames: of a longer video, evenly spread blocks of this length are kept
 REACHED = 1.15  # side of what is converted to RGB, in sides of the mesh's square: a face moves meanwhile
@@ -38,8 +34,7 @@ REACHED = 1.15  # side of what is converted to RGB, in sides of the mesh's squar
 ROW = np.dtype([("mesh_4683", np.float32, (NUM_POINTS, 3)), ("at_4", np.int64, 4), ("light", np.float32),
                 ("between_6", np.float32, CELLS)])  # fmt: skip
 CHUNK = 512  # rows read at a time
-MESH, MOUTHS, INDEX = "mesh.npy", "mouths.bin", "footage.npz"
-Box = tuple[int, int, int, int]  # left, top, right, bottom, px
+MESH, INDEX = "mesh.npy", "footage.npz"
 
 
 class OnDisk:
@@ -88,12 +83,7 @@ class Footage:
     def picture(self, t: int) -> tuple[np.ndarray, tuple[int, int]]:
         """The mouth picture of frame t, and its left and top in the frame.  Shape: -> (h, w, 3) uint8 RGB"""
         start, length, left, top = self.at_T4[t].tolist()
-        with (self.mouths or self.folder / MOUTHS).open("rb") as file:
-            file.seek(start)
-            coded = np.frombuffer(file.read(length), np.uint8)
-        picture = cv2.imdecode(coded, cv2.IMREAD_COLOR_RGB)
-        assert picture is not None  # it was written by `record`
-        return picture, (left, top)
+        return mouth_pictures.read(self.mouths or self.folder / MOUTHS, start, length), (left, top)
 
     def _runs(self, low: int, high: int) -> Iterator[tuple[int, int]]:
         run_T = self.run_T[low:high]
@@ -150,8 +140,8 @@ def record(frames: Iterable[Frame], boxes_T4: np.ndarray, who_T: np.ndarray, fol
                 continue
             pending.append((t, mesh.points_4683, refiner.crop(frame_HW3, mesh.points_4683)))
             light_T[t] = pending[-1][2].mean()
-            if keep_T[t] and (box := mouth_box(frame_HW3.shape, mesh.points_4683)) is not None:
-                box_T4[t], at_T4[t] = box, written(file, frame_HW3, box)
+            if keep_T[t] and (box := mouth_pictures.box_of(frame_HW3.shape, mesh.points_4683)) is not None:
+                box_T4[t], at_T4[t] = box, mouth_pictures.written(file, frame_HW3, box)
             if len(pending) == BATCH:
                 settle()
         settle()
@@ -182,11 +172,13 @@ def gathered(
         mesh_T4683[at], light_T[at] = of_file["mesh_4683"], of_file["light"]
         between_T6[at] = of_file["between_6"]
         for t, points_4683, at_4 in zip(at.tolist(), of_file["mesh_4683"], of_file["at_4"], strict=True):
-            if keep_T[t] and np.isfinite(points_4683[0, 0]) and (box := mouth_box(size_hw, points_4683)) is not None:
+            box = mouth_pictures.box_of(size_hw, points_4683) if keep_T[t] and np.isfinite(points_4683[0, 0]) else None
+            if box is not None:
                 box_T4[t], at_T4[t] = box, 0 if frames is None else at_4
     wanted_T, mouths = box_T4[:, 2] > 0, rows.parent / MOUTHS
     if frames is not None and not at_T4[wanted_T, 1].all():
-        at_T4, mouths = _cut(frames, box_T4, set(np.flatnonzero(wanted_T).tolist()), folder), folder / MOUTHS
+        at_T4 = mouth_pictures.cut(frames, box_T4, set(np.flatnonzero(wanted_T).tolist()), folder)
+        mouths = folder / MOUTHS
     return _finished(folder, mesh_T4683, who_T, at_T4, light_T, between_T6, box_T4, mouths)
 
 
@@ -224,17 +216,7 @@ def with_pictures(film: Footage, frames: Iterable[Frame], wanted: Collection[int
     with np.load(film.folder / INDEX) as arrays:
         box_T4 = arrays["box_T4"]
     folder.mkdir(parents=True, exist_ok=True)
-    return replace(film, folder=folder, at_T4=_cut(frames, box_T4, wanted, folder), mouths=None)
-
-
-def _cut(frames: Iterable[Frame], box_T4: np.ndarray, wanted: Collection[int], folder: Path) -> np.ndarray:
-    """Write the mouth pictures of the frames `wanted`.  Shape: -> (T, 4) int64, `at_T4`"""
-    at_T4, last = np.zeros(box_T4.shape, np.int64), max(wanted, default=-1)
-    with (folder / MOUTHS).open("wb") as file:
-        for t, frame_HW3 in enumerate(itertools.islice(frames, last + 1)):
-            if t in wanted:
-                at_T4[t] = written(file, frame_HW3, tuple(box_T4[t].tolist()))
-    return at_T4
+    return replace(film, folder=folder, at_T4=mouth_pictures.cut(frames, box_T4, wanted, folder), mouths=None)
 
 
 def _around(region: Region) -> tuple[slice, slice]:
@@ -276,25 +258,3 @@ def kept(who_T: np.ndarray) -> np.ndarray:
         return wanted_T
     block_T = np.arange(len(who_T)) // BLOCK
     return wanted_T & (np.floor((block_T + 1) * share) > np.floor(block_T * share))
-
-
-def mouth_box(size_hw: Sequence[int], points_4683: np.ndarray) -> Box | None:
-    """Where the mouth picture is cut; None where fewer than 4 px are in the frame."""
-    corners = points_4683[list(AROUND), :2]
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    room = MARGIN * (high - low) + 2
-    height, width = size_hw[:2]
-    left, top = (max(0, int(n)) for n in np.floor(low - room))
-    right, bottom = (min(int(n), most) for n, most in zip(np.ceil(high + room), (width, height), strict=True))
-    return None if right - left < 4 or bottom - top < 4 else (left, top, right, bottom)
-
-
-def written(file: BinaryIO, frame_HW3: Frame, box: Box) -> tuple[int, int, int, int]:
-    """Write a mouth picture as JPEG; returns its row of `at_T4`."""
-    left, top, right, bottom = box
-    flags = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-             cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]  # fmt: skip
-    _, coded = cv2.imencode(".jpg", frame_HW3[top:bottom, left:right][..., ::-1], flags)
-    start = file.tell()
-    file.write(coded.tobytes())
-    return start, len(coded), left, top

@@ -15,8 +15,9 @@ from typing import BinaryIO, NamedTuple, Self
 import numpy as np
 
 from model import head_mesh
-from tasks.compositor import footage
-from tasks.compositor.footage import MOUTHS, ROW, Follower
+from tasks.compositor import footage, mouth_pictures
+from tasks.compositor.footage import ROW, Follower
+from tasks.compositor.mouth_pictures import MOUTHS
 from tasks.dubbing.occlusion import lower_face
 from tasks.features import face_mesh, lip_refiner
 from tasks.features.face_track import Frame
@@ -89,8 +90,8 @@ def measured(
         frame_HW3 = frames.pop(0)
         mesh = follower.step(frame_HW3, box_4)
         held_N[n] = mesh is not None
-        if mesh and mouths and (box := footage.mouth_box(frame_HW3.shape, mesh.points_4683)) is not None:
-            rows_N["at_4"][n] = footage.written(mouths, frame_HW3, box)
+        if mesh and mouths and (box := mouth_pictures.box_of(frame_HW3.shape, mesh.points_4683)) is not None:
+            rows_N["at_4"][n] = mouth_pictures.written(mouths, frame_HW3, box)
         mesh = mesh or face_mesh.of_this_thread()(frame_HW3, face_mesh.region_of_box(box_4))
         points_N4683[n] = mesh.points_4683
         crops.append(refiner.crop(frame_HW3, mesh.points_4683))
