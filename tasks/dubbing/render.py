@@ -18,7 +18,7 @@ from tasks.features.face_track import Frame
 from tasks.inference import lip_sync
 from tasks.media import decode, native_rate
 
-HELD_BYTES = 96 << 20  # of frames in one batch
+HELD_BYTES = 64 << 20  # of frames in one batch
 SEGMENT_FRAMES = 8 * lip_sync.BATCH
 
 
