@@ -136,7 +136,7 @@ def lipgan(checkpoint: str | None, backend: str | None) -> LipGan:
     path = chosen(checkpoint, paths.GENERATOR, lip_sync.RELEASED)
     sync = auto_backend.lip_sync(path, backend)
     p = lip_sync.face_params(sync.about, path)
-    expert = sync_meter.RELEASED if path == lip_sync.RELEASED else trained_expert()
+    expert = there(sync_meter.RELEASED if path == lip_sync.RELEASED else paths.EXPERT)
     return LipGan(sync, path, p, MeshPoints(), (path, *mesh_files()), expert)
 
 
@@ -155,7 +155,7 @@ def mesh(checkpoint: str | None, person: str | None = None) -> Mesh:
         inside = inside_weights.RELEASED
     p, motion, painter = config.load_here().faces, motion_weights.load(path), inside_weights.load(inside)
     about, files = json_files.read(path.with_suffix(".json")), (path, inside, *mesh_files())
-    network = Mesh(motion, painter, about, path, inside, p, MeshPoints(), files, trained_expert())
+    network = Mesh(motion, painter, about, path, inside, p, MeshPoints(), files, there(paths.EXPERT))
     return of_person(network, library, adapted=checkpoint is None) if library else network
 
 
@@ -192,8 +192,8 @@ def motion_of(checkpoint: str | None) -> Path:
     return beside
 
 
-def trained_expert() -> Path | None:
-    return paths.EXPERT if paths.EXPERT.is_file() else None
+def there(path: Path) -> Path | None:
+    return path if path.is_file() else None
 
 
 def mesh_files() -> tuple[Path, Path]:

@@ -71,6 +71,7 @@ def released(folder, monkeypatch, tmp_path):
     for module in (lip_sync, sync_meter):
         monkeypatch.setattr(module, "RELEASED", tmp_path / "released" / module.RELEASED.name)
     (tmp_path / "released").mkdir()
+    monkeypatch.setattr(release, "LEAST_2AFC", 0.0)
     release.run(config.load(paths.PARAMS))
     return tmp_path / "released"
 
@@ -135,6 +136,14 @@ def test_lipgan_is_the_trained_network_where_there_is_one_and_otherwise_the_rele
     assert by_name.describe() == "released LipGAN, step 60, width 0.125, corpora grid"
     monkeypatch.chdir(tmp_path)
     assert networks.lipgan(None, None).checkpoint == lip_sync.RELEASED
+
+
+@real
+def test_an_expert_that_cannot_judge_unseen_people_is_not_released(released, monkeypatch):
+    monkeypatch.setattr(release, "LEAST_2AFC", 1.01)
+    assert "without the expert, right in" in release.run(config.load(paths.PARAMS))
+    assert [path.name for path in sorted(released.iterdir())] == ["generator.json", "generator.safetensors"]
+    assert networks.lipgan("released", None).expert is None
 
 
 @pytest.mark.usefixtures("trained")
