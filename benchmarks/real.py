@@ -174,12 +174,12 @@ def dubs(folder: Path, people: Sequence[str], command: str, kept: Path, predicto
     for (at, face), further in itertools.product(enumerate(people), range(1, SOUNDS + 1)):
         sound = people[(at + further) % len(people)]
         out = kept / f"{face}+{sound}.mp4"
-        if not out.is_file():
-            words = [word.format(face=videos[face], sound=videos[sound], out=out) for word in command.split()]
-            words[0] = sys.executable if words[0] == "python" else words[0]
-            done = subprocess.run(words, capture_output=True, text=True, timeout=DUB_S)
-            if done.returncode:
-                raise UserError(f"dub of {face} with {sound}'s audio failed: {' '.join(done.stderr.split())[-300:]}")
+        # a dub that is there from the same inputs is kept by `dub` itself
+        words = [word.format(face=videos[face], sound=videos[sound], out=out) for word in command.split()]
+        words[0] = sys.executable if words[0] == "python" else words[0]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=DUB_S)
+        if done.returncode:
+            raise UserError(f"dub of {face} with {sound}'s audio failed: {' '.join(done.stderr.split())[-300:]}")
         rows[f"{face}+{sound}"] = judged(out, videos[sound], videos[face], predictor)
         print(json.dumps({f"{face}+{sound}": rows[f"{face}+{sound}"]}), flush=True)
     return rows
