@@ -25,7 +25,7 @@ import numpy as np
 from benchmarks.dub import SIZES, peak_mb, timed
 from benchmarks.machine import RESULTS, machine
 from model import mouth_choice
-from tasks.compositor import compose, footage, join, library, warp
+from tasks.compositor import compose, footage, join, library, mouth_pictures, warp
 from tasks.dubbing import dub, look, mesh_mouth, output, watch
 from tasks.dubbing.options import Options
 from tasks.features import face_mesh, lip_refiner
@@ -40,7 +40,7 @@ PARTS = {
     (watch, "measured"): ". meshes and lower faces, in a thread of their own",
     (face_mesh.Tracker, "step"): ".. mesh",
     (lip_refiner.LipRefiner, "__call__"): ".. lips",
-    (footage, "written"): ".. store mouths",
+    (mouth_pictures, "written"): ".. store mouths",
     (mesh_mouth.Person, "learn"): "pass 2: learn mouths",
     (library, "build"): ". library",
     (mesh_mouth.Person, "mouths"): "choose mouths",
