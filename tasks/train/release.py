@@ -46,19 +46,21 @@ def run(p: Params, *, unfinished: bool = False) -> str:
     steps = {"steps": about["loop"]["step"], "of": p.train.num_steps}
     _release(lip_sync.RELEASED, weights, about | {"what": "LipGAN's generator: model/generator.py"} | steps, people)
     figures = json.loads(paths.EXPERT_REPORT.read_text())
-    of_val = figures["accuracy_2afc"]
-    if of_val >= LEAST_2AFC:
+    right = figures["accuracy_2afc"]
+    if judges := right >= LEAST_2AFC:
         weights, about = checkpoints.load(paths.EXPERT)
         measured = {name: figures[name] for name in ("accuracy", "accuracy_2afc", "in_sync_share", "clips")}
         about |= {"what": "sync expert: model/expert.py", "figures": {"val": measured, "test": figures["test"]}}
         _release(sync_meter.RELEASED, weights, about, people)
-    else:
+    else:  # an earlier one is not of this generator
         for old in (sync_meter.RELEASED, sync_meter.RELEASED.with_suffix(".json")):
             old.unlink(missing_ok=True)
     size_mb = sum(path.stat().st_size for path in (lip_sync.RELEASED, sync_meter.RELEASED) if path.is_file()) / 1e6
-    share = f"the expert, right in {of_val:.0%} of the pairs of unseen people"
-    withheld = f"with {share}" if of_val >= LEAST_2AFC else f"without {share}: under {LEAST_2AFC:.0%}"
-    return f"{lip_sync.RELEASED.parent}: step {steps['steps']} of {steps['of']}, {size_mb:.1f} MB, {withheld}"
+    return (
+        f"{lip_sync.RELEASED.parent}: step {steps['steps']} of {steps['of']}, {size_mb:.1f} MB, "
+        f"{'with' if judges else 'without'} the expert, right in {right:.0%} of the pairs of unseen people"
+        f"{'' if judges else f': under {LEAST_2AFC:.0%}'}"
+    )
 
 
 def stored(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
